@@ -1,0 +1,1 @@
+//! The programs of builder: the only place that touches sockets, files, processes and time.
