@@ -1,0 +1,103 @@
+//! Why bytes could not be read or written.
+
+use core::fmt;
+use der::{Error, ErrorKind, Tag};
+
+/// Why bytes are not what they should be. The sentence names the message or file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecodeError {
+    /// Which message or file, as far as that is known.
+    subject: Option<&'static str>,
+    problem: Problem,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Problem {
+    NoMessage,
+    FirstOctet(u8),
+    ReservedTag(u32),
+    UnknownTag(u32),
+    TooManyValues(usize),
+    Der(Error),
+}
+
+impl DecodeError {
+    pub(crate) fn new(subject: &'static str, problem: Problem) -> DecodeError {
+        DecodeError { subject: Some(subject), problem }
+    }
+
+    pub(crate) fn without_subject(problem: Problem) -> DecodeError {
+        DecodeError { subject: None, problem }
+    }
+
+    /// Turns an error of the `der` crate into one that says what was read.
+    pub(crate) fn within(subject: &'static str) -> impl Fn(Error) -> DecodeError {
+        move |error| DecodeError::new(subject, Problem::Der(error))
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.subject.unwrap_or("message"))?;
+        f.write_str(": ")?;
+        match &self.problem {
+            Problem::NoMessage => f.write_str("there is nothing in it"),
+            Problem::FirstOctet(octet) => write!(f, "begins with 0x{octet:02x}, as no message does"),
+            Problem::ReservedTag(number) => write!(f, "tag [{number}] is reserved"),
+            Problem::UnknownTag(number) => {
+                write!(f, "tag [{number}] is unknown; the sender may be of a later version")
+            }
+            Problem::TooManyValues(most) => write!(f, "more than {most} values in it"),
+            Problem::Der(error) => write_der_error(f, error),
+        }
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
+fn write_der_error(f: &mut fmt::Formatter<'_>, error: &Error) -> fmt::Result {
+    match error.kind() {
+        ErrorKind::TrailingData { remaining, .. } => write!(f, "bytes left over: {remaining},")?,
+        ErrorKind::Incomplete { .. } => f.write_str("a value is longer than what holds it")?,
+        ErrorKind::Length { tag: Tag::Utf8String } => f.write_str("a uuid is not 16 bytes long")?,
+        ErrorKind::Value { tag: Tag::Utf8String } => f.write_str("a path is empty or holds a NUL")?,
+        ErrorKind::Value { tag: Tag::Integer } => f.write_str("an integer has more than 63 bits")?,
+        ErrorKind::DateTime => f.write_str("a time is not in the calendar or not in its form")?,
+        ErrorKind::Overlength | ErrorKind::IndefiniteLength => f.write_str("a length is not one of DER")?,
+        kind => write!(f, "{kind}")?,
+    }
+    match error.position() {
+        Some(position) => write!(f, " at byte {position}"),
+        None => Ok(()),
+    }
+}
+
+/// Why a value has no bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EncodeError {
+    /// The whole would take 4 GiB or more.
+    TooLong,
+    /// A number is beyond 63 bits, which builder 0.4.0 cannot read.
+    IntegerRange,
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EncodeError::TooLong => f.write_str("the message would take 4 GiB or more; send less in it"),
+            EncodeError::IntegerRange => f.write_str("a number in the message has more than 63 bits"),
+        }
+    }
+}
+
+impl core::error::Error for EncodeError {}
+
+/// Writing to memory fails for no other reasons than these two.
+impl From<Error> for EncodeError {
+    fn from(error: Error) -> EncodeError {
+        match error.kind() {
+            ErrorKind::Value { tag: Tag::Integer } => EncodeError::IntegerRange,
+            _ => EncodeError::TooLong,
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! An `infoReply` in pieces, for servers with more jobs than should be copied at once.
+
+use super::tag;
+use crate::header::{Header, SEQUENCE, context};
+use crate::text::Text;
+use der::Encode;
+use std::collections::VecDeque;
+
+/// One value of an `infoReply` that can say how long it is before it is encoded.
+pub trait InfoPart {
+    /// Octets of the encoded value.
+    ///
+    /// # Errors
+    ///
+    /// When the value has no encoding.
+    fn length(&self) -> der::Result<u64>;
+
+    /// Appends the encoded value.
+    ///
+    /// # Errors
+    ///
+    /// When the value has no encoding.
+    fn append_to(&self, output: &mut Vec<u8>) -> der::Result<()>;
+}
+
+/// An `infoReply` as a frame, encoded a piece at a time.
+#[derive(Debug)]
+pub struct InfoStream<P> {
+    pieces: VecDeque<Piece<P>>,
+}
+
+#[derive(Debug)]
+enum Piece<P> {
+    Header(Header),
+    Octets(Vec<u8>),
+    Part(P),
+}
+
+/// Some pieces in a row and the octets they take.
+#[derive(Debug)]
+struct Row<P> {
+    pieces: VecDeque<Piece<P>>,
+    length: u64,
+}
+
+impl<P: InfoPart> InfoStream<P> {
+    /// Lays out an `infoReply`: the schedule, the queues as platforms with their jobs, what runs, and the names of
+    /// dropped platforms.
+    ///
+    /// # Errors
+    ///
+    /// When a value has no encoding.
+    pub fn new<'a>(
+        schedule: impl IntoIterator<Item = P>,
+        queues: impl IntoIterator<Item = (&'a Text, Vec<P>)>,
+        running: impl IntoIterator<Item = P>,
+        dropped_platforms: impl IntoIterator<Item = &'a Text>,
+    ) -> der::Result<InfoStream<P>> {
+        let mut rows = Row::of_parts(schedule)?.within(SEQUENCE);
+        let mut all_queues = Row::empty();
+        for (platform, jobs) in queues {
+            let mut queue = Row::of_value(platform)?;
+            queue.append(Row::of_parts(jobs)?.within(SEQUENCE));
+            all_queues.append(queue.within(SEQUENCE));
+        }
+        rows.append(all_queues.within(SEQUENCE));
+        rows.append(Row::of_parts(running)?.within(SEQUENCE));
+        let mut dropped = Row::empty();
+        for platform in dropped_platforms {
+            dropped.append(Row::of_value(platform)?);
+        }
+        rows.append(dropped.within(SEQUENCE));
+        let mut message = rows.within(SEQUENCE).within(context(tag::INFO_REPLY as u8));
+        message.pieces.push_front(Piece::Octets(message.length.to_be_bytes().to_vec()));
+        Ok(InfoStream { pieces: message.pieces })
+    }
+
+    /// Appends the next pieces until `output` holds `enough` octets or more, or nothing is left.
+    ///
+    /// # Errors
+    ///
+    /// When a value has no encoding; the message cannot be completed then.
+    pub fn encode_next(&mut self, output: &mut Vec<u8>, enough: usize) -> der::Result<()> {
+        while output.len() < enough {
+            match self.pieces.pop_front() {
+                None => break,
+                Some(Piece::Header(header)) => header.append_to(output),
+                Some(Piece::Octets(octets)) => output.extend_from_slice(&octets),
+                Some(Piece::Part(part)) => part.append_to(output)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether everything was encoded.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.pieces.is_empty()
+    }
+}
+
+impl<P: InfoPart> Row<P> {
+    fn empty() -> Row<P> {
+        Row { pieces: VecDeque::new(), length: 0 }
+    }
+
+    fn of_value(value: &impl Encode) -> der::Result<Row<P>> {
+        let octets = value.to_der()?;
+        let length = octets.len() as u64;
+        Ok(Row { pieces: [Piece::Octets(octets)].into(), length })
+    }
+
+    fn of_parts(parts: impl IntoIterator<Item = P>) -> der::Result<Row<P>> {
+        let mut row = Row::empty();
+        for part in parts {
+            row.length += part.length()?;
+            row.pieces.push_back(Piece::Part(part));
+        }
+        Ok(row)
+    }
+
+    fn append(&mut self, mut other: Row<P>) {
+        self.pieces.append(&mut other.pieces);
+        self.length += other.length;
+    }
+
+    fn within(mut self, tag: u8) -> Row<P> {
+        let header = Header { tag, length: self.length };
+        self.length += header.encoded_length();
+        self.pieces.push_front(Piece::Header(header));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Uuid;
+    use crate::command::{Command, InfoReply, QueueInfo, RunningInfo};
+    use crate::job::{Job, OrbBuildJob, ScheduleItem, ScriptJob};
+    use crate::time::{Period, Time};
+
+    /// A part that holds its octets already.
+    struct Encoded(Vec<u8>);
+
+    impl InfoPart for Encoded {
+        fn length(&self) -> der::Result<u64> {
+            Ok(self.0.len() as u64)
+        }
+
+        fn append_to(&self, output: &mut Vec<u8>) -> der::Result<()> {
+            output.extend_from_slice(&self.0);
+            Ok(())
+        }
+    }
+
+    fn encoded(value: &impl Encode) -> Encoded {
+        Encoded(value.to_der().unwrap())
+    }
+
+    fn reply() -> InfoReply {
+        let script = ScriptJob { name: "a".into(), script: vec![b'#'; 300].into(), platform: "p".into() };
+        let orb_build = Job::OrbBuild(OrbBuildJob { name: "b".into(), opam_package: "c".into() });
+        let item = |job: &Job| ScheduleItem { next: Time::NEVER, period: Period::Daily, job: job.clone() };
+        let jobs = [Job::Script(script.clone()), orb_build];
+        InfoReply {
+            schedule: jobs.iter().map(item).collect(),
+            queues: vec![
+                QueueInfo { platform: "p".into(), jobs: jobs.to_vec() },
+                QueueInfo { platform: "q".into(), jobs: vec![] },
+            ],
+            running: vec![RunningInfo {
+                started: Time::UNIX_EPOCH,
+                uuid: Uuid::from_bytes([7; 16]),
+                job: script,
+            }],
+            dropped_platforms: vec!["x".into(), "y".into()],
+        }
+    }
+
+    fn stream(reply: &InfoReply) -> InfoStream<Encoded> {
+        let queues =
+            reply.queues.iter().map(|queue| (&queue.platform, queue.jobs.iter().map(encoded).collect()));
+        let running = reply.running.iter().map(encoded);
+        InfoStream::new(reply.schedule.iter().map(encoded), queues, running, &reply.dropped_platforms)
+            .unwrap()
+    }
+
+    #[test]
+    fn the_pieces_are_the_message() {
+        for reply in [reply(), InfoReply::default()] {
+            let frame = Command::InfoReply(reply.clone()).to_frame().unwrap();
+            for enough in [1, 100, usize::MAX] {
+                let (mut stream, mut octets) = (stream(&reply), Vec::new());
+                while !stream.is_finished() {
+                    let mut piece = Vec::new();
+                    stream.encode_next(&mut piece, enough).unwrap();
+                    octets.append(&mut piece);
+                }
+                assert_eq!(octets, frame);
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Console lines, which outnumber all other messages: read without allocating, written without a detour.
+
+use super::error::DecodeError;
+use super::tag;
+use crate::Uuid;
+use crate::frame;
+use crate::header::{Header, SEQUENCE, UTF8_STRING, context};
+use crate::wire::{Integer, RawUuid, decode_choice, read_octets};
+use der::{Decode, Encode, Reader, SliceReader};
+
+/// An `output` message, borrowed from its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputRef<'a> {
+    /// The build.
+    pub uuid: Uuid,
+    /// The line, without its newline.
+    pub line: &'a [u8],
+    /// Nanoseconds since the job started, when it comes from a server.
+    pub timestamp: Option<i64>,
+}
+
+impl<'a> OutputRef<'a> {
+    /// Reads the payload of a frame; `None` when it is another message.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] when it is an `output` message, but not a good one.
+    pub fn decode(payload: &'a [u8]) -> Result<Option<OutputRef<'a>>, DecodeError> {
+        if payload.first() != Some(&OUTPUT_OCTET) {
+            return Ok(None);
+        }
+        decode(payload).map(Some).map_err(DecodeError::within("output"))
+    }
+}
+
+/// Appends the frame of an `output` message.
+///
+/// A timestamp beyond the 63 bits of the wire, which is 146 years, is cut to the nearest that fits.
+pub fn append_output_frame(frames: &mut Vec<u8>, uuid: Uuid, line: &[u8], timestamp: Option<i64>) {
+    let mut timestamp_buffer = [0; LONGEST_INTEGER];
+    let timestamp = encode_timestamp(timestamp, &mut timestamp_buffer);
+    let line_header = Header { tag: UTF8_STRING, length: line.len() as u64 };
+    let content = line.len() as u64 + timestamp.len() as u64;
+    let fields = UUID_HEADER.encoded_length() + UUID_HEADER.length + line_header.encoded_length() + content;
+    let sequence = Header { tag: SEQUENCE, length: fields };
+    let message = Header { tag: OUTPUT_OCTET, length: sequence.encoded_length() + fields };
+
+    frames.extend_from_slice(&frame::header(message.encoded_length() + message.length));
+    message.append_to(frames);
+    sequence.append_to(frames);
+    UUID_HEADER.append_to(frames);
+    frames.extend_from_slice(uuid.as_bytes());
+    line_header.append_to(frames);
+    frames.extend_from_slice(line);
+    frames.extend_from_slice(timestamp);
+}
+
+const OUTPUT_OCTET: u8 = context(tag::OUTPUT as u8);
+const UUID_HEADER: Header = Header { tag: UTF8_STRING, length: 16 };
+/// Tag, length and eight octets of number.
+const LONGEST_INTEGER: usize = 10;
+
+/// The INTEGER with its header; nothing when there is no timestamp.
+fn encode_timestamp(timestamp: Option<i64>, buffer: &mut [u8; LONGEST_INTEGER]) -> &[u8] {
+    let Some(timestamp) = timestamp else { return &[] };
+    let in_range = Integer(timestamp).clamp(Integer::MIN, Integer::MAX);
+    // A number in range that has room for its ten octets cannot fail.
+    in_range.encode_to_slice(buffer).unwrap_or_default()
+}
+
+fn decode(payload: &[u8]) -> der::Result<OutputRef<'_>> {
+    let mut reader = SliceReader::new(payload)?;
+    let output = decode_choice(&mut reader, |_, body| {
+        body.sequence(|fields| {
+            Ok(OutputRef {
+                uuid: RawUuid::decode(fields)?.0,
+                line: read_octets(fields)?,
+                timestamp: Option::<Integer>::decode(fields)?.map(|timestamp| timestamp.0),
+            })
+        })
+    })?;
+    reader.finish()?;
+    Ok(output)
+}

@@ -1,0 +1,261 @@
+use super::*;
+use crate::job::Job;
+use crate::wire::Integer;
+use proptest::prelude::*;
+
+fn text() -> impl Strategy<Value = Text> {
+    prop::collection::vec(any::<u8>(), 0..200).prop_map(Text::from)
+}
+
+fn number() -> impl Strategy<Value = i64> {
+    prop_oneof![-300i64..300, Integer::MIN.0..=Integer::MAX.0]
+}
+
+fn uuid() -> impl Strategy<Value = Uuid> {
+    any::<u128>().prop_map(Uuid::from_u128)
+}
+
+fn time() -> impl Strategy<Value = Time> {
+    (Time::MIN.unix_milliseconds()..=Time::NEVER.unix_milliseconds()).prop_map(Time::from_unix_milliseconds)
+}
+
+fn period() -> impl Strategy<Value = Period> {
+    prop::sample::select(vec![Period::Hourly, Period::Daily, Period::Weekly, Period::Never])
+}
+
+fn script_job() -> impl Strategy<Value = ScriptJob> {
+    (text(), text(), text()).prop_map(|(name, script, platform)| ScriptJob { name, script, platform })
+}
+
+fn orb_build_job() -> impl Strategy<Value = OrbBuildJob> {
+    (text(), text()).prop_map(|(name, opam_package)| OrbBuildJob { name, opam_package })
+}
+
+fn job() -> impl Strategy<Value = Job> {
+    prop_oneof![script_job().prop_map(Job::Script), orb_build_job().prop_map(Job::OrbBuild)]
+}
+
+fn list<T: core::fmt::Debug>(item: impl Strategy<Value = T>) -> impl Strategy<Value = Vec<T>> {
+    prop::collection::vec(item, 0..4)
+}
+
+fn schedule() -> impl Strategy<Value = Vec<ScheduleItem>> {
+    list((time(), period(), job()).prop_map(|(next, period, job)| ScheduleItem { next, period, job }))
+}
+
+fn queues() -> impl Strategy<Value = Vec<QueueInfo>> {
+    list((text(), list(job())).prop_map(|(platform, jobs)| QueueInfo { platform, jobs }))
+}
+
+fn running() -> impl Strategy<Value = Vec<RunningInfo>> {
+    list((time(), uuid(), script_job()).prop_map(|(started, uuid, job)| RunningInfo { started, uuid, job }))
+}
+
+fn result() -> impl Strategy<Value = BuildResult> {
+    prop_oneof![
+        number().prop_map(BuildResult::Exited),
+        number().prop_map(BuildResult::Signalled),
+        number().prop_map(BuildResult::Stopped),
+        text().prop_map(BuildResult::Message),
+    ]
+}
+
+fn file() -> impl Strategy<Value = File> {
+    (prop::collection::vec(1..=255u8, 1..50), text())
+        .prop_map(|(path, data)| File { path: path.into(), data })
+}
+
+/// Messages that consist of a text.
+fn text_command() -> impl Strategy<Value = Command> {
+    let constructors: Vec<fn(Text) -> Command> = vec![
+        Command::Unschedule,
+        Command::ExecuteOld,
+        Command::JobRequested,
+        Command::DropPlatform,
+        Command::Failure,
+        Command::UndropPlatform,
+    ];
+    (prop::sample::select(constructors), text()).prop_map(|(constructor, text)| constructor(text))
+}
+
+fn build_command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        (uuid(), script_job()).prop_map(|(uuid, job)| Command::JobSchedule { uuid, job }),
+        (uuid(), result(), list(file())).prop_map(|(uuid, result, data)| Command::JobFinished {
+            uuid,
+            result,
+            data
+        }),
+        (uuid(), text(), prop::option::of(number())).prop_map(|(uuid, line, timestamp)| Command::Output {
+            uuid,
+            line,
+            timestamp
+        }),
+        uuid().prop_map(Command::Observe),
+    ]
+}
+
+fn schedule_command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        (period(), script_job()).prop_map(|(period, job)| Command::Schedule { period, job }),
+        (period(), orb_build_job()).prop_map(|(period, job)| Command::ScheduleOrbBuild { period, job }),
+        (text(), time(), prop::option::of(period())).prop_map(|(name, next, period)| Command::Reschedule {
+            name,
+            next,
+            period
+        }),
+        (text(), prop::option::of(text())).prop_map(|(name, platform)| Command::Execute { name, platform }),
+    ]
+}
+
+fn other_command() -> impl Strategy<Value = Command> {
+    let peer = prop::sample::select(vec![PeerType::Client, PeerType::Worker]);
+    prop_oneof![
+        prop::sample::select(vec![Command::Info, Command::ServerHello, Command::Success]),
+        (peer, number()).prop_map(|(peer, version)| Command::ClientHello { peer, version }),
+        (schedule(), queues(), running()).prop_map(|(schedule, queues, running)| Command::InfoReplyOld {
+            schedule,
+            queues,
+            running
+        }),
+        (schedule(), queues(), running(), list(text())).prop_map(
+            |(schedule, queues, running, dropped_platforms)| {
+                Command::InfoReply(InfoReply { schedule, queues, running, dropped_platforms })
+            }
+        ),
+    ]
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![text_command(), build_command(), schedule_command(), other_command()]
+}
+
+proptest! {
+    #[test]
+    fn every_message_survives_the_wire(command in command()) {
+        let payload = command.encode().unwrap();
+        prop_assert_eq!(Command::decode(&payload).unwrap(), command.clone());
+        let frame = command.to_frame().unwrap();
+        prop_assert_eq!(&frame[..8], (payload.len() as u64).to_be_bytes());
+        prop_assert_eq!(&frame[8..], payload);
+    }
+
+    #[test]
+    fn a_cut_message_is_refused(command in command(), cut in any::<prop::sample::Index>()) {
+        let payload = command.encode().unwrap();
+        prop_assert!(Command::decode(&payload[..cut.index(payload.len())]).is_err());
+    }
+
+    #[test]
+    fn a_damaged_message_never_panics(
+        command in command(), position in any::<prop::sample::Index>(), octet in any::<u8>(),
+    ) {
+        let mut payload = command.encode().unwrap();
+        let position = position.index(payload.len());
+        payload[position] = octet;
+        if let Ok(command) = Command::decode(&payload) {
+            prop_assert!(command.encode().is_ok());
+        }
+        let _ = OutputRef::decode(&payload);
+    }
+
+    #[test]
+    fn both_ways_of_handling_output_agree(uuid in uuid(), line in text(), timestamp in prop::option::of(number())) {
+        let mut frame = Vec::new();
+        append_output_frame(&mut frame, uuid, line.as_bytes(), timestamp);
+        let output = OutputRef { uuid, line: line.as_bytes(), timestamp };
+        prop_assert_eq!(OutputRef::decode(&frame[8..]), Ok(Some(output)));
+        let command = Command::Output { uuid, line: line.clone(), timestamp };
+        prop_assert_eq!(command.to_frame().unwrap(), frame);
+    }
+}
+
+fn refusal(payload: &[u8]) -> String {
+    Command::decode(payload).unwrap_err().to_string()
+}
+
+#[test]
+fn refusals_say_what_is_wrong() {
+    assert_eq!(refusal(b""), "message: there is nothing in it");
+    assert_eq!(refusal(b"\x30\x00"), "message: begins with 0x30, as no message does");
+    assert_eq!(refusal(b"\x86\x00"), "message: begins with 0x86, as no message does");
+    assert_eq!(refusal(b"\xbf\x1f\x00"), "message: begins with 0xbf, as no message does");
+    assert_eq!(refusal(b"\xa8\x02\x05\x00"), "message: tag [8] is reserved");
+    assert_eq!(
+        refusal(b"\xb7\x02\x05\x00"),
+        "message: tag [23] is unknown; the sender may be of a later version"
+    );
+    assert_eq!(refusal(b"\xa6\x02\x05\x00\x00"), "info: bytes left over: 1, at byte 4");
+    assert_eq!(refusal(b"\xa6\x04\x05\x00\x05\x00"), "info: bytes left over: 2, at byte 4");
+    assert_eq!(refusal(b"\xaa\x03\x0c\x01u"), "observe: a uuid is not 16 bytes long at byte 5");
+    assert!(refusal(b"\xa9\x88\x7f\xff\xff\xff\xff\xff\xff\xff").starts_with("unschedule: "));
+}
+
+#[test]
+fn lengths_beyond_the_message_are_refused() {
+    for length in [u32::MAX, u32::MAX - 1, u32::MAX - 6, 1 << 31] {
+        let mut payload = vec![0xa9, 0x84];
+        payload.extend_from_slice(&length.to_be_bytes());
+        payload.extend_from_slice(b"\x0c\x01x");
+        assert!(refusal(&payload).starts_with("unschedule: "));
+        let mut payload = b"\xa9\x07\x0c\x84".to_vec();
+        payload.extend_from_slice(&length.to_be_bytes());
+        payload.push(b'x');
+        assert!(refusal(&payload).starts_with("unschedule: "));
+    }
+}
+
+#[test]
+fn more_values_than_the_budget_are_refused_before_they_are_decoded() {
+    // A scheduleOrbBuild that is nothing but a million empty texts.
+    let mut payload = b"\xac\x83\x1e\x84\x85\x30\x83\x1e\x84\x80".to_vec();
+    payload.extend_from_slice(&[0x0c, 0x00].repeat(1_000_000));
+    assert_eq!(refusal(&payload), "scheduleOrbBuild: more than 1000000 values in it");
+}
+
+#[test]
+fn what_a_message_claims_to_be_is_known_without_decoding_it() {
+    assert_eq!(Command::peek_name(b"\xa6 whatever"), Some("info"));
+    assert_eq!(Command::peek_name(b"\xa8\x02\x05\x00"), None);
+    assert_eq!(Command::peek_name(b""), None);
+}
+
+#[test]
+fn deep_nesting_is_refused_without_recursion() {
+    let mut payload = vec![0xa9, 0x83, 0x0f, 0xff, 0xfb];
+    payload.extend_from_slice(&[0x30, 0x80 | 3, 0x0f, 0xff, 0xf0].repeat(200_000));
+    assert!(refusal(&payload).starts_with("unschedule: "));
+}
+
+#[test]
+fn numbers_beyond_63_bits_are_neither_written_nor_read() {
+    let hello = |version| Command::ClientHello { peer: PeerType::Client, version };
+    assert_eq!(hello(i64::MAX).encode(), Err(EncodeError::IntegerRange));
+    let payload = b"\xae\x10\x30\x0e\xa0\x02\x05\x00\x02\x08\x40\x00\x00\x00\x00\x00\x00\x00";
+    assert_eq!(refusal(payload), "clientHello: an integer has more than 63 bits at byte 18");
+}
+
+#[test]
+fn a_timestamp_beyond_63_bits_is_cut() {
+    let mut frame = Vec::new();
+    append_output_frame(&mut frame, Uuid::nil(), b"x", Some(i64::MAX));
+    let output = OutputRef::decode(&frame[8..]).unwrap().unwrap();
+    assert_eq!(output.timestamp, Some(Integer::MAX.0));
+}
+
+#[test]
+fn only_output_messages_are_output() {
+    assert_eq!(OutputRef::decode(b""), Ok(None));
+    assert_eq!(OutputRef::decode(b"\xa6\x02\x05\x00"), Ok(None));
+    assert!(OutputRef::decode(b"\xa4\x02\x05\x00").is_err());
+}
+
+#[test]
+fn every_message_has_a_name_and_a_tag() {
+    assert_eq!(Command::Info.name(), "info");
+    assert_eq!(Command::Observe(Uuid::nil()).name(), "observe");
+    let finished =
+        Command::JobFinished { uuid: Uuid::nil(), result: BuildResult::Exited(0), data: Vec::new() };
+    assert_eq!(finished.name(), "jobFinished");
+    assert_eq!(finished.encode().unwrap()[0], crate::finished::FINISHED_TAG);
+}

@@ -1,0 +1,40 @@
+//! Stored results: what a build was, printed and left behind, in one DER value.
+//!
+//! A stored result may be larger than memory, and it need never be held whole, neither to write nor to read it.
+//!
+//! To write one, lay out the [`ExecutionHead`]: the file is [`before_console`](ExecutionLayout::before_console),
+//! then the console entries, newest first, as [`append_console_entry`] writes them, then
+//! [`after_console`](ExecutionLayout::after_console), then the artifacts exactly as they stand in the
+//! `jobFinished` message.
+//!
+//! To read one, [open](StoredExecution::open) it: that reads what is small and finds the rest, which
+//! [`ConsoleReader`] and [`FilesReader`] walk over. All three read from whatever implements [`ReadAt`].
+//!
+//! [`Execution`] is the same as one value in memory, for where the size is known to be small.
+
+mod console;
+mod console_reader;
+mod files_reader;
+mod layout;
+mod source;
+mod stored;
+mod whole;
+
+#[cfg(test)]
+mod tests;
+
+pub use console::{append_console_entry, console_entry_length};
+pub use console_reader::{CHUNK_BYTES, ConsoleEntry, ConsoleReader, ConsoleStep};
+pub use files_reader::{FilesReader, StoredFile};
+pub use layout::{ExecutionHead, ExecutionLayout, LayoutError};
+pub use source::{ReadAt, ReadError};
+pub use stored::StoredExecution;
+pub use whole::{ConsoleLine, Execution};
+
+use crate::header::{SEQUENCE, context};
+
+/// First octet of a stored result.
+const EXECUTION_TAG: u8 = context(0);
+
+/// What is stored in place of the artifacts when there are none: the empty SEQUENCE OF.
+pub const NO_ARTIFACTS: [u8; 2] = [SEQUENCE, 0];

@@ -1,0 +1,98 @@
+//! A stored result that stays where it is stored.
+
+use super::EXECUTION_TAG;
+use super::source::{BlockReader, ReadAt, ReadError};
+use super::whole::Timestamps;
+use crate::Uuid;
+use crate::build_result::BuildResult;
+use crate::header::SEQUENCE;
+use crate::job::ScriptJob;
+use crate::malformed::{Fit, Malformed, Problem, check_fit};
+use crate::time::Time;
+use crate::wire::RawUuid;
+use core::ops::Range;
+use der::DecodeOwned;
+
+/// Octets of a job or a result that is held in memory: the longest frame of a client is 16 MiB, and builder
+/// 0.4.0 had no limit.
+const VALUE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What is small of a stored result, and where the rest is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredExecution {
+    /// What was run.
+    pub job: ScriptJob,
+    /// The build.
+    pub uuid: Uuid,
+    /// When the build was handed to its worker.
+    pub started: Time,
+    /// When its result was known.
+    pub finished: Time,
+    /// How it ended.
+    pub result: BuildResult,
+    /// The octets of the console entries; for [`ConsoleReader`](super::ConsoleReader).
+    pub console: Range<u64>,
+    /// The octets of the artifacts, without the header around all of them; for
+    /// [`FilesReader`](super::FilesReader).
+    pub output: Range<u64>,
+}
+
+impl StoredExecution {
+    /// Reads the small parts of a stored result of `length` octets. What is within console and artifacts is not
+    /// looked at.
+    ///
+    /// # Errors
+    ///
+    /// When the source fails, or does not hold exactly one stored result.
+    pub fn open<S: ReadAt + ?Sized>(source: &S, length: u64) -> Result<Self, ReadError<S::Error>> {
+        let mut blocks = BlockReader::new(source, length);
+        let whole = open_whole(&mut blocks, length)?;
+        let mut rest = blocks.header("execution", SEQUENCE, whole, Fit::Exactly)?;
+        let job = take_value(&mut blocks, "job", &mut rest)?;
+        let RawUuid(uuid) = take_value(&mut blocks, "uuid", &mut rest)?;
+        let console = blocks.header("console", SEQUENCE, rest.clone(), Fit::Within)?;
+        rest.start = console.end;
+        let Timestamps { started, finished } = take_value(&mut blocks, "timestamps", &mut rest)?;
+        let result = take_value(&mut blocks, "result", &mut rest)?;
+        let output = blocks.header("artifacts", SEQUENCE, rest, Fit::Exactly)?;
+        Ok(Self { job, uuid, started, finished, result, console, output })
+    }
+}
+
+/// The outermost header. A file that was cut off is told from one that is damaged inside.
+fn open_whole<S: ReadAt>(
+    blocks: &mut BlockReader<S>,
+    length: u64,
+) -> Result<Range<u64>, ReadError<S::Error>> {
+    const PART: &str = "stored result";
+    let header = blocks.any_header(PART, 0..length)?;
+    let problem = match header.total_length() {
+        _ if header.tag != EXECUTION_TAG => Problem::UnexpectedTag(header.tag),
+        Some(expected) if expected <= length => {
+            return blocks.header(PART, EXECUTION_TAG, 0..length, Fit::Exactly);
+        }
+        expected => Problem::CutOff { length, expected: expected.unwrap_or(u64::MAX) },
+    };
+    Err(Malformed::new(0, PART, problem).into())
+}
+
+/// Reads a small value at the start of `rest` and moves the start behind it.
+fn take_value<S: ReadAt, T: DecodeOwned<Error = der::Error>>(
+    blocks: &mut BlockReader<S>,
+    part: &'static str,
+    rest: &mut Range<u64>,
+) -> Result<T, ReadError<S::Error>> {
+    let malformed = |problem| Malformed::new(rest.start, part, problem);
+    let header = blocks.any_header(part, rest.clone())?;
+    check_fit(header, rest.end - rest.start, Fit::Within).map_err(malformed)?;
+    let length = header.total_length().unwrap_or(u64::MAX);
+    let count = usize::try_from(length)
+        .ok()
+        .filter(|_| length <= VALUE_BYTES)
+        .ok_or_else(|| malformed(Problem::TooLong { length, limit: VALUE_BYTES }))?;
+    let mut octets = Vec::new();
+    blocks.read_into(&mut octets, rest.start, count)?;
+    let value = T::from_der(&octets).map_err(|error| malformed(Problem::Value(error)))?;
+    rest.start += length;
+    Ok(value)
+}

@@ -1,0 +1,241 @@
+use super::console_reader::Sizes;
+use super::*;
+use crate::Uuid;
+use crate::build_result::BuildResult;
+use crate::job::{File, ScriptJob};
+use crate::time::Time;
+use core::convert::Infallible;
+use core::ops::Range;
+use der::Encode;
+use proptest::prelude::*;
+
+fn execution(console: Vec<ConsoleLine>, output: Vec<File>) -> Execution {
+    Execution {
+        job: ScriptJob { name: "job".into(), script: "#!/bin/sh\n".into(), platform: "deb12".into() },
+        uuid: Uuid::from_u128(7),
+        console,
+        started: Time::from_unix_milliseconds(1_795_456_515_000),
+        finished: Time::from_unix_milliseconds(1_795_456_515_343),
+        result: BuildResult::Exited(0),
+        output,
+    }
+}
+
+fn line(delta_nanoseconds: i64, line: impl Into<Vec<u8>>) -> ConsoleLine {
+    ConsoleLine { delta_nanoseconds, line: crate::text::Text::new(line) }
+}
+
+fn file(path: &str, data: &[u8]) -> File {
+    File { path: path.into(), data: data.into() }
+}
+
+/// Writes a stored result the way a server does: layout, console, artifacts.
+fn stream(execution: &Execution) -> Vec<u8> {
+    let mut console = Vec::new();
+    for line in execution.console.iter().rev() {
+        append_console_entry(&mut console, line.delta_nanoseconds, line.line.as_bytes());
+    }
+    let output = execution.output.to_der().unwrap();
+    let layout = ExecutionHead {
+        job: execution.job.clone(),
+        uuid: execution.uuid,
+        console_length: console.len() as u64,
+        started: execution.started,
+        finished: execution.finished,
+        result: execution.result.clone(),
+        output_length: output.len() as u64,
+    }
+    .layout()
+    .unwrap();
+    let octets = [layout.before_console, console, layout.after_console, output].concat();
+    assert_eq!(octets.len() as u64, layout.total_length);
+    octets
+}
+
+/// Reads a stored result through the readers that hold only parts of it.
+fn read(octets: &[u8]) -> Result<Execution, ReadError<Infallible>> {
+    let stored = StoredExecution::open(octets, octets.len() as u64)?;
+    let mut output = Vec::new();
+    let mut files = FilesReader::new(octets, stored.output);
+    while let Some(StoredFile { path, data }) = files.next_file()? {
+        output.push(File { path, data: octets[data.start as usize..data.end as usize].into() });
+    }
+    Ok(Execution {
+        job: stored.job,
+        uuid: stored.uuid,
+        console: read_console(octets, stored.console)?,
+        started: stored.started,
+        finished: stored.finished,
+        result: stored.result,
+        output,
+    })
+}
+
+fn read_console<S: ReadAt>(source: S, console: Range<u64>) -> Result<Vec<ConsoleLine>, ReadError<S::Error>> {
+    let mut reader = ConsoleReader::new(source, console);
+    let (mut lines, mut pieces) = (Vec::new(), Vec::new());
+    while let Some(entry) = reader.next_entry()? {
+        assert!(entry.line.len() <= CHUNK_BYTES);
+        pieces.extend_from_slice(entry.line);
+        if !entry.continues {
+            lines.push(line(entry.delta_nanoseconds, core::mem::take(&mut pieces)));
+        }
+    }
+    assert!(pieces.is_empty(), "the last piece says that it is the last");
+    Ok(lines)
+}
+
+#[test]
+fn a_result_is_streamed_as_it_is_written_whole() {
+    let execution = execution(vec![line(0, "hello"), line(1, "")], vec![file("a", b"x"), file("b/c", b"")]);
+    let octets = execution.encode().unwrap();
+    assert_eq!(stream(&execution), octets);
+    assert_eq!(Execution::decode(&octets).unwrap(), execution);
+    assert_eq!(read(&octets).unwrap(), execution);
+}
+
+#[test]
+fn an_empty_result_is_streamed_too() {
+    let execution = execution(vec![], vec![]);
+    let octets = execution.encode().unwrap();
+    assert!(octets.ends_with(&NO_ARTIFACTS));
+    assert_eq!(stream(&execution), octets);
+    assert_eq!(read(&octets).unwrap(), execution);
+}
+
+#[test]
+fn lines_longer_than_a_chunk_come_in_pieces() {
+    let long = CHUNK_BYTES - 20..CHUNK_BYTES + 2;
+    let mut console: Vec<_> = long.map(|length| line(length as i64, vec![b'x'; length])).collect();
+    console.push(line(0, vec![b'y'; 3 * CHUNK_BYTES]));
+    console.push(line(-1, "short"));
+    console.push(line(0, vec![b'z'; 2 * CHUNK_BYTES + 1]));
+    let execution = execution(console, vec![]);
+    assert_eq!(read(&stream(&execution)).unwrap(), execution);
+}
+
+#[test]
+fn a_step_reads_at_most_one_block() {
+    struct Counting<'a>(&'a [u8], core::cell::Cell<usize>);
+    impl ReadAt for &Counting<'_> {
+        type Error = Infallible;
+        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Infallible> {
+            self.1.set(self.1.get() + 1);
+            self.0.read_at(offset, buffer)
+        }
+    }
+    let octets = stream(&execution((0..50_000).map(|number| line(number, "x".repeat(60))).collect(), vec![]));
+    let stored = StoredExecution::open(octets.as_slice(), octets.len() as u64).unwrap();
+    let source = Counting(&octets, 0.into());
+    let mut reader = ConsoleReader::new(&source, stored.console);
+    let mut next = 0;
+    loop {
+        let reads = source.1.get();
+        match reader.step().unwrap() {
+            ConsoleStep::Entry(entry) => {
+                assert_eq!(entry.delta_nanoseconds, next);
+                next += 1;
+            }
+            ConsoleStep::Working => {}
+            ConsoleStep::End => break,
+        }
+        assert!(source.1.get() <= reads + 1);
+    }
+    assert_eq!(next, 50_000);
+    assert!(source.1.get() < octets.len() / 30_000, "{} reads", source.1.get());
+}
+
+#[test]
+fn what_is_no_result_is_refused_with_the_place() {
+    let good = execution(vec![line(0, "x")], vec![file("a", b"x")]).encode().unwrap();
+    let refusal = |octets: &[u8]| read(octets).unwrap_err().to_string();
+    assert_eq!(
+        refusal(&good[..good.len() - 1]),
+        format!(
+            "is damaged or no stored result: stored result at byte 0: it is cut off: {} bytes are there, of {} \
+             according to its header",
+            good.len() - 1,
+            good.len()
+        )
+    );
+    assert!(refusal(&[&good[..], b"x"].concat()).contains("followed by bytes that belong to nothing"));
+    assert!(refusal(b"").contains("the data ends in the middle of it"));
+    assert!(refusal(b"\xa1\x02\x05\x00").contains("stored result at byte 0: unexpected tag 0xa1"));
+    assert!(refusal(b"#!/bin/sh").contains("unexpected tag 0x23"));
+}
+
+#[test]
+fn a_path_longer_than_any_system_allows_is_refused() {
+    let octets = execution(vec![], vec![file(&"x".repeat(65_537), b"")]).encode().unwrap();
+    let error = read(&octets).unwrap_err().to_string();
+    assert!(error.contains("artifact path") && error.contains("65537 bytes long; at most 65536"), "{error}");
+}
+
+#[test]
+fn lengths_beyond_64_bits_are_refused() {
+    let stored = execution(vec![], vec![]);
+    let head = |console_length, output_length| ExecutionHead {
+        job: stored.job.clone(),
+        uuid: stored.uuid,
+        console_length,
+        started: stored.started,
+        finished: stored.finished,
+        result: stored.result.clone(),
+        output_length,
+    };
+    assert_eq!(head(u64::MAX, 2).layout(), Err(LayoutError::TooLong));
+    assert_eq!(head(0, u64::MAX).layout(), Err(LayoutError::TooLong));
+    assert_eq!(head(u64::MAX / 2, u64::MAX / 2).layout(), Err(LayoutError::TooLong));
+    let large = head(5 << 30, 6 << 30).layout().unwrap();
+    let around = (large.before_console.len() + large.after_console.len()) as u64;
+    assert_eq!(large.total_length, (11 << 30) + around);
+}
+
+proptest! {
+    #[test]
+    fn a_console_with_more_chunks_than_checkpoints_is_read_to_its_end(
+        lengths in prop::collection::vec(prop_oneof![4 => 0_usize..20, 1 => 0_usize..300], 0..3000),
+        chunk_bytes in 32_usize..300,
+        checkpoints in 4_usize..20,
+    ) {
+        let console: Vec<_> =
+            lengths.iter().enumerate().map(|(number, length)| line(number as i64, vec![b'x'; *length])).collect();
+        let mut octets = Vec::new();
+        for line in console.iter().rev() {
+            append_console_entry(&mut octets, line.delta_nanoseconds, line.line.as_bytes());
+        }
+        let range = 0..octets.len() as u64;
+        let mut reader = ConsoleReader::with_sizes(octets.as_slice(), range, Sizes { chunk_bytes, checkpoints });
+        let mut rest = console.as_slice();
+        let mut pieces = Vec::new();
+        while let Some(entry) = reader.next_entry().unwrap() {
+            pieces.extend_from_slice(entry.line);
+            if !entry.continues {
+                let (expected, tail) = rest.split_first().expect("no line comes twice");
+                prop_assert_eq!(entry.delta_nanoseconds, expected.delta_nanoseconds);
+                prop_assert_eq!(core::mem::take(&mut pieces), expected.line.as_bytes());
+                rest = tail;
+            }
+            // Each scan is of a small part of the one before, so only few of them pile up.
+            prop_assert!(reader.checkpoints() <= 10 * checkpoints, "{}", reader.checkpoints());
+        }
+        prop_assert!(rest.is_empty());
+    }
+
+    #[test]
+    fn the_readers_agree_with_the_whole_decoder(
+        lines in prop::collection::vec((-200_i64..200, prop::collection::vec(any::<u8>(), 0..200)), 0..20),
+        files in prop::collection::vec(("[a-z./]{1,20}", prop::collection::vec(any::<u8>(), 0..200)), 0..5),
+        damage in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+    ) {
+        let console = lines.into_iter().map(|(delta, octets)| line(delta, octets)).collect();
+        let output = files.into_iter().map(|(path, data)| file(&path, &data)).collect();
+        let execution = execution(console, output);
+        let mut octets = stream(&execution);
+        prop_assert_eq!(&octets, &execution.encode().unwrap());
+        if let Some((index, octet)) = damage {
+            *index.get_mut(&mut octets) = octet;
+        }
+        prop_assert_eq!(read(&octets).ok(), Execution::decode(&octets).ok());
+    }
+}

@@ -1,0 +1,217 @@
+//! Jobs and their place in the schedule.
+
+use crate::text::Text;
+use crate::time::{Period, Time};
+use crate::wire::read_octets;
+use der::{
+    Decode, DecodeValue, Encode, EncodeValue, Error, ErrorKind, FixedTag, Header, Length, Reader, Tag, Writer,
+};
+use der_derive::{Choice, Sequence};
+
+/// A script that runs on one platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptJob {
+    /// Unique among all jobs of a server.
+    pub name: Text,
+    /// What the worker runs.
+    pub script: Text,
+    /// The platform whose workers may run it.
+    pub platform: Text,
+}
+
+impl ScriptJob {
+    /// The platform of a job that names none: such jobs come from before jobs had platforms.
+    pub const NO_PLATFORM: &'static str = "no-platform";
+}
+
+/// An opam package that is built on every platform with a template.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+pub struct OrbBuildJob {
+    /// Unique among all jobs of a server.
+    pub name: Text,
+    /// What the template's `%%OPAM_PACKAGE%%` stands for.
+    pub opam_package: Text,
+}
+
+/// A job of either kind.
+#[derive(Clone, Debug, PartialEq, Eq, Choice)]
+pub enum Job {
+    /// A script for one platform.
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", constructed = "true")]
+    Script(ScriptJob),
+    /// A package for every platform with a template.
+    #[asn1(context_specific = "1", tag_mode = "EXPLICIT", constructed = "true")]
+    OrbBuild(OrbBuildJob),
+}
+
+impl Job {
+    /// The name, unique among all jobs of a server.
+    #[must_use]
+    pub fn name(&self) -> &Text {
+        match self {
+            Job::Script(job) => &job.name,
+            Job::OrbBuild(job) => &job.name,
+        }
+    }
+}
+
+/// A job that runs again and again.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+pub struct ScheduleItem {
+    /// When the job is queued next; [`Time::NEVER`] when its period is [`Period::Never`].
+    pub next: Time,
+    /// The time between two runs.
+    pub period: Period,
+    /// The job.
+    pub job: Job,
+}
+
+/// An artifact of a build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Where the job left it, relative to its directory. Never empty, without NUL; nothing else is certain, as
+    /// it comes from a worker.
+    pub path: Text,
+    /// Its content.
+    pub data: Text,
+}
+
+impl FixedTag for ScriptJob {
+    const TAG: Tag = Tag::Sequence;
+}
+
+impl<'a> DecodeValue<'a> for ScriptJob {
+    type Error = Error;
+
+    fn decode_value<R: Reader<'a>>(reader: &mut R, _header: Header) -> der::Result<Self> {
+        let name = Text::decode(reader)?;
+        let script = Text::decode(reader)?;
+        reader.sequence(skip_files)?;
+        let platform = Option::<Text>::decode(reader)?;
+        Ok(ScriptJob { name, script, platform: platform.unwrap_or_else(|| ScriptJob::NO_PLATFORM.into()) })
+    }
+}
+
+impl EncodeValue for ScriptJob {
+    fn value_len(&self) -> der::Result<Length> {
+        self.name.encoded_len()?
+            + self.script.encoded_len()?
+            + NO_FILES.encoded_len()?
+            + self.platform.encoded_len()?
+    }
+
+    fn encode_value(&self, writer: &mut impl Writer) -> der::Result<()> {
+        self.name.encode(writer)?;
+        self.script.encode(writer)?;
+        NO_FILES.encode(writer)?;
+        self.platform.encode(writer)
+    }
+}
+
+/// Jobs could once bring files along; the place for them is still on the wire.
+const NO_FILES: [File; 0] = [];
+
+/// Checks files and keeps none of them.
+fn skip_files<'a, R: Reader<'a>>(reader: &mut R) -> der::Result<()> {
+    while !reader.is_finished() {
+        reader.sequence(|file| {
+            let path = read_octets(file)?;
+            read_octets(file)?;
+            if is_path(path) { Ok(()) } else { Err(file.error(BAD_PATH)) }
+        })?;
+    }
+    Ok(())
+}
+
+fn is_path(octets: &[u8]) -> bool {
+    !octets.is_empty() && !octets.contains(&0)
+}
+
+const BAD_PATH: ErrorKind = ErrorKind::Value { tag: Text::TAG };
+
+impl FixedTag for File {
+    const TAG: Tag = Tag::Sequence;
+}
+
+impl<'a> DecodeValue<'a> for File {
+    type Error = Error;
+
+    fn decode_value<R: Reader<'a>>(reader: &mut R, _header: Header) -> der::Result<Self> {
+        let path = Text::decode(reader)?;
+        if !is_path(path.as_bytes()) {
+            return Err(reader.error(BAD_PATH));
+        }
+        Ok(File { path, data: Text::decode(reader)? })
+    }
+}
+
+impl EncodeValue for File {
+    fn value_len(&self) -> der::Result<Length> {
+        self.path.encoded_len()? + self.data.encoded_len()?
+    }
+
+    fn encode_value(&self, writer: &mut impl Writer) -> der::Result<()> {
+        self.path.encode(writer)?;
+        self.data.encode(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script_job() -> ScriptJob {
+        ScriptJob { name: "n".into(), script: "s".into(), platform: "p".into() }
+    }
+
+    #[test]
+    fn a_script_job_is_written_with_no_files() {
+        let bytes = script_job().to_der().unwrap();
+        assert_eq!(bytes, b"\x30\x0b\x0c\x01n\x0c\x01s\x30\x00\x0c\x01p");
+        assert_eq!(ScriptJob::from_der(&bytes), Ok(script_job()));
+    }
+
+    #[test]
+    fn a_missing_platform_has_a_name() {
+        let job = ScriptJob::from_der(b"\x30\x08\x0c\x01n\x0c\x01s\x30\x00").unwrap();
+        assert_eq!(job.platform, Text::from("no-platform"));
+    }
+
+    #[test]
+    fn files_of_a_job_are_checked_and_ignored() {
+        let with_files = |file: &[u8]| {
+            let mut bytes = vec![0x30, 11 + file.len() as u8];
+            bytes.extend_from_slice(b"\x0c\x01n\x0c\x01s\x30");
+            bytes.push(file.len() as u8);
+            bytes.extend_from_slice(file);
+            bytes.extend_from_slice(b"\x0c\x01p");
+            ScriptJob::from_der(&bytes)
+        };
+        assert_eq!(with_files(b"\x30\x06\x0c\x01a\x0c\x01x"), Ok(script_job()));
+        assert!(with_files(b"\x30\x05\x0c\x00\x0c\x01x").is_err());
+        assert!(with_files(b"\x30\x06\x0c\x01\0\x0c\x01x").is_err());
+        assert!(with_files(b"\x30\x03\x0c\x01a").is_err());
+        assert!(with_files(b"\x0c\x01a").is_err());
+    }
+
+    #[test]
+    fn both_kinds_of_job_survive_the_wire() {
+        let package = OrbBuildJob { name: "o".into(), opam_package: "k".into() };
+        for (job, tag) in [(Job::Script(script_job()), 0xa0), (Job::OrbBuild(package), 0xa1)] {
+            let bytes = job.to_der().unwrap();
+            assert_eq!(bytes[0], tag);
+            assert_eq!(Job::from_der(&bytes), Ok(job));
+        }
+    }
+
+    #[test]
+    fn paths_must_not_be_empty_or_hold_nul() {
+        let file = |path: &str| File { path: path.into(), data: "x".into() };
+        for path in ["a", "../up", "/abs", "a\nb"] {
+            assert_eq!(File::from_der(&file(path).to_der().unwrap()), Ok(file(path)), "{path}");
+        }
+        for path in ["", "a\0b"] {
+            assert!(File::from_der(&file(path).to_der().unwrap()).is_err(), "{path}");
+        }
+    }
+}

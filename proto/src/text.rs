@@ -1,0 +1,151 @@
+//! Octets that are usually UTF-8: names, scripts, console lines, artifacts.
+//!
+//! On the wire they carry the tag of a UTF8String, but builder 0.4.0 never checks that they are UTF-8, and
+//! neither do we: what a job prints is passed on as it is.
+
+use core::borrow::Borrow;
+use core::fmt;
+use der::{DecodeValue, EncodeValue, FixedTag, Header, Length, Reader, Tag, Writer};
+
+/// Any octets, printed as text.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Text(Vec<u8>);
+
+impl Text {
+    /// Takes any octets.
+    pub fn new(octets: impl Into<Vec<u8>>) -> Text {
+        Text(octets.into())
+    }
+
+    /// The octets as they are on the wire.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The octets as they are on the wire, without a copy.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
+    /// The text, or `None` when the octets are not UTF-8.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        core::str::from_utf8(&self.0).ok()
+    }
+}
+
+/// Fit for a terminal: octets that are not UTF-8 become U+FFFD, and characters that would move the cursor,
+/// change colours or reverse the direction of the text are escaped.
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                if character.is_control() || is_direction_mark(character) {
+                    write!(f, "{}", character.escape_default())?;
+                } else {
+                    fmt::Write::write_char(f, character)?;
+                }
+            }
+            if !chunk.invalid().is_empty() {
+                fmt::Write::write_char(f, char::REPLACEMENT_CHARACTER)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_direction_mark(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Text {
+        Text(text.as_bytes().to_vec())
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Text {
+        Text(text.into_bytes())
+    }
+}
+
+impl From<&[u8]> for Text {
+    fn from(octets: &[u8]) -> Text {
+        Text(octets.to_vec())
+    }
+}
+
+impl From<Vec<u8>> for Text {
+    fn from(octets: Vec<u8>) -> Text {
+        Text(octets)
+    }
+}
+
+impl Borrow<[u8]> for Text {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl FixedTag for Text {
+    const TAG: Tag = Tag::Utf8String;
+}
+
+impl<'a> DecodeValue<'a> for Text {
+    type Error = der::Error;
+
+    fn decode_value<R: Reader<'a>>(reader: &mut R, header: Header) -> der::Result<Self> {
+        Ok(Text(reader.read_slice(header.length())?.to_vec()))
+    }
+}
+
+impl EncodeValue for Text {
+    fn value_len(&self) -> der::Result<Length> {
+        Length::try_from(self.0.len())
+    }
+
+    fn encode_value(&self, writer: &mut impl Writer) -> der::Result<()> {
+        writer.write(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use der::{Decode, Encode};
+
+    #[test]
+    fn any_octets_survive_the_wire() {
+        let every_octet: Vec<u8> = (0..=255).collect();
+        let text = Text::from(every_octet);
+        let bytes = text.to_der().unwrap();
+        assert_eq!(bytes[..4], [0x0c, 0x82, 0x01, 0x00]);
+        assert_eq!(Text::from_der(&bytes).unwrap(), text);
+    }
+
+    #[test]
+    fn a_claimed_length_beyond_the_input_is_refused_without_an_allocation() {
+        assert!(Text::from_der(&[0x0c, 0x84, 0xff, 0xff, 0xff, 0xff, b'x']).is_err());
+    }
+
+    #[test]
+    fn only_utf8_is_a_str() {
+        assert_eq!(Text::from("büild").as_str(), Some("büild"));
+        assert_eq!(Text::from(&b"b\xfcild"[..]).as_str(), None);
+    }
+
+    #[test]
+    fn display_cannot_control_a_terminal() {
+        let text = Text::from(&b"a\x1b[2Jb\xff\xfec\n\tbidi\xe2\x80\xae\xc2\x9bz"[..]);
+        assert_eq!(text.to_string(), "a\\u{1b}[2Jb\u{fffd}\u{fffd}c\\n\\tbidi\\u{202e}\\u{9b}z");
+    }
+}
