@@ -1,0 +1,198 @@
+//! Stored results and finished builds as builder 0.4.0 knows them.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
+
+use builder_proto::execution::{
+    ConsoleLine, ConsoleReader, Execution, ExecutionHead, FilesReader, ReadError, StoredExecution,
+    append_console_entry,
+};
+use builder_proto::finished::{
+    ArtifactLimits, FINISHED_TAG, FinishedError, FinishedEvent, FinishedHead, FinishedWalker,
+};
+use builder_proto::header::Header;
+use builder_proto::job::File;
+use builder_tests::vectors;
+use serde_json::Value;
+use std::convert::Infallible;
+
+const LIMITS: ArtifactLimits =
+    ArtifactLimits { total_bytes: 1 << 32, files: 1000, path_bytes: 4096, message_bytes: 65_536 };
+
+fn execution(value: &Value) -> Execution {
+    let line = |line: &Value| ConsoleLine {
+        delta_nanoseconds: line["delta_ns"].as_i64().unwrap(),
+        line: vectors::text(&line["output_hex"]),
+    };
+    Execution {
+        job: vectors::script_job(&value["job"]),
+        uuid: vectors::uuid(&value["uuid"]),
+        // The vectors list the lines as they are stored, the newest first.
+        console: value["console"].as_array().unwrap().iter().rev().map(line).collect(),
+        started: vectors::time(&value["started"]),
+        finished: vectors::time(&value["finished"]),
+        result: vectors::build_result(&value["result"]),
+        output: vectors::files(&value["output"]),
+    }
+}
+
+/// Reads a stored result through the readers that hold only parts of it.
+fn read(octets: &[u8]) -> Result<Execution, ReadError<Infallible>> {
+    let stored = StoredExecution::open(octets, octets.len() as u64)?;
+    let mut reader = ConsoleReader::new(octets, stored.console);
+    let mut console = Vec::new();
+    while let Some(entry) = reader.next_entry()? {
+        console.push(ConsoleLine { delta_nanoseconds: entry.delta_nanoseconds, line: entry.line.into() });
+    }
+    Ok(Execution {
+        job: stored.job,
+        uuid: stored.uuid,
+        console,
+        started: stored.started,
+        finished: stored.finished,
+        result: stored.result,
+        output: read_files(octets, stored.output)?,
+    })
+}
+
+fn read_files(octets: &[u8], output: std::ops::Range<u64>) -> Result<Vec<File>, ReadError<Infallible>> {
+    let mut reader = FilesReader::new(octets, output);
+    let mut files = Vec::new();
+    while let Some(file) = reader.next_file()? {
+        let data = octets[file.data.start as usize..file.data.end as usize].into();
+        files.push(File { path: file.path, data });
+    }
+    Ok(files)
+}
+
+/// Writes a stored result the way the server does, `output` being its artifacts as they arrived.
+fn stream(execution: &Execution, output: &[u8]) -> Vec<u8> {
+    let mut console = Vec::new();
+    for line in execution.console.iter().rev() {
+        append_console_entry(&mut console, line.delta_nanoseconds, line.line.as_bytes());
+    }
+    let head = ExecutionHead {
+        job: execution.job.clone(),
+        uuid: execution.uuid,
+        console_length: console.len() as u64,
+        started: execution.started,
+        finished: execution.finished,
+        result: execution.result.clone(),
+        output_length: output.len() as u64,
+    };
+    let layout = head.layout().unwrap();
+    [&layout.before_console, &console, &layout.after_console, output].concat()
+}
+
+/// The artifacts of a stored result, the header around all of them included.
+fn output_of(octets: &[u8]) -> &[u8] {
+    let output = StoredExecution::open(octets, octets.len() as u64).unwrap().output;
+    let length = Header { tag: 0x30, length: output.end - output.start }.encoded_length();
+    &octets[(output.start - length) as usize..]
+}
+
+#[test]
+fn stored_results_mean_what_they_meant_to_builder_0_4_0() {
+    for vector in vectors::load("execution.json") {
+        let name = &vector.name;
+        let whole = Execution::decode(&vector.octets);
+        let read = read(&vector.octets);
+        let Some(decoded) = vector.decoded else {
+            assert!(whole.is_err(), "{name} was accepted");
+            assert!(read.is_err(), "{name} was read");
+            continue;
+        };
+        let expected = execution(&decoded);
+        assert_eq!(whole.as_ref(), Ok(&expected), "{name}");
+        assert_eq!(read.as_ref(), Ok(&expected), "{name}");
+        if vector.canonical {
+            assert_eq!(expected.encode().unwrap(), vector.octets, "{name}");
+            assert_eq!(stream(&expected, output_of(&vector.octets)), vector.octets, "{name}, streamed");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_builder_0_4_0_wrote_is_read_and_written_back() {
+    let octets = std::fs::read(vectors::path("full-0.4.0.der")).unwrap();
+    let execution = Execution::decode(&octets).unwrap();
+    assert_eq!(read(&octets).as_ref(), Ok(&execution));
+    assert_eq!(execution.encode().unwrap(), octets);
+    assert_eq!(stream(&execution, output_of(&octets)), octets);
+
+    assert_eq!(execution.job.name.as_str(), Some("job1"));
+    assert_eq!(execution.result.to_string(), "exited 3");
+    assert_eq!(execution.started.to_string(), "2026-11-23T17:55:15.455Z");
+    let console: Vec<_> = execution.console.iter().map(|line| line.line.as_str().unwrap()).collect();
+    assert_eq!(console, ["hello", "err", "no newline"]);
+    let [file] = execution.output.as_slice() else { panic!("one artifact") };
+    assert_eq!((file.path.as_str(), file.data.as_bytes().len()), (Some("out/rnd"), 1000));
+}
+
+#[test]
+fn a_stored_result_that_is_cut_off_is_refused() {
+    let mut examples: Vec<_> =
+        vectors::load("execution.json").into_iter().map(|vector| vector.octets).collect();
+    examples.push(std::fs::read(vectors::path("full-0.4.0.der")).unwrap());
+    for octets in examples {
+        for end in 0..octets.len() {
+            assert!(Execution::decode(&octets[..end]).is_err());
+            assert!(read(&octets[..end]).is_err());
+            // The length may also promise more than there is.
+            let promised = StoredExecution::open(&octets[..end], octets.len() as u64);
+            if let Ok(stored) = promised {
+                let mut reader = ConsoleReader::new(&octets[..end], stored.console);
+                while let Ok(Some(_)) = reader.next_entry() {}
+                let mut reader = FilesReader::new(&octets[..end], stored.output);
+                while let Ok(Some(_)) = reader.next_file() {}
+            }
+        }
+    }
+}
+
+/// Walks over the payload in pieces of `step` octets: the head, and the artifacts as they are to be stored.
+fn walk(octets: &[u8], step: usize) -> Result<(FinishedHead, Vec<u8>), FinishedError> {
+    let mut walker = FinishedWalker::new(octets.len() as u64, LIMITS);
+    let (mut head, mut stored) = (None, Vec::new());
+    for mut rest in octets.chunks(step).chain([&[][..]]) {
+        loop {
+            let (taken, event) = walker.push(rest)?;
+            match event {
+                FinishedEvent::More => break,
+                FinishedEvent::Head(found) => head = Some(found),
+                FinishedEvent::Data => stored.extend_from_slice(&rest[..taken]),
+                FinishedEvent::End => return Ok((head.expect("the head comes first"), stored)),
+            }
+            rest = &rest[taken..];
+        }
+    }
+    panic!("the walker wants more than there is");
+}
+
+#[test]
+fn finished_builds_mean_what_they_meant_to_builder_0_4_0() {
+    let finished = vectors::load("command.json")
+        .into_iter()
+        .filter(|vector| vector.octets.first() == Some(&FINISHED_TAG))
+        .collect::<Vec<_>>();
+    assert!(finished.len() > 15);
+    for vector in finished {
+        let name = &vector.name;
+        let step = if vector.octets.len() > 10_000 { 997 } else { 1 };
+        let walked = walk(&vector.octets, vector.octets.len());
+        assert_eq!(walked, walk(&vector.octets, step), "{name}, in pieces");
+        let Some(decoded) = vector.decoded else {
+            assert!(walked.is_err(), "{name} was accepted");
+            continue;
+        };
+        let expected = &decoded["job_finished"];
+        let (head, stored) = walked.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(head.uuid, vectors::uuid(&expected["uuid"]), "{name}");
+        assert_eq!(head.result, vectors::build_result(&expected["result"]), "{name}");
+        assert_eq!(head.data_length, stored.len() as u64, "{name}");
+        assert!(vector.octets.ends_with(&stored), "{name}");
+
+        let (_, header_length) = Header::parse(&stored).unwrap().unwrap();
+        let files = read_files(&stored, header_length as u64..stored.len() as u64).unwrap();
+        assert_eq!(files, vectors::files(&expected["data"]), "{name}");
+    }
+}
