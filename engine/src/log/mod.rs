@@ -1,1 +1,61 @@
-//! The write-ahead log as bytes.
+//! The write-ahead log: what the server has accepted, in the order in which it happened.
+//!
+//! A log file is a header and frames ([`Frame`]). One frame holds the records of one commit; to this module a
+//! record is a row of octets. [`LogReader`] gives the payloads of the good frames.
+//!
+//! # What a crash can do, and what it cannot
+//!
+//! A frame is written only after the frame before it has been synced, and a log file gets its name only after
+//! all it held by then has been synced. So a crash can spoil the last frame, in any way: cut it, fill it with zeros,
+//! leave any mix of its old and new sectors. Whatever stands before it is as it was written. Hence the rule: **a good
+//! frame behind something bad proves damage**, and damage is for a person to decide about, while a bad end
+//! is what an interrupted commit leaves behind. Nobody was told that it had succeeded, so it is cut off.
+//!
+//! A good frame has a plausible length, the salt of this file, the right CRC and a sequence number later than
+//! that of the last good frame. In its place it also has the next number and the CRC of the frame before.
+//!
+//! # Recovery
+//!
+//! | the file | verdict | what is replayed |
+//! |---|---|---|
+//! | header and good frames | [`Verdict::Clean`] | everything |
+//! | ends within a frame | [`Verdict::Torn`] | all frames before it |
+//! | last frame bad in any bit, any length claimed | [`Verdict::Torn`] | all frames before it |
+//! | zeros or garbage after the last good frame | [`Verdict::Torn`] | all frames |
+//! | after the last good frame, older frames of this file or any frame of another file | [`Verdict::Torn`] | all frames |
+//! | after the last good frame, a payload that imitates a frame without knowing the salt | [`Verdict::Torn`] | all frames |
+//! | any other frame bad, or missing, or something inserted before a good frame | [`Event::Damage`] | all frames before; with salvage those behind, too |
+//! | empty, or ends within the header, or nothing but a bad header | [`Verdict::Torn`] at 0 | nothing |
+//! | bad header, good first frame | [`Event::Damage`] at 0 | nothing; with salvage everything |
+//! | bad header, bad first frame, a good one later | [`Event::Damage`] at 0 | nothing; with salvage from the good one on, if the salt in the header is right |
+//! | bad header and no good frame | [`Verdict::Unreadable`] | nothing |
+//! | good header of another format version | [`Verdict::UnknownVersion`] | nothing |
+
+//!
+//! [`LogFile`] opens a log in this way, over any [`Storage`]: it saves a torn end beside the log before cutting it off,
+//! refuses damage unless told to salvage, and then saves the damaged log first. Files are made under another
+//! name, synced and renamed, so that a name never stands for a part. What it reads it syncs before it writes
+//! on: after an end of the program without a crash of the machine, the last frame may be in memory only.
+
+mod draft;
+mod file;
+mod format;
+mod reader;
+mod recovery;
+mod reserve;
+mod storage;
+#[cfg(test)]
+mod test_disk;
+
+pub use file::{LogFile, Settings, WriteError};
+pub use format::{FRAME_HEADER_LENGTH, Frame, HEADER_LENGTH, Position, Salt};
+pub use reader::{Damage, Event, LogReader, Verdict};
+pub use recovery::{OpenError, Recovery, Salvaged, Saved};
+pub use storage::{Storage, StorageError};
+
+/// The log in use.
+const LOG: &str = "log";
+/// A file in the making: a log, or a part of one to be saved. It never counts, and goes with the next start.
+const DRAFT: &str = "log.new";
+/// Space for a full disk.
+const RESERVE: &str = "reserve";

@@ -1,0 +1,97 @@
+//! Every limit of the server and the worker, by name, in one place.
+//!
+//! Whatever exceeds one is answered with a `failure`, or ends in a failed build, whose text names the limit.
+
+use core::time::Duration;
+
+/// Octets of a frame before the peer has said hello, and of a peer that has nothing more to say. A hello takes at most 20.
+pub const HELLO_FRAME_BYTES: u64 = 64;
+/// Octets of the frame in which a worker names its platform.
+pub const REQUEST_FRAME_BYTES: u64 = 4096;
+/// Octets of any other frame that is held whole: a command, a console line.
+pub const COMMAND_FRAME_BYTES: u64 = 16 * MEBIBYTE;
+/// Time a new connection has to say hello.
+pub const HELLO_TIME: Duration = Duration::from_secs(10);
+/// Time a peer has from its hello to the end of its command.
+pub const COMMAND_TIME: Duration = Duration::from_secs(5 * 60);
+/// Time a peer has to read the last answer and close, before the connection is cut.
+pub const LINGER_TIME: Duration = Duration::from_secs(30);
+/// Time a worker may pause while it sends artifacts.
+pub const ARTIFACT_PROGRESS_TIME: Duration = Duration::from_secs(60);
+/// How long the server waits beyond the time that a worker grants a job, so that the worker's clock runs out first.
+pub const TIMEOUT_GRACE: Duration = Duration::from_secs(60);
+/// Time a worker grants a job, unless a flag says otherwise: what builder 0.4.0 grants.
+pub const JOB_TIME: Duration = Duration::from_secs(60 * 60);
+/// Time a server has to answer a worker's hello. Generous, because a server that syncs its disk says nothing.
+pub const SERVER_HELLO_TIME: Duration = Duration::from_secs(60);
+/// Time between asking the processes of a job to end and killing them.
+pub const STOP_TIME: Duration = Duration::from_secs(10);
+/// Time for what a script left in the background to end by itself: a `tee` that still writes, for example.
+pub const LEFTOVER_TIME: Duration = Duration::from_secs(1);
+/// Pause before the next look for processes that were killed but are still there, or that were born meanwhile.
+pub const KILL_RETRY_TIME: Duration = Duration::from_millis(5);
+/// Time after which processes that cannot be killed are left alone, and the build goes on without them.
+pub const KILL_TIME: Duration = Duration::from_secs(10);
+/// Octets of one console line; what is longer is split.
+pub const LINE_BYTES: usize = 64 * 1024;
+/// Octets that wait for the server before the worker stops to read the console, which in turn stops the job.
+pub const WORKER_OUTBOX_BYTES: usize = 1024 * 1024;
+/// Octets of console that are read after the last process of a job is gone. No pipe of a user holds more.
+pub const DRAIN_BYTES: usize = 16 * 1024 * 1024;
+/// Console lines of one kind that a worker adds by itself; the rest is counted.
+pub const REMARKS: usize = 50;
+/// Directory entries a worker looks at for artifacts, each as often as links lead to it.
+pub const ARTIFACT_ENTRIES: u64 = 2_000_000;
+/// Octets of the paths of all artifacts of one build, which the worker holds in memory.
+pub const ARTIFACT_LIST_BYTES: u64 = 64 * MEBIBYTE;
+/// Pause before another attempt at what the disk, or the source of randomness, did not allow.
+pub const RETRY_TIME: Duration = Duration::from_secs(10);
+/// Time from the first result that only the log holds to the sync of its file: long enough to gather many.
+pub const SETTLE_TIME: Duration = Duration::from_secs(1);
+/// Octets of such results from which on the sync does not wait.
+pub const SETTLE_BYTES: usize = 2 * 1024 * 1024;
+/// Octets of incomplete frames held for all connections together. Beyond it those that hold much are refused.
+pub const HELD_BYTES: usize = 64 * 1024 * 1024;
+/// Octets of an incomplete frame that every connection may hold at any time.
+pub const HELD_BYTES_EACH: usize = 64 * 1024;
+/// Octets of an answer that are encoded at once; the rest follows when they are sent.
+pub const INFO_PIECE_BYTES: usize = 128 * 1024;
+/// Octets that commands leave free on the disk, so that running builds can finish and jobs can be removed.
+pub const DISK_MARGIN: u64 = MEBIBYTE;
+/// Losses in a row after which a job is stored as failed and no longer queued again.
+pub const LOSSES_IN_A_ROW: u32 = 3;
+/// Octets of a job name or a platform name; both become file names.
+pub const NAME_BYTES: usize = 100;
+/// Octets of the opam package of an orb-build job. A template may repeat it any number of times.
+pub const OPAM_PACKAGE_BYTES: usize = 4096;
+/// Platforms with a queue. Workers create queues, so without a bound a hostile one would fill the disk.
+pub const PLATFORMS: usize = 1000;
+/// Schedule items that are queued in one call; the rest follows in the next.
+pub const DUE_ITEMS_PER_CALL: usize = 1000;
+/// Artifacts of one build, by number.
+pub const ARTIFACT_FILES: u64 = 1_000_000;
+/// Octets of one artifact's path.
+pub const ARTIFACT_PATH_BYTES: u64 = 4096;
+/// Octets of the message with which a worker says why it could not run a job.
+pub const RESULT_MESSAGE_BYTES: u64 = 64 * 1024;
+/// Octets of all artifacts of one build, unless a flag says otherwise.
+pub const ARTIFACT_BYTES: u64 = 4 * GIBIBYTE;
+/// Octets of the console of one build as it is stored, unless a flag says otherwise.
+pub const CONSOLE_BYTES: u64 = GIBIBYTE;
+/// Time from the first failure of an upload to the next attempt; it doubles with each further failure.
+pub const UPLOAD_FIRST_DELAY: Duration = Duration::from_secs(1);
+/// The longest time from a failure of an upload to the next attempt.
+pub const UPLOAD_LONGEST_DELAY: Duration = Duration::from_secs(60 * 60);
+/// Results that wait to be uploaded which `info` lists; the rest is counted.
+pub const UPLOADS_SHOWN: usize = 100;
+/// The longest sleep while a schedule item is due later: a wall clock that was set forward is noticed by then.
+pub const WALL_CLOCK_RECHECK: Duration = Duration::from_secs(15 * 60);
+/// Octets of one frame's payload in the write-ahead log. It holds the longest record: a job with its script.
+pub const LOG_FRAME_BYTES: u64 = 32 * MEBIBYTE;
+/// Octets that the write-ahead log may always have before it is written anew from a snapshot.
+pub const LOG_ROTATION_BYTES: u64 = 4 * MEBIBYTE;
+/// Octets held back on the disk, so that the write-ahead log can still take what frees space.
+pub const LOG_RESERVE_BYTES: u64 = 8 * MEBIBYTE;
+
+const MEBIBYTE: u64 = 1024 * 1024;
+const GIBIBYTE: u64 = 1024 * MEBIBYTE;

@@ -1,0 +1,68 @@
+//! A log file in the making, beside the one in use. A crash leaves it without its name, so it never counts.
+
+use super::format::{Frame, Position, Salt};
+use super::storage::{Files, NamedFile, Storage, StorageError};
+use super::{DRAFT, LOG};
+
+/// Octets after which a frame of a snapshot is written: large enough to make headers cheap, small enough that
+/// reading holds little.
+const SNAPSHOT_FRAME_OCTETS: usize = 1024 * 1024;
+
+/// A new log, before it replaces the old one.
+pub(super) struct Draft<'a, S: Storage> {
+    files: &'a Files<S>,
+    file: NamedFile<S::File>,
+    frame: Frame,
+    position: Position,
+    length: u64,
+}
+
+/// A log file and where it stands.
+pub(super) struct Written<F> {
+    pub(super) file: NamedFile<F>,
+    pub(super) position: Position,
+    pub(super) length: u64,
+}
+
+impl<'a, S: Storage> Draft<'a, S> {
+    /// Begins a draft with nothing but the file header. What another draft has left is overwritten.
+    pub(super) fn new(files: &'a Files<S>, salt: Salt) -> Result<Draft<'a, S>, StorageError> {
+        let (position, header) = Position::start(salt);
+        let file = files.create(DRAFT)?;
+        files.write_all_at(&file, 0, &header)?;
+        Ok(Draft { files, file, frame: Frame::new(), position, length: header.len() as u64 })
+    }
+
+    /// Adds records; frames are written as they fill up.
+    pub(super) fn append(&mut self, records: &[u8]) -> Result<(), StorageError> {
+        if !self.frame.has_room(records.len()) {
+            self.write_frame()?;
+        }
+        self.frame.append(records);
+        if self.frame.payload_length() >= SNAPSHOT_FRAME_OCTETS {
+            self.write_frame()?;
+        }
+        Ok(())
+    }
+
+    /// Makes the draft the log.
+    pub(super) fn publish(mut self) -> Result<Written<S::File>, StorageError> {
+        self.write_frame()?;
+        let file = self.files.publish(self.file, LOG)?;
+        Ok(Written { file, position: self.position, length: self.length })
+    }
+
+    /// Unlike those of a log in use, the frames of a draft need no sync in between: no part of it counts before
+    /// all of it is durable.
+    fn write_frame(&mut self) -> Result<(), StorageError> {
+        if self.frame.payload_length() == 0 {
+            return Ok(());
+        }
+        let (octets, position) = self.frame.seal(self.position);
+        self.files.write_all_at(&self.file, self.length, octets)?;
+        self.length += octets.len() as u64;
+        self.position = position;
+        self.frame = Frame::new();
+        Ok(())
+    }
+}

@@ -1,0 +1,315 @@
+//! The log in use: what is appended becomes durable with the next commit.
+
+use super::draft::{Draft, Written};
+use super::format::{Frame, Position, Salt};
+use super::storage::{Files, NamedFile, Storage, StorageError};
+use super::{DRAFT, reserve};
+use crate::limits::{LOG_FRAME_BYTES, LOG_RESERVE_BYTES, LOG_ROTATION_BYTES};
+use core::fmt;
+
+/// The write-ahead log of one directory.
+///
+/// ```text
+/// log.append(record)?;            // as often as there is something to record
+/// log.commit()?;                  // one write and one sync, for all of it
+/// /* only now let out what depends on the records */
+/// if log.needs_rotation(snapshot_octets) { log.rotate(fresh_salt, snapshot)?; }
+/// ```
+///
+/// After a [`WriteError::Failed`] every later call gives the same error: what is durable is then unknown, so the
+/// program has to end without answering anyone. The next start reads what there is.
+#[derive(Debug)]
+pub struct LogFile<S: Storage> {
+    files: Files<S>,
+    file: NamedFile<S::File>,
+    settings: Settings,
+    position: Position,
+    /// Octets of the file up to the end of the last frame.
+    length: u64,
+    /// What was appended since the last commit; one frame, unless it exceeds the limit of a frame.
+    pending: Vec<Frame>,
+    reserve_available: bool,
+    /// The log does not ask for rotation below this length.
+    rotation_length: u64,
+    failure: Option<String>,
+}
+
+/// How a log is kept.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// For the log file that [`LogFile::open`] may have to write. Fresh from a source of randomness.
+    pub salt: Salt,
+    /// Whether to go on without the damaged parts of a log.
+    pub salvage: bool,
+    /// Octets to hold back for when the disk is full.
+    pub reserve_octets: u64,
+    /// Octets up to which the log is never rotated.
+    pub rotation_octets: u64,
+}
+
+/// Why the log did not take something.
+#[derive(Debug)]
+pub enum WriteError {
+    /// There is no room, and the reserve, if there was one, is used up. The log is as it was before the call; what
+    /// was appended is still waiting, and another commit may succeed once there is room.
+    Full(StorageError),
+    /// A record does not fit into a frame. It has not been appended.
+    RecordTooLong {
+        /// Octets of the record.
+        length: usize,
+    },
+    /// A record of a snapshot could not be made. The old log goes on.
+    NoRecord(String),
+    /// What is durable is unknown: end the program, without answers.
+    Failed(String),
+}
+
+impl Settings {
+    /// What the server uses: no salvage, [`LOG_RESERVE_BYTES`] and [`LOG_ROTATION_BYTES`].
+    pub fn new(salt: Salt) -> Settings {
+        Settings {
+            salt,
+            salvage: false,
+            reserve_octets: LOG_RESERVE_BYTES,
+            rotation_octets: LOG_ROTATION_BYTES,
+        }
+    }
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WriteError::Full(error) => write!(f, "{error}; free some space"),
+            WriteError::RecordTooLong { length } => {
+                write!(
+                    f,
+                    "a record of {length} bytes exceeds the {LOG_FRAME_BYTES} that the log takes at once"
+                )
+            }
+            WriteError::NoRecord(reason) => write!(f, "a record cannot be encoded: {reason}"),
+            WriteError::Failed(reason) => write!(f, "{reason}; what is on the disk is unknown"),
+        }
+    }
+}
+
+impl core::error::Error for WriteError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            WriteError::Full(error) => Some(error),
+            WriteError::RecordTooLong { .. } | WriteError::NoRecord(_) | WriteError::Failed(_) => None,
+        }
+    }
+}
+
+impl From<StorageError> for WriteError {
+    fn from(error: StorageError) -> WriteError {
+        if error.is_full() { WriteError::Full(error) } else { WriteError::Failed(error.to_string()) }
+    }
+}
+
+impl<S: Storage> LogFile<S> {
+    pub(super) fn new(
+        files: Files<S>,
+        settings: Settings,
+        written: Written<S::File>,
+        reserve_available: bool,
+    ) -> Self {
+        let Written { file, position, length } = written;
+        let rotation_length = settings.rotation_octets;
+        LogFile {
+            files,
+            file,
+            settings,
+            position,
+            length,
+            pending: Vec::new(),
+            reserve_available,
+            rotation_length,
+            failure: None,
+        }
+    }
+
+    /// Appends a record, to become durable with the next commit. Does not touch the disk. A record without octets is
+    /// nothing to be kept.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::RecordTooLong`] and [`WriteError::Failed`].
+    pub fn append(&mut self, record: &[u8]) -> Result<(), WriteError> {
+        self.check()?;
+        check_length(record)?;
+        if record.is_empty() {
+            return Ok(());
+        }
+        match self.pending.last_mut() {
+            Some(frame) if frame.has_room(record.len()) => frame.append(record),
+            _ => {
+                let mut frame = Frame::new();
+                frame.append(record);
+                self.pending.push(frame);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something was appended since the last commit.
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Makes durable what was appended, with one write and one sync. Does nothing when nothing was.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Full`] and [`WriteError::Failed`].
+    pub fn commit(&mut self) -> Result<(), WriteError> {
+        self.check()?;
+        let mut pending = core::mem::take(&mut self.pending);
+        let committed = self.write_frames(&mut pending);
+        if committed.is_err() {
+            self.pending = pending;
+        }
+        committed
+    }
+
+    /// Octets of the log file.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether the log has grown well beyond a snapshot of `snapshot_octets`. After a rotation for which there was
+    /// no room it says no until the log has grown further.
+    pub fn needs_rotation(&self, snapshot_octets: u64) -> bool {
+        self.length > self.rotation_length.max(snapshot_octets.saturating_mul(2))
+    }
+
+    /// Commits, then replaces the log by one that holds `snapshot`: the records that rebuild what all records so far
+    /// have built. The new log needs a salt of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Full`]: the old log goes on. [`WriteError::RecordTooLong`] and
+    /// [`WriteError::NoRecord`], for a record of the snapshot: the same. [`WriteError::Failed`].
+    pub fn rotate<R: AsRef<[u8]>, E: fmt::Display>(
+        &mut self,
+        salt: Salt,
+        snapshot: impl IntoIterator<Item = Result<R, E>>,
+    ) -> Result<(), WriteError> {
+        self.commit()?;
+        match write_snapshot(&self.files, salt, snapshot) {
+            Ok(Written { file, position, length }) => {
+                (self.file, self.position, self.length) = (file, position, length);
+                self.rotation_length = self.settings.rotation_octets;
+                Ok(())
+            }
+            Err(WriteError::Failed(reason)) => Err(self.fail(reason)),
+            Err(error) => {
+                self.rotation_length = self.length + self.settings.rotation_octets;
+                self.files.remove(DRAFT).map_err(|error| self.fail(error.to_string()))?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether there is space in reserve for a full disk.
+    pub fn reserve_available(&self) -> bool {
+        self.reserve_available
+    }
+
+    /// Fills the reserve again after it was given up. Does nothing when it is there. It takes as long as writing
+    /// the reserve takes.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Full`] and [`WriteError::Failed`].
+    pub fn restore_reserve(&mut self) -> Result<(), WriteError> {
+        self.check()?;
+        if self.reserve_available {
+            return Ok(());
+        }
+        let filled = reserve::fill(&self.files, self.settings.reserve_octets, self.settings.salt);
+        self.reserve_available = filled.is_ok();
+        filled.map_err(|error| match WriteError::from(error) {
+            WriteError::Failed(reason) => self.fail(reason),
+            full => full,
+        })
+    }
+
+    fn check(&self) -> Result<(), WriteError> {
+        match &self.failure {
+            None => Ok(()),
+            Some(reason) => Err(WriteError::Failed(reason.clone())),
+        }
+    }
+
+    fn fail(&mut self, reason: String) -> WriteError {
+        self.failure = Some(reason.clone());
+        WriteError::Failed(reason)
+    }
+
+    /// Writes all frames or, as far as the next start can tell, none.
+    fn write_frames(&mut self, frames: &mut [Frame]) -> Result<(), WriteError> {
+        let before = (self.position, self.length);
+        for frame in frames {
+            let (octets, after) = frame.seal(self.position);
+            match self.write_frame(octets) {
+                Ok(()) => self.position = after,
+                Err(error) if error.is_full() => {
+                    (self.position, self.length) = before;
+                    self.cut().map_err(|error| self.fail(error.to_string()))?;
+                    return Err(WriteError::Full(error));
+                }
+                Err(error) => return Err(self.fail(error.to_string())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes one frame and makes it durable. Gives up the reserve when that is what it takes.
+    fn write_frame(&mut self, octets: &[u8]) -> Result<(), StorageError> {
+        let mut written = self.files.write_all_at(&self.file, self.length, octets);
+        if self.reserve_available && matches!(&written, Err(error) if error.is_full_disk()) {
+            // Cut first: until then the part that was written takes space, too.
+            self.files.set_length(&self.file, self.length)?;
+            self.reserve_available = false;
+            reserve::give_up(&self.files)?;
+            written = self.files.write_all_at(&self.file, self.length, octets);
+        }
+        written?;
+        self.files.sync(&self.file)?;
+        self.length += octets.len() as u64;
+        Ok(())
+    }
+
+    /// Takes back, durably, whatever stands behind the last frame that counts.
+    fn cut(&mut self) -> Result<(), StorageError> {
+        self.files.set_length(&self.file, self.length)?;
+        self.files.sync(&self.file)
+    }
+}
+
+/// Writes and publishes a log that holds nothing but `snapshot`.
+fn write_snapshot<S: Storage, R: AsRef<[u8]>, E: fmt::Display>(
+    files: &Files<S>,
+    salt: Salt,
+    snapshot: impl IntoIterator<Item = Result<R, E>>,
+) -> Result<Written<S::File>, WriteError> {
+    let mut draft = Draft::new(files, salt)?;
+    for record in snapshot {
+        let record = record.map_err(|error| WriteError::NoRecord(error.to_string()))?;
+        let record = record.as_ref();
+        check_length(record)?;
+        draft.append(record)?;
+    }
+    Ok(draft.publish()?)
+}
+
+fn check_length(record: &[u8]) -> Result<(), WriteError> {
+    match record.len() {
+        length if length as u64 > LOG_FRAME_BYTES => Err(WriteError::RecordTooLong { length }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

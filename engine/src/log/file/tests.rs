@@ -1,0 +1,256 @@
+use super::*;
+use crate::log::test_disk::{Faults, TestDisk, Unsynced};
+use std::convert::Infallible;
+use std::io;
+
+const SALT: Salt = Salt(*b"sixteen octets!!");
+const SECOND_SALT: Salt = Salt(*b"for the rotation");
+/// Octets of an empty log, and of a frame with three octets in it.
+const EMPTY: usize = 32;
+const FRAME: usize = 36 + 3;
+
+fn settings() -> Settings {
+    Settings { reserve_octets: 100, rotation_octets: 200, ..Settings::new(SALT) }
+}
+
+fn open(disk: &TestDisk) -> LogFile<TestDisk> {
+    LogFile::open(disk.clone(), settings(), |_| Ok::<(), Infallible>(())).unwrap().0
+}
+
+fn replay(disk: &TestDisk) -> Vec<Vec<u8>> {
+    let mut payloads = Vec::new();
+    let disk = disk.after_crash(Unsynced::Lost, false);
+    let opened = LogFile::open(disk, settings(), |payload| {
+        payloads.push(payload.to_vec());
+        Ok::<(), Infallible>(())
+    });
+    assert_eq!(opened.unwrap().1.torn, None);
+    payloads
+}
+
+fn commit(log: &mut LogFile<TestDisk>, record: &[u8]) -> Result<(), WriteError> {
+    log.append(record)?;
+    log.commit()
+}
+
+fn full(capacity: usize) -> Faults {
+    Faults { capacity: Some(capacity), ..Faults::default() }
+}
+
+#[test]
+fn one_commit_is_one_write_one_sync_and_one_frame() {
+    let disk = TestDisk::default();
+    let mut log = open(&disk);
+    let before = disk.operations();
+    for record in [b"one", b"two", b"six"] {
+        log.append(record).unwrap();
+    }
+    assert!(log.has_pending());
+    assert_eq!(disk.operations(), before);
+    log.commit().unwrap();
+    assert_eq!(disk.operations(), before + 2);
+    assert!(!log.has_pending());
+    assert_eq!(replay(&disk), [b"onetwosix"]);
+
+    log.commit().unwrap();
+    assert_eq!(disk.operations(), before + 2, "nothing to commit");
+    assert_eq!(log.length() as usize, disk.read("log").len());
+}
+
+#[test]
+fn short_writes_go_on() {
+    let disk = TestDisk::default();
+    let mut log = open(&disk);
+    disk.set_faults(Faults { longest_write: Some(1), ..Faults::default() });
+    commit(&mut log, b"one").unwrap();
+    assert_eq!(replay(&disk), [b"one"]);
+}
+
+#[test]
+fn more_than_a_frame_holds_takes_several() {
+    let disk = TestDisk::default();
+    let mut log = open(&disk);
+    let longest = vec![b'x'; LOG_FRAME_BYTES as usize];
+    log.append(b"one").unwrap();
+    log.append(&longest).unwrap();
+    commit(&mut log, b"two").unwrap();
+    assert_eq!(replay(&disk), [b"one".to_vec(), longest.clone(), b"two".to_vec()]);
+
+    // When the last of several finds no room, none of them counts.
+    disk.set_faults(full(disk.read("log").len() + disk.read("reserve").len() + 2 * FRAME));
+    log.append(b"six").unwrap();
+    log.append(&longest).unwrap();
+    assert!(matches!(log.commit(), Err(WriteError::Full(_))));
+    assert_eq!(replay(&disk).len(), 3);
+}
+
+#[test]
+fn a_record_without_octets_makes_no_frame() {
+    let disk = TestDisk::default();
+    let mut log = open(&disk);
+    commit(&mut log, b"").unwrap();
+    assert!(!log.has_pending());
+    commit(&mut log, b"next").unwrap();
+    assert_eq!(replay(&disk), [b"next"]);
+}
+
+#[test]
+fn a_record_beyond_a_frame_is_refused() {
+    let mut log = open(&TestDisk::default());
+    let record = vec![0; LOG_FRAME_BYTES as usize + 1];
+    let error = log.append(&record).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a record of 33554433 bytes exceeds the 33554432 that the log takes at once"
+    );
+    assert!(!log.has_pending());
+    assert!(matches!(log.rotate(SECOND_SALT, records([record])), Err(WriteError::RecordTooLong { .. })));
+    commit(&mut log, b"one").unwrap();
+}
+
+#[test]
+fn a_full_disk_takes_the_reserve_once_and_then_refuses() {
+    let disk = TestDisk::default();
+    let mut log = open(&disk);
+    // Room for half a frame, then in the reserve for two more.
+    disk.set_faults(full(EMPTY + 100 + FRAME / 2));
+    commit(&mut log, b"one").unwrap();
+    assert!(!log.reserve_available());
+    assert_eq!(disk.names(), ["log"]);
+    commit(&mut log, b"two").unwrap();
+    commit(&mut log, b"six").unwrap();
+
+    let error = commit(&mut log, b"ten").unwrap_err();
+    assert!(error.to_string().starts_with("cannot write to /data/log: "), "{error}");
+    assert!(error.to_string().ends_with("; free some space"), "{error}");
+    assert_eq!(disk.read("log").len(), EMPTY + 3 * FRAME);
+    assert_eq!(replay(&disk), [b"one", b"two", b"six"]);
+
+    // Once there is room, the record that waits is written, and the reserve can be filled again.
+    assert!(matches!(log.restore_reserve(), Err(WriteError::Full(_))));
+    assert_eq!(disk.names(), ["log"]);
+    disk.set_faults(Faults::default());
+    log.commit().unwrap();
+    assert_eq!(replay(&disk), [b"one", b"two", b"six", b"ten"]);
+    log.restore_reserve().unwrap();
+    assert!(log.reserve_available());
+    assert_eq!(disk.read("reserve").len(), 100);
+}
+
+#[test]
+fn a_file_that_may_not_grow_leaves_the_reserve_alone() {
+    let disk = TestDisk::default();
+    let mut log = open(&disk);
+    disk.set_faults(Faults { longest_file: Some(EMPTY + FRAME + 5), ..Faults::default() });
+    commit(&mut log, b"one").unwrap();
+    assert!(matches!(commit(&mut log, b"two"), Err(WriteError::Full(_))));
+    assert!(log.reserve_available());
+    assert_eq!(replay(&disk), [b"one"]);
+    disk.set_faults(Faults::default());
+    log.commit().unwrap();
+    assert_eq!(replay(&disk), [b"one", b"two"]);
+}
+
+#[test]
+fn after_a_failed_sync_or_write_every_call_fails_and_the_disk_is_left_alone() {
+    // A sync that fails for want of room is a failed sync.
+    let sync = |kind| Faults { sync: Some(kind), ..Faults::default() };
+    let write = Faults { write: Some(io::ErrorKind::Other), ..Faults::default() };
+    for faults in [sync(io::ErrorKind::Other), sync(io::ErrorKind::StorageFull), write] {
+        let disk = TestDisk::default();
+        let mut log = open(&disk);
+        disk.set_faults(faults);
+        let first = commit(&mut log, b"one").unwrap_err();
+        assert!(matches!(first, WriteError::Failed(_)), "{first}");
+        assert!(first.to_string().contains("/data/log"), "{first}");
+
+        disk.set_faults(Faults::default());
+        let before = disk.operations();
+        let none: [&[u8]; 0] = [];
+        for later in
+            [log.append(b"two"), log.commit(), log.rotate(SECOND_SALT, records(none)), log.restore_reserve()]
+        {
+            assert_eq!(later.unwrap_err().to_string(), first.to_string());
+        }
+        assert_eq!(disk.operations(), before);
+    }
+}
+
+#[test]
+fn rotation_is_due_beyond_the_floor_and_twice_the_snapshot() {
+    let disk = TestDisk::default();
+    let mut log = open(&disk);
+    while log.length() <= 200 {
+        assert!(!log.needs_rotation(0));
+        commit(&mut log, b"one").unwrap();
+    }
+    assert!(log.needs_rotation(0));
+    assert!(log.needs_rotation((log.length() - 1) / 2));
+    assert!(!log.needs_rotation(log.length() / 2 + 1));
+    assert!(!log.needs_rotation(u64::MAX));
+}
+
+#[test]
+fn rotation_commits_and_replaces_the_log_by_the_snapshot() {
+    let disk = TestDisk::default();
+    let mut log = open(&disk);
+    for _ in 0..10 {
+        commit(&mut log, b"one").unwrap();
+    }
+    log.append(b"two").unwrap();
+    log.rotate(SECOND_SALT, records(["snap", "shot"])).unwrap();
+    assert_eq!(disk.names(), ["log", "reserve"]);
+    assert_eq!(replay(&disk), [b"snapshot"]);
+    assert_eq!(log.length() as usize, disk.read("log").len());
+    commit(&mut log, b"six").unwrap();
+    assert_eq!(replay(&disk), [&b"snapshot"[..], b"six"]);
+}
+
+#[test]
+fn a_long_snapshot_is_written_in_several_frames() {
+    let disk = TestDisk::default();
+    let mut log = open(&disk);
+    let records = vec![vec![b'r'; 1000]; 5000];
+    log.rotate(SECOND_SALT, self::records(&records)).unwrap();
+    let payloads = replay(&disk);
+    assert!((4..=5).contains(&payloads.len()));
+    assert!(payloads.concat() == records.concat());
+}
+
+#[test]
+fn a_rotation_without_room_leaves_the_log_and_waits_for_it_to_grow() {
+    let disk = TestDisk::default();
+    let mut log = open(&disk);
+    while !log.needs_rotation(0) {
+        commit(&mut log, b"one").unwrap();
+    }
+    let commits = replay(&disk).len();
+    disk.set_faults(full(disk.read("log").len() + 100 + EMPTY + 10));
+    assert!(matches!(log.rotate(SECOND_SALT, records(["snapshot"])), Err(WriteError::Full(_))));
+    assert_eq!(disk.names(), ["log", "reserve"]);
+    assert_eq!(replay(&disk).len(), commits);
+
+    disk.set_faults(Faults::default());
+    assert!(!log.needs_rotation(0));
+    while !log.needs_rotation(0) {
+        commit(&mut log, b"one").unwrap();
+    }
+    log.rotate(SECOND_SALT, records(["snapshot"])).unwrap();
+    assert_eq!(replay(&disk), [b"snapshot"]);
+}
+
+#[test]
+fn a_failed_sync_during_rotation_ends_everything() {
+    let disk = TestDisk::default();
+    let mut log = open(&disk);
+    disk.set_faults(Faults { sync: Some(io::ErrorKind::Other), ..Faults::default() });
+    assert!(matches!(log.rotate(SECOND_SALT, records(["snapshot"])), Err(WriteError::Failed(_))));
+    disk.set_faults(Faults::default());
+    assert!(matches!(commit(&mut log, b"one"), Err(WriteError::Failed(_))));
+}
+
+fn records<R>(
+    records: impl IntoIterator<Item = R>,
+) -> impl Iterator<Item = Result<R, core::convert::Infallible>> {
+    records.into_iter().map(Ok)
+}

@@ -1,0 +1,354 @@
+use super::*;
+use crate::limits::LOG_FRAME_BYTES;
+use crate::log::format::Frame;
+use proptest::prelude::*;
+
+const SALT: Salt = Salt(*b"sixteen octets!!");
+const OTHER_SALT: Salt = Salt(*b"another sixteen.");
+
+/// A log whose frame boundaries are known.
+struct Sample {
+    octets: Vec<u8>,
+    payloads: Vec<Vec<u8>>,
+    /// Where the header ends, then where each frame ends.
+    ends: Vec<usize>,
+}
+
+/// Everything that came out of a reader that goes on after damage.
+#[derive(Debug, PartialEq)]
+struct Reading {
+    payloads: Vec<Vec<u8>>,
+    /// How many payloads came before the first damage.
+    before_damage: usize,
+    damage: Vec<Damage>,
+    verdict: Verdict,
+}
+
+fn write_log(salt: Salt, payloads: &[Vec<u8>]) -> Sample {
+    let (mut position, header) = Position::start(salt);
+    let mut octets = header.to_vec();
+    let mut ends = vec![octets.len()];
+    for payload in payloads {
+        let mut frame = Frame::new();
+        frame.append(payload);
+        let (sealed, after) = frame.seal(position);
+        octets.extend_from_slice(sealed);
+        ends.push(octets.len());
+        position = after;
+    }
+    Sample { octets, payloads: payloads.to_vec(), ends }
+}
+
+/// Five frames of different lengths, one of them holding a whole log of another salt.
+fn sample() -> Sample {
+    let imitation = write_log(OTHER_SALT, &[b"imitated".to_vec(), b"more".to_vec()]).octets;
+    write_log(SALT, &[b"x".to_vec(), b"second".to_vec(), imitation, vec![0; 40], b"the last one".to_vec()])
+}
+
+fn read_in_chunks(octets: &[u8], chunk: usize) -> Reading {
+    let mut reader = LogReader::new();
+    let mut chunks = octets.chunks(chunk);
+    let (mut payloads, mut before_damage, mut damage) = (Vec::new(), 0, Vec::new());
+    loop {
+        match reader.poll() {
+            Event::NeedInput => match chunks.next() {
+                Some(chunk) => reader.push(chunk),
+                None => reader.finish(),
+            },
+            Event::Frame { payload, .. } => payloads.push(payload.to_vec()),
+            Event::Damage(found) => damage.push(found),
+            Event::End(verdict) => {
+                return Reading { before_damage, payloads, damage, verdict };
+            }
+        }
+        if damage.is_empty() {
+            before_damage = payloads.len();
+        }
+    }
+}
+
+fn read(octets: &[u8]) -> Reading {
+    read_in_chunks(octets, usize::MAX)
+}
+
+fn torn(good_length: usize) -> Verdict {
+    Verdict::Torn { good_length: good_length as u64 }
+}
+
+#[test]
+fn a_whole_log_is_clean_in_chunks_of_any_size() {
+    let sample = sample();
+    for chunk in (1..80).chain([usize::MAX]) {
+        let reading = read_in_chunks(&sample.octets, chunk);
+        assert_eq!(reading.payloads, sample.payloads);
+        assert_eq!((reading.damage, reading.verdict), (vec![], Verdict::Clean));
+    }
+}
+
+#[test]
+fn an_empty_log_is_clean() {
+    let reading = read(&write_log(SALT, &[]).octets);
+    assert_eq!((reading.payloads.len(), reading.verdict), (0, Verdict::Clean));
+}
+
+#[test]
+fn a_frame_says_where_it_begins() {
+    let sample = sample();
+    let mut reader = LogReader::new();
+    reader.push(&sample.octets);
+    for &end in &sample.ends[..5] {
+        assert!(matches!(reader.poll(), Event::Frame { offset, .. } if offset == end as u64));
+    }
+}
+
+#[test]
+fn a_reader_knows_the_position_from_which_to_go_on() {
+    let sample = sample();
+    let mut reader = LogReader::new();
+    reader.push(&sample.octets);
+    while let Event::Frame { .. } = reader.poll() {}
+    let mut octets = sample.octets.clone();
+    let mut frame = Frame::new();
+    frame.append(b"appended later");
+    octets.extend_from_slice(frame.seal(reader.position()).0);
+    let reading = read(&octets);
+    assert_eq!((reading.payloads.len(), reading.verdict), (6, Verdict::Clean));
+}
+
+#[test]
+fn every_cut_leaves_the_frames_before_it() {
+    let sample = sample();
+    for length in 0..sample.octets.len() {
+        let good_frames = sample.ends.iter().filter(|end| **end <= length).count().saturating_sub(1);
+        let good_length = if length < HEADER_LENGTH { 0 } else { sample.ends[good_frames] };
+        let expected = if length == good_length && length != 0 { Verdict::Clean } else { torn(good_length) };
+        for chunk in [1, 13, usize::MAX] {
+            let reading = read_in_chunks(&sample.octets[..length], chunk);
+            assert_eq!(reading.payloads, sample.payloads[..good_frames], "cut at {length}");
+            assert_eq!((reading.damage, reading.verdict), (vec![], expected), "cut at {length}");
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_found_and_costs_one_frame_at_most() {
+    let sample = sample();
+    let last = sample.payloads.len() - 1;
+    for bit in 0..sample.octets.len() * 8 {
+        let mut octets = sample.octets.clone();
+        octets[bit / 8] ^= 1 << (bit % 8);
+        for chunk in [11, usize::MAX] {
+            let reading = read_in_chunks(&octets, chunk);
+            // Where the bit is: 0 for the header, then the frames from 1.
+            let hit = sample.ends.iter().filter(|end| **end <= bit / 8).count();
+            let mut surviving = sample.payloads.clone();
+            let (damage, verdict) = if hit == 0 {
+                let to = HEADER_LENGTH as u64;
+                (vec![Damage { from: 0, to, lost_frames: 0 }], Verdict::Clean)
+            } else {
+                surviving.remove(hit - 1);
+                let (from, to) = (sample.ends[hit - 1], sample.ends[hit]);
+                if hit - 1 == last {
+                    (vec![], torn(from))
+                } else {
+                    (vec![Damage { from: from as u64, to: to as u64, lost_frames: 1 }], Verdict::Clean)
+                }
+            };
+            assert_eq!(reading.payloads, surviving, "bit {bit}");
+            assert_eq!((reading.damage, reading.verdict), (damage, verdict), "bit {bit}");
+            assert_eq!(reading.before_damage, hit.saturating_sub(1), "bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn zeros_and_garbage_after_the_last_frame_are_a_torn_tail() {
+    let sample = sample();
+    for tail in [vec![0; 1], vec![0; 35], vec![0; 4096], vec![0xff; 4096], vec![7; 100], b"\n".to_vec()] {
+        let reading = read(&[sample.octets.clone(), tail].concat());
+        assert_eq!(reading.payloads, sample.payloads);
+        assert_eq!((reading.damage, reading.verdict), (vec![], torn(sample.octets.len())));
+    }
+}
+
+#[test]
+fn a_frame_half_of_zeros_is_a_torn_tail_whichever_half_it_is() {
+    let sample = sample();
+    let (from, to) = (sample.ends[4], sample.ends[5]);
+    for middle in from + 1..to {
+        for zeros in [from..middle, middle..to] {
+            let mut octets = sample.octets.clone();
+            if octets[zeros.clone()].iter().all(|octet| *octet == 0) {
+                continue;
+            }
+            octets[zeros].fill(0);
+            let reading = read(&octets);
+            assert_eq!(reading.payloads, sample.payloads[..4]);
+            assert_eq!((reading.damage, reading.verdict), (vec![], torn(from)));
+        }
+    }
+}
+
+#[test]
+fn old_frames_after_the_end_are_a_torn_tail() {
+    let sample = sample();
+    let of_this_file = sample.octets[HEADER_LENGTH..].to_vec();
+    let of_another_file = write_log(OTHER_SALT, &vec![b"old".to_vec(); 20]).octets[HEADER_LENGTH..].to_vec();
+    for tail in [of_this_file, of_another_file] {
+        for gap in [0, 1, 50] {
+            let reading = read(&[sample.octets.clone(), vec![9; gap], tail.clone()].concat());
+            assert_eq!(reading.payloads, sample.payloads);
+            assert_eq!((reading.damage, reading.verdict), (vec![], torn(sample.octets.len())));
+        }
+    }
+}
+
+#[test]
+fn an_imitated_frame_in_a_torn_payload_proves_nothing() {
+    // The payload holds good frames with later numbers, but the job that made it did not know the salt.
+    let imitation = write_log(OTHER_SALT, &vec![b"imitated".to_vec(); 9]).octets;
+    let log = write_log(SALT, &[b"first".to_vec(), imitation]);
+    for length in log.ends[1] + 1..log.octets.len() {
+        let reading = read(&log.octets[..length]);
+        assert_eq!((reading.damage, reading.verdict), (vec![], torn(log.ends[1])), "cut at {length}");
+    }
+}
+
+#[test]
+fn a_missing_frame_and_inserted_octets_are_damage() {
+    let sample = sample();
+    let (from, to) = (sample.ends[1], sample.ends[3]);
+    let reading = read(&[&sample.octets[..from], &sample.octets[to..]].concat());
+    assert_eq!(reading.damage, [Damage { from: from as u64, to: from as u64, lost_frames: 2 }]);
+    assert_eq!(reading.payloads, [&sample.payloads[..1], &sample.payloads[3..]].concat());
+    assert_eq!(reading.verdict, Verdict::Clean);
+
+    let last = sample.ends[4];
+    let reading = read(&[&sample.octets[..last], b"inserted", &sample.octets[last..]].concat());
+    assert_eq!(reading.damage, [Damage { from: last as u64, to: last as u64 + 8, lost_frames: 0 }]);
+    assert_eq!((reading.payloads, reading.verdict), (sample.payloads, Verdict::Clean));
+}
+
+#[test]
+fn damage_in_several_places_and_a_torn_tail_leave_every_good_frame() {
+    let sample = sample();
+    let mut octets = sample.octets.clone();
+    octets[sample.ends[0] + 36] ^= 1;
+    octets[sample.ends[2] + 3] ^= 1;
+    octets.truncate(sample.octets.len() - 1);
+    let reading = read(&octets);
+    assert_eq!(reading.payloads, [sample.payloads[1].clone(), sample.payloads[3].clone()]);
+    assert_eq!((reading.damage.len(), reading.verdict), (2, torn(sample.ends[4])));
+}
+
+#[test]
+fn a_bad_header_with_a_bad_first_frame_is_read_from_the_second_when_its_salt_is_right() {
+    let sample = sample();
+    for (first_frame_bit, second_header_bit) in [(sample.ends[0], 3), (sample.ends[0] + 10, 29)] {
+        let mut octets = sample.octets.clone();
+        octets[first_frame_bit] ^= 1;
+        octets[second_header_bit] ^= 1;
+        let reading = read(&octets);
+        assert_eq!(reading.payloads, sample.payloads[1..]);
+        assert_eq!(reading.damage, [Damage { from: 0, to: sample.ends[1] as u64, lost_frames: 1 }]);
+    }
+}
+
+#[test]
+fn a_bad_header_without_a_good_frame_is_unreadable() {
+    let sample = sample();
+    let mut bad_frame = sample.octets[..sample.ends[1]].to_vec();
+    bad_frame[0] ^= 1;
+    bad_frame[40] ^= 1;
+    let mut cut_frame = sample.octets[..sample.ends[1] - 1].to_vec();
+    cut_frame[30] ^= 1;
+    let text = b"A text file that has lost its way, and is longer than any header could be.".to_vec();
+    for octets in [bad_frame, cut_frame, text, vec![0; 33], vec![0; 100_000]] {
+        for chunk in [1, usize::MAX] {
+            let reading = read_in_chunks(&octets, chunk);
+            assert_eq!((reading.payloads.len(), reading.damage.len()), (0, 0));
+            assert_eq!(reading.verdict, Verdict::Unreadable);
+        }
+    }
+}
+
+#[test]
+fn nothing_but_a_bad_header_is_torn() {
+    let mut header = Position::start(SALT).1;
+    header[17] ^= 4;
+    assert_eq!(read(&header).verdict, torn(0));
+    assert_eq!(read(&[0; HEADER_LENGTH]).verdict, torn(0));
+}
+
+#[test]
+fn a_later_format_version_is_named_whatever_follows() {
+    let mut octets = sample().octets;
+    octets[11] = 9;
+    let checksum = crc32c::crc32c(&octets[..28]).to_be_bytes();
+    octets[28..32].copy_from_slice(&checksum);
+    let reading = read(&octets);
+    assert_eq!((reading.payloads.len(), reading.verdict), (0, Verdict::UnknownVersion { version: 9 }));
+}
+
+#[test]
+fn a_claimed_length_is_believed_only_as_octets_arrive() {
+    let sample = sample();
+    let from = sample.ends[4];
+    for claimed in [0, LOG_FRAME_BYTES as u32, LOG_FRAME_BYTES as u32 + 1, u32::MAX] {
+        let mut octets = sample.octets.clone();
+        octets[from..from + 4].copy_from_slice(&claimed.to_be_bytes());
+        let mut reader = LogReader::new();
+        reader.push(&octets);
+        while let Event::Frame { .. } = reader.poll() {}
+        assert!(reader.buffer.capacity() < 10_000);
+        assert_eq!(read(&octets).verdict, torn(from));
+    }
+}
+
+#[test]
+fn the_longest_frame_is_read_and_its_memory_is_bounded() {
+    let longest = vec![b'x'; LOG_FRAME_BYTES as usize];
+    let log = write_log(SALT, &[longest.clone(), b"after".to_vec(), longest]);
+    let mut reader = LogReader::new();
+    let mut chunks = log.octets.chunks(64 * 1024);
+    let mut frames = 0;
+    loop {
+        match reader.poll() {
+            Event::NeedInput => match chunks.next() {
+                Some(chunk) => reader.push(chunk),
+                None => reader.finish(),
+            },
+            Event::Frame { .. } => frames += 1,
+            Event::Damage(damage) => panic!("{damage:?}"),
+            Event::End(verdict) => break assert_eq!((frames, verdict), (3, Verdict::Clean)),
+        }
+        assert!(reader.buffer.len() as u64 <= LOG_FRAME_BYTES + 2 * 64 * 1024);
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_overwrites_a_log_leaves_only_records_that_were_written(
+        payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..60), 0..8),
+        garbage in prop::collection::vec(any::<u8>(), 1..90),
+        place in any::<prop::sample::Index>(),
+        cut in any::<prop::sample::Index>(),
+        chunk in 1_usize..200,
+    ) {
+        let log = write_log(SALT, &payloads);
+        let mut octets = log.octets.clone();
+        let from = place.index(octets.len());
+        let to = octets.len().min(from + garbage.len());
+        octets[from..to].copy_from_slice(&garbage[..to - from]);
+        octets.truncate(cut.index(octets.len() + 1));
+
+        let reading = read_in_chunks(&octets, chunk);
+        prop_assert_eq!(&reading.payloads[..reading.before_damage], &payloads[..reading.before_damage]);
+        let mut written = payloads.iter();
+        for payload in &reading.payloads {
+            prop_assert!(written.any(|other| other == payload), "a record that was never written, or out of order");
+        }
+        // Whoever goes on in chunks of another size sees the same.
+        prop_assert_eq!(reading, read(&octets));
+    }
+}

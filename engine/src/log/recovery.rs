@@ -1,0 +1,390 @@
+//! Opening a log: replay it, mend what a crash has left, refuse what a crash cannot have done.
+
+use super::draft::{Draft, Written};
+use super::file::{LogFile, Settings};
+use super::format::{Position, Salt};
+use super::reader::{Damage, Event, LogReader, Verdict};
+use super::storage::{Files, NamedFile, Storage, StorageError};
+use super::{DRAFT, LOG, reserve};
+use core::fmt;
+use core::ops::Range;
+
+/// Octets read from or copied between files at once.
+const CHUNK_OCTETS: usize = 256 * 1024;
+
+/// What opening a log found and did. Displays as sentences for the operator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// There was no log; an empty one has been written.
+    pub created: bool,
+    /// Commits that were replayed.
+    pub frames: u64,
+    /// The end of the log was torn and has been cut off.
+    pub torn: Option<Saved>,
+    /// The log was damaged and has been written anew without the bad parts.
+    pub salvaged: Option<Salvaged>,
+    /// Why there is no reserve for a full disk.
+    pub no_reserve: Option<String>,
+}
+
+/// Octets that were saved to a file of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// The file, as messages call it.
+    pub file: String,
+    /// How many octets it holds.
+    pub octets: u64,
+}
+
+/// What was lost to damage, and where the damaged log was saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Salvaged {
+    /// The whole log as it was found.
+    pub saved: Saved,
+    /// Octets that could not be read.
+    pub bad_octets: u64,
+    /// Commits missing between good ones, by their numbers; those missing at the end cannot be counted.
+    pub lost_frames: u64,
+}
+
+/// Why a log could not be opened. It still holds every good frame that it held.
+#[derive(Debug)]
+pub enum OpenError {
+    /// An operation failed.
+    Storage(StorageError),
+    /// Something bad stands before something good.
+    Damaged {
+        /// The log, as messages call it.
+        file: String,
+        /// Where.
+        damage: Damage,
+    },
+    /// Nothing in the file can be read.
+    Unreadable {
+        /// The log, as messages call it.
+        file: String,
+    },
+    /// Another version of this program wrote the log.
+    UnknownVersion {
+        /// The log, as messages call it.
+        file: String,
+        /// The version of the format, from the header.
+        version: u32,
+    },
+    /// A good frame holds something that makes no sense to the reader of its records.
+    Replay {
+        /// The log, as messages call it.
+        file: String,
+        /// Where the frame begins.
+        offset: u64,
+        /// What the reader of the records says.
+        reason: String,
+    },
+}
+
+/// How far a log was read.
+struct Scan {
+    verdict: Verdict,
+    position: Position,
+    frames: u64,
+    /// Where the last good frame begins, or the file header when there is none.
+    last_frame: u64,
+    damaged: bool,
+    bad_octets: u64,
+    lost_frames: u64,
+    /// Octets of the whole file.
+    length: u64,
+}
+
+impl<S: Storage> LogFile<S> {
+    /// Opens the log of a directory, or makes one. Hands the payload of each frame to `replay`, in order: the records
+    /// of one commit, one after the other. If opening fails, what was replayed does not count.
+    ///
+    /// A torn end is saved to a file beside the log, `log.torn-1` or the next free number, and cut off. With
+    /// [`Settings::salvage`] a damaged log is saved as `log.damaged-1`, or the next free number, and written anew
+    /// from what is good.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub fn open<E: fmt::Display>(
+        storage: S,
+        settings: Settings,
+        replay: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(LogFile<S>, Recovery), OpenError> {
+        let files = Files(storage);
+        files.remove(DRAFT)?;
+        let mut recovery = Recovery::default();
+        let written = match files.open(LOG)? {
+            Some(file) => recover(&files, file, &settings, &mut recovery, replay)?,
+            None => {
+                recovery.created = true;
+                begin(&files, settings.salt)?
+            }
+        };
+        // What was read may be in memory only, if an earlier run ended without a crash of the machine. It has to be
+        // durable before the next frame is written: file, name and the removal of drafts.
+        files.sync(&written.file)?;
+        files.sync_names()?;
+        let reserve_available = ensure_reserve(&files, &settings, &mut recovery)?;
+        Ok((LogFile::new(files, settings, written, reserve_available), recovery))
+    }
+}
+
+impl fmt::Display for Recovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.created {
+            f.write_str("began a new log")?;
+        } else {
+            write!(f, "replayed {} commits", self.frames)?;
+        }
+        if let Some(torn) = &self.torn {
+            write!(f, "; cut off a torn end of {} bytes, saved as {}", torn.octets, torn.file)?;
+        }
+        if let Some(Salvaged { saved, bad_octets, lost_frames }) = &self.salvaged {
+            write!(
+                f,
+                "; left out {bad_octets} damaged bytes, with them at least {lost_frames} commits; \
+                 the damaged log is saved as {}",
+                saved.file
+            )?;
+        }
+        if let Some(reason) = &self.no_reserve {
+            write!(f, "; no space is held back for a full disk: {reason}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Storage(error) if error.is_full() => write!(f, "{error}; free some space"),
+            OpenError::Storage(error) => error.fmt(f),
+            OpenError::Damaged { file, damage: Damage { from, to, lost_frames } } => write!(
+                f,
+                "{file} is damaged at byte {from}, with good records from byte {to} on and {lost_frames} commits \
+                 missing between; restore it from a backup, or start with --salvage to go on without them"
+            ),
+            OpenError::Unreadable { file } => write!(
+                f,
+                "{file} is damaged from byte 0 to its end, or is no log of builder; restore it from a backup, or \
+                 start with --salvage to set it aside and begin with nothing"
+            ),
+            OpenError::UnknownVersion { file, version } => write!(
+                f,
+                "{file} was written by another version of builder, in format {version}; start that version"
+            ),
+            OpenError::Replay { file, offset, reason } => {
+                write!(f, "{file} holds a record at byte {offset} that makes no sense: {reason}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            OpenError::Storage(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<StorageError> for OpenError {
+    fn from(error: StorageError) -> OpenError {
+        OpenError::Storage(error)
+    }
+}
+
+/// Replays a log and mends it if need be.
+fn recover<S: Storage, E: fmt::Display>(
+    files: &Files<S>,
+    file: NamedFile<S::File>,
+    settings: &Settings,
+    recovery: &mut Recovery,
+    mut replay: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<Written<S::File>, OpenError> {
+    let scan = scan(files, &file, |event| match event {
+        Event::Frame { offset, payload } => replay(payload).map_err(|reason| OpenError::Replay {
+            file: files.describe(LOG),
+            offset,
+            reason: reason.to_string(),
+        }),
+        Event::Damage(damage) if !settings.salvage => {
+            Err(OpenError::Damaged { file: files.describe(LOG), damage })
+        }
+        _ => Ok(()),
+    })?;
+    recovery.frames = scan.frames;
+    let good_length = match scan.verdict {
+        Verdict::UnknownVersion { version } => {
+            return Err(OpenError::UnknownVersion { file: files.describe(LOG), version });
+        }
+        Verdict::Unreadable if !settings.salvage => {
+            return Err(OpenError::Unreadable { file: files.describe(LOG) });
+        }
+        Verdict::Clean => scan.length,
+        Verdict::Torn { good_length } => good_length,
+        Verdict::Unreadable => 0,
+    };
+    if scan.damaged || scan.verdict == Verdict::Unreadable {
+        let saved = with_reserve(files, || save(files, &file, 0..scan.length, "damaged"))?;
+        let bad_octets = scan.bad_octets + (scan.length - good_length);
+        recovery.salvaged = Some(Salvaged { saved, bad_octets, lost_frames: scan.lost_frames });
+        return with_reserve(files, || rewrite(files, &file, settings.salt));
+    }
+    if let Verdict::Torn { .. } = scan.verdict {
+        recovery.torn = Some(with_reserve(files, || save(files, &file, good_length..scan.length, "torn"))?);
+    }
+    if good_length == 0 {
+        return begin(files, settings.salt);
+    }
+    files.set_length(&file, good_length)?;
+    // After a sync that failed, the system may take for written what is in memory only, and the next sync would skip
+    // it. That can be the last frame, no other, so it is written again, as it is.
+    let last_frame = scan.last_frame..good_length;
+    with_reserve(files, || Ok(copy(files, (&file, last_frame.clone()), (&file, last_frame.start))?))?;
+    Ok(Written { file, position: scan.position, length: good_length })
+}
+
+/// Reads a log to its end, unless `handle` says otherwise.
+fn scan<S: Storage>(
+    files: &Files<S>,
+    file: &NamedFile<S::File>,
+    mut handle: impl FnMut(Event<'_>) -> Result<(), OpenError>,
+) -> Result<Scan, OpenError> {
+    let mut reader = LogReader::new();
+    let mut scan = Scan {
+        verdict: Verdict::Clean,
+        position: reader.position(),
+        frames: 0,
+        last_frame: 0,
+        damaged: false,
+        bad_octets: 0,
+        lost_frames: 0,
+        length: 0,
+    };
+    let mut chunk = vec![0; CHUNK_OCTETS];
+    loop {
+        let event = reader.poll();
+        match event {
+            Event::NeedInput => match files.read_at(file, scan.length, &mut chunk)? {
+                0 => reader.finish(),
+                read => {
+                    reader.push(chunk.get(..read).unwrap_or_default());
+                    scan.length += read as u64;
+                }
+            },
+            Event::Frame { offset, .. } => {
+                handle(event)?;
+                scan.frames += 1;
+                scan.last_frame = offset;
+            }
+            Event::Damage(damage) => {
+                handle(event)?;
+                scan.damaged = true;
+                scan.bad_octets += damage.to - damage.from;
+                scan.lost_frames += damage.lost_frames;
+            }
+            Event::End(verdict) => {
+                scan.verdict = verdict;
+                scan.position = reader.position();
+                return Ok(scan);
+            }
+        }
+    }
+}
+
+/// Writes a log with no records and puts it in place.
+fn begin<S: Storage>(files: &Files<S>, salt: Salt) -> Result<Written<S::File>, OpenError> {
+    with_reserve(files, || Ok(Draft::new(files, salt)?.publish()?))
+}
+
+/// Puts a log in place that holds every good frame of `damaged`.
+fn rewrite<S: Storage>(
+    files: &Files<S>,
+    damaged: &NamedFile<S::File>,
+    salt: Salt,
+) -> Result<Written<S::File>, OpenError> {
+    let mut draft = Draft::new(files, salt)?;
+    scan(files, damaged, |event| match event {
+        Event::Frame { payload, .. } => Ok(draft.append(payload)?),
+        _ => Ok(()),
+    })?;
+    Ok(draft.publish()?)
+}
+
+/// Copies a part of the log to a file of its own, named after its `kind` with the first free number.
+fn save<S: Storage>(
+    files: &Files<S>,
+    file: &NamedFile<S::File>,
+    part: Range<u64>,
+    kind: &str,
+) -> Result<Saved, OpenError> {
+    let mut number = 1;
+    while files.open(&format!("{LOG}.{kind}-{number}"))?.is_some() {
+        number += 1;
+    }
+    let name = format!("{LOG}.{kind}-{number}");
+    let draft = files.create(DRAFT)?;
+    let octets = copy(files, (file, part), (&draft, 0))?;
+    files.publish(draft, &name)?;
+    Ok(Saved { file: files.describe(&name), octets })
+}
+
+/// Copies a part of a file to a place in a file, and says how many octets that were.
+fn copy<S: Storage>(
+    files: &Files<S>,
+    (from, part): (&NamedFile<S::File>, Range<u64>),
+    (to, place): (&NamedFile<S::File>, u64),
+) -> Result<u64, StorageError> {
+    let mut chunk = vec![0; CHUNK_OCTETS];
+    let mut copied = 0;
+    while copied < part.end - part.start {
+        let wanted = (part.end - part.start - copied).min(CHUNK_OCTETS as u64) as usize;
+        let read = files.read_at(from, part.start + copied, chunk.get_mut(..wanted).unwrap_or_default())?;
+        if read == 0 {
+            break;
+        }
+        files.write_all_at(to, place + copied, chunk.get(..read).unwrap_or_default())?;
+        copied += read as u64;
+    }
+    Ok(copied)
+}
+
+/// Tries again without the reserve what there was no room for.
+fn with_reserve<S: Storage, T>(
+    files: &Files<S>,
+    mut attempt: impl FnMut() -> Result<T, OpenError>,
+) -> Result<T, OpenError> {
+    match attempt() {
+        Err(OpenError::Storage(error)) if error.is_full_disk() && reserve::exists(files)? => {
+            reserve::give_up(files)?;
+            attempt()
+        }
+        result => result,
+    }
+}
+
+/// Makes sure of the reserve, if there is room for it. Says whether there is one.
+fn ensure_reserve<S: Storage>(
+    files: &Files<S>,
+    settings: &Settings,
+    recovery: &mut Recovery,
+) -> Result<bool, OpenError> {
+    if reserve::exists(files)? {
+        return Ok(true);
+    }
+    match reserve::fill(files, settings.reserve_octets, settings.salt) {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_full() => {
+            recovery.no_reserve = Some(error.to_string());
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

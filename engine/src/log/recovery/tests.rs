@@ -1,0 +1,389 @@
+use super::*;
+use crate::log::file::WriteError;
+use crate::log::test_disk::{Faults, TestDisk, Unsynced};
+use std::convert::Infallible;
+use std::io;
+
+const SALT: Salt = Salt(*b"sixteen octets!!");
+const SECOND_SALT: Salt = Salt(*b"for the rotation");
+
+type Opened = (LogFile<TestDisk>, Recovery, Vec<Vec<u8>>);
+
+fn settings() -> Settings {
+    Settings { reserve_octets: 100, ..Settings::new(SALT) }
+}
+
+fn salvage() -> Settings {
+    Settings { salvage: true, ..settings() }
+}
+
+fn open_with(disk: &TestDisk, settings: Settings) -> Result<Opened, OpenError> {
+    let mut payloads = Vec::new();
+    let (log, recovery) = LogFile::open(disk.clone(), settings, |payload| {
+        payloads.push(payload.to_vec());
+        Ok::<(), Infallible>(())
+    })?;
+    Ok((log, recovery, payloads))
+}
+
+fn open(disk: &TestDisk) -> Opened {
+    open_with(disk, settings()).unwrap()
+}
+
+fn refusal(disk: &TestDisk, settings: Settings) -> String {
+    open_with(disk, settings).unwrap_err().to_string()
+}
+
+/// A disk with a log of these commits.
+fn disk_with(commits: &[&[u8]]) -> TestDisk {
+    let disk = TestDisk::default();
+    let (mut log, ..) = open(&disk);
+    for record in commits {
+        log.append(record).unwrap();
+        log.commit().unwrap();
+    }
+    disk
+}
+
+fn flip(disk: &TestDisk, octet: usize) {
+    let mut octets = disk.read("log");
+    octets[octet] ^= 1;
+    disk.write("log", &octets);
+}
+
+#[test]
+fn a_new_directory_gets_an_empty_log_and_a_reserve() {
+    let disk = TestDisk::default();
+    let (log, recovery, payloads) = open(&disk);
+    assert_eq!((payloads.len(), recovery.created), (0, true));
+    assert_eq!(recovery.to_string(), "began a new log");
+    assert_eq!(disk.names(), ["log", "reserve"]);
+    assert_eq!(disk.read("reserve").len(), 100);
+    assert!(log.reserve_available());
+}
+
+#[test]
+fn a_clean_log_is_replayed_and_goes_on() {
+    let disk = disk_with(&[b"one", b"two"]);
+    let (mut log, recovery, payloads) = open(&disk);
+    assert_eq!(payloads, [b"one", b"two"]);
+    assert_eq!(recovery.to_string(), "replayed 2 commits");
+    log.append(b"three").unwrap();
+    log.commit().unwrap();
+    assert_eq!(open(&disk).2, [&b"one"[..], b"two", b"three"]);
+}
+
+#[test]
+fn a_torn_end_is_saved_and_cut_off_wherever_the_log_is_cut() {
+    let whole = disk_with(&[b"one", b"two"]).read("log");
+    let ends = [32, 32 + 36 + 3, 32 + 2 * (36 + 3)];
+    for length in 0..whole.len() {
+        let disk = disk_with(&[]);
+        disk.write("log", &whole[..length]);
+        let (mut log, recovery, payloads) = open(&disk);
+        let good_length = ends.iter().rev().copied().find(|end| *end <= length).unwrap_or(0);
+        let good_frames = ends.iter().filter(|end| **end <= length).count().saturating_sub(1);
+        assert_eq!(payloads, [b"one", b"two"][..good_frames], "cut at {length}");
+        if length == good_length && length > 0 {
+            assert_eq!(recovery.torn, None);
+        } else {
+            let octets = (length - good_length) as u64;
+            assert_eq!(recovery.torn, Some(Saved { file: "/data/log.torn-1".to_owned(), octets }));
+            assert_eq!(disk.read("log.torn-1"), whole[good_length..length]);
+            let text = format!("cut off a torn end of {octets} bytes, saved as /data/log.torn-1");
+            assert!(recovery.to_string().contains(&text), "{recovery}");
+        }
+        log.append(b"next").unwrap();
+        log.commit().unwrap();
+        assert_eq!(open(&disk).2.last().unwrap(), b"next");
+    }
+}
+
+#[test]
+fn each_torn_end_gets_a_number_of_its_own() {
+    let disk = disk_with(&[b"one"]);
+    for number in 1..4 {
+        disk.write("log", &[disk.read("log"), vec![0; number]].concat());
+        open(&disk);
+        assert_eq!(disk.read(&format!("log.torn-{number}")), vec![0; number]);
+    }
+}
+
+#[test]
+fn damage_is_refused_with_file_place_and_remedy_and_nothing_changes() {
+    let disk = disk_with(&[b"one", b"two", b"three"]);
+    flip(&disk, 80);
+    let before = disk.read("log");
+    let refusal = refusal(&disk, settings());
+    for part in ["/data/log is damaged at byte 71", "byte 110", "1 commits missing", "--salvage"] {
+        assert!(refusal.contains(part), "{refusal}");
+    }
+    assert_eq!(disk.read("log"), before);
+    assert_eq!(disk.names(), ["log", "reserve"]);
+}
+
+#[test]
+fn salvage_saves_the_damaged_log_and_goes_on_without_the_bad_part() {
+    let disk = disk_with(&[b"one", b"two", b"three"]);
+    flip(&disk, 80);
+    disk.write("log", &[disk.read("log"), b"torn".to_vec()].concat());
+    let before = disk.read("log");
+
+    let (mut log, recovery, payloads) = open_with(&disk, salvage()).unwrap();
+    assert_eq!(payloads, [&b"one"[..], b"three"]);
+    let saved = Saved { file: "/data/log.damaged-1".to_owned(), octets: before.len() as u64 };
+    assert_eq!(recovery.salvaged, Some(Salvaged { saved, bad_octets: 39 + 4, lost_frames: 1 }));
+    assert!(recovery.to_string().contains("/data/log.damaged-1"), "{recovery}");
+    assert_eq!(disk.read("log.damaged-1"), before);
+    log.append(b"four").unwrap();
+    log.commit().unwrap();
+
+    let (_, recovery, payloads) = open(&disk);
+    assert_eq!(payloads.concat(), b"onethreefour");
+    assert_eq!((recovery.salvaged, recovery.torn), (None, None));
+}
+
+#[test]
+fn salvage_changes_nothing_about_a_good_log() {
+    let disk = disk_with(&[b"one"]);
+    let before = disk.read("log");
+    let (_, recovery, payloads) = open_with(&disk, salvage()).unwrap();
+    assert_eq!((payloads.len(), recovery.salvaged), (1, None));
+    assert_eq!(disk.read("log"), before);
+}
+
+#[test]
+fn what_is_no_log_at_all_is_refused_and_salvage_sets_it_aside() {
+    let disk = disk_with(&[]);
+    disk.write("log", b"A text that someone has put in the place of a log.");
+    assert!(refusal(&disk, settings()).contains("is no log of builder"));
+    let (_, recovery, payloads) = open_with(&disk, salvage()).unwrap();
+    assert_eq!(payloads.len(), 0);
+    assert_eq!(recovery.salvaged.unwrap().bad_octets, 50);
+    assert!(disk.read("log.damaged-1").starts_with(b"A text"));
+    assert_eq!(open(&disk).1, Recovery::default());
+}
+
+#[test]
+fn another_format_version_is_refused_even_with_salvage() {
+    let disk = disk_with(&[b"one"]);
+    let mut octets = disk.read("log");
+    octets[11] = 2;
+    let checksum = crc32c::crc32c(&octets[..28]).to_be_bytes();
+    octets[28..32].copy_from_slice(&checksum);
+    disk.write("log", &octets);
+    for settings in [settings(), salvage()] {
+        assert!(refusal(&disk, settings).contains("in format 2; start that version"));
+    }
+    assert_eq!(disk.read("log"), octets);
+}
+
+#[test]
+fn a_record_that_makes_no_sense_is_refused_with_its_place() {
+    let disk = disk_with(&[b"one", b"two"]);
+    let opened = LogFile::open(disk, settings(), |payload| match payload {
+        b"two" => Err("unknown kind of record"),
+        _ => Ok(()),
+    });
+    let error = opened.err().unwrap().to_string();
+    assert_eq!(error, "/data/log holds a record at byte 71 that makes no sense: unknown kind of record");
+}
+
+#[test]
+fn a_half_written_draft_is_removed() {
+    let disk = disk_with(&[b"one"]);
+    disk.write("log.new", b"half");
+    open(&disk);
+    assert_eq!(disk.names(), ["log", "reserve"]);
+}
+
+#[test]
+fn without_room_for_a_reserve_the_log_opens_and_says_so() {
+    let disk = TestDisk::default();
+    disk.set_faults(Faults { capacity: Some(90), ..Faults::default() });
+    let (log, recovery, _) = open(&disk);
+    assert!(!log.reserve_available());
+    assert!(recovery.no_reserve.unwrap().contains("/data/reserve.new"));
+    assert_eq!(disk.names(), ["log"]);
+}
+
+#[test]
+fn a_torn_end_is_saved_in_the_space_of_the_reserve_when_the_disk_is_full() {
+    let disk = disk_with(&[b"one"]);
+    disk.write("log", &[disk.read("log"), b"torn".to_vec()].concat());
+    disk.set_faults(Faults { capacity: Some(0), ..Faults::default() });
+    assert!(refusal(&disk, settings()).contains("free some space"));
+
+    let disk = disk_with(&[b"one"]);
+    disk.write("log", &[disk.read("log"), b"torn".to_vec()].concat());
+    disk.set_faults(Faults { capacity: Some(71 + 4 + 99), ..Faults::default() });
+    let (log, recovery, _) = open(&disk);
+    assert!(recovery.torn.is_some());
+    assert!(!log.reserve_available());
+}
+
+#[test]
+fn a_log_that_cannot_be_synced_is_not_opened() {
+    let disk = disk_with(&[b"one"]);
+    disk.set_faults(Faults { sync: Some(io::ErrorKind::Other), ..Faults::default() });
+    assert!(refusal(&disk, settings()).contains("cannot sync /data/log"));
+}
+
+#[test]
+fn what_a_failed_sync_left_in_memory_is_durable_once_the_log_is_open() {
+    let disk = disk_with(&[b"one"]);
+    let (mut log, ..) = open(&disk);
+    disk.set_faults(Faults { sync: Some(io::ErrorKind::Other), ..Faults::default() });
+    log.append(b"two").unwrap();
+    assert!(matches!(log.commit(), Err(WriteError::Failed(_))));
+    disk.set_faults(Faults::default());
+    let (mut log, _, payloads) = open(&disk);
+    assert_eq!(payloads, [b"one", b"two"]);
+    assert_eq!(open(&disk.after_crash(Unsynced::Lost, true)).2, payloads);
+    log.append(b"three").unwrap();
+    log.commit().unwrap();
+    for found in disk.crashes() {
+        assert_eq!(open(&found).2.len(), 3);
+    }
+}
+
+/// What a run before a crash has done.
+#[derive(Default)]
+struct History {
+    /// In the order in which they were appended.
+    records: Vec<[u8; 2]>,
+    /// How many records a commit has acknowledged.
+    acknowledged: usize,
+}
+
+impl History {
+    /// Commits, rotates and opens until the power fails. A snapshot is simply all records so far.
+    fn run(&mut self, disk: &TestDisk) -> Result<(), String> {
+        for round in 0..2 {
+            let (mut log, ..) = open_with(disk, settings()).map_err(|error| error.to_string())?;
+            self.commit(&mut log, 2).map_err(|error| error.to_string())?;
+            log.rotate(SECOND_SALT, self.records.iter().map(Ok::<_, core::convert::Infallible>))
+                .map_err(|error| error.to_string())?;
+            self.commit(&mut log, 1 + round).map_err(|error| error.to_string())?;
+            self.commit(&mut log, 3).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, log: &mut LogFile<TestDisk>, records: usize) -> Result<(), WriteError> {
+        for _ in 0..records {
+            let record = (self.records.len() as u16).to_be_bytes();
+            log.append(&record)?;
+            self.records.push(record);
+        }
+        log.commit()?;
+        self.acknowledged = self.records.len();
+        Ok(())
+    }
+
+    /// Everything acknowledged is there, and nothing that was never appended.
+    fn check(&self, payloads: &[Vec<u8>]) {
+        let replayed = payloads.concat();
+        assert!(replayed.len() >= self.acknowledged * 2, "acknowledged records are lost");
+        assert!(self.records.concat().starts_with(&replayed), "records out of nowhere");
+    }
+}
+
+#[test]
+fn no_crash_at_any_operation_loses_what_was_acknowledged() {
+    let mut crashes = 0;
+    for crash_at in 0.. {
+        let disk = TestDisk::default();
+        disk.set_faults(Faults { crash_at: Some(crash_at), longest_write: Some(50), ..Faults::default() });
+        let mut history = History::default();
+        if history.run(&disk).is_ok() {
+            break;
+        }
+        for found in disk.crashes() {
+            history.check(&open(&found.fork()).2);
+            crashes += crash_again(&found, &history);
+        }
+    }
+    assert!(crashes > 1000, "only {crashes} crashes");
+}
+
+/// Lets the power fail at any operation of the recovery, too.
+fn crash_again(found: &TestDisk, history: &History) -> u64 {
+    for crash_at in 0.. {
+        let disk = found.fork();
+        disk.set_faults(Faults { crash_at: Some(crash_at), ..Faults::default() });
+        if open_with(&disk, settings()).is_ok() {
+            return crash_at;
+        }
+        for found in disk.crashes() {
+            history.check(&open(&found).2);
+        }
+    }
+    unreachable!("some recovery is short enough")
+}
+
+#[test]
+fn a_power_failure_soon_after_the_server_was_killed_loses_nothing() {
+    for kill_at in 0.. {
+        let killed = TestDisk::default();
+        killed.set_faults(Faults { crash_at: Some(kill_at), ..Faults::default() });
+        let mut before = History::default();
+        if before.run(&killed).is_ok() {
+            break;
+        }
+        for crash_at in 0.. {
+            let disk = killed.fork();
+            disk.set_faults(Faults { crash_at: Some(crash_at), ..Faults::default() });
+            let Ok((mut log, _, payloads)) = open_with(&disk, settings()) else {
+                disk.crashes().for_each(|found| before.check(&open(&found).2));
+                continue;
+            };
+            // What was replayed counts from now on.
+            before.check(&payloads);
+            let replayed = payloads.concat().len() / 2;
+            let mut after = History { records: before.records[..replayed].to_vec(), acknowledged: replayed };
+            let done = after.commit(&mut log, 1).is_ok();
+            disk.crashes().for_each(|found| after.check(&open(&found).2));
+            if done {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_frame_whose_sync_failed_is_written_again_before_others_follow() {
+    let disk = disk_with(&[b"one", b"two"]);
+    let (mut log, ..) = open(&disk);
+    disk.set_faults(Faults { sync: Some(io::ErrorKind::Other), ..Faults::default() });
+    log.append(b"three").unwrap();
+    assert!(matches!(log.commit(), Err(WriteError::Failed(_))));
+
+    // The kernel still shows the frame, and believes that it is on the disk.
+    disk.set_faults(Faults::default());
+    let (mut log, _, payloads) = open(&disk);
+    assert_eq!(payloads.concat(), b"onetwothree");
+    log.append(b"four").unwrap();
+    log.commit().unwrap();
+    for found in disk.crashes() {
+        assert_eq!(open(&found).2.concat(), b"onetwothreefour");
+    }
+}
+
+#[test]
+fn a_crash_during_salvage_loses_nothing_of_the_damaged_log() {
+    for crash_at in 0.. {
+        let disk = disk_with(&[b"one", b"two", b"three"]);
+        flip(&disk, 80);
+        let damaged = disk.read("log");
+        disk.set_faults(Faults { crash_at: Some(disk.operations() + crash_at), ..Faults::default() });
+        if open_with(&disk, salvage()).is_ok() {
+            break;
+        }
+        for disk in disk.crashes() {
+            let (_, _, payloads) = open_with(&disk, salvage()).unwrap();
+            assert_eq!(payloads.concat(), b"onethree");
+            assert_eq!(disk.read("log.damaged-1"), damaged);
+        }
+    }
+}
