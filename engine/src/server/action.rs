@@ -1,0 +1,204 @@
+//! What the driver of the server does on its behalf.
+
+use crate::server::ConnectionId;
+use crate::server::record::{Contents, Record};
+use builder_proto::Uuid;
+use builder_proto::build_result::BuildResult;
+use builder_proto::command::{Command, append_output_frame};
+use builder_proto::job::ScriptJob;
+use builder_proto::text::Text;
+use builder_proto::time::Time;
+use core::ops::Range;
+use core::time::Duration;
+
+/// What to do, in the order of [`Server::poll_action`](crate::server::Server::poll_action).
+#[derive(Debug)]
+pub enum Action {
+    /// Append a record to the log.
+    Append(Record),
+    /// Append console entries to the spool of a build.
+    Spool {
+        /// Which build.
+        uuid: Uuid,
+        /// Entries as the spool holds them, the oldest first; see [`spool`](crate::spool).
+        entries: Vec<u8>,
+        /// Octets that the whole console takes in the stored result, these entries included.
+        console_octets: u64,
+    },
+    /// Begin the result file of a build: everything that precedes its artifacts, with the console spooled so far.
+    BeginResult {
+        /// Which build.
+        uuid: Uuid,
+        /// What the file says before and after the console.
+        head: Box<ResultHead>,
+    },
+    /// Append octets of the input just handed in to the result file.
+    AppendArtifacts {
+        /// Which build.
+        uuid: Uuid,
+        /// Which octets of [`Input::Received`](crate::server::Input::Received).
+        range: Range<usize>,
+    },
+    /// The result file is complete: hand its contents in at once, or put it in place as soon as every record appended before
+    /// is on disk; a file in place says that its build has finished, so it must not get there before a record that says how.
+    /// Answered by `ResultStored` or `ResultFailed`.
+    StoreResult {
+        /// Which build.
+        uuid: Uuid,
+    },
+    /// The result file will not be completed: remove what there is of it.
+    AbandonResult {
+        /// Which build.
+        uuid: Uuid,
+    },
+    /// Put a result file in place that the log made durable.
+    Publish {
+        /// Which build.
+        uuid: Uuid,
+        /// The name of its job.
+        name: Text,
+        /// The whole file.
+        contents: Contents,
+    },
+    /// Upload the result of a build; answered by `UploadEnded`. The next comes only after that.
+    Upload {
+        /// Which build.
+        uuid: Uuid,
+        /// The name of its job.
+        name: Text,
+    },
+    /// Remove the result of a build, which is uploaded; answered by `ResultRemoved`.
+    RemoveResult {
+        /// Which build.
+        uuid: Uuid,
+        /// The name of its job.
+        name: Text,
+    },
+    /// No more lines come: observers that have had all get `closing` and are reported with `ObserverDone`.
+    Seal {
+        /// Which build.
+        uuid: Uuid,
+        /// The last frames for observers.
+        closing: Vec<u8>,
+    },
+    /// Forget the spool of a build; observers that still read it may go on.
+    RemoveSpool {
+        /// Which build.
+        uuid: Uuid,
+    },
+    /// Send an observer the lines of a build, past and future.
+    Follow {
+        /// Who.
+        connection: ConnectionId,
+        /// Which build.
+        uuid: Uuid,
+    },
+    /// Send an observer the lines of a stored result; answered by `ObserverFailed` when there is none.
+    Replay {
+        /// Who.
+        connection: ConnectionId,
+        /// Which build.
+        uuid: Uuid,
+    },
+    /// Send octets.
+    Send {
+        /// To whom.
+        connection: ConnectionId,
+        /// What; whole frames.
+        bytes: Vec<u8>,
+    },
+    /// Send octets that are part of a message; answered by `PartSent` when they are gone.
+    SendPart {
+        /// To whom.
+        connection: ConnectionId,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// Send what is left to send, then end the sending side; the peer is to close.
+    Finish {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// Close a connection at once. The machine has forgotten it.
+    Drop {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// Stop the program without sending anything more: the state contradicts itself.
+    Halt {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// What a stored result says besides console and artifacts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResultHead {
+    /// What ran.
+    pub job: ScriptJob,
+    /// When it started.
+    pub started: Time,
+    /// When it ended.
+    pub finished: Time,
+    /// How it ended.
+    pub result: BuildResult,
+    /// Where the artifacts come from.
+    pub output: OutputSource,
+}
+
+/// Where the artifacts of a result come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputSource {
+    /// There are none.
+    Empty,
+    /// They follow as [`Action::AppendArtifacts`], so many octets in all.
+    Streamed(u64),
+}
+
+impl Action {
+    /// Whether it may be carried out only when every record appended before it is on disk.
+    pub fn waits_for_commit(&self) -> bool {
+        match self {
+            Action::Append(_)
+            | Action::Spool { .. }
+            | Action::BeginResult { .. }
+            | Action::AppendArtifacts { .. }
+            | Action::StoreResult { .. }
+            | Action::AbandonResult { .. }
+            | Action::Halt { .. } => false,
+            Action::Publish { .. }
+            | Action::Upload { .. }
+            | Action::RemoveResult { .. }
+            | Action::Seal { .. }
+            | Action::RemoveSpool { .. }
+            | Action::Follow { .. }
+            | Action::Replay { .. }
+            | Action::Send { .. }
+            | Action::SendPart { .. }
+            | Action::Finish { .. }
+            | Action::Drop { .. } => true,
+        }
+    }
+
+    /// Whether it takes the result of the build on its way into its file.
+    pub(crate) fn is_step_of_result(&self, build: Uuid) -> bool {
+        match self {
+            Action::BeginResult { uuid, .. }
+            | Action::AppendArtifacts { uuid, .. }
+            | Action::StoreResult { uuid } => *uuid == build,
+            _ => false,
+        }
+    }
+}
+
+/// The frames that end the observation of a build: its result in words, stamped with the time since the start, and
+/// `success`.
+pub fn closing_messages(uuid: Uuid, result: &BuildResult, elapsed: Duration) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let timestamp = i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX);
+    append_output_frame(&mut bytes, uuid, result.to_string().as_bytes(), Some(timestamp));
+    if let Ok(success) = Command::Success.to_frame() {
+        bytes.extend_from_slice(&success);
+    }
+    bytes
+}

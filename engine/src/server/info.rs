@@ -1,0 +1,131 @@
+//! The answer to `info`, sent in pieces: neither a long schedule nor a slow reader costs others their time.
+
+use crate::Now;
+use crate::limits::INFO_PIECE_BYTES;
+use crate::server::connection::Phase;
+use crate::server::conversation::Step;
+use crate::server::state::State;
+use crate::server::{Action, ConnectionId, Server};
+use builder_proto::Uuid;
+use builder_proto::command::{Command, InfoPart, InfoStream, QueueInfo};
+use builder_proto::header::{Header, SEQUENCE};
+use builder_proto::job::{Job, ScriptJob};
+use builder_proto::time::{Period, Time};
+use builder_proto::wire::RawUuid;
+use der::Encode;
+use std::sync::Arc;
+
+/// One value of the answer. Scheduled jobs are shared with the state, so that a long answer holds no copies.
+#[derive(Debug)]
+pub(crate) enum InfoItem {
+    Scheduled { next: Time, period: Period, job: Arc<Job> },
+    Queued(Arc<Job>),
+    Running { started: Time, uuid: Uuid, job: ScriptJob },
+}
+
+impl Server {
+    /// Begins to answer: the schedule in the order of the next runs, the queues and what waits to be uploaded, what runs
+    /// in the order in which it started, and the dropped platforms.
+    pub(crate) fn inform(&mut self, id: ConnectionId) -> Step {
+        match lay_out(&self.state, self.upload_queue()) {
+            Ok(stream) => self.send_piece(id, stream),
+            Err(error) => Step::Refuse(format!("the state has no encoding: {error}")),
+        }
+    }
+
+    /// Goes on with an answer of which a piece has been sent.
+    pub(crate) fn inform_further(&mut self, now: Now, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if !matches!(connection.phase, Phase::Informing(_)) {
+            return;
+        }
+        if let Phase::Informing(stream) = core::mem::replace(&mut connection.phase, Phase::Client) {
+            let step = self.send_piece(id, *stream);
+            self.step_by_id(now, id, step);
+        }
+    }
+
+    fn send_piece(&mut self, id: ConnectionId, mut stream: InfoStream<InfoItem>) -> Step {
+        let mut bytes = Vec::new();
+        if let Err(error) = stream.encode_next(&mut bytes, INFO_PIECE_BYTES) {
+            // Part of the message is on its way; only the end of the connection can tell that it is not whole.
+            ::log::error!("connection {id}: cannot encode infoReply: {error}");
+            return Step::Finish;
+        }
+        if stream.is_finished() {
+            self.actions.push_back(Action::Send { connection: id, bytes });
+            self.send(id, &Command::Success);
+            return Step::Finish;
+        }
+        self.actions.push_back(Action::SendPart { connection: id, bytes });
+        Step::Enter(Phase::Informing(Box::new(stream)))
+    }
+}
+
+fn lay_out(state: &State, uploads: Option<QueueInfo>) -> der::Result<InfoStream<InfoItem>> {
+    let schedule = state.schedule.by_next_run().map(|item| InfoItem::Scheduled {
+        next: item.next,
+        period: item.period,
+        job: Arc::clone(&item.job),
+    });
+    let queues = state.queues.iter().map(|(platform, queue)| {
+        (platform, queue.jobs().map(|job| InfoItem::Queued(Arc::clone(job))).collect())
+    });
+    let (title, uploads) = uploads.map(|queue| (queue.platform, queue.jobs)).unzip();
+    let uploads = uploads.into_iter().flatten().map(|job| InfoItem::Queued(Arc::new(job))).collect();
+    let queues = queues.chain(title.as_ref().map(|title| (title, uploads)));
+    let mut running: Vec<_> = state.running.iter().collect();
+    running.sort_by_key(|(uuid, build)| (build.started, **uuid));
+    let running = running.into_iter().map(|(uuid, build)| InfoItem::Running {
+        started: build.started,
+        uuid: *uuid,
+        job: build.script.to_job(),
+    });
+    InfoStream::new(schedule, queues, running, &state.dropped)
+}
+
+impl InfoItem {
+    /// Octets of the value without its own header; none when it is not a SEQUENCE of its own.
+    fn content_length(&self) -> der::Result<Option<u64>> {
+        let length = match self {
+            InfoItem::Queued(_) => return Ok(None),
+            InfoItem::Scheduled { next, period, job } => {
+                (next.encoded_len()? + period.encoded_len()? + job.encoded_len()?)?
+            }
+            InfoItem::Running { started, uuid, job } => {
+                (started.encoded_len()? + RawUuid(*uuid).encoded_len()? + job.encoded_len()?)?
+            }
+        };
+        Ok(Some(u64::from(u32::from(length))))
+    }
+}
+
+impl InfoPart for InfoItem {
+    fn length(&self) -> der::Result<u64> {
+        if let InfoItem::Queued(job) = self {
+            return Ok(u64::from(u32::from(job.encoded_len()?)));
+        }
+        let length = self.content_length()?.unwrap_or_default();
+        Ok(length + Header { tag: SEQUENCE, length }.encoded_length())
+    }
+
+    fn append_to(&self, output: &mut Vec<u8>) -> der::Result<()> {
+        if let Some(length) = self.content_length()? {
+            Header { tag: SEQUENCE, length }.append_to(output);
+        }
+        match self {
+            InfoItem::Queued(job) => job.encode_to_vec(output)?,
+            InfoItem::Scheduled { next, period, job } => {
+                next.encode_to_vec(output)?;
+                period.encode_to_vec(output)?;
+                job.encode_to_vec(output)?
+            }
+            InfoItem::Running { started, uuid, job } => {
+                started.encode_to_vec(output)?;
+                RawUuid(*uuid).encode_to_vec(output)?;
+                job.encode_to_vec(output)?
+            }
+        };
+        Ok(())
+    }
+}

@@ -1,0 +1,128 @@
+//! Moving in from builder 0.4.0, and out again: its `state` file against our records.
+
+use crate::names::{NameKind, check_name};
+use crate::server::record::{Enqueued, Record};
+use crate::server::state::State;
+use builder_proto::job::{Job, ScheduleItem};
+use builder_proto::state_file::{StateFile, StateItem};
+use builder_proto::text::Text;
+use builder_proto::time::{Period, Time};
+
+/// The state that a file of 0.4.0 describes, and what of it could not be taken over, for people.
+///
+/// A job that is queued but no longer scheduled, which 0.4.0 leaves behind when a worker is lost after `unschedule`, becomes a
+/// job with period `never`: it still runs once, and can be seen and removed.
+pub fn import(file: StateFile) -> (State, Vec<String>) {
+    let mut import = Import { state: State::default(), warnings: Vec::new() };
+    let (mut schedule, mut queues) = (Vec::new(), Vec::new());
+    for item in file.items {
+        match item {
+            StateItem::Schedule(item) => schedule.push(item),
+            StateItem::Queue { platform, jobs } => queues.push((platform, jobs)),
+            StateItem::Dropped { platform } => import.apply(&Record::Dropped(platform)),
+        }
+    }
+    // Each kind needs those before: what platforms are dropped, then which jobs there are.
+    for item in schedule {
+        import.schedule(item);
+    }
+    for (platform, jobs) in queues {
+        import.queue(&platform, jobs);
+    }
+    (import.state, import.warnings)
+}
+
+/// The file from which 0.4.0 goes on. It has no notion of running builds in its state: they go to the front of their queues.
+pub fn export(state: &State) -> StateFile {
+    let mut queues = state.queues.clone();
+    let mut running: Vec<_> = state.running.iter().collect();
+    running.sort_by_key(|(uuid, build)| core::cmp::Reverse((build.started, **uuid)));
+    for (_, build) in running {
+        if let Some(job) = state.runnable(build.script.name(), &build.platform)
+            && let Some(queue) = queues.get_mut(&build.platform)
+        {
+            queue.push_front(job.clone());
+        }
+    }
+    let schedule = state.schedule.items().map(|item| StateItem::Schedule(item.to_schedule_item()));
+    let queues = queues.iter().map(|(platform, queue)| StateItem::Queue {
+        platform: platform.clone(),
+        jobs: queue.jobs().map(|job| (**job).clone()).collect(),
+    });
+    let dropped = state.dropped.iter().map(|platform| StateItem::Dropped { platform: platform.clone() });
+    StateFile { items: schedule.chain(queues).chain(dropped).collect() }
+}
+
+struct Import {
+    state: State,
+    warnings: Vec<String>,
+}
+
+impl Import {
+    fn schedule(&mut self, item: ScheduleItem) {
+        if let Err(error) = check_job(&item.job) {
+            self.warnings.push(format!("left out a scheduled job: {error}"));
+            return;
+        }
+        let platform = platform_of(&item.job).cloned();
+        if let Some(platform) = platform.as_ref().filter(|platform| self.state.dropped.contains(*platform)) {
+            let name = item.job.name();
+            self.warnings.push(format!("left out job {name}: its platform {platform} is dropped"));
+            return;
+        }
+        self.apply(&Record::Scheduled(item));
+        if let Some(platform) = platform {
+            self.apply(&Record::PlatformAdded(platform));
+        }
+    }
+
+    fn queue(&mut self, platform: &Text, jobs: Vec<Job>) {
+        if let Err(error) = check_name(NameKind::Platform, platform) {
+            self.warnings.push(format!("left out a queue: {error}"));
+            return;
+        }
+        if self.state.dropped.contains(platform) {
+            self.warnings.push(format!("left out the queue of platform {platform}, which is dropped"));
+            return;
+        }
+        self.apply(&Record::PlatformAdded(platform.clone()));
+        for job in jobs {
+            let name = job.name().clone();
+            if self.state.schedule.get(&name).is_none() {
+                self.schedule_orphan(job);
+            }
+            if self.state.schedule.get(&name).is_some() {
+                self.apply(&Record::Enqueued(Enqueued { platform: platform.clone(), name, front: false }));
+            }
+        }
+    }
+
+    /// Gives a queued job a place in the schedule, so that it can be seen and removed.
+    fn schedule_orphan(&mut self, job: Job) {
+        let name = job.name().clone();
+        self.schedule(ScheduleItem { next: Time::NEVER, period: Period::Never, job });
+        if self.state.schedule.get(&name).is_some() {
+            self.warnings.push(format!(
+                "job {name} was queued but not scheduled; it is now scheduled with period never"
+            ));
+        }
+    }
+
+    fn apply(&mut self, record: &Record) {
+        if let Err(problem) = self.state.apply(record) {
+            self.warnings.push(format!("left out an item: {problem}"));
+        }
+    }
+}
+
+fn check_job(job: &Job) -> Result<(), crate::names::NameError> {
+    check_name(NameKind::Job, job.name())?;
+    platform_of(job).map_or(Ok(()), |platform| check_name(NameKind::Platform, platform))
+}
+
+fn platform_of(job: &Job) -> Option<&Text> {
+    match job {
+        Job::Script(script) => Some(&script.platform),
+        Job::OrbBuild(_) => None,
+    }
+}

@@ -1,0 +1,348 @@
+//! The server's machine: schedule, queues, dispatch, builds and the conversations about them.
+//!
+//! One turn of its driver: hand in everything that happened, then [`Input::Tick`] once, and carry out the
+//! actions as they come. Actions that [wait for the commit](Action::waits_for_commit) are carried out only when every
+//! record appended before them is on disk; so nobody is told what a crash could still undo.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`record`], [`state`](State), [`recovery`](Recovery) | what is durable, and how it is rebuilt |
+//! | [`settling`](Settling) | which results the log still has to keep |
+//! | `schedule`, `queue`, `template` | the parts of the state |
+//! | `commands`, `info` | what clients ask for |
+//! | `queueing`, `dispatch`, `builds`, `results` | jobs that wait, workers that wait, workers that build, and what comes of it |
+//! | `outbox`, `uploads` | results on their way to an upload server |
+//! | `connection`, `conversation`, `deadlines` | who may say what, and until when |
+//! | [`migration`] | the state file of builder 0.4.0 |
+
+mod action;
+mod builds;
+mod commands;
+mod connection;
+mod conversation;
+mod deadlines;
+mod dispatch;
+mod info;
+pub mod migration;
+mod outbox;
+mod queue;
+mod queueing;
+pub mod record;
+mod recovery;
+mod results;
+mod schedule;
+mod settling;
+mod state;
+mod template;
+#[cfg(test)]
+mod tests;
+mod uploads;
+
+pub use action::{Action, OutputSource, ResultHead, closing_messages};
+pub use connection::Role;
+pub use recovery::{Recovered, Recovery, RecoveryError, UnsettledResult};
+pub use settling::{BuildOfJob, Settling};
+pub use state::{Inconsistency, State};
+pub use uploads::{UploadOutcome, UploadSettings};
+
+use crate::Now;
+use crate::limits::{DISK_MARGIN, RETRY_TIME, WALL_CLOCK_RECHECK};
+use crate::server::builds::Build;
+use crate::server::connection::Connection;
+use crate::server::deadlines::{Deadlines, Subject};
+use crate::server::record::{Contents, Record, Settled};
+use crate::server::uploads::Uploads;
+use builder_proto::Uuid;
+use builder_proto::text::Text;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// A connection, numbered by the driver; never used again for another.
+pub type ConnectionId = u64;
+
+/// Templates of orb-build jobs by platform.
+pub type Templates = BTreeMap<Text, Vec<u8>>;
+
+/// What the flags of the server decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a job may run by the clock of its worker; the server adds a minute.
+    pub job_time: Duration,
+    /// Octets of all artifacts of one build.
+    pub artifact_bytes: u64,
+    /// Octets of the stored console of one build.
+    pub console_bytes: u64,
+}
+
+/// What happened outside.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A peer connected to a listener of that role.
+    Connected {
+        /// A new number.
+        connection: ConnectionId,
+        /// Who may speak there.
+        role: Role,
+    },
+    /// Octets arrived.
+    Received {
+        /// From whom.
+        connection: ConnectionId,
+        /// What; [`Action::AppendArtifacts`] refers to it.
+        bytes: &'a [u8],
+    },
+    /// A connection is gone, in whichever way.
+    Closed {
+        /// Which.
+        connection: ConnectionId,
+        /// How, for people.
+        reason: &'a str,
+    },
+    /// An observer has been sent everything, the closing messages included.
+    ObserverDone {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// An observer cannot be sent what it asked for: no stored result has the uuid, or it cannot be read.
+    ObserverFailed {
+        /// Which.
+        connection: ConnectionId,
+        /// Why; it is told so.
+        error: &'a str,
+    },
+    /// What [`Action::SendPart`] gave has been sent.
+    PartSent {
+        /// To whom.
+        connection: ConnectionId,
+    },
+    /// All inputs of this turn are handed in, or a deadline has come.
+    Tick,
+    /// The templates were read.
+    Templates(Templates),
+    /// The console of a build could not be written.
+    SpoolFailed {
+        /// Which build.
+        uuid: Uuid,
+        /// Why, for people.
+        error: &'a str,
+    },
+    /// A result is complete: durable in its file, or handed in to become durable in the log.
+    ResultStored {
+        /// Which build.
+        uuid: Uuid,
+        /// The whole file, when the log is to make it durable.
+        contents: Option<Contents>,
+    },
+    /// A result could not be written.
+    ResultFailed {
+        /// Which build.
+        uuid: Uuid,
+        /// Why, for people.
+        error: &'a str,
+    },
+    /// The oldest results that the log holds are durable in their files: so many of those published.
+    ResultsSettled(u64),
+    /// An upload is over.
+    UploadEnded {
+        /// Which build.
+        uuid: Uuid,
+        /// What became of it.
+        outcome: UploadOutcome<'a>,
+    },
+    /// What kept uploads from going on may be over: try everything again at once.
+    ResumeUploads,
+    /// The result of a build is removed.
+    ResultRemoved {
+        /// Which build.
+        uuid: Uuid,
+    },
+    /// Octets that the log can still grow by. What is appended later is subtracted until the next such input.
+    LogSpace(u64),
+}
+
+/// The server without its sockets, files and clocks.
+pub struct Server {
+    settings: Settings,
+    uuids: Box<dyn Iterator<Item = Uuid>>,
+    state: State,
+    templates: Templates,
+    connections: BTreeMap<ConnectionId, Connection>,
+    /// Workers that wait, by platform and turn.
+    waiting: BTreeMap<Text, BTreeMap<u64, ConnectionId>>,
+    next_turn: u64,
+    builds: BTreeMap<Uuid, Build>,
+    /// Aborted builds that an earlier server left without a stored result.
+    left_over: BTreeSet<Uuid>,
+    /// Platforms whose queue or waiting workers changed since the last dispatch.
+    undispatched: BTreeSet<Text>,
+    /// Whether the last dispatch left some of them, for want of disk space or of randomness.
+    dispatch_paused: bool,
+    deadlines: Deadlines,
+    uploads: Uploads,
+    /// Octets of incomplete frames that all connections hold together.
+    held: usize,
+    /// What the driver said last, less what was appended since.
+    log_space: u64,
+    last: Now,
+    actions: VecDeque<Action>,
+    halted: bool,
+}
+
+impl Server {
+    /// A server that goes on from `state`. `uuids` names its builds; when it runs dry, jobs stay queued.
+    pub fn new(settings: Settings, state: State, uuids: Box<dyn Iterator<Item = Uuid>>, now: Now) -> Server {
+        Server {
+            settings,
+            uuids,
+            state,
+            templates: Templates::new(),
+            connections: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            next_turn: 0,
+            builds: BTreeMap::new(),
+            left_over: BTreeSet::new(),
+            undispatched: BTreeSet::new(),
+            dispatch_paused: false,
+            deadlines: Deadlines::default(),
+            uploads: Uploads::default(),
+            held: 0,
+            log_space: u64::MAX,
+            last: now,
+            actions: VecDeque::new(),
+            halted: false,
+        }
+    }
+
+    /// Clears up what a crash or a stop left behind; to be called once, before anything else. `stored` are the builds whose
+    /// result file is in place, among [`State::unfinished`].
+    ///
+    /// Builds that were running go back to the front of their queues, the longest running first. What is left of their
+    /// consoles, and of those of builds that had been aborted, is stored; the results say that it may not be all.
+    pub fn recover(&mut self, now: Now, stored: &BTreeSet<Uuid>) {
+        self.last = now;
+        for uuid in stored {
+            self.on_result_stored(now, *uuid, None);
+        }
+        self.left_over = self.state.aborted.keys().copied().collect();
+        let mut running: Vec<_> =
+            self.state.running.iter().map(|(uuid, build)| (build.started, *uuid)).collect();
+        // Each goes to the very front, so the one that is to be first comes last.
+        running.sort_by(|a, b| b.cmp(a));
+        for (_, uuid) in running {
+            self.abort_interrupted(now, uuid);
+        }
+        let aborted: Vec<Uuid> = self.state.aborted.keys().copied().collect();
+        for uuid in aborted {
+            self.seal_aborted(uuid);
+            self.store_aborted(uuid);
+        }
+        self.recover_uploads();
+    }
+
+    /// Takes in what happened. Never fails: what is wrong with an input is answered to whom it came from.
+    pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        if self.halted {
+            return;
+        }
+        self.last = now;
+        match input {
+            Input::Connected { connection, role } => self.connect(now, connection, role),
+            Input::Received { connection, bytes } => self.receive(now, connection, bytes),
+            Input::Closed { connection, reason } => self.disconnect(now, connection, reason),
+            Input::ObserverDone { connection } => self.finish_observer(now, connection),
+            Input::ObserverFailed { connection, error } => self.refuse_by_id(now, connection, error),
+            Input::PartSent { connection } => self.inform_further(now, connection),
+            Input::Tick => self.tick(now),
+            Input::Templates(templates) => self.set_templates(templates),
+            Input::SpoolFailed { uuid, error } => {
+                self.fail_build(now, uuid, &format!("the server could not keep the console: {error}"));
+            }
+            Input::ResultStored { uuid, contents } => self.on_result_stored(now, uuid, contents),
+            Input::ResultFailed { uuid, error } => self.on_result_failed(now, uuid, error),
+            Input::ResultsSettled(0) => {}
+            Input::ResultsSettled(count) => self.commit(Record::Settled(Settled { count })),
+            Input::UploadEnded { uuid, outcome } => self.on_upload_ended(now, uuid, outcome),
+            Input::ResumeUploads => self.resume_uploads(),
+            Input::ResultRemoved { uuid } => self.on_result_removed(uuid),
+            Input::LogSpace(octets) => self.log_space = octets,
+        }
+    }
+
+    /// The next thing to do, in order; none when the driver may wait.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        let action = self.actions.pop_front();
+        if matches!(action, Some(Action::Halt { .. })) {
+            // What the same input led to after the contradiction rests on it.
+            self.actions.clear();
+        }
+        action
+    }
+
+    /// When to hand in [`Input::Tick`] at the latest, in monotonic time; none to wait for other inputs only.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        let undispatched = (!self.undispatched.is_empty()).then_some(if self.dispatch_paused {
+            RETRY_TIME
+        } else {
+            Duration::ZERO
+        });
+        let due = self.state.schedule.next_due().map(|(due, _)| match self.has_room(0) {
+            true => due.duration_since(self.last.wall).min(WALL_CLOCK_RECHECK),
+            false => RETRY_TIME,
+        });
+        let ahead =
+            undispatched.into_iter().chain(due).min().map(|ahead| self.last.monotonic.saturating_add(ahead));
+        let uploads = self.uploads.next_deadline();
+        self.deadlines.next().into_iter().chain(uploads).chain(ahead).min()
+    }
+
+    /// The durable state, for snapshots.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Whether any job needs a template.
+    pub fn has_orb_builds(&self) -> bool {
+        self.state.schedule.orb_builds().next().is_some()
+    }
+
+    fn tick(&mut self, now: Now) {
+        while let Some(subject) = self.deadlines.pop_expired(now.monotonic) {
+            match subject {
+                Subject::Connection(id) => self.expire_connection(now, id),
+                Subject::Build(uuid) => self.expire_build(now, uuid),
+                Subject::Storing(uuid) => self.store_aborted(uuid),
+            }
+        }
+        self.enqueue_due(now);
+        self.dispatch(now);
+        self.start_upload(now);
+    }
+
+    /// Makes a fact part of the state and has it appended to the log.
+    fn commit(&mut self, record: Record) {
+        if self.halted {
+            return;
+        }
+        if let Err(problem) = self.state.apply(&record) {
+            self.halted = true;
+            self.actions.push_back(Action::Halt { reason: problem.to_string() });
+            return;
+        }
+        match &record {
+            Record::Enqueued(enqueued) => {
+                self.undispatched.insert(enqueued.platform.clone());
+            }
+            Record::Undropped(platform) => {
+                self.undispatched.insert(platform.clone());
+            }
+            _ => {}
+        }
+        self.log_space = self.log_space.saturating_sub(record.octets());
+        self.actions.push_back(Action::Append(record));
+    }
+
+    /// Whether the log has room for a command of that many octets, and for what running builds still need.
+    fn has_room(&self, octets: u64) -> bool {
+        self.log_space >= octets.saturating_mul(2).saturating_add(DISK_MARGIN)
+    }
+}

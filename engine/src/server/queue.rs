@@ -1,0 +1,129 @@
+//! The queue of one platform: first in, first out, at most one entry for each job.
+
+use builder_proto::job::Job;
+use builder_proto::text::Text;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Jobs that wait for a worker of one platform. Every operation takes logarithmic time.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Queue {
+    /// The jobs by position. Positions grow at the back and shrink at the front; gaps mean nothing.
+    jobs: BTreeMap<i64, Arc<Job>>,
+    positions: BTreeMap<Text, i64>,
+    /// Positions of script jobs, so that they are found behind any number of orb-build jobs without template.
+    scripts: BTreeSet<i64>,
+}
+
+impl Queue {
+    pub(crate) fn contains(&self, name: &Text) -> bool {
+        self.positions.contains_key(name)
+    }
+
+    /// Puts the job behind all others, unless it is queued already.
+    pub(crate) fn push_back(&mut self, job: Arc<Job>) {
+        if !self.contains(job.name()) {
+            let position = self.jobs.last_key_value().map_or(0, |(last, _)| last + 1);
+            self.insert(position, job);
+        }
+    }
+
+    /// Puts the job before all others, from wherever it was.
+    pub(crate) fn push_front(&mut self, job: Arc<Job>) {
+        self.remove(job.name());
+        let position = self.jobs.first_key_value().map_or(0, |(first, _)| first - 1);
+        self.insert(position, job);
+    }
+
+    pub(crate) fn remove(&mut self, name: &Text) -> Option<Arc<Job>> {
+        let position = self.positions.remove(name)?;
+        self.scripts.remove(&position);
+        self.jobs.remove(&position)
+    }
+
+    /// The first job that may run: any job, or the first script job where orb-build jobs have no template.
+    pub(crate) fn first(&self, orb_builds: bool) -> Option<&Arc<Job>> {
+        let (first, job) = self.jobs.first_key_value()?;
+        if orb_builds || self.scripts.contains(first) {
+            return Some(job);
+        }
+        self.jobs.get(self.scripts.first()?)
+    }
+
+    pub(crate) fn jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
+        self.jobs.values()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    fn insert(&mut self, position: i64, job: Arc<Job>) {
+        self.positions.insert(job.name().clone(), position);
+        if matches!(*job, Job::Script(_)) {
+            self.scripts.insert(position);
+        }
+        self.jobs.insert(position, job);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use builder_proto::job::{OrbBuildJob, ScriptJob};
+
+    fn script(name: &str) -> Arc<Job> {
+        Arc::new(Job::Script(ScriptJob { name: name.into(), script: "true".into(), platform: "p".into() }))
+    }
+
+    fn orb_build(name: &str) -> Arc<Job> {
+        Arc::new(Job::OrbBuild(OrbBuildJob { name: name.into(), opam_package: "package".into() }))
+    }
+
+    fn names(queue: &Queue) -> Vec<String> {
+        queue.jobs().map(|job| job.name().to_string()).collect()
+    }
+
+    #[test]
+    fn the_first_in_is_the_first_out() {
+        let mut queue = Queue::default();
+        for name in ["a", "b", "c"] {
+            queue.push_back(script(name));
+        }
+        assert_eq!(names(&queue), ["a", "b", "c"]);
+        assert_eq!(queue.first(false).map(|job| job.name().to_string()).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn a_job_is_queued_at_most_once() {
+        let mut queue = Queue::default();
+        for name in ["a", "b", "a"] {
+            queue.push_back(script(name));
+        }
+        assert_eq!(names(&queue), ["a", "b"]);
+        queue.push_front(script("b"));
+        queue.push_front(script("c"));
+        assert_eq!(names(&queue), ["c", "b", "a"]);
+    }
+
+    #[test]
+    fn a_removed_job_leaves_the_others_in_order() {
+        let mut queue = Queue::default();
+        for name in ["a", "b", "c"] {
+            queue.push_back(script(name));
+        }
+        assert!(queue.remove(&"b".into()).is_some());
+        assert!(queue.remove(&"b".into()).is_none());
+        assert_eq!(names(&queue), ["a", "c"]);
+    }
+
+    #[test]
+    fn script_jobs_pass_orb_build_jobs_that_cannot_run() {
+        let mut queue = Queue::default();
+        queue.push_back(orb_build("orb"));
+        assert!(queue.first(false).is_none());
+        queue.push_back(script("script"));
+        assert_eq!(queue.first(false).map(|job| job.name().to_string()).as_deref(), Some("script"));
+        assert_eq!(queue.first(true).map(|job| job.name().to_string()).as_deref(), Some("orb"));
+    }
+}

@@ -1,0 +1,77 @@
+//! How jobs get into queues: when they are due, when they are new, and when their platform is.
+
+use crate::Now;
+use crate::limits::{DUE_ITEMS_PER_CALL, PLATFORMS};
+use crate::server::Server;
+use crate::server::record::{Enqueued, Record, Rescheduled};
+use crate::server::schedule::next_run;
+use builder_proto::job::Job;
+use builder_proto::text::Text;
+use builder_proto::time::Period;
+
+impl Server {
+    /// Queues what is due. Bounded, so that a schedule of any size delays nobody; the rest is due at the next tick.
+    pub(crate) fn enqueue_due(&mut self, now: Now) {
+        for _ in 0..DUE_ITEMS_PER_CALL {
+            let Some((due, name)) = self.state.schedule.next_due() else { return };
+            if due > now.wall || !self.has_room(0) {
+                return;
+            }
+            let name = name.clone();
+            let Some(item) = self.state.schedule.get(&name) else { return };
+            let (period, job) = (item.period, item.job.clone());
+            let next = next_run(due, period, now.wall);
+            for platform in self.platforms_of(&job) {
+                self.enqueue(&platform, &name, false);
+            }
+            self.commit(Record::Rescheduled(Rescheduled { name, next, period }));
+        }
+    }
+
+    /// The queues that a job belongs to: that of its platform, or all that have a template.
+    pub(crate) fn platforms_of(&self, job: &Job) -> Vec<Text> {
+        match job {
+            Job::Script(job) => {
+                let platform = self.state.queues.contains_key(&job.platform).then_some(&job.platform);
+                platform.into_iter().cloned().collect()
+            }
+            Job::OrbBuild(_) => {
+                let platforms = self.state.queues.keys();
+                platforms.filter(|platform| self.templates.contains_key(*platform)).cloned().collect()
+            }
+        }
+    }
+
+    /// Queues a job unless it is queued and may stay where it is.
+    pub(crate) fn enqueue(&mut self, platform: &Text, name: &Text, front: bool) {
+        let queued = self.state.queues.get(platform).is_some_and(|queue| queue.contains(name));
+        if front || !queued {
+            self.commit(Record::Enqueued(Enqueued { platform: platform.clone(), name: name.clone(), front }));
+        }
+    }
+
+    /// Creates a queue and fills it with the jobs that run there of themselves.
+    pub(crate) fn add_platform(&mut self, platform: &Text) {
+        self.commit(Record::PlatformAdded(platform.clone()));
+        let schedule = &self.state.schedule;
+        let orb_builds =
+            self.templates.contains_key(platform).then(|| schedule.orb_builds()).into_iter().flatten();
+        let jobs = schedule.scripts_for(platform).chain(orb_builds);
+        let names: Vec<Text> =
+            jobs.filter(|item| item.period != Period::Never).map(|item| item.job.name().clone()).collect();
+        for name in names {
+            self.enqueue(platform, &name, false);
+        }
+    }
+
+    /// Refuses one platform too many: each is a queue that stays.
+    pub(crate) fn check_platform_count(&self, platform: &Text) -> Result<(), String> {
+        let known = self.state.queues.contains_key(platform) || self.state.dropped.contains(platform);
+        if known || self.state.queues.len() < PLATFORMS {
+            return Ok(());
+        }
+        Err(format!(
+            "platform {platform} is new, and the server has {PLATFORMS} platforms, its limit; drop one first"
+        ))
+    }
+}

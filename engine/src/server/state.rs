@@ -1,0 +1,362 @@
+//! The durable state of the server, and the only way to change it: [`State::apply`].
+
+use crate::server::outbox::Outbox;
+use crate::server::queue::Queue;
+use crate::server::record::{
+    Aborted, Enqueued, Finished, Losses, Record, Requeue, Rescheduled, Settled, Started, Unstored,
+};
+use crate::server::schedule::{Item, Schedule};
+use builder_proto::Uuid;
+use builder_proto::job::{Job, ScheduleItem, ScriptJob};
+use builder_proto::text::Text;
+use builder_proto::time::Time;
+use builder_proto::wire::RawUuid;
+use core::fmt;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Everything that must survive a crash. The same in memory while the server runs and after its log is read.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    pub(crate) schedule: Schedule,
+    pub(crate) queues: BTreeMap<Text, Queue>,
+    pub(crate) running: BTreeMap<Uuid, Running>,
+    /// Builds that ended without their worker's result, until that result is stored.
+    pub(crate) aborted: BTreeMap<Uuid, AbortedBuild>,
+    pub(crate) dropped: BTreeSet<Text>,
+    /// Results that wait for the upload server, or for their removal after it.
+    pub(crate) outbox: Outbox,
+    /// Losses in a row by platform and job; absent means none.
+    pub(crate) losses: BTreeMap<(Text, Text), u32>,
+}
+
+/// A build that a worker has, or had when the server stopped.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    pub(crate) started: Time,
+    pub(crate) platform: Text,
+    pub(crate) script: Script,
+}
+
+/// A build that ended without its worker's result.
+#[derive(Clone, Debug)]
+pub(crate) struct AbortedBuild {
+    pub(crate) started: Time,
+    pub(crate) finished: Time,
+    pub(crate) script: Script,
+    pub(crate) reason: Text,
+}
+
+/// What a build runs: a script job of the schedule, shared with it, or an orb-build job made into a script.
+#[derive(Clone, Debug)]
+pub(crate) struct Script(Arc<Job>);
+
+impl Script {
+    pub(crate) fn new(job: ScriptJob) -> Script {
+        Script(Arc::new(Job::Script(job)))
+    }
+
+    /// Shares a job of the schedule; none when it is an orb-build job.
+    pub(crate) fn shared(job: &Arc<Job>) -> Option<Script> {
+        matches!(**job, Job::Script(_)).then(|| Script(Arc::clone(job)))
+    }
+
+    pub(crate) fn name(&self) -> &Text {
+        self.0.name()
+    }
+
+    pub(crate) fn to_job(&self) -> ScriptJob {
+        match &*self.0 {
+            Job::Script(job) => job.clone(),
+            // Neither constructor lets one in; an empty script is the honest reading of it.
+            Job::OrbBuild(job) => {
+                ScriptJob { name: job.name.clone(), script: Text::default(), platform: Text::default() }
+            }
+        }
+    }
+
+    fn is(&self, job: &Arc<Job>) -> bool {
+        Arc::ptr_eq(&self.0, job)
+    }
+}
+
+/// A record that contradicts the state it is applied to. Records come from decisions that were checked against the same
+/// state, so the log is damaged or the program is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inconsistency(pub(crate) String);
+
+impl fmt::Display for Inconsistency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for Inconsistency {}
+
+impl State {
+    /// Makes one fact part of the state.
+    ///
+    /// # Errors
+    ///
+    /// Refuses a record that contradicts the state; the state is unchanged then.
+    pub fn apply(&mut self, record: &Record) -> Result<(), Inconsistency> {
+        match record {
+            Record::Scheduled(item) => self.apply_scheduled(item),
+            Record::Unscheduled(name) => self.apply_unscheduled(name),
+            Record::Rescheduled(to) => self.apply_rescheduled(to),
+            Record::PlatformAdded(platform) => {
+                self.queues.entry(platform.clone()).or_default();
+                Ok(())
+            }
+            Record::Enqueued(enqueued) => self.apply_enqueued(enqueued),
+            Record::Started(started) => self.apply_started(started),
+            Record::Finished(finished) => self.apply_finished(finished),
+            Record::Aborted(aborted) => self.apply_aborted(aborted),
+            Record::Settled(_) | Record::Unsettled(_) => Ok(()),
+            Record::Dropped(platform) => {
+                self.apply_dropped(platform);
+                Ok(())
+            }
+            Record::Undropped(platform) => match self.dropped.remove(platform) {
+                true => Ok(()),
+                false => Err(unknown("platform", platform, "undropped")),
+            },
+            Record::Losses(Losses { name, platform, count }) => {
+                self.losses.insert((platform.clone(), name.clone()), *count);
+                Ok(())
+            }
+            Record::Unstored(unstored) => {
+                self.apply_unstored(unstored);
+                Ok(())
+            }
+            Record::UploadQueued(queued) => self.outbox.apply_queued(queued),
+            Record::Uploaded(uploaded) => self.outbox.apply_uploaded(uploaded),
+            Record::Removed(removed) => self.outbox.apply_removed(removed),
+        }
+    }
+
+    /// The shortest list of records that rebuilds this state. It is never empty, so that a log without records is one
+    /// that was never used.
+    pub fn snapshot(&self) -> impl Iterator<Item = Record> + '_ {
+        let begin = core::iter::once(Record::Settled(Settled { count: 0 }));
+        let dropped = self.dropped.iter().cloned().map(Record::Dropped);
+        let scheduled = self.schedule.items().map(|item| Record::Scheduled(item.to_schedule_item()));
+        let platforms = self.queues.keys().cloned().map(Record::PlatformAdded);
+        // Before the queues, because a started job leaves its queue.
+        let started = self.running.iter().map(|(uuid, build)| self.started_record(*uuid, build));
+        let unstored = self.aborted.iter().map(|(uuid, build)| {
+            Record::Unstored(Unstored {
+                uuid: RawUuid(*uuid),
+                started: build.started,
+                finished: build.finished,
+                job: build.script.to_job(),
+                reason: build.reason.clone(),
+            })
+        });
+        let enqueued = self.queues.iter().flat_map(|(platform, queue)| {
+            queue.jobs().map(|job| {
+                Record::Enqueued(Enqueued {
+                    platform: platform.clone(),
+                    name: job.name().clone(),
+                    front: false,
+                })
+            })
+        });
+        let losses = self.losses.iter().map(|((platform, name), count)| {
+            Record::Losses(Losses { name: name.clone(), platform: platform.clone(), count: *count })
+        });
+        begin
+            .chain(dropped)
+            .chain(scheduled)
+            .chain(platforms)
+            .chain(started)
+            .chain(unstored)
+            .chain(enqueued)
+            .chain(losses)
+            .chain(self.outbox.snapshot())
+    }
+
+    /// Builds whose result is not known to be stored, with the names of their jobs: where to look after a crash.
+    pub fn unfinished(&self) -> impl Iterator<Item = (Uuid, &Text)> {
+        let running = self.running.iter().map(|(uuid, build)| (*uuid, build.script.name()));
+        running.chain(self.aborted.iter().map(|(uuid, build)| (*uuid, build.script.name())))
+    }
+
+    /// The job of a build whose result is not known to be stored.
+    pub(crate) fn name_of_build(&self, uuid: Uuid) -> Option<&Text> {
+        let running = self.running.get(&uuid).map(|build| build.script.name());
+        running.or_else(|| self.aborted.get(&uuid).map(|build| build.script.name()))
+    }
+
+    /// How many results wait to be uploaded.
+    pub fn waiting_uploads(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// How many jobs are scheduled, queued and running, for people.
+    pub fn summary(&self) -> String {
+        let queued: usize = self.queues.values().map(Queue::len).sum();
+        format!("{} scheduled, {queued} queued, {} running", self.schedule.len(), self.running.len())
+    }
+
+    /// How often in a row builds of the job were lost on the platform.
+    pub(crate) fn losses(&self, name: &Text, platform: &Text) -> u32 {
+        self.losses.get(&(platform.clone(), name.clone())).copied().unwrap_or(0)
+    }
+
+    /// The scheduled job of that name, when a queue of the platform exists and may hold it.
+    pub(crate) fn runnable(&self, name: &Text, platform: &Text) -> Option<&Arc<Job>> {
+        let job = &self.schedule.get(name)?.job;
+        let fits = match &**job {
+            Job::Script(script) => script.platform == *platform,
+            Job::OrbBuild(_) => true,
+        };
+        (fits && self.queues.contains_key(platform)).then_some(job)
+    }
+
+    fn started_record(&self, uuid: Uuid, build: &Running) -> Record {
+        let name = build.script.name();
+        let scheduled = self.schedule.get(name).is_some_and(|item| build.script.is(&item.job));
+        Record::Started(Started {
+            uuid: RawUuid(uuid),
+            started: build.started,
+            platform: build.platform.clone(),
+            name: name.clone(),
+            job: (!scheduled).then(|| build.script.to_job()),
+        })
+    }
+
+    fn apply_scheduled(&mut self, item: &ScheduleItem) -> Result<(), Inconsistency> {
+        if self.schedule.get(item.job.name()).is_some() {
+            return Err(Inconsistency(format!("job {} is scheduled twice", item.job.name())));
+        }
+        let job = Arc::new(item.job.clone());
+        self.schedule.insert(Item { next: item.next, period: item.period, job });
+        Ok(())
+    }
+
+    fn apply_unscheduled(&mut self, name: &Text) -> Result<(), Inconsistency> {
+        let item = self.schedule.remove(name).ok_or_else(|| unknown("job", name, "unscheduled"))?;
+        match &*item.job {
+            Job::Script(job) => {
+                if let Some(queue) = self.queues.get_mut(&job.platform) {
+                    queue.remove(name);
+                }
+                self.losses.remove(&(job.platform.clone(), name.clone()));
+            }
+            Job::OrbBuild(_) => {
+                for (platform, queue) in &mut self.queues {
+                    queue.remove(name);
+                    self.losses.remove(&(platform.clone(), name.clone()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_rescheduled(&mut self, to: &Rescheduled) -> Result<(), Inconsistency> {
+        match self.schedule.reschedule(&to.name, to.next, to.period) {
+            true => Ok(()),
+            false => Err(unknown("job", &to.name, "rescheduled")),
+        }
+    }
+
+    fn apply_enqueued(&mut self, enqueued: &Enqueued) -> Result<(), Inconsistency> {
+        let Some(job) = self.runnable(&enqueued.name, &enqueued.platform).cloned() else {
+            return Err(Inconsistency(format!(
+                "job {} is queued for platform {}, where it cannot run",
+                enqueued.name, enqueued.platform
+            )));
+        };
+        if let Some(queue) = self.queues.get_mut(&enqueued.platform) {
+            if enqueued.front { queue.push_front(job) } else { queue.push_back(job) }
+        }
+        Ok(())
+    }
+
+    fn apply_started(&mut self, started: &Started) -> Result<(), Inconsistency> {
+        let uuid = started.uuid.0;
+        if self.running.contains_key(&uuid) || self.aborted.contains_key(&uuid) {
+            return Err(Inconsistency(format!("build {uuid} of job {} starts twice", started.name)));
+        }
+        let script = match &started.job {
+            Some(job) => Script::new(job.clone()),
+            None => self
+                .schedule
+                .get(&started.name)
+                .and_then(|item| Script::shared(&item.job))
+                .ok_or_else(|| unknown("script job", &started.name, "started"))?,
+        };
+        if let Some(queue) = self.queues.get_mut(&started.platform) {
+            queue.remove(&started.name);
+        }
+        self.running
+            .insert(uuid, Running { started: started.started, platform: started.platform.clone(), script });
+        Ok(())
+    }
+
+    fn apply_finished(&mut self, finished: &Finished) -> Result<(), Inconsistency> {
+        let uuid = finished.uuid.0;
+        if let Some(build) = self.running.remove(&uuid) {
+            self.losses.remove(&(build.platform, build.script.name().clone()));
+            return Ok(());
+        }
+        match self.aborted.remove(&uuid) {
+            Some(_) => Ok(()),
+            None => Err(Inconsistency(format!("build {uuid} finishes, but is not running"))),
+        }
+    }
+
+    fn apply_aborted(&mut self, aborted: &Aborted) -> Result<(), Inconsistency> {
+        let uuid = aborted.uuid.0;
+        let Some(build) = self.running.remove(&uuid) else {
+            return Err(Inconsistency(format!("build {uuid} is aborted, but is not running")));
+        };
+        let name = build.script.name();
+        let loss = (build.platform.clone(), name.clone());
+        match aborted.requeue {
+            Requeue::No => drop(self.losses.remove(&loss)),
+            Requeue::Front => {}
+            Requeue::FrontAfterLoss => *self.losses.entry(loss).or_default() += 1,
+        }
+        if aborted.requeue != Requeue::No
+            && let Some(job) = self.runnable(name, &build.platform).cloned()
+            && let Some(queue) = self.queues.get_mut(&build.platform)
+        {
+            queue.push_front(job);
+        }
+        let Running { started, script, .. } = build;
+        let (finished, reason) = (aborted.finished, aborted.reason.clone());
+        self.aborted.insert(uuid, AbortedBuild { started, finished, script, reason });
+        Ok(())
+    }
+
+    fn apply_unstored(&mut self, unstored: &Unstored) {
+        let build = AbortedBuild {
+            started: unstored.started,
+            finished: unstored.finished,
+            script: Script::new(unstored.job.clone()),
+            reason: unstored.reason.clone(),
+        };
+        self.aborted.insert(unstored.uuid.0, build);
+    }
+
+    fn apply_dropped(&mut self, platform: &Text) {
+        self.queues.remove(platform);
+        let jobs: Vec<Text> =
+            self.schedule.scripts_for(platform).map(|item| item.job.name().clone()).collect();
+        for name in jobs {
+            self.schedule.remove(&name);
+        }
+        let lost = self.losses.range((platform.clone(), Text::default())..).map(|(loss, _)| loss);
+        let lost: Vec<_> = lost.take_while(|(lost_on, _)| lost_on == platform).cloned().collect();
+        for loss in lost {
+            self.losses.remove(&loss);
+        }
+        self.dropped.insert(platform.clone());
+    }
+}
+
+fn unknown(kind: &str, name: &Text, what: &str) -> Inconsistency {
+    Inconsistency(format!("{kind} {name} is {what}, but does not exist"))
+}

@@ -1,0 +1,126 @@
+//! The answer to `info`.
+
+use super::rig::Rig;
+use super::words::{
+    HOUR, SECOND, daily, drop_platform, execute, orb_build, schedule, schedule_orb_build, script, unschedule,
+};
+use crate::limits::{COMMAND_TIME, INFO_PIECE_BYTES};
+use crate::server::{ConnectionId, Input};
+use builder_proto::command::{Command, InfoReply, QueueInfo, RunningInfo};
+use builder_proto::job::{Job, ScheduleItem, ScriptJob};
+use builder_proto::text::Text;
+use builder_proto::time::{Period, Time};
+
+#[test]
+fn an_idle_server_has_nothing_to_tell() {
+    assert_eq!(Rig::new().info(), InfoReply::default());
+}
+
+#[test]
+fn the_answer_holds_schedule_queues_running_builds_and_dropped_platforms() {
+    let mut rig = Rig::new();
+    rig.set_templates(&["p"]);
+    rig.done(daily("gone", "z"));
+    rig.done(drop_platform("z"));
+    rig.done(schedule(Period::Weekly, "a", "p"));
+    rig.done(schedule(Period::Hourly, "b", "q"));
+    rig.done(schedule_orb_build(Period::Never, "orb"));
+    let begin = rig.now.wall;
+    let (_, uuid) = rig.build("q");
+    rig.done(execute("orb"));
+    let script = |name: &str, platform: &str| Job::Script(script(name, platform));
+    let orb = Job::OrbBuild(orb_build("orb"));
+    let item = |next, period, job: &Job| ScheduleItem { next, period, job: job.clone() };
+    let Job::Script(running) = script("b", "q") else { unreachable!() };
+    assert_eq!(
+        rig.info(),
+        InfoReply {
+            schedule: vec![
+                item(begin.saturating_add(HOUR), Period::Hourly, &script("b", "q")),
+                item(begin.saturating_add(7 * 24 * HOUR), Period::Weekly, &script("a", "p")),
+                item(Time::NEVER, Period::Never, &orb),
+            ],
+            queues: vec![
+                QueueInfo { platform: "p".into(), jobs: vec![orb.clone(), script("a", "p")] },
+                QueueInfo { platform: "q".into(), jobs: Vec::new() },
+            ],
+            running: vec![RunningInfo { started: begin, uuid, job: running }],
+            dropped_platforms: vec![Text::from("z")],
+        }
+    );
+}
+
+#[test]
+fn running_builds_are_told_in_the_order_in_which_they_started() {
+    let mut rig = Rig::new();
+    let mut started = Vec::new();
+    for name in ["c", "a", "b"] {
+        rig.done(daily(name, "p"));
+        started.push(rig.build("p").1);
+        rig.pass(SECOND);
+    }
+    let running: Vec<_> = rig.info().running.iter().map(|build| build.uuid).collect();
+    assert_eq!(running, started);
+}
+
+/// A server whose answer takes several pieces.
+fn busy() -> (Rig, Vec<ScheduleItem>) {
+    let mut rig = Rig::new();
+    for name in ["a", "b", "c", "d"] {
+        let job = ScriptJob { script: "x".repeat(INFO_PIECE_BYTES).into(), ..script(name, "p") };
+        rig.done(Command::Schedule { period: Period::Daily, job });
+    }
+    let schedule = rig.info().schedule;
+    assert_eq!(schedule.len(), 4);
+    (rig, schedule)
+}
+
+fn slow_client(rig: &mut Rig) -> ConnectionId {
+    let client = rig.client();
+    rig.peers.get_mut(&client).unwrap().slow = true;
+    rig.say(client, &Command::Info);
+    rig.end_turn();
+    assert_eq!(rig.heard(client), [Command::ServerHello]);
+    client
+}
+
+#[test]
+fn a_long_answer_is_one_picture_however_long_it_takes() {
+    let (mut rig, schedule) = busy();
+    let client = slow_client(&mut rig);
+    rig.done(unschedule("d"));
+    while !rig.peers[&client].finished {
+        rig.pass(COMMAND_TIME - SECOND);
+        rig.read_part(client);
+        rig.end_turn();
+    }
+    match &rig.heard(client)[..] {
+        [Command::InfoReply(reply), Command::Success] => assert_eq!(reply.schedule, schedule),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(rig.info().schedule.len(), 3);
+}
+
+#[test]
+fn a_client_that_does_not_read_is_cut_off() {
+    let (mut rig, _) = busy();
+    let client = slow_client(&mut rig);
+    rig.pass(COMMAND_TIME - SECOND);
+    assert!(!rig.peers[&client].dropped);
+    rig.pass(SECOND);
+    assert!(rig.peers[&client].dropped);
+    rig.hand_in(Input::PartSent { connection: client });
+    assert!(rig.server.connections.is_empty());
+}
+
+#[test]
+fn a_client_that_speaks_amid_a_long_answer_gets_no_failure_into_it() {
+    let (mut rig, _) = busy();
+    let client = slow_client(&mut rig);
+    rig.say(client, &Command::Info);
+    rig.end_turn();
+    rig.read_part(client);
+    rig.end_turn();
+    assert!(rig.peers[&client].finished);
+    assert_eq!(rig.heard(client), []);
+}

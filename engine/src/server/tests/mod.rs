@@ -1,0 +1,24 @@
+//! Tests of the whole machine, in a world that is made of values: time passes when a test says so, a connection is a
+//! number, the log is a list.
+
+mod events;
+mod model;
+mod rig;
+mod shortcuts;
+mod words;
+mod world;
+
+mod disk_full;
+mod dispatch;
+mod execute;
+mod hello;
+mod info;
+mod losses;
+mod migration;
+mod observe;
+mod platforms;
+mod property;
+mod records;
+mod recovery;
+mod results;
+mod schedule;

@@ -1,0 +1,257 @@
+//! The records of the log: their octets, and what recovery makes of bad ones.
+
+use super::words::{orb_build, script};
+use crate::server::record::{
+    Aborted, Contents, Enqueued, Finished, Losses, Record, Removed, Requeue, Rescheduled, Settled, Started,
+    Unstored, UploadQueued, Uploaded,
+};
+use crate::server::{Recovery, State};
+use builder_proto::Uuid;
+use builder_proto::job::{Job, ScheduleItem};
+use builder_proto::text::Text;
+use builder_proto::time::{Period, Time};
+use builder_proto::wire::RawUuid;
+use std::sync::Arc;
+
+const UUID: RawUuid = RawUuid(Uuid::from_u128(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10));
+/// 2026-01-02T03:04:05Z.
+const TIME: Time = Time::from_unix_milliseconds(1_767_323_045_000);
+
+fn scheduled(job: Job) -> Record {
+    Record::Scheduled(ScheduleItem { next: TIME, period: Period::Daily, job })
+}
+
+fn started(job: bool) -> Record {
+    let job = job.then(|| script("a", "p"));
+    Record::Started(Started { uuid: UUID, started: TIME, platform: "p".into(), name: "a".into(), job })
+}
+
+fn finished(contents: Option<&[u8]>) -> Record {
+    let contents = contents.map(|contents| Contents(Arc::new(contents.to_vec())));
+    Record::Finished(Finished { uuid: UUID, contents })
+}
+
+fn aborted(requeue: Requeue) -> Record {
+    Record::Aborted(Aborted { uuid: UUID, finished: TIME, reason: "r".into(), requeue })
+}
+
+fn enqueued(front: bool) -> Record {
+    Record::Enqueued(Enqueued { platform: "p".into(), name: "a".into(), front })
+}
+
+/// Every kind of record, with the octets that stand for it on disk from the first version on.
+fn golden() -> Vec<(Record, &'static str)> {
+    let next = Rescheduled { name: "a".into(), next: TIME, period: Period::Never };
+    let unstored =
+        Unstored { uuid: UUID, started: TIME, finished: TIME, job: script("a", "p"), reason: "r".into() };
+    vec![
+        (
+            scheduled(Job::Script(script("a", "p"))),
+            "a02b3029180f32303236303130323033303430355aa1020500a01230100c01610c066563686f206130000c0170",
+        ),
+        (
+            scheduled(Job::OrbBuild(orb_build("o"))),
+            "a0293027180f32303236303130323033303430355aa1020500a110300e0c016f0c097061636b6167652d6f",
+        ),
+        (Record::Unscheduled("a".into()), "a1030c0161"),
+        (Record::Rescheduled(next), "a21a30180c0161180f32303236303130323033303430355aa3020500"),
+        (Record::PlatformAdded("p".into()), "a3030c0170"),
+        (enqueued(false), "a40b30090c01700c0161010100"),
+        (enqueued(true), "a40b30090c01700c01610101ff"),
+        (
+            started(false),
+            "a52b30290c100102030405060708090a0b0c0d0e0f10180f32303236303130323033303430355a0c01700c0161",
+        ),
+        (
+            started(true),
+            "a53d303b0c100102030405060708090a0b0c0d0e0f10180f32303236303130323033303430355a0c01700c016130100c01610c066563686f206130000c0170",
+        ),
+        (finished(None), "a61430120c100102030405060708090a0b0c0d0e0f10"),
+        (finished(Some(b"\xa0\x00")), "a61830160c100102030405060708090a0b0c0d0e0f100402a000"),
+        (
+            aborted(Requeue::No),
+            "a72b30290c100102030405060708090a0b0c0d0e0f10180f32303236303130323033303430355a0c01720a0100",
+        ),
+        (
+            aborted(Requeue::Front),
+            "a72b30290c100102030405060708090a0b0c0d0e0f10180f32303236303130323033303430355a0c01720a0101",
+        ),
+        (
+            aborted(Requeue::FrontAfterLoss),
+            "a72b30290c100102030405060708090a0b0c0d0e0f10180f32303236303130323033303430355a0c01720a0102",
+        ),
+        (Record::Settled(Settled { count: 300 }), "a80630040202012c"),
+        (Record::Dropped("p".into()), "a9030c0170"),
+        (Record::Undropped("p".into()), "aa030c0170"),
+        (
+            Record::Losses(Losses { name: "a".into(), platform: "p".into(), count: 2 }),
+            "ab0b30090c01610c0170020102",
+        ),
+        (
+            Record::Unstored(unstored),
+            "ac4b30490c100102030405060708090a0b0c0d0e0f10180f32303236303130323033303430355a180f32303236303130323033303430355a30100c01610c066563686f206130000c01700c0172",
+        ),
+        (
+            Record::UploadQueued(UploadQueued { uuid: UUID, name: "a".into() }),
+            "ad1730150c100102030405060708090a0b0c0d0e0f100c0161",
+        ),
+        (
+            Record::Uploaded(Uploaded { uuid: UUID, keep_local: false }),
+            "ae1730150c100102030405060708090a0b0c0d0e0f10010100",
+        ),
+        (
+            Record::Uploaded(Uploaded { uuid: UUID, keep_local: true }),
+            "ae1730150c100102030405060708090a0b0c0d0e0f100101ff",
+        ),
+        (Record::Removed(Removed { uuid: UUID }), "af1430120c100102030405060708090a0b0c0d0e0f10"),
+    ]
+}
+
+fn octets(record: &Record) -> Vec<u8> {
+    let mut batch = Vec::new();
+    record.append_to(&mut batch).unwrap();
+    batch
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+#[test]
+fn the_octets_of_records_stay_as_they_are() {
+    for (record, expected) in golden() {
+        assert_eq!(hex(&octets(&record)), expected, "{record:?}");
+    }
+}
+
+#[test]
+fn records_survive_their_octets_one_by_one_and_in_a_batch() {
+    let records: Vec<Record> = golden().into_iter().map(|(record, _)| record).collect();
+    let mut batch = Vec::new();
+    for record in &records {
+        assert_eq!(Record::read_batch(&octets(record)).collect::<Vec<_>>(), [Ok(record.clone())]);
+        record.append_to(&mut batch).unwrap();
+    }
+    assert_eq!(Record::read_batch(&batch).collect::<Result<Vec<_>, _>>(), Ok(records));
+    assert_eq!(Record::read_batch(&[]).count(), 0);
+}
+
+#[test]
+fn what_is_cut_off_is_no_record() {
+    for (record, _) in golden() {
+        let octets = octets(&record);
+        for end in 1..octets.len() {
+            let read: Vec<_> = Record::read_batch(&octets[..end]).collect();
+            assert!(matches!(read[..], [Err(_)]), "{record:?} at {end}");
+        }
+    }
+}
+
+fn apply(recovery: &mut Recovery, records: &[Record]) -> Result<(), String> {
+    let batch: Vec<u8> = records.iter().flat_map(octets).collect();
+    recovery.apply_batch(&batch).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_record_of_an_unknown_kind_is_refused() {
+    let mut recovery = Recovery::new(false);
+    let batch = [octets(&Record::Dropped("p".into())), vec![0xbd, 2, 5, 0]].concat();
+    let error = recovery.apply_batch(&batch).unwrap_err().to_string();
+    assert!(error.starts_with("record 2 is of no known kind ("), "{error}");
+    assert!(error.ends_with("was it written by a newer version?"), "{error}");
+}
+
+#[test]
+fn records_that_contradict_those_before_are_refused() {
+    let job = || scheduled(Job::Script(script("a", "p")));
+    let platform = || Record::PlatformAdded("p".into());
+    let other = || Record::PlatformAdded("q".into());
+    let on_other = Record::Enqueued(Enqueued { platform: "q".into(), name: "a".into(), front: false });
+    let next = Rescheduled { name: "a".into(), next: TIME, period: Period::Never };
+    for (before, record, problem) in [
+        (vec![job()], job(), "job a is scheduled twice"),
+        (vec![], Record::Unscheduled("a".into()), "job a is unscheduled, but does not exist"),
+        (vec![], Record::Rescheduled(next), "job a is rescheduled, but does not exist"),
+        (vec![job()], enqueued(false), "job a is queued for platform p, where it cannot run"),
+        (vec![job(), other()], on_other, "job a is queued for platform q, where it cannot run"),
+        (vec![platform()], enqueued(false), "job a is queued for platform p, where it cannot run"),
+        (vec![platform()], started(false), "script job a is started, but does not exist"),
+        (
+            vec![scheduled(Job::OrbBuild(orb_build("a")))],
+            started(false),
+            "script job a is started, but does not exist",
+        ),
+        (
+            vec![started(true)],
+            started(true),
+            "build 01020304-0506-0708-090a-0b0c0d0e0f10 of job a starts twice",
+        ),
+        (vec![], finished(None), "build 01020304-0506-0708-090a-0b0c0d0e0f10 finishes, but is not running"),
+        (
+            vec![started(true), aborted(Requeue::No)],
+            aborted(Requeue::No),
+            "build 01020304-0506-0708-090a-0b0c0d0e0f10 is aborted, but is not running",
+        ),
+        (vec![], Record::Undropped("p".into()), "platform p is undropped, but does not exist"),
+    ] {
+        let mut recovery = Recovery::new(false);
+        apply(&mut recovery, &before).unwrap();
+        let number = before.len() + 1;
+        let text =
+            format!("record {number} contradicts those before: {problem}; --salvage goes on without it");
+        assert_eq!(apply(&mut recovery, std::slice::from_ref(&record)), Err(text));
+
+        let mut tolerant = Recovery::new(true);
+        apply(&mut tolerant, &before).unwrap();
+        apply(&mut tolerant, &[record, Record::PlatformAdded("later".into())]).unwrap();
+        let recovered = tolerant.finish();
+        assert_eq!((recovered.records, recovered.skipped), (before.len() as u64 + 2, 1));
+        let mut expected = Recovery::new(false);
+        apply(&mut expected, &before).unwrap();
+        apply(&mut expected, &[Record::PlatformAdded("later".into())]).unwrap();
+        assert_eq!(snapshot(&recovered.state), snapshot(&expected.finish().state), "the state is unchanged");
+    }
+}
+
+#[test]
+fn a_tolerant_recovery_leaves_out_what_it_cannot_read() {
+    let mut recovery = Recovery::new(true);
+    recovery.apply_batch(&[octets(&Record::Dropped("p".into())), b"junk".to_vec()].concat()).unwrap();
+    apply(&mut recovery, &[Record::Dropped("q".into())]).unwrap();
+    let recovered = recovery.finish();
+    assert_eq!((recovered.records, recovered.skipped), (3, 1));
+    assert_eq!(recovered.state.dropped.into_iter().collect::<Vec<_>>(), ["p".into(), Text::from("q")]);
+}
+
+#[test]
+fn settling_forgets_the_oldest_results_and_never_more_than_there_are() {
+    let build = |number: u128| {
+        let uuid = RawUuid(Uuid::from_u128(number));
+        let job = Some(script("a", "p"));
+        let contents = Some(Contents(Arc::new(vec![number as u8])));
+        [
+            Record::Started(Started { uuid, started: TIME, platform: "p".into(), name: "a".into(), job }),
+            Record::Finished(Finished { uuid, contents }),
+        ]
+    };
+    let records: Vec<Record> = (1..=3).flat_map(build).collect();
+    for (settled, left) in [(0, vec![1, 2, 3]), (1, vec![2, 3]), (3, vec![]), (9, vec![])] {
+        let mut recovery = Recovery::new(false);
+        apply(&mut recovery, &records).unwrap();
+        apply(&mut recovery, &[Record::Settled(Settled { count: settled })]).unwrap();
+        let unsettled = recovery.finish().unsettled;
+        assert_eq!(unsettled.iter().map(|result| result.uuid.as_u128()).collect::<Vec<_>>(), left);
+        assert!(unsettled.iter().all(|result| result.name == "a".into()));
+    }
+}
+
+#[test]
+fn a_finished_build_without_contents_leaves_nothing_to_settle() {
+    let mut recovery = Recovery::new(false);
+    apply(&mut recovery, &[started(true), finished(None)]).unwrap();
+    assert_eq!(recovery.finish().unsettled, []);
+}
+
+fn snapshot(state: &State) -> Vec<Record> {
+    state.snapshot().collect()
+}

@@ -1,0 +1,324 @@
+//! Console, result and artifacts on their way to the stored result.
+
+use super::rig::{Rig, SETTINGS, Storing};
+use super::words::{MINUTE, SECOND, daily, file, script};
+use crate::limits::{ARTIFACT_PROGRESS_TIME, RETRY_TIME};
+use crate::server::{ConnectionId, Input};
+use crate::spool::LINE_BYTES;
+use builder_proto::Uuid;
+use builder_proto::build_result::BuildResult;
+use builder_proto::command::Command;
+use builder_proto::job::File;
+use builder_proto::text::Text;
+
+fn started(rig: &mut Rig) -> (ConnectionId, Uuid) {
+    rig.done(daily("a", "p"));
+    rig.build("p")
+}
+
+fn finished(uuid: Uuid, result: BuildResult, data: Vec<File>) -> Vec<u8> {
+    Command::JobFinished { uuid, result, data }.to_frame().unwrap()
+}
+
+fn message(text: &str) -> BuildResult {
+    BuildResult::Message(text.into())
+}
+
+#[test]
+fn a_result_is_stored_as_the_worker_sent_it() {
+    for storing in [Storing::InLog, Storing::InFile] {
+        let mut rig = Rig::new();
+        rig.storing = storing;
+        let (worker, uuid) = started(&mut rig);
+        let begin = rig.now.wall;
+        for line in ["one", "", "three"] {
+            rig.pass(SECOND);
+            rig.print(worker, line);
+        }
+        let artifacts = vec![file("bin/a", "octets"), file("../up", "")];
+        rig.finish(worker, BuildResult::Exited(7), artifacts.clone());
+        let stored = rig.stored(uuid);
+        assert_eq!(stored.job, script("a", "p"));
+        assert_eq!((stored.started, stored.finished), (begin, begin.saturating_add(3 * SECOND)));
+        assert_eq!(stored.result, BuildResult::Exited(7));
+        assert_eq!(stored.output, artifacts);
+        let console: Vec<_> = stored.console.iter().map(|line| line.line.to_string()).collect();
+        assert_eq!(console, ["one", "", "three"]);
+        assert_eq!(stored.console[2].delta_nanoseconds, 3_000_000_000);
+        assert!(rig.peers[&worker].finished, "the end of the conversation tells the worker that it may go");
+        assert!(rig.heard(worker).iter().all(|command| !matches!(command, Command::Failure(_))));
+        assert!(rig.queue("p").is_empty());
+    }
+}
+
+#[test]
+fn how_the_octets_of_a_result_arrive_makes_no_difference() {
+    let artifacts = vec![file("a", &"x".repeat(300)), file("b", "y")];
+    let mut stored = Vec::new();
+    for size in [1, 2, 7, 100, 10_000] {
+        let mut rig = Rig::new();
+        let (worker, uuid) = started(&mut rig);
+        let line = Command::Output { uuid, line: "one".into(), timestamp: None }.to_frame().unwrap();
+        let octets = [line, finished(uuid, BuildResult::Exited(0), artifacts.clone())].concat();
+        for piece in octets.chunks(size) {
+            rig.say_octets(worker, piece);
+        }
+        rig.end_turn();
+        assert_eq!(rig.stored(uuid).output, artifacts);
+        stored.push(rig.results.in_place[&uuid].clone());
+    }
+    assert!(stored.iter().all(|octets| *octets == stored[0]));
+}
+
+#[test]
+fn every_kind_of_result_is_kept() {
+    for result in [
+        BuildResult::Exited(255),
+        BuildResult::Signalled(-7),
+        BuildResult::Stopped(19),
+        message("cannot write the script: no space left"),
+    ] {
+        let mut rig = Rig::new();
+        let (worker, uuid) = started(&mut rig);
+        rig.finish(worker, result.clone(), Vec::new());
+        assert_eq!(rig.stored(uuid).result, result);
+    }
+}
+
+#[test]
+fn a_line_beyond_the_length_of_an_entry_is_split() {
+    let mut rig = Rig::new();
+    rig.settings.console_bytes = 1_000_000;
+    rig.crash(0);
+    let (worker, uuid) = started(&mut rig);
+    rig.print(worker, &"x".repeat(LINE_BYTES + 1));
+    rig.finish(worker, BuildResult::Exited(0), Vec::new());
+    let lengths: Vec<_> = rig.stored(uuid).console.iter().map(|line| line.line.as_bytes().len()).collect();
+    assert_eq!(lengths, [LINE_BYTES, 1]);
+}
+
+#[test]
+fn a_console_beyond_the_limit_ends_the_build_and_is_kept_up_to_it() {
+    let mut rig = Rig::new();
+    let (worker, uuid) = started(&mut rig);
+    // An entry takes 7 octets besides its line.
+    for _ in 0..10 {
+        rig.print(worker, &"x".repeat(93));
+    }
+    rig.end_turn();
+    assert!(rig.is_running(uuid), "the limit itself is allowed");
+    rig.print(worker, "");
+    rig.print(worker, "more");
+    rig.end_turn();
+    let text = "the console exceeds the limit of 1000 bytes (--console-limit)";
+    assert_eq!(rig.failure(worker), text);
+    let stored = rig.stored(uuid);
+    assert_eq!(stored.result, message(text));
+    assert_eq!(stored.console.len(), 10);
+    assert!(rig.queue("p").is_empty(), "the job is to blame: it waits for its schedule");
+}
+
+#[test]
+fn artifacts_beyond_the_limit_are_not_kept_and_the_result_says_so() {
+    let mut rig = Rig::new();
+    let (worker, uuid) = started(&mut rig);
+    rig.print(worker, "one");
+    rig.finish(worker, BuildResult::Exited(0), vec![file("a", &"x".repeat(10_000))]);
+    let text = "the artifacts take 10015 bytes; at most 10000 bytes of artifacts are stored for a build; the artifacts were not kept; the job itself: exited 0";
+    assert_eq!(rig.failure(worker), text);
+    let stored = rig.stored(uuid);
+    assert_eq!(stored.result, message(text));
+    assert_eq!((stored.output.len(), stored.console.len()), (0, 1));
+    assert!(rig.queue("p").is_empty());
+}
+
+#[test]
+fn the_limit_of_artifacts_itself_is_allowed() {
+    let mut rig = Rig::new();
+    let (worker, uuid) = started(&mut rig);
+    rig.finish(worker, BuildResult::Exited(0), vec![file("a", &"x".repeat(9985))]);
+    assert_eq!(rig.stored(uuid).result, BuildResult::Exited(0));
+}
+
+#[test]
+fn paths_and_messages_have_limits() {
+    let mut rig = Rig::new();
+    let (worker, uuid) = started(&mut rig);
+    rig.finish(worker, BuildResult::Exited(0), vec![file(&"p".repeat(4097), "")]);
+    assert_eq!(
+        rig.stored(uuid).result,
+        message(
+            "the path of an artifact is 4097 bytes long; at most 4096 bytes are accepted; the artifacts were not kept; the job itself: exited 0"
+        )
+    );
+    rig.done(super::words::execute("a"));
+    let (worker, uuid) = rig.build("p");
+    rig.finish(worker, message(&"m".repeat(65_537)), Vec::new());
+    assert_eq!(
+        rig.stored(uuid).result,
+        message(
+            "the message of the result is 65537 bytes long; at most 65536 bytes are accepted; the artifacts were not kept"
+        )
+    );
+}
+
+#[test]
+fn artifacts_may_take_long_as_long_as_they_come() {
+    let mut rig = Rig::new();
+    let (worker, uuid) = started(&mut rig);
+    rig.pass(60 * MINUTE);
+    let octets = finished(uuid, BuildResult::Exited(0), vec![file("a", "0123456789")]);
+    let (start, rest) = octets.split_at(20);
+    rig.say_octets(worker, start);
+    for octet in rest.chunks(1) {
+        rig.say_octets(worker, octet);
+        rig.pass(ARTIFACT_PROGRESS_TIME - SECOND);
+    }
+    assert_eq!(rig.stored(uuid).result, BuildResult::Exited(0));
+}
+
+#[test]
+fn a_worker_that_stops_sending_its_result_is_lost() {
+    let mut rig = Rig::new();
+    let (worker, uuid) = started(&mut rig);
+    let octets = finished(uuid, BuildResult::Exited(0), vec![file("a", "0123456789")]);
+    rig.say_octets(worker, &octets[..octets.len() - 5]);
+    rig.pass(ARTIFACT_PROGRESS_TIME - SECOND);
+    assert!(rig.is_running(uuid));
+    rig.pass(SECOND);
+    assert_eq!(rig.failure(worker), "no byte of the result for 60 seconds");
+    assert_eq!(rig.queue("p"), ["a"]);
+    assert_eq!(
+        rig.stored(uuid).result,
+        message("worker lost: no byte of the result for 60 seconds; the job was queued again")
+    );
+    rig.say_octets(worker, &octets[octets.len() - 5..]);
+    rig.end_turn();
+    assert_eq!(rig.queue("p"), ["a"], "what comes too late is ignored");
+}
+
+#[test]
+fn a_result_that_cannot_be_stored_gives_way_to_one_that_says_so() {
+    let mut rig = Rig::new();
+    rig.storing = Storing::Failing;
+    let (worker, uuid) = started(&mut rig);
+    rig.print(worker, "one");
+    rig.finish(worker, BuildResult::Exited(0), vec![file("a", "b")]);
+    let text = "the server could not store the result (exited 0): no space left";
+    assert_eq!(rig.failure(worker), text);
+    assert!(rig.server.state.aborted.contains_key(&uuid), "and is tried again");
+    assert_eq!(rig.server.deadlines.next(), Some(rig.now.monotonic + RETRY_TIME));
+    rig.pass(RETRY_TIME + RETRY_TIME);
+    rig.storing = Storing::InFile;
+    rig.pass(RETRY_TIME);
+    let stored = rig.stored(uuid);
+    assert_eq!(stored.result, message(text));
+    assert_eq!((stored.console.len(), stored.output.len()), (1, 0));
+    assert!(rig.queue("p").is_empty());
+}
+
+#[test]
+fn a_disk_that_fails_while_artifacts_arrive_ends_the_build() {
+    let mut rig = Rig::new();
+    let (worker, uuid) = started(&mut rig);
+    let octets = finished(uuid, BuildResult::Exited(0), vec![file("a", "0123456789")]);
+    let (first, rest) = octets.split_at(octets.len() - 5);
+    rig.say_octets(worker, first);
+    rig.hand_in(Input::ResultFailed { uuid, error: "no space left" });
+    rig.hand_in(Input::ResultFailed { uuid, error: "no space left" });
+    rig.say_octets(worker, rest);
+    rig.end_turn();
+    assert_eq!(
+        rig.stored(uuid).result,
+        message("the server could not store the result (exited 0): no space left")
+    );
+    assert_eq!(rig.server.deadlines.next(), Some(rig.now.monotonic + crate::limits::LINGER_TIME));
+}
+
+#[test]
+fn a_console_that_cannot_be_written_ends_the_build() {
+    let mut rig = Rig::new();
+    let (worker, uuid) = started(&mut rig);
+    rig.print(worker, "one");
+    rig.hand_in(Input::SpoolFailed { uuid, error: "no space left" });
+    rig.hand_in(Input::SpoolFailed { uuid, error: "no space left" });
+    rig.end_turn();
+    let text = "the server could not keep the console: no space left";
+    assert_eq!(rig.failure(worker), text);
+    assert_eq!(rig.stored(uuid).result, message(text));
+    assert!(rig.queue("p").is_empty());
+}
+
+#[test]
+fn a_result_that_came_with_lines_that_cannot_be_written_is_not_stored() {
+    for storing in [Storing::InLog, Storing::InFile] {
+        let mut rig = Rig::new();
+        let (worker, uuid) = started(&mut rig);
+        rig.storing = storing;
+        rig.spools_fail = true;
+        let line = Command::Output { uuid, line: "one".into(), timestamp: None }.to_frame().unwrap();
+        let octets = [line, finished(uuid, BuildResult::Exited(0), vec![file("a", "x")])].concat();
+        rig.say_octets(worker, &octets);
+        rig.end_turn();
+        let text = "the server could not keep the console: no space left";
+        assert_eq!(rig.failure(worker), text);
+        let stored = rig.stored(uuid);
+        assert_eq!((stored.result, stored.output), (message(text), Vec::new()));
+    }
+}
+
+#[test]
+fn a_worker_may_go_while_its_result_is_being_stored() {
+    let mut rig = Rig::new();
+    rig.storing = Storing::Held;
+    let (worker, uuid) = started(&mut rig);
+    rig.finish(worker, BuildResult::Exited(0), Vec::new());
+    rig.lose(worker);
+    rig.finish_storing(uuid);
+    rig.end_turn();
+    assert_eq!(rig.stored(uuid).result, BuildResult::Exited(0));
+    assert!(rig.queue("p").is_empty());
+}
+
+#[test]
+fn a_second_result_is_ignored() {
+    let mut rig = Rig::new();
+    let (worker, uuid) = started(&mut rig);
+    let both =
+        [BuildResult::Exited(0), BuildResult::Exited(1)].map(|result| finished(uuid, result, Vec::new()));
+    rig.say_octets(worker, &both.concat());
+    rig.say_octets(worker, &both[1]);
+    rig.end_turn();
+    assert_eq!(rig.stored(uuid).result, BuildResult::Exited(0));
+}
+
+#[test]
+fn outcomes_of_unknown_builds_are_ignored() {
+    let mut rig = Rig::new();
+    let uuid = Uuid::from_u128(99);
+    rig.hand_in(Input::ResultStored { uuid, contents: None });
+    rig.hand_in(Input::ResultFailed { uuid, error: "what" });
+    rig.hand_in(Input::SpoolFailed { uuid, error: "what" });
+    rig.hand_in(Input::ResultsSettled(0));
+    assert!(rig.trace.is_empty());
+    assert_eq!(rig.settings, SETTINGS);
+}
+
+#[test]
+fn small_results_stay_in_the_log_until_their_files_are_safe() {
+    let mut rig = Rig::new();
+    let mut uuids = Vec::new();
+    for name in ["a", "b", "c"] {
+        rig.done(daily(name, "p"));
+        let (worker, uuid) = rig.build("p");
+        rig.finish(worker, BuildResult::Exited(0), Vec::new());
+        uuids.push(uuid);
+    }
+    rig.settle(2);
+    let left = rig.log.recover().unsettled;
+    assert_eq!(left.len(), 1);
+    assert_eq!((left[0].uuid, &left[0].name), (uuids[2], &Text::from("c")));
+    assert_eq!(*left[0].contents.0, rig.results.in_place[&uuids[2]]);
+    rig.settle(1);
+    assert_eq!(rig.log.recover().unsettled, []);
+}

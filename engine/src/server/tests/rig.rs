@@ -1,0 +1,383 @@
+//! A server in a world of values, driven the way the real one is: inputs, a tick at the end of each turn, a commit, and
+//! only then what others can see.
+//!
+//! After every turn the records appended so far are recovered, and have to give the state of the running machine.
+
+use super::words::SECOND;
+use super::world::{Log, Peer, Results, Spool, depends_on_record};
+use crate::Now;
+use crate::server::record::Contents;
+use crate::server::{
+    Action, ConnectionId, Input, Role, Server, Settings, State, Templates, UnsettledResult, closing_messages,
+};
+use crate::spool::{Found, first_entry};
+use builder_proto::Uuid;
+use builder_proto::command::Command;
+use builder_proto::execution::Execution;
+use builder_proto::text::Text;
+use builder_proto::time::Time;
+use core::cell::Cell;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+pub(super) const SETTINGS: Settings =
+    Settings { job_time: Duration::from_secs(3600), artifact_bytes: 10_000, console_bytes: 1000 };
+
+/// What becomes of complete results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Storing {
+    /// They go into the log at once.
+    InLog,
+    /// They go into their files after the commit.
+    InFile,
+    /// They cannot be written.
+    Failing,
+    /// The disk takes its time.
+    Held,
+}
+
+pub(super) struct Rig {
+    pub(super) server: Server,
+    pub(super) now: Now,
+    pub(super) log: Log,
+    pub(super) results: Results,
+    pub(super) spools: BTreeMap<Uuid, Spool>,
+    pub(super) peers: BTreeMap<ConnectionId, Peer>,
+    pub(super) storing: Storing,
+    /// Whether consoles cannot be written.
+    pub(super) spools_fail: bool,
+    /// Every action so far, as text.
+    pub(super) trace: Vec<String>,
+    pub(super) halted: Option<String>,
+    pub(super) settings: Settings,
+    templates: Templates,
+    uuids: Rc<Cell<u128>>,
+    next_connection: ConnectionId,
+    deferred: Vec<Action>,
+    /// Observers with what they were sent of a spool.
+    followers: BTreeMap<ConnectionId, (Uuid, usize)>,
+    outcomes: Vec<Outcome>,
+}
+
+/// What the world has to tell the machine in the next turn.
+enum Outcome {
+    Stored(Uuid),
+    Failed(Uuid),
+    ObserverDone(ConnectionId),
+    ReplayMissing(ConnectionId),
+    PartSent(ConnectionId),
+}
+
+impl Rig {
+    pub(super) fn new() -> Rig {
+        Rig::with(SETTINGS, State::default())
+    }
+
+    pub(super) fn with(settings: Settings, state: State) -> Rig {
+        let wall = Time::parse_rfc3339("2026-01-01T00:00:00Z").unwrap();
+        let now = Now { wall, monotonic: 1000 * SECOND };
+        let uuids = Rc::new(Cell::new(0));
+        let mut log = Log::default();
+        log.rotate(state.snapshot().collect());
+        Rig {
+            server: Server::new(settings, state, uuids_from(&uuids), now),
+            now,
+            log,
+            results: Results::default(),
+            spools: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            storing: Storing::InLog,
+            spools_fail: false,
+            trace: Vec::new(),
+            halted: None,
+            settings,
+            templates: Templates::new(),
+            uuids,
+            next_connection: 0,
+            deferred: Vec::new(),
+            followers: BTreeMap::new(),
+            outcomes: Vec::new(),
+        }
+    }
+
+    /// Hands in an input and carries out what need not wait. The turn goes on.
+    pub(super) fn hand_in(&mut self, input: Input<'_>) {
+        let received = match &input {
+            Input::Received { bytes, .. } => bytes.to_vec(),
+            _ => Vec::new(),
+        };
+        self.server.handle(self.now, input);
+        self.drain(&received);
+    }
+
+    /// Ends the turn, and those that follow from it at once.
+    pub(super) fn end_turn(&mut self) {
+        loop {
+            self.hand_in(Input::Tick);
+            self.log.commit();
+            for action in core::mem::take(&mut self.deferred) {
+                self.perform_deferred(action);
+            }
+            self.feed_followers();
+            self.check();
+            if self.outcomes.is_empty() {
+                return;
+            }
+            for outcome in core::mem::take(&mut self.outcomes) {
+                self.report(outcome);
+            }
+        }
+    }
+
+    /// Lets time pass and wakes the machine whenever it asked for that.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let end = self.now.monotonic + time;
+        let mut turns = 0;
+        while let Some(deadline) = self.server.next_deadline().filter(|deadline| *deadline < end) {
+            self.set_clock(deadline.max(self.now.monotonic));
+            self.end_turn();
+            turns += 1;
+            assert!(turns < 10_000, "the machine wakes for nothing");
+        }
+        self.set_clock(end);
+        self.end_turn();
+    }
+
+    /// Lets time pass unnoticed.
+    pub(super) fn set_clock(&mut self, monotonic: Duration) {
+        self.now.wall = self.now.wall.saturating_add(monotonic - self.now.monotonic);
+        self.now.monotonic = monotonic;
+    }
+
+    pub(super) fn connect(&mut self, role: Role) -> ConnectionId {
+        let connection = self.next_connection;
+        self.next_connection += 1;
+        self.peers.insert(connection, Peer::new());
+        self.hand_in(Input::Connected { connection, role });
+        connection
+    }
+
+    pub(super) fn say(&mut self, connection: ConnectionId, command: &Command) {
+        self.say_octets(connection, &command.to_frame().unwrap());
+    }
+
+    pub(super) fn say_octets(&mut self, connection: ConnectionId, bytes: &[u8]) {
+        self.hand_in(Input::Received { connection, bytes });
+    }
+
+    /// The peer closes, or is gone.
+    pub(super) fn close(&mut self, connection: ConnectionId) {
+        self.followers.remove(&connection);
+        self.hand_in(Input::Closed { connection, reason: "the peer closed the connection" });
+    }
+
+    pub(super) fn set_templates(&mut self, platforms: &[&str]) {
+        let template = |platform: &&str| (Text::from(*platform), b"build %%OPAM_PACKAGE%%".to_vec());
+        self.templates = platforms.iter().map(template).collect();
+        self.hand_in(Input::Templates(self.templates.clone()));
+        self.end_turn();
+    }
+
+    /// The server stops at once and starts again with what is on disk, and with so many records that were on their way.
+    pub(super) fn crash(&mut self, surviving: usize) {
+        self.log.crash(surviving);
+        self.deferred.clear();
+        self.outcomes.clear();
+        self.followers.clear();
+        self.results.crash();
+        for peer in self.peers.values_mut() {
+            peer.dropped = true;
+        }
+        let recovered = self.log.recover();
+        for result in recovered.unsettled {
+            self.results.publish(result);
+        }
+        let state = recovered.state;
+        let unfinished: BTreeSet<Uuid> = state.unfinished().map(|(uuid, _)| uuid).collect();
+        self.spools.retain(|uuid, _| unfinished.contains(uuid));
+        self.spools.values_mut().for_each(|spool| spool.closing = None);
+        let stored = unfinished.into_iter().filter(|uuid| self.results.in_place.contains_key(uuid)).collect();
+        self.server = Server::new(self.settings, state, uuids_from(&self.uuids), self.now);
+        self.server.recover(self.now, &stored);
+        self.drain(&[]);
+        self.hand_in(Input::Templates(self.templates.clone()));
+        self.end_turn();
+    }
+
+    /// What recovery makes of the records appended so far is what the machine has in memory.
+    pub(super) fn check(&self) {
+        if self.halted.is_some() {
+            return;
+        }
+        let live = self.server.state();
+        let recovered = self.log.recover();
+        assert_eq!(picture(&recovered.state), picture(live), "recovered from all records");
+        assert_eq!(self.results.unsettled, recovered.unsettled, "results that only the log is sure to hold");
+        let mut snapshot = Log::default();
+        snapshot.rotate(live.snapshot().collect());
+        assert_eq!(picture(&snapshot.recover().state), picture(live), "recovered from a snapshot");
+    }
+
+    /// So many of the oldest results that the log holds become durable in their files.
+    pub(super) fn settle(&mut self, count: usize) {
+        self.results.unsettled.drain(..count);
+        self.hand_in(Input::ResultsSettled(count as u64));
+        self.end_turn();
+    }
+
+    fn drain(&mut self, received: &[u8]) {
+        while let Some(action) = self.server.poll_action() {
+            self.trace.push(format!("{action:?}"));
+            assert!(self.halted.is_none(), "{action:?} after the halt");
+            if action.waits_for_commit() {
+                assert!(depends_on_record(&action, &self.log), "{action:?} comes before its record");
+                self.deferred.push(action);
+            } else {
+                self.perform(action, received);
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action, received: &[u8]) {
+        match action {
+            Action::Append(record) => self.log.append(record),
+            Action::Spool { uuid, .. } if self.spools_fail => {
+                self.server.handle(self.now, Input::SpoolFailed { uuid, error: "no space left" });
+            }
+            Action::Spool { uuid, entries, console_octets } => {
+                self.spools.entry(uuid).or_default().append(&entries, console_octets);
+            }
+            Action::BeginResult { uuid, head } => {
+                self.results.begin(uuid, *head, self.spools.entry(uuid).or_default());
+            }
+            Action::AppendArtifacts { uuid, range } => self.results.append(uuid, &received[range]),
+            Action::AbandonResult { uuid } => self.results.abandon(uuid),
+            Action::StoreResult { uuid } => self.store(uuid),
+            Action::Halt { reason } => self.halted = Some(reason),
+            other => panic!("{other:?} waits for the commit"),
+        }
+    }
+
+    fn store(&mut self, uuid: Uuid) {
+        match self.storing {
+            Storing::InLog => {
+                let contents = Some(Contents(Arc::new(self.results.complete(uuid))));
+                self.server.handle(self.now, Input::ResultStored { uuid, contents });
+            }
+            Storing::InFile => self.outcomes.push(Outcome::Stored(uuid)),
+            Storing::Failing => {
+                self.results.abandon(uuid);
+                self.outcomes.push(Outcome::Failed(uuid));
+            }
+            Storing::Held => {}
+        }
+    }
+
+    fn report(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Stored(uuid) => self.finish_storing(uuid),
+            Outcome::Failed(uuid) => self.hand_in(Input::ResultFailed { uuid, error: "no space left" }),
+            Outcome::ObserverDone(connection) => self.hand_in(Input::ObserverDone { connection }),
+            Outcome::ReplayMissing(connection) => {
+                self.hand_in(Input::ObserverFailed { connection, error: "uuid not found" });
+            }
+            Outcome::PartSent(connection) => self.read_part(connection),
+        }
+    }
+
+    /// A peer takes the part of a message that it was sent.
+    pub(super) fn read_part(&mut self, connection: ConnectionId) {
+        self.peers.get_mut(&connection).unwrap().read();
+        self.hand_in(Input::PartSent { connection });
+    }
+
+    /// The file of a result that is complete comes into place.
+    pub(super) fn finish_storing(&mut self, uuid: Uuid) {
+        let octets = self.results.complete(uuid);
+        self.results.in_place.insert(uuid, octets);
+        self.hand_in(Input::ResultStored { uuid, contents: None });
+    }
+
+    fn perform_deferred(&mut self, action: Action) {
+        match action {
+            Action::Publish { uuid, name, contents } => {
+                self.results.publish(UnsettledResult { uuid, name, contents });
+            }
+            Action::Seal { uuid, closing } => self.spools.entry(uuid).or_default().closing = Some(closing),
+            Action::RemoveSpool { uuid } => self.spools.entry(uuid).or_default().removed = true,
+            Action::Follow { connection, uuid } => {
+                assert!(!self.spools.entry(uuid).or_default().removed, "the spool is still there");
+                self.followers.insert(connection, (uuid, 0));
+            }
+            Action::Replay { connection, uuid } => self.replay(connection, uuid),
+            Action::Send { connection, bytes } => {
+                if let Some(peer) = self.peers.get_mut(&connection) {
+                    peer.receive(&bytes);
+                }
+            }
+            Action::SendPart { connection, bytes } => {
+                let peer = self.peers.get_mut(&connection).unwrap();
+                peer.unread.extend_from_slice(&bytes);
+                if !peer.slow {
+                    self.outcomes.push(Outcome::PartSent(connection));
+                }
+            }
+            Action::Finish { connection } => self.peers.get_mut(&connection).unwrap().finished = true,
+            Action::Drop { connection } => self.peers.get_mut(&connection).unwrap().dropped = true,
+            other => panic!("{other:?} does not wait for the commit"),
+        }
+    }
+
+    fn replay(&mut self, connection: ConnectionId, uuid: Uuid) {
+        let Some(octets) = self.results.in_place.get(&uuid) else {
+            self.outcomes.push(Outcome::ReplayMissing(connection));
+            return;
+        };
+        let stored = Execution::decode(octets).unwrap();
+        let peer = self.peers.get_mut(&connection).unwrap();
+        for entry in stored.console {
+            let (line, timestamp) = (entry.line, Some(entry.delta_nanoseconds));
+            peer.inbox.push(Command::Output { uuid, line, timestamp });
+        }
+        let elapsed = stored.finished.duration_since(stored.started);
+        peer.receive(&closing_messages(uuid, &stored.result, elapsed));
+        self.outcomes.push(Outcome::ObserverDone(connection));
+    }
+
+    fn feed_followers(&mut self) {
+        let spools = &self.spools;
+        let (peers, outcomes) = (&mut self.peers, &mut self.outcomes);
+        self.followers.retain(|connection, (uuid, sent)| {
+            let peer = peers.get_mut(connection).unwrap();
+            while let Found::Entry(entry, octets) = first_entry(&spools[uuid].octets()[*sent..]) {
+                let (line, timestamp) = (Text::from(entry.line), Some(entry.delta));
+                peer.inbox.push(Command::Output { uuid: *uuid, line, timestamp });
+                *sent += octets;
+            }
+            let Some(closing) = &spools[uuid].closing else { return true };
+            peer.receive(closing);
+            outcomes.push(Outcome::ObserverDone(*connection));
+            false
+        });
+    }
+}
+
+/// All of a state, except where in memory things are.
+fn picture(state: &State) -> String {
+    let State { schedule, queues, running, aborted, dropped, losses, outbox } = state;
+    let outbox = (outbox.waiting().collect::<Vec<_>>(), outbox.leaving().collect::<Vec<_>>());
+    let queues: Vec<_> =
+        queues.iter().map(|(platform, queue)| (platform, queue.jobs().collect::<Vec<_>>())).collect();
+    format!("{schedule:?} {queues:?} {running:?} {aborted:?} {dropped:?} {losses:?} {outbox:?}")
+}
+
+/// Uuids that are never the same, over restarts too.
+fn uuids_from(last: &Rc<Cell<u128>>) -> Box<dyn Iterator<Item = Uuid>> {
+    let last = Rc::clone(last);
+    Box::new(core::iter::from_fn(move || {
+        last.set(last.get() + 1);
+        Some(Uuid::from_u128(last.get()))
+    }))
+}

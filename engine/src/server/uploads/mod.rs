@@ -1,0 +1,230 @@
+//! Uploads: stored results on their way to an upload server, one at a time, until it has them.
+//!
+//! | what becomes of an attempt | what the machine does |
+//! |---|---|
+//! | the server has the result | records that, then has the file removed unless it is to be kept |
+//! | the server cannot be reached | tries again after a delay; everything else waits as well |
+//! | the server does not take this result | tries it again after a delay; the others go on |
+//! | the server refuses the credentials | waits until it is told to go on |
+//! | the file is gone | records that, and forgets the result |
+//!
+//! What waits is part of the [`State`](crate::server::State). Whose turn it is, and when, is not.
+
+mod turns;
+
+pub(crate) use turns::Turns;
+
+use crate::Now;
+use crate::limits::UPLOADS_SHOWN;
+use crate::server::Server;
+use crate::server::action::Action;
+use crate::server::record::{Record, Removed, UploadQueued, Uploaded};
+use builder_proto::Uuid;
+use builder_proto::command::{QueueInfo, UPLOADS};
+use builder_proto::job::{Job, ScriptJob};
+use builder_proto::text::Text;
+use builder_proto::time::Time;
+use builder_proto::wire::RawUuid;
+use core::time::Duration;
+
+/// Where results go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadSettings {
+    /// The URL, for people: without credentials.
+    pub destination: String,
+    /// Whether the files stay where they are when the upload server has them.
+    pub keep_local: bool,
+}
+
+/// What became of an attempt to upload a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UploadOutcome<'a> {
+    /// The upload server has the result.
+    Done,
+    /// The server takes nothing at present, for this reason: it cannot be reached, or says so.
+    Unavailable(&'a str),
+    /// The server did not take this result, for this reason; it may take others.
+    Refused(&'a str),
+    /// The server refused the credentials, in these words.
+    Unauthorized(&'a str),
+    /// There is no file.
+    Missing,
+}
+
+/// What the machine knows of uploads besides the durable outbox.
+#[derive(Debug, Default)]
+pub(crate) struct Uploads {
+    /// None when nothing is uploaded.
+    settings: Option<UploadSettings>,
+    turns: Turns,
+    complaint: Option<Complaint>,
+}
+
+/// Why the last attempt that failed did so, as long as that matters.
+#[derive(Debug)]
+struct Complaint {
+    text: String,
+    /// The result that the server did not take, if it may take others.
+    about: Option<Uuid>,
+}
+
+impl Uploads {
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        self.turns.next_deadline()
+    }
+}
+
+impl Server {
+    /// Has results uploaded from now on, and those that wait since an earlier run; to be called before
+    /// [`Server::recover`]. Without it, results stay where they are stored, and what waits goes on waiting.
+    pub fn enable_uploads(&mut self, settings: UploadSettings) {
+        // A result that waits although its build has not finished is the trace of a crash: it has its turn when it is stored.
+        let stored = |uuid: &Uuid| self.state.name_of_build(*uuid).is_none();
+        let waiting: Vec<Uuid> = self.state.outbox.waiting().map(|(uuid, _)| uuid).filter(stored).collect();
+        if !waiting.is_empty() {
+            ::log::warn!("results that wait for upload to {}: {}", settings.destination, waiting.len());
+        }
+        self.uploads.settings = Some(settings);
+        waiting.into_iter().for_each(|uuid| self.uploads.turns.push(uuid));
+    }
+
+    /// Has the files removed that an earlier run had uploaded but not removed.
+    pub(crate) fn recover_uploads(&mut self) {
+        let leaving = self.state.outbox.leaving();
+        self.actions.extend(leaving.map(|(uuid, name)| Action::RemoveResult { uuid, name: name.clone() }));
+    }
+
+    /// Puts a result into the outbox; to be called just before its build is recorded as finished.
+    pub(crate) fn queue_upload(&mut self, uuid: Uuid) {
+        let Some(name) = self.state.name_of_build(uuid).cloned() else { return };
+        if self.uploads.settings.is_none() {
+            return;
+        }
+        if !self.state.outbox.contains(uuid) {
+            self.commit(Record::UploadQueued(UploadQueued { uuid: RawUuid(uuid), name }));
+        }
+        self.uploads.turns.push(uuid);
+    }
+
+    /// Starts the next upload when it is time.
+    pub(crate) fn start_upload(&mut self, now: Now) {
+        while let Some(uuid) = self.uploads.turns.start_next(now.monotonic) {
+            if let Some(name) = self.state.outbox.name(uuid).cloned() {
+                self.actions.push_back(Action::Upload { uuid, name });
+                return;
+            }
+            self.uploads.turns.stop(uuid);
+        }
+    }
+
+    pub(crate) fn on_upload_ended(&mut self, now: Now, uuid: Uuid, outcome: UploadOutcome<'_>) {
+        let Some(name) = self.state.outbox.name(uuid).cloned() else { return };
+        if !self.uploads.turns.stop(uuid) {
+            return;
+        }
+        match outcome {
+            UploadOutcome::Done => self.finish_upload(uuid, name),
+            UploadOutcome::Missing => {
+                ::log::warn!("the result of build {uuid} of job {name} is gone; it will not be uploaded");
+                self.uploads.turns.forget(uuid);
+                self.commit(Record::Removed(Removed { uuid: RawUuid(uuid) }));
+            }
+            UploadOutcome::Unavailable(error) => {
+                let delay = self.uploads.turns.delay_all(now.monotonic, uuid);
+                self.complain(uuid, &name, error, &next_attempt(now, delay));
+            }
+            UploadOutcome::Refused(error) => {
+                let delay = self.uploads.turns.delay_one(now.monotonic, uuid);
+                self.complain(uuid, &name, error, &next_attempt(now, delay));
+                if let Some(complaint) = &mut self.uploads.complaint {
+                    complaint.about = Some(uuid);
+                }
+            }
+            UploadOutcome::Unauthorized(error) => {
+                self.uploads.turns.pause(uuid);
+                self.complain(
+                    uuid,
+                    &name,
+                    error,
+                    "uploads are paused; correct the credentials, then send SIGHUP or restart the server",
+                );
+            }
+        }
+    }
+
+    /// Goes on at once with everything that waits or is paused.
+    pub(crate) fn resume_uploads(&mut self) {
+        self.uploads.turns.resume();
+    }
+
+    pub(crate) fn on_result_removed(&mut self, uuid: Uuid) {
+        if self.state.outbox.is_leaving(uuid) {
+            self.commit(Record::Removed(Removed { uuid: RawUuid(uuid) }));
+        }
+    }
+
+    /// What waits to be uploaded as a queue among those of the platforms, so that every client can show it; none when
+    /// nothing waits.
+    pub(crate) fn upload_queue(&self) -> Option<QueueInfo> {
+        let outbox = &self.state.outbox;
+        let count = outbox.len();
+        if count == 0 {
+            return None;
+        }
+        let mut title = match &self.uploads.settings {
+            Some(settings) => format!("{UPLOADS}{}", settings.destination),
+            None => format!("{UPLOADS}n/a, as the server runs without --upload"),
+        };
+        if count > UPLOADS_SHOWN {
+            title += &format!(", the first {UPLOADS_SHOWN} of {count}");
+        }
+        if let Some(complaint) = &self.uploads.complaint {
+            title += &format!("; {}", complaint.text);
+        }
+        let job = |(uuid, name): (Uuid, &Text)| {
+            Job::Script(ScriptJob {
+                name: name.clone(),
+                script: Text::default(),
+                platform: uuid.to_string().into(),
+            })
+        };
+        Some(QueueInfo {
+            platform: title.into(),
+            jobs: outbox.waiting().take(UPLOADS_SHOWN).map(job).collect(),
+        })
+    }
+
+    fn finish_upload(&mut self, uuid: Uuid, name: Text) {
+        let Some(settings) = &self.uploads.settings else { return };
+        let (keep_local, destination) = (settings.keep_local, settings.destination.clone());
+        self.uploads.turns.succeed(uuid);
+        // What the server did not take still waits, whatever becomes of the others.
+        self.uploads.complaint.take_if(|complaint| complaint.about.is_none_or(|refused| refused == uuid));
+        self.commit(Record::Uploaded(Uploaded { uuid: RawUuid(uuid), keep_local }));
+        ::log::info!(
+            "uploaded the result of build {uuid} of job {name} to {destination}; waiting: {}",
+            self.state.outbox.len()
+        );
+        if !keep_local {
+            self.actions.push_back(Action::RemoveResult { uuid, name });
+        }
+    }
+
+    fn complain(&mut self, uuid: Uuid, name: &Text, error: &str, next: &str) {
+        ::log::error!(
+            "the result of build {uuid} of job {name} was not uploaded: {error}; {next}; waiting: {}",
+            self.state.outbox.len()
+        );
+        self.uploads.complaint = Some(Complaint { text: format!("{error}; {next}"), about: None });
+    }
+}
+
+/// In wall time to the second, as it may be read much later.
+fn next_attempt(now: Now, delay: Duration) -> String {
+    let milliseconds = now.wall.saturating_add(delay).unix_milliseconds();
+    let at = Time::from_unix_milliseconds(milliseconds - milliseconds.rem_euclid(1000));
+    format!("next attempt at {at}")
+}
+
+#[cfg(test)]
+mod tests;
