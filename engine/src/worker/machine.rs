@@ -1,0 +1,219 @@
+//! The worker as a whole: its connection to the server, and when it ends.
+
+use super::build::{Build, Progress};
+use super::kill::Killing;
+use super::queue::ActionQueue;
+use super::{Action, Input, JobInput, Settings};
+use crate::limits::{COMMAND_FRAME_BYTES, SERVER_HELLO_TIME};
+use builder_proto::command::{Command, PeerType};
+use builder_proto::frame::{FrameDecoder, FrameEvent};
+use builder_proto::{Uuid, WORKER_VERSION, job::ScriptJob};
+use core::time::Duration;
+
+/// Decides what the worker does next; see the [module](super) for how to drive it.
+///
+/// Time is the time since an arbitrary start that never goes back. Nothing here fails: what goes wrong ends in a
+/// build result or in [`Action::Exit`].
+#[derive(Debug)]
+pub struct Worker {
+    settings: Settings,
+    decoder: FrameDecoder,
+    phase: Phase,
+    queue: ActionQueue,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Connecting,
+    AwaitingHello {
+        until: Duration,
+    },
+    AwaitingJob,
+    Building(Build),
+    /// The server has everything, or will have; it closes the connection once the result is stored.
+    AwaitingClose,
+    /// The job is being killed; afterwards the program ends with this complaint.
+    Aborting {
+        killing: Killing,
+        complaint: String,
+    },
+    Ended,
+}
+
+impl Worker {
+    /// A worker whose connection does not stand yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            decoder: FrameDecoder::new(COMMAND_FRAME_BYTES),
+            phase: Phase::Connecting,
+            queue: ActionQueue::default(),
+        }
+    }
+
+    /// Takes in what happened. Call [`Worker::poll_action`] afterwards until it returns `None`.
+    pub fn handle(&mut self, now: Duration, input: Input<'_>) {
+        match input {
+            Input::Connected => self.say_hello(now),
+            Input::Received(bytes) => self.receive(now, bytes),
+            Input::Sent(count) => self.queue.sent(count),
+            Input::Disconnected(reason) => self.disconnected(now, reason.as_deref()),
+            Input::Terminated(signal) => self.abort(now, format!("ended by {signal}")),
+            Input::Job(input) => self.handle_job(now, input),
+            Input::Tick => self.tick(now),
+        }
+    }
+
+    /// The next thing to do. After `None`, there is nothing until the next [`Worker::handle`].
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.queue.pop()
+    }
+
+    /// When to call [`Worker::handle`] with [`Input::Tick`] at the latest; earlier does no harm.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        match &self.phase {
+            Phase::AwaitingHello { until } => Some(*until),
+            Phase::Building(build) => build.deadline(),
+            Phase::Aborting { killing, .. } => Some(killing.deadline()),
+            _ => None,
+        }
+    }
+
+    /// Whether to read the console: not while the server is behind, nor when there is no job.
+    #[must_use]
+    pub fn wants_console(&self) -> bool {
+        match &self.phase {
+            Phase::Building(build) => build.reads_console() && self.queue.has_room(),
+            _ => false,
+        }
+    }
+
+    fn say_hello(&mut self, now: Duration) {
+        if let Phase::Connecting = self.phase {
+            self.phase = Phase::AwaitingHello { until: now.saturating_add(SERVER_HELLO_TIME) };
+            self.send(now, &Command::ClientHello { peer: PeerType::Worker, version: WORKER_VERSION });
+        }
+    }
+
+    fn receive(&mut self, now: Duration, mut bytes: &[u8]) {
+        while !matches!(self.phase, Phase::Aborting { .. } | Phase::Ended) {
+            let mut rest = bytes;
+            let command = match self.decoder.next(&mut rest) {
+                Ok(None) => return,
+                Ok(Some(FrameEvent::Frame(payload))) => {
+                    Command::decode(payload).map_err(|error| error.to_string())
+                }
+                // Streaming is not switched on for what a worker receives.
+                Ok(Some(_)) => Err("a streamed message".to_owned()),
+                Err(error) => Err(error.to_string()),
+            };
+            bytes = rest;
+            match command {
+                Ok(command) => self.obey(now, command),
+                Err(error) => self.abort(now, format!("the server sent what is not a message: {error}")),
+            }
+        }
+    }
+
+    fn obey(&mut self, now: Duration, command: Command) {
+        match (&self.phase, command) {
+            (_, Command::Failure(text)) => self.abort(now, format!("the server refused: {text}")),
+            (Phase::AwaitingHello { .. }, Command::ServerHello) => {
+                self.phase = Phase::AwaitingJob;
+                self.send(now, &Command::JobRequested(self.settings.platform.clone()));
+            }
+            (Phase::AwaitingJob, Command::JobSchedule { uuid, job }) => self.start(now, uuid, job),
+            (phase, command) => {
+                let expectation = match phase {
+                    Phase::AwaitingHello { .. } => "its hello",
+                    Phase::AwaitingJob => "a job",
+                    _ => "nothing more",
+                };
+                let name = command.name();
+                self.abort(now, format!("the server sent {name} where {expectation} was expected"));
+            }
+        }
+    }
+
+    fn start(&mut self, now: Duration, uuid: Uuid, job: ScriptJob) {
+        self.phase = Phase::Building(Build::start(now, &self.settings, uuid, job, &mut self.queue));
+    }
+
+    fn handle_job(&mut self, now: Duration, input: JobInput<'_>) {
+        match (&mut self.phase, input) {
+            (Phase::Building(build), input) => match build.handle(now, input, &mut self.queue) {
+                Progress::Going => {}
+                Progress::Done => {
+                    self.phase = Phase::AwaitingClose;
+                    self.queue.push(Action::CleanUp);
+                }
+                Progress::Broken(reason) => self.abort(now, reason),
+            },
+            (Phase::Aborting { .. }, JobInput::DescendantsGone) => self.finish_abort(),
+            _ => {}
+        }
+    }
+
+    fn tick(&mut self, now: Duration) {
+        match &mut self.phase {
+            Phase::AwaitingHello { until } if now >= *until => {
+                self.abort(now, "the server did not say hello; is it a builder-server?".to_owned());
+            }
+            Phase::Building(build) => build.tick(now, &mut self.queue),
+            Phase::Aborting { killing, .. } => {
+                let given_up = killing.tick(now, &mut self.queue);
+                if given_up {
+                    self.finish_abort();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn disconnected(&mut self, now: Duration, reason: Option<&str>) {
+        let event = match &self.phase {
+            Phase::AwaitingClose if reason.is_none() && self.queue.is_sent() => return self.exit(Ok(())),
+            Phase::Connecting | Phase::AwaitingHello { .. } => format!(
+                "the server closed the connection without a hello; is it a builder-server that speaks \
+                 version {WORKER_VERSION} of the worker protocol?"
+            ),
+            Phase::AwaitingJob => "the server closed the connection before it had a job".to_owned(),
+            Phase::AwaitingClose => "the connection ended before the server had the result".to_owned(),
+            Phase::Building(_) => "the server went away during the build".to_owned(),
+            Phase::Aborting { .. } | Phase::Ended => return,
+        };
+        self.abort(now, reason.map_or_else(|| event.clone(), |reason| format!("{event}: {reason}")));
+    }
+
+    /// Ends the program with a complaint, after the job if there is one.
+    fn abort(&mut self, now: Duration, complaint: String) {
+        match &self.phase {
+            Phase::Aborting { .. } | Phase::Ended => {}
+            Phase::Building(_) => {
+                let killing = Killing::begin(now, &mut self.queue);
+                self.phase = Phase::Aborting { killing, complaint };
+            }
+            _ => self.exit(Err(complaint)),
+        }
+    }
+
+    fn finish_abort(&mut self) {
+        if let Phase::Aborting { complaint, .. } = core::mem::replace(&mut self.phase, Phase::Ended) {
+            self.queue.push(Action::CleanUp);
+            self.queue.push(Action::Exit(Err(complaint)));
+        }
+    }
+
+    fn exit(&mut self, outcome: Result<(), String>) {
+        self.phase = Phase::Ended;
+        self.queue.push(Action::Exit(outcome));
+    }
+
+    fn send(&mut self, now: Duration, command: &Command) {
+        if let Err(error) = self.queue.send_command(command) {
+            self.abort(now, format!("{} cannot be sent: {error}", command.name()));
+        }
+    }
+}

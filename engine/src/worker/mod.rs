@@ -1,0 +1,142 @@
+//! The worker: asks for one job, has it run, reports, ends.
+//!
+//! [`Worker`] decides; whoever drives it owns the socket, the processes and the directory:
+//!
+//! ```text
+//! loop {
+//!     wait for socket, console, children, signals, or worker.next_deadline()
+//!     worker.handle(now, …)                     for each thing that happened, and once Input::Tick
+//!     while let Some(action) = worker.poll_action() { carry it out, handing in what came of it }
+//! }
+//! ```
+//!
+//! The console is read only while [`Worker::wants_console`]; that is how a slow server slows the job down instead of
+//! filling memory. Artifacts never pass through here: the driver lists them, reports their length and
+//! streams them.
+//!
+//! A build goes through these stages:
+//!
+//! ```text
+//! script runs ──ended──► its descendants may end ──too late──► they are killed
+//!      │ timeout: TERM            │ all gone                      │ all gone
+//!      └──────────────────────────┴───────────────┬──────────────┘
+//!                                                 ▼
+//!        console is read to its end ──► artifacts are listed ──► result and artifacts are sent
+//! ```
+
+mod build;
+mod kill;
+mod lines;
+mod machine;
+mod queue;
+mod remarks;
+#[cfg(test)]
+mod tests;
+
+pub use lines::LineSplitter;
+pub use machine::Worker;
+pub use remarks::Remarks;
+
+use builder_proto::job::ScriptJob;
+use builder_proto::text::Text;
+use builder_proto::{Uuid, build_result::BuildResult};
+use core::time::Duration;
+
+/// What the worker is told at start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The platform whose jobs this worker runs.
+    pub platform: Text,
+    /// Time a job may take before it is ended.
+    pub timeout: Duration,
+    /// The same time as the user wrote it, for the result of a job that took longer.
+    pub timeout_text: String,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// The connection to the server stands.
+    Connected,
+    /// The server sent these octets.
+    Received(&'a [u8]),
+    /// The socket took this many octets of what [`Action::Send`] handed out.
+    Sent(usize),
+    /// The server closed the connection; the reason when it did not close it in order.
+    Disconnected(Option<String>),
+    /// The worker was asked to end by this signal.
+    Terminated(&'static str),
+    /// Something about the job.
+    Job(JobInput<'a>),
+    /// Time has passed.
+    Tick,
+}
+
+/// What happened to the job.
+#[derive(Debug)]
+pub enum JobInput<'a> {
+    /// The job could not be started, for this reason.
+    NotStarted(String),
+    /// Processes of the job wrote these octets to stdout or stderr.
+    Console(&'a [u8]),
+    /// After [`Action::DrainConsole`]: nothing more is in the console.
+    ConsoleDrained,
+    /// The script ended.
+    Ended(BuildResult),
+    /// [`Action::KillDescendants`] met a process other than the script. Told once a process.
+    Leftover(Leftover),
+    /// Neither the script nor any descendant exists any more.
+    DescendantsGone,
+    /// After [`Action::ListArtifacts`]: what there is.
+    ArtifactsListed {
+        /// Sum of `FileHead::total_length` over all artifacts.
+        length: u64,
+        /// What was left out, and why.
+        remarks: Remarks,
+    },
+    /// After [`Action::ListArtifacts`]: the artifacts cannot be sent, for this reason.
+    ArtifactsRefused(String),
+    /// After [`Action::SendArtifacts`]: the socket has taken everything.
+    ArtifactsSent,
+    /// After [`Action::SendArtifacts`]: an artifact is no longer what was listed, as this says.
+    ArtifactsBroken(String),
+}
+
+/// A process that was still there when it should have been gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// Its process id.
+    pub pid: i64,
+    /// The name of its command, where the system offers it.
+    pub name: Option<Text>,
+    /// Why it could not be killed, if so.
+    pub refusal: Option<String>,
+}
+
+/// What to do next. Actions are to be carried out in the order in which they come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send these octets after those of earlier actions.
+    Send(Vec<u8>),
+    /// Make the directory, write the script and start it.
+    StartJob {
+        /// The build, for the log.
+        uuid: Uuid,
+        /// The job.
+        job: ScriptJob,
+    },
+    /// Ask the process group of the script to end (SIGTERM).
+    TerminateJob,
+    /// Kill the script and all its descendants that can be found now, without waiting for their end.
+    KillDescendants,
+    /// Read the console to its end, whether or not it was announced as readable.
+    DrainConsole,
+    /// List the artifacts.
+    ListArtifacts,
+    /// Send the artifacts, after everything that [`Action::Send`] handed out.
+    SendArtifacts,
+    /// Remove the directory.
+    CleanUp,
+    /// End the program: in order, or with this complaint.
+    Exit(Result<(), String>),
+}
