@@ -1,1 +1,10 @@
 //! The programs of builder: the only place that touches sockets, files, processes and time.
+
+pub mod command_line;
+pub mod console;
+pub mod directory;
+pub mod json;
+pub mod log_file;
+pub mod result_file;
+pub mod terminal;
+pub mod wording;

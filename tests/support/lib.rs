@@ -1,4 +1,7 @@
-//! What tests share.
+//! What tests of whole programs share: the programs on directories of their own, and peers that speak the protocol octet by
+//! octet.
+//!
+//! Everything here panics when something is not as it should be; it is for tests only.
 
 #![allow(
     clippy::expect_used,
@@ -8,4 +11,11 @@
     reason = "all of this is test code"
 )]
 
+mod peer;
+mod process;
+mod usage;
 pub mod vectors;
+
+pub use peer::{Peer, framed, header, tlv};
+pub use process::{PATIENCE, Programs, Server, Site, script, signal, stored, uuid_of, wait_for};
+pub use usage::{is_root, limited, now, peak_memory, processor_ticks};

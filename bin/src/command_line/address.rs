@@ -1,0 +1,118 @@
+//! Where to connect or to listen.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// A TCP port of a host, or a socket in the file system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// `HOST:PORT`, with brackets around an IPv6 address: `[::1]:1234`.
+    Tcp {
+        /// A name or an IP address, without brackets.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// `unix:PATH`.
+    Unix(PathBuf),
+}
+
+/// Where a server listens unless told otherwise: 127.0.0.1:1234, as in builder 0.4.0.
+impl Default for Address {
+    fn default() -> Address {
+        Address::Tcp { host: "127.0.0.1".to_owned(), port: 1234 }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Address::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Why a word is no [`Address`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressError {
+    /// Neither `HOST:PORT` nor `unix:PATH`.
+    Form,
+    /// More than one colon, so an IPv6 address without its brackets.
+    Brackets,
+    /// What follows the host is no port.
+    Port,
+}
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            AddressError::Form => "not an address; write HOST:PORT or unix:PATH",
+            AddressError::Brackets => "an IPv6 address needs brackets; write it like [::1]:1234",
+            AddressError::Port => "the port must be a number between 0 and 65535",
+        })
+    }
+}
+
+impl std::error::Error for AddressError {}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(word: &str) -> Result<Address, AddressError> {
+        if let Some(path) = word.strip_prefix("unix:") {
+            return if path.is_empty() { Err(AddressError::Form) } else { Ok(Address::Unix(path.into())) };
+        }
+        let (host, port) = word.rsplit_once(':').ok_or(AddressError::Form)?;
+        let host = match host.strip_prefix('[') {
+            Some(rest) => rest.strip_suffix(']').ok_or(AddressError::Brackets)?,
+            None if host.contains(':') => return Err(AddressError::Brackets),
+            None => host,
+        };
+        if host.is_empty() {
+            return Err(AddressError::Form);
+        }
+        // `u16::from_str` would take a plus sign.
+        if !port.bytes().all(|octet| octet.is_ascii_digit()) {
+            return Err(AddressError::Port);
+        }
+        let port = port.parse().map_err(|_| AddressError::Port)?;
+        Ok(Address::Tcp { host: host.to_owned(), port })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_address_is_read_and_printed() {
+        for word in ["127.0.0.1:1234", "build.example.org:80", "[::1]:65535", "unix:/run/builder.sock"] {
+            assert_eq!(word.parse::<Address>().unwrap().to_string(), word);
+        }
+        let expected = Address::Tcp { host: "fe80::1%em0".to_owned(), port: 1 };
+        assert_eq!("[fe80::1%em0]:1".parse(), Ok(expected));
+        assert_eq!(Address::default().to_string(), "127.0.0.1:1234");
+    }
+
+    #[test]
+    fn other_words_are_refused() {
+        for (word, error) in [
+            ("", AddressError::Form),
+            ("localhost", AddressError::Form),
+            (":1234", AddressError::Form),
+            ("[]:1234", AddressError::Form),
+            ("unix:", AddressError::Form),
+            ("::1:1234", AddressError::Brackets),
+            ("[::1:1234", AddressError::Brackets),
+            ("localhost:", AddressError::Port),
+            ("localhost:http", AddressError::Port),
+            ("localhost:+80", AddressError::Port),
+            ("localhost:65536", AddressError::Port),
+        ] {
+            assert_eq!(word.parse::<Address>(), Err(error), "{word}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+use super::*;
+
+const PROGRAM: Program = Program {
+    name: "builder-test",
+    usage: "[OPTIONS] WORD",
+    about: "Tests.",
+    options: |options| {
+        options.optopt("p", "port", "a port", "PORT");
+    },
+};
+
+fn read(words: &[&str]) -> Result<Request, UsageError> {
+    PROGRAM.read(words.iter().map(OsString::from))
+}
+
+fn matches(words: &[&str]) -> Matches {
+    match read(words) {
+        Ok(Request::Run(matches)) => matches,
+        other => panic!("{words:?} gave {other:?}"),
+    }
+}
+
+fn refusal(words: &[&str]) -> String {
+    read(words).unwrap_err().to_string()
+}
+
+#[test]
+fn options_may_stand_before_and_after_the_words() {
+    for words in [["-p", "7", "word"], ["word", "-p", "7"], ["word", "--port", "7"]] {
+        let matches = matches(&words);
+        assert_eq!(matches.free, ["word"]);
+        assert_eq!(value(&matches, "port"), Ok(Some(7u16)));
+    }
+    assert_eq!(matches(&["--", "-p"]).free, ["-p"]);
+    assert_eq!(value::<u16>(&matches(&[]), "port"), Ok(None));
+}
+
+#[test]
+fn verbosity_may_be_repeated() {
+    let matches = matches(&["-vv", "word", "-v", "-qq"]);
+    assert_eq!(matches.opt_count(VERBOSE), 3);
+    assert!(matches.opt_present(QUIET));
+}
+
+#[test]
+fn help_shows_every_option_and_wins_over_what_is_missing() {
+    let Ok(Request::Print(help)) = read(&["-h", "-h"]) else { panic!("no help") };
+    assert!(help.starts_with("Usage: builder-test [OPTIONS] WORD\n\nTests.\n"), "{help}");
+    for option in ["-p, --port PORT", "-v, --verbose", "-q, --quiet", "-h, --help", "--version"] {
+        assert!(help.contains(option), "{help}");
+    }
+}
+
+#[test]
+fn the_version_names_both_protocols() {
+    let Ok(Request::Print(version)) = read(&["--version"]) else { panic!("no version") };
+    let expected =
+        concat!("builder-test ", env!("CARGO_PKG_VERSION"), " (client protocol 13, worker protocol 5)\n");
+    assert_eq!(version, expected);
+}
+
+#[test]
+fn a_wrong_command_line_is_answered_with_what_to_do() {
+    assert_eq!(refusal(&["-p"]), "-p needs a value after it");
+    assert_eq!(refusal(&["--port"]), "--port needs a value after it");
+    assert_eq!(refusal(&["--prt", "1"]), "there is no option --prt");
+    assert_eq!(refusal(&["-x"]), "there is no option -x");
+    assert_eq!(refusal(&["-p", "1", "-p", "2"]), "--port is there twice; keep one");
+    assert_eq!(refusal(&["--quiet=yes"]), "--quiet takes no value; leave it out");
+    let error = value::<Address>(&matches(&["-p", "here"]), "port").unwrap_err();
+    assert_eq!(error.to_string(), "--port here: not an address; write HOST:PORT or unix:PATH");
+}
+
+#[test]
+fn an_argument_that_is_not_utf8_is_named() {
+    use std::os::unix::ffi::OsStringExt;
+    let error = PROGRAM.read([OsString::from_vec(b"a\xff".to_vec())].into_iter()).unwrap_err();
+    assert_eq!(error.to_string(), "argument \"a\\xFF\" is not UTF-8; rename it");
+}

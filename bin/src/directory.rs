@@ -1,0 +1,261 @@
+//! The server's data directory: the part of it that is the server's own, who uses it, and how much room there is.
+
+use core::fmt;
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// What the server keeps for itself below its data directory.
+const PRIVATE: &str = ".builder";
+const LOCK: &str = "lock";
+
+/// Proof that no other server uses a data directory, for as long as it lives.
+///
+/// The kernel releases the lock when the process ends, in whatever way, so a file left behind locks nothing.
+#[derive(Debug)]
+pub struct DirectoryLock {
+    _file: File,
+}
+
+/// Why a data directory cannot be used.
+#[derive(Debug)]
+pub enum DirectoryError {
+    /// It does not exist.
+    Missing(PathBuf),
+    /// It, or the server's own directory in it, is something else.
+    NotADirectory(PathBuf),
+    /// Another server uses it.
+    InUse {
+        /// The lock file.
+        lock: PathBuf,
+        /// What the other server wrote into the lock file.
+        process: Option<u32>,
+    },
+    /// An operation failed.
+    Failed {
+        /// The verb: what could not be done.
+        action: &'static str,
+        /// To which file or directory.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for DirectoryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = rustix::process::geteuid().as_raw();
+        match self {
+            DirectoryError::Missing(path) => {
+                let path = path.display();
+                write!(
+                    f,
+                    "data directory {path} does not exist; create it with: mkdir -p {path} && chown {user} {path}"
+                )
+            }
+            DirectoryError::NotADirectory(path) => {
+                write!(f, "{} is not a directory; move it away, or name another with --dir", path.display())
+            }
+            DirectoryError::InUse { lock, process: Some(process) } => {
+                write!(f, "{} is in use by process {process}; stop that one first", lock.display())
+            }
+            DirectoryError::InUse { lock, process: None } => {
+                write!(f, "{} is in use by another process; stop that one first", lock.display())
+            }
+            DirectoryError::Failed { action, path, error }
+                if error.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                write!(f, "cannot {action} {}: {error}; it has to belong to user {user}", path.display())
+            }
+            DirectoryError::Failed { action, path, error } => {
+                write!(f, "cannot {action} {}: {error}", path.display())
+            }
+        }
+    }
+}
+
+impl core::error::Error for DirectoryError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            DirectoryError::Failed { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Gives the server's own directory below `data`, which nobody else may read. Makes it, durably, if it is not there.
+///
+/// # Errors
+///
+/// [`DirectoryError::Missing`] when `data` does not exist: a mistyped path should not begin a new life.
+/// [`DirectoryError::NotADirectory`] and [`DirectoryError::Failed`].
+pub fn prepare(data: &Path) -> Result<PathBuf, DirectoryError> {
+    match data.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(DirectoryError::Missing(data.to_owned()));
+        }
+        Err(error) => return Err(failed("use", data)(error)),
+        Ok(found) if !found.is_dir() => return Err(DirectoryError::NotADirectory(data.to_owned())),
+        Ok(_) => {}
+    }
+    let private = data.join(PRIVATE);
+    match DirBuilder::new().mode(0o700).create(&private) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => close_to_others(&private)?,
+        created => created.map_err(failed("create", &private))?,
+    }
+    sync_directory(data).map_err(failed("sync", data))?;
+    Ok(private)
+}
+
+impl DirectoryLock {
+    /// Takes the lock of the server's own directory, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`DirectoryError::InUse`] when another process has it, and [`DirectoryError::Failed`].
+    pub fn acquire(private: &Path) -> Result<DirectoryLock, DirectoryError> {
+        let path = private.join(LOCK);
+        // Not truncated: that would take the number away from whoever has the lock.
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                // The number only makes the message better; without it the directory is just as much in use.
+                let process = io::read_to_string(&file).ok().and_then(|holder| holder.trim().parse().ok());
+                return Err(DirectoryError::InUse { lock: path, process });
+            }
+            Err(TryLockError::Error(error)) => return Err(failed("lock", &path)(error)),
+        }
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
+        // The number is for messages only, and a full disk must not keep the server from starting.
+        if let Err(error) = written {
+            log::warn!("cannot write to {}: {error}", path.display());
+        }
+        Ok(DirectoryLock { _file: file })
+    }
+}
+
+/// Makes the names in a directory durable: what was created, renamed and removed.
+///
+/// # Errors
+///
+/// What the disk says.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Octets that this user may still write to the file system of `path`.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn free_octets(path: &Path) -> io::Result<u64> {
+    let found = rustix::fs::statvfs(path)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// Octets that a file written by this process may have; `None` for any number. A write beyond it raises SIGXFSZ, which
+/// ends a program that does not handle it.
+pub fn file_size_limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Fsize).current
+}
+
+/// Takes the permissions of others away from a directory that is there already.
+fn close_to_others(private: &Path) -> Result<(), DirectoryError> {
+    let found = private.symlink_metadata().map_err(failed("use", private))?;
+    if !found.is_dir() {
+        return Err(DirectoryError::NotADirectory(private.to_owned()));
+    }
+    if found.permissions().mode() & 0o077 != 0 {
+        log::warn!("{} was open to others; closing it", private.display());
+        std::fs::set_permissions(private, Permissions::from_mode(0o700))
+            .map_err(failed("set the permissions of", private))?;
+    }
+    Ok(())
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DirectoryError {
+    move |error| DirectoryError::Failed { action, path: path.to_owned(), error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use tempfile::TempDir;
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn the_own_directory_is_closed_to_others_from_the_start_and_later() {
+        let data = TempDir::new().unwrap();
+        let private = prepare(data.path()).unwrap();
+        assert_eq!(private, data.path().join(".builder"));
+        assert_eq!(mode(&private), 0o700);
+
+        fs::set_permissions(&private, Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(prepare(data.path()).unwrap(), private);
+        assert_eq!(mode(&private), 0o700);
+    }
+
+    #[test]
+    fn a_missing_data_directory_is_not_made_but_its_making_explained() {
+        let parent = TempDir::new().unwrap();
+        let data = parent.path().join("builder");
+        let error = prepare(&data).unwrap_err().to_string();
+        let path = data.display();
+        assert!(error.starts_with(&format!("data directory {path} does not exist; ")), "{error}");
+        assert!(error.contains(&format!("mkdir -p {path} && chown ")), "{error}");
+        assert!(!data.exists());
+    }
+
+    #[test]
+    fn what_is_no_directory_is_refused() {
+        let parent = TempDir::new().unwrap();
+        let data = parent.path().join("file");
+        fs::write(&data, "").unwrap();
+        assert!(matches!(prepare(&data), Err(DirectoryError::NotADirectory(path)) if path == data));
+
+        // Nor does the server follow a link to the directory that it believes to be its own.
+        symlink(parent.path(), parent.path().join(".builder")).unwrap();
+        assert!(matches!(prepare(parent.path()), Err(DirectoryError::NotADirectory(_))));
+    }
+
+    #[test]
+    fn a_directory_has_one_user_at_a_time_and_the_other_learns_who() {
+        let data = TempDir::new().unwrap();
+        fs::write(data.path().join("lock"), "a number of a process that ended long ago").unwrap();
+        let lock = DirectoryLock::acquire(data.path()).unwrap();
+        let error = DirectoryLock::acquire(data.path()).unwrap_err().to_string();
+        let process = std::process::id();
+        assert!(
+            error.ends_with(&format!("/lock is in use by process {process}; stop that one first")),
+            "{error}"
+        );
+
+        drop(lock);
+        DirectoryLock::acquire(data.path()).unwrap();
+    }
+
+    #[test]
+    fn a_directory_can_be_synced_and_has_some_room() {
+        let data = TempDir::new().unwrap();
+        sync_directory(data.path()).unwrap();
+        assert!(free_octets(data.path()).unwrap() > 0);
+        assert!(free_octets(&data.path().join("missing")).is_err());
+    }
+}

@@ -1,0 +1,60 @@
+//! A stored result on disk.
+
+use builder_proto::execution::ReadAt;
+use rustix::fs::OFlags;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+/// A stored result on disk, open for reading.
+#[derive(Debug)]
+pub struct ResultFile {
+    file: File,
+    length: u64,
+}
+
+impl ResultFile {
+    /// Opens the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened, or is no regular file: a stored result is read from both ends.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        // Without O_NONBLOCK, opening a FIFO would wait for a writer.
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        Self::new(File::options().read(true).custom_flags(flags).open(path)?)
+    }
+
+    /// Takes a file that is open for reading.
+    ///
+    /// # Errors
+    ///
+    /// When it is no regular file.
+    pub fn new(file: File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        Ok(Self { file, length: metadata.len() })
+    }
+
+    /// Octets of the file when it was opened.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+}
+
+impl ReadAt for ResultFile {
+    type Error = io::Error;
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.file.read_at(buffer, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+}

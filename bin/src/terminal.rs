@@ -1,0 +1,157 @@
+//! What a terminal gets and a file or a pipe does not: colour, and a line that says what is going on.
+
+use rustix::termios::tcgetwinsize;
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+
+/// The colours of a stream, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Palette {
+    has_colours: bool,
+}
+
+/// How a piece of text looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// A title.
+    Title,
+    /// What stands beside the matter: the heads of columns, times.
+    Aside,
+    /// All is well.
+    Good,
+    /// Somebody should look.
+    Bad,
+}
+
+impl Palette {
+    /// No colours at all.
+    pub const PLAIN: Palette = Palette { has_colours: false };
+    /// All colours.
+    pub const COLOURED: Palette = Palette { has_colours: true };
+
+    /// Colours, if `stream` is a terminal that has them and the environment has no `NO_COLOR`.
+    #[must_use]
+    pub fn of(stream: &impl IsTerminal) -> Palette {
+        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+        Palette { has_colours: stream.is_terminal() && !is_dumb && !is_set("NO_COLOR") }
+    }
+
+    /// Whether there are any.
+    #[must_use]
+    pub fn has_colours(self) -> bool {
+        self.has_colours
+    }
+
+    /// The text in this look.
+    pub fn paint<T: fmt::Display>(self, look: Look, text: T) -> Painted<T> {
+        Painted { look: self.has_colours.then_some(look), text }
+    }
+}
+
+/// Text in some look; made by [`Palette::paint`].
+#[derive(Clone, Copy, Debug)]
+pub struct Painted<T> {
+    look: Option<Look>,
+    text: T,
+}
+
+impl<T: fmt::Display> fmt::Display for Painted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The numbers are those of "select graphic rendition" in ECMA-48.
+        let number = match self.look {
+            None => return self.text.fmt(f),
+            Some(Look::Title) => 1,
+            Some(Look::Aside) => 2,
+            Some(Look::Good) => 32,
+            Some(Look::Bad) => 31,
+        };
+        write!(f, "\x1b[{number}m{}\x1b[0m", self.text)
+    }
+}
+
+/// A line at the bottom of the terminal that changes in place. It is on stderr, so that stdout holds the matter alone,
+/// and gone when dropped.
+#[derive(Debug)]
+pub struct StatusLine {
+    is_enabled: bool,
+    is_shown: bool,
+}
+
+impl StatusLine {
+    /// A line that is shown if stderr is a terminal and `quiet` does not forbid it.
+    #[must_use]
+    pub fn new(quiet: bool) -> StatusLine {
+        StatusLine { is_enabled: !quiet && io::stderr().is_terminal(), is_shown: false }
+    }
+
+    /// Whether anybody gets to see the line.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.is_enabled
+    }
+
+    /// Shows this text, which holds no control characters, instead of what was there before; cut off where the terminal ends.
+    pub fn show(&mut self, text: fmt::Arguments<'_>) {
+        if self.is_enabled {
+            print(format_args!("{CLEAR}{}", cut(&text.to_string(), columns())));
+            self.is_shown = true;
+        }
+    }
+
+    /// Removes the line, so that something else can be printed.
+    pub fn clear(&mut self) {
+        if self.is_shown {
+            print(format_args!("{CLEAR}"));
+            self.is_shown = false;
+        }
+    }
+}
+
+impl Drop for StatusLine {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// Returns to the beginning of the line and empties it.
+const CLEAR: &str = "\r\x1b[K";
+/// Columns of a terminal that does not tell.
+const USUAL_COLUMNS: usize = 80;
+
+/// How many columns can be filled without the beginning of a second line.
+fn columns() -> usize {
+    let told = tcgetwinsize(io::stderr()).map_or(0, |size| usize::from(size.ws_col));
+    if told == 0 { USUAL_COLUMNS - 1 } else { told - 1 }
+}
+
+/// So many characters of the text.
+fn cut(text: &str, characters: usize) -> &str {
+    let end = text.char_indices().nth(characters).map_or(text.len(), |(end, _)| end);
+    text.get(..end).unwrap_or_default()
+}
+
+/// Whether the terminal takes it makes no difference to what is done.
+fn print(text: fmt::Arguments<'_>) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_fmt(text).and_then(|()| stderr.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_painted_only_with_colours() {
+        assert_eq!(Palette::COLOURED.paint(Look::Bad, "exited 1").to_string(), "\x1b[31mexited 1\x1b[0m");
+        assert_eq!(Palette::PLAIN.paint(Look::Bad, "exited 1").to_string(), "exited 1");
+        assert_eq!(Palette::PLAIN.paint(Look::Aside, format_args!("{:>3}", 1)).to_string(), "  1");
+    }
+
+    #[test]
+    fn text_is_cut_between_characters() {
+        for (characters, expected) in [(0, ""), (2, "bü"), (4, "büil"), (5, "büild"), (9, "büild")] {
+            assert_eq!(cut("büild", characters), expected);
+        }
+    }
+}
