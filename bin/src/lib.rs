@@ -7,4 +7,5 @@ pub mod json;
 pub mod log_file;
 pub mod result_file;
 pub mod terminal;
+pub mod upload;
 pub mod wording;

@@ -1,0 +1,144 @@
+//! `builder-upload`: gives stored results to an upload server, by hand or for `builder-server`.
+//!
+//! One request a file, in a process of its own: it holds the whole file in memory, and the HTTP library may crash
+//! about a malformed answer. What becomes of it, the exit code says; see `--help`.
+
+mod credentials;
+mod progress;
+mod request;
+mod target;
+mod url;
+mod verdict;
+
+pub(crate) use credentials::{CredentialsError, Source, VARIABLE as CREDENTIALS_VARIABLE};
+pub(crate) use request::patience;
+pub(crate) use target::{CREDENTIALS_OPTION, Target, declare_credentials, resolve as resolve_target};
+pub(crate) use verdict::Verdict;
+
+use crate::command_line::{Matches, Program, TimeSpan, UsageError, value};
+use crate::wording::Size;
+use credentials::Credentials;
+use progress::Progress;
+use request::{Failure, Success, send};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// The name of the executable.
+pub(crate) const NAME: &str = "builder-upload";
+/// The option that bounds the time of an upload.
+pub(crate) const TIMEOUT_OPTION: &str = "timeout";
+
+const PROGRAM: Program = Program {
+    name: NAME,
+    usage: "[OPTIONS] URL FILE...",
+    about: "Uploads stored results to a server such as builder-web, each as the body of a POST. While a file is sent, it\n\
+            takes twice its size in memory.\n\n\
+            Credentials come from a file, from BUILDER_UPLOAD_CREDENTIALS or from the URL (http://USER:PASS@HOST/).\n\
+            Exit codes: 0 the server has all files, 1 the server is out of reach or busy, 2 wrong usage,\n\
+            3 the credentials are refused, 4 the server did not take a file.",
+    options: |options| {
+        declare_credentials(options);
+        options.optopt(
+            "",
+            TIMEOUT_OPTION,
+            "the longest that a file may take (default 5m, and 1s for each 256KiB)",
+            "TIME",
+        );
+    },
+};
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    PROGRAM.main_with_code(resolve, |settings| ExitCode::from(run(&settings).code()))
+}
+
+/// What to upload and how.
+#[derive(Debug)]
+struct Settings {
+    target: Target,
+    files: Vec<PathBuf>,
+    timeout: Option<Duration>,
+    quiet: bool,
+}
+
+fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
+    let [url, files @ ..] = matches.free.as_slice() else {
+        return Err(UsageError::new("URL and FILE are missing"));
+    };
+    if files.is_empty() {
+        return Err(UsageError::new("FILE is missing; name at least one after the URL"));
+    }
+    Ok(Settings {
+        target: resolve_target(url, matches)?,
+        files: files.iter().map(PathBuf::from).collect(),
+        timeout: value(matches, TIMEOUT_OPTION)?.map(|TimeSpan(time)| time),
+        quiet: matches.opt_present("quiet"),
+    })
+}
+
+/// Uploads one file after the other. A file that is refused does not keep the next from being tried; what concerns all
+/// files ends it.
+fn run(settings: &Settings) -> Verdict {
+    let credentials = match settings.target.credentials.read() {
+        Ok(credentials) => credentials,
+        Err(error) => {
+            PROGRAM.complain(&error);
+            return Verdict::Unauthorized;
+        }
+    };
+    let mut verdict = Verdict::Done;
+    for (number, file) in settings.files.iter().enumerate() {
+        match upload(settings, credentials.as_ref(), file) {
+            Ok(Success::Stored) => log::info!("uploaded {} to {}", file.display(), settings.target.url),
+            Ok(Success::Known) => log::info!("{} has {} already", settings.target.url, file.display()),
+            Err(failure) => {
+                complain(settings, file, &failure, settings.files.len() - number - 1);
+                verdict = failure.verdict;
+                if verdict != Verdict::Refused {
+                    break;
+                }
+            }
+        }
+    }
+    verdict
+}
+
+fn upload(settings: &Settings, credentials: Option<&Credentials>, file: &Path) -> Result<Success, Failure> {
+    let refused = |error| Failure { verdict: Verdict::Refused, reason: format!("cannot read it: {error}") };
+    let body = fs::read(file).map_err(refused)?;
+    let octets = body.len() as u64;
+    let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
+    let _progress = Progress::start(format!("uploading {name} ({})", Size(octets)), settings.quiet);
+    send(&settings.target.url, credentials, body, settings.timeout.unwrap_or_else(|| patience(octets)))
+}
+
+fn complain(settings: &Settings, file: &Path, failure: &Failure, left: usize) {
+    let cannot = cannot_upload(file, settings.target.url.as_str());
+    let remedy = match (failure.verdict, &settings.target.credentials) {
+        (Verdict::Unauthorized, Source::Nowhere) => {
+            format!("; name a file with them by --{CREDENTIALS_OPTION}")
+        }
+        (Verdict::Unauthorized, Source::File(path)) => format!("; look into {}", path.display()),
+        (Verdict::Unauthorized, Source::Given(_)) => {
+            format!("; correct them in the URL or in {CREDENTIALS_VARIABLE}")
+        }
+        _ => String::new(),
+    };
+    let untried = match (failure.verdict, left) {
+        (Verdict::Refused, _) | (_, 0) => String::new(),
+        (_, left) => format!("; files not tried: {left}"),
+    };
+    PROGRAM.complain(&format_args!("{cannot}{}{remedy}{untried}", failure.reason));
+}
+
+fn cannot_upload(file: &Path, url: &str) -> String {
+    format!("cannot upload {} to {url}: ", file.display())
+}
+
+/// What a complaint begins with, for a reader who knows file and URL.
+pub(crate) fn complaint_start(file: &Path, url: &str) -> String {
+    format!("{NAME}: {}", cannot_upload(file, url))
+}

@@ -1,0 +1,220 @@
+//! A small HTTP server that answers as a test wants, well or badly.
+
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+/// What a client sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    /// `POST /path HTTP/1.1`.
+    pub(crate) line: String,
+    /// `name: value`, names in small letters.
+    pub(crate) headers: Vec<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// What the server does about a request.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    /// A status and an empty body.
+    Status(&'static str),
+    /// Any octets, and the end of the connection.
+    Octets(Vec<u8>),
+    /// Nothing, for as long as the client waits.
+    Stall,
+}
+
+/// What the server does about a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manners {
+    /// It reads the request and answers.
+    Answer,
+    /// It reads nothing, and waits until the client is gone.
+    Stall,
+    /// It reads the head, and cuts the connection with the body unread.
+    Cut,
+}
+
+/// A server; it stops when dropped.
+pub(crate) struct HttpServer {
+    address: SocketAddr,
+    requests: Arc<Mutex<Vec<Request>>>,
+    /// Kept to end them with the server; none when only the client may keep one open.
+    connections: Arc<Mutex<Vec<Option<TcpStream>>>>,
+    stopped: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+type Answers = dyn Fn(usize, &Request) -> Answer + Send + Sync;
+
+/// An address at which nobody listens, but nobody else can either.
+pub(crate) struct ClosedDoor {
+    socket: OwnedFd,
+    address: SocketAddr,
+}
+
+impl ClosedDoor {
+    pub(crate) fn new() -> ClosedDoor {
+        let socket =
+            net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        net::bind(&socket, &any).unwrap();
+        let address = net::getsockname(&socket).unwrap().try_into().unwrap();
+        ClosedDoor { socket, address }
+    }
+
+    /// The URL of a server behind it.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/upload", self.address)
+    }
+
+    /// Begins to answer by the number of the request, from 0, and by what it says.
+    pub(crate) fn open(
+        self,
+        answers: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static,
+    ) -> HttpServer {
+        self.serve(Manners::Answer, Arc::new(answers))
+    }
+
+    fn serve(self, manners: Manners, answers: Arc<Answers>) -> HttpServer {
+        net::listen(&self.socket, 128).unwrap();
+        let (listener, address) = (TcpListener::from(self.socket), self.address);
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let connections = Arc::new(Mutex::new(Vec::new()));
+        let stopped = Arc::new(AtomicBool::new(false));
+        let (seen, open, stop) = (Arc::clone(&requests), Arc::clone(&connections), Arc::clone(&stopped));
+        let thread = thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                let stream = stream.unwrap();
+                let kept = (manners != Manners::Cut).then(|| stream.try_clone().unwrap());
+                open.lock().unwrap().push(kept);
+                let (seen, answers) = (Arc::clone(&seen), Arc::clone(&answers));
+                thread::spawn(move || converse(stream, manners, &seen, &*answers));
+            }
+        });
+        HttpServer { address, requests, connections, stopped, thread: Some(thread) }
+    }
+}
+
+impl HttpServer {
+    /// Answers every request in the same way.
+    pub(crate) fn answering(status: &'static str) -> HttpServer {
+        HttpServer::start(move |_, _| Answer::Status(status))
+    }
+
+    /// Answers by the number of the request, from 0, and by what it says.
+    pub(crate) fn start(answers: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static) -> HttpServer {
+        ClosedDoor::new().open(answers)
+    }
+
+    /// Treats every connection badly.
+    pub(crate) fn with_manners(manners: Manners) -> HttpServer {
+        ClosedDoor::new().serve(manners, Arc::new(|_, _| Answer::Stall))
+    }
+
+    /// Where results are uploaded to.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/upload", self.address)
+    }
+
+    /// The requests that were received whole.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// How many connections there were.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.lock().unwrap().len()
+    }
+}
+
+impl Drop for HttpServer {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        for stream in self.connections.lock().unwrap().iter().flatten() {
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
+        // Wakes the thread, which then gives up the port.
+        let _ = TcpStream::connect(self.address);
+        let _ = self.thread.take().unwrap().join();
+    }
+}
+
+impl Request {
+    /// The value of a header; its name in small letters.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find_map(|header| header.strip_prefix(name)?.strip_prefix(": "))
+    }
+}
+
+fn converse(stream: TcpStream, manners: Manners, seen: &Mutex<Vec<Request>>, answers: &Answers) {
+    let mut reader = BufReader::with_capacity(1024, stream);
+    if manners == Manners::Stall {
+        return wait_for_end(reader.get_mut());
+    }
+    let Some((line, headers)) = read_head(&mut reader) else { return };
+    if manners == Manners::Cut {
+        // What has arrived unread makes the system reset the connection.
+        return;
+    }
+    let mut request = Request { line, headers, body: Vec::new() };
+    let length = request.header("content-length").map_or(0, |length| length.parse().unwrap());
+    request.body = vec![0; length];
+    if reader.read_exact(&mut request.body).is_err() {
+        return;
+    }
+    let number = {
+        let mut seen = seen.lock().unwrap();
+        seen.push(request.clone());
+        seen.len() - 1
+    };
+    // The client may be gone by now, as some tests want it.
+    let stream = reader.get_mut();
+    match answers(number, &request) {
+        Answer::Status(status) => {
+            let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+        }
+        Answer::Octets(octets) => {
+            let _ = stream.write_all(&octets);
+        }
+        Answer::Stall => wait_for_end(stream),
+    }
+    let _ = stream.shutdown(std::net::Shutdown::Both);
+}
+
+fn read_head(reader: &mut impl BufRead) -> Option<(String, Vec<String>)> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        match line.trim_end() {
+            "" => break,
+            line => lines.push(line.to_owned()),
+        }
+    }
+    let mut lines = lines.into_iter();
+    let line = lines.next()?;
+    let small = |header: String| match header.split_once(':') {
+        Some((name, value)) => format!("{}: {}", name.to_ascii_lowercase(), value.trim()),
+        None => header,
+    };
+    Some((line, lines.map(small).collect()))
+}
+
+/// Waits until the client is gone, or the server is stopped, without reading what it sends.
+fn wait_for_end(stream: &mut TcpStream) {
+    let mut octet = [0];
+    while stream.peek(&mut octet).is_ok_and(|octets| octets > 0) {
+        thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
