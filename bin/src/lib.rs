@@ -6,6 +6,7 @@ pub mod directory;
 pub mod json;
 pub mod log_file;
 pub mod result_file;
+pub mod server;
 pub mod terminal;
 pub mod upload;
 pub mod wording;

@@ -1,0 +1,7 @@
+//! `builder-server`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    builder::server::main()
+}

@@ -1,0 +1,53 @@
+//! `builder-server`: the machine of `builder_engine::server`, with sockets, files and clocks around it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `options`, `startup` | from the command line to a running loop: lock, log, recovery, listeners |
+//! | `reactor`, `actions` | the loop, and what it does for the machine |
+//! | `listen`, `doors`, `network`, `peer`, `socket` | connections |
+//! | `spool`, `observer` | consoles, and who follows them |
+//! | `result`, `settling`, `disk` | results on their way to their files |
+//! | `space` | room on the disk |
+//! | `upload_options`, `uploader`, `uploads` | results on their way to an upload server |
+//! | `template`, `paths`, `clock`, `uuids` | where the rest of the world is |
+
+mod actions;
+mod clock;
+mod disk;
+mod doors;
+mod listen;
+mod migration;
+mod network;
+mod observer;
+mod options;
+mod paths;
+mod peer;
+mod reactor;
+mod result;
+mod settling;
+mod socket;
+mod space;
+mod spool;
+mod startup;
+mod stop;
+mod template;
+mod upload_options;
+mod uploader;
+mod uploads;
+mod uuids;
+
+use crate::command_line::Program;
+use std::process::ExitCode;
+
+const PROGRAM: Program = Program {
+    name: "builder-server",
+    usage: "[OPTIONS]",
+    about: "Keeps a schedule of jobs, hands them to workers, and stores what they print and leave.",
+    options: options::declare,
+};
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    PROGRAM.main(options::resolve, startup::run)
+}

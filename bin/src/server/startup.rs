@@ -1,0 +1,232 @@
+//! From settings to a running loop.
+
+use crate::directory::{self, DirectoryLock};
+use crate::log_file::{Disk as LogDisk, LogFile, fresh_salt};
+use crate::server::clock::Clock;
+use crate::server::disk::Disk;
+use crate::server::network::Network;
+use crate::server::options::Settings;
+use crate::server::paths::Paths;
+use crate::server::reactor::{self, Reactor};
+use crate::server::settling::Settling;
+use crate::server::space::Space;
+use crate::server::spool::Spools;
+use crate::server::stop::{StartError, StopReason, file_error};
+use crate::server::template::TemplateDirectory;
+use crate::server::uploader::Uploader;
+use crate::server::{migration, result, uuids};
+use builder_engine::log;
+use builder_engine::server::{Input, Recovered, Recovery, Role, Server, State};
+use builder_proto::Uuid;
+use mio::{Interest, Poll, Waker};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook_mio::v1_0::Signals;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// Descriptors kept for log, listeners, templates and what else is opened in passing.
+const SPARE_DESCRIPTORS: u64 = 64;
+/// Descriptors of a connection whose build prints and is stored: the socket, the console, the result.
+const DESCRIPTORS_PER_CONNECTION: u64 = 3;
+
+pub(crate) fn run(settings: Settings) -> Result<(), StartError> {
+    let private = directory::prepare(&settings.directory)?;
+    let _lock = DirectoryLock::acquire(&private)?;
+    let paths = Paths::new(&settings.directory, private);
+    let (log, recovered) = open_log(&settings, &paths)?;
+    if let Some(file) = &settings.export_state {
+        return migration::export(&recovered.state, file);
+    }
+    let mut reactor = assemble(&settings, paths, log, recovered)?;
+    reactor.run().map_err(StartError::Stopped)
+}
+
+/// Opens the log, reads what it holds, and takes over from builder 0.4.0 when it holds nothing.
+fn open_log(settings: &Settings, paths: &Paths) -> Result<(LogFile, Recovered), StartError> {
+    let salt = fresh_salt().map_err(StopReason::Randomness)?;
+    let log_settings = log::Settings { salvage: settings.salvage, ..log::Settings::new(salt) };
+    let mut recovery = Recovery::new(settings.salvage);
+    let disk = LogDisk::open(paths.private()).map_err(file_error("open", paths.private().to_owned()))?;
+    let (mut log, report) = LogFile::open(disk, log_settings, |batch| recovery.apply_batch(batch))?;
+    let mut recovered = recovery.finish();
+    if report.torn.is_some() || report.salvaged.is_some() || report.no_reserve.is_some() {
+        ::log::warn!("{report}");
+    } else {
+        ::log::info!("{report}");
+    }
+    if recovered.skipped > 0 {
+        ::log::warn!("left out {} records that contradict what was salvaged", recovered.skipped);
+    }
+    if recovered.records == 0 {
+        // A log from which records are missing was in use: the old state would bring back what was removed since.
+        if report.torn.is_none() && report.salvaged.is_none() {
+            recovered.state = migration::import(paths)?.unwrap_or_default();
+        }
+        begin_log(&mut log, &recovered.state)?;
+    }
+    Ok((log, recovered))
+}
+
+/// Writes the first records, with which the log counts as used.
+fn begin_log(log: &mut LogFile, state: &State) -> Result<(), StopReason> {
+    let salt = fresh_salt().map_err(StopReason::Randomness)?;
+    log.rotate(salt, reactor::encode_all(state.snapshot())).map_err(StopReason::Log)
+}
+
+fn assemble(
+    settings: &Settings,
+    paths: Paths,
+    log: LogFile,
+    recovered: Recovered,
+) -> Result<Reactor, StartError> {
+    let uploader =
+        settings.uploads.clone().map(|options| Uploader::new(options, paths.clone())).transpose()?;
+    let clock = Clock::start();
+    let poll = Poll::new().map_err(system("watch for events"))?;
+    let mut signals =
+        Signals::new([SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGXFSZ]).map_err(system("receive signals"))?;
+    poll.registry()
+        .register(&mut signals, reactor::SIGNALS, Interest::READABLE)
+        .map_err(system("watch for signals"))?;
+    let waker = Waker::new(poll.registry(), reactor::WAKER).map_err(system("watch for threads"))?;
+    prepare_directories(&paths)?;
+    let mut settling = Settling::new(paths.clone());
+    let settled = settle(&mut settling, &recovered)?;
+    let stored = stored_builds(&paths, &recovered.state)?;
+    let spools = recover_spools(&paths, &recovered.state)?;
+    let network = listen(settings, &poll)?;
+    let disk = Disk::start(&paths, waker).map_err(system("start threads"))?;
+    let mut templates = TemplateDirectory::new(&settings.config_directory);
+
+    let now = clock.now();
+    let mut machine = Server::new(settings.machine, recovered.state, Box::new(uuids::random_uuids()), now);
+    machine.handle(now, Input::Templates(templates.read()));
+    if settled > 0 {
+        machine.handle(now, Input::ResultsSettled(settled));
+    }
+    enable_uploads(&mut machine, uploader.as_ref());
+    machine.recover(now, &stored);
+    ::log::info!("recovered: {}", machine.state().summary());
+    Ok(Reactor {
+        poll,
+        signals,
+        clock,
+        machine,
+        log,
+        space: Space::unknown(),
+        network,
+        spools,
+        staged: BTreeMap::new(),
+        settling,
+        disk,
+        uploader,
+        child_ended: false,
+        templates,
+        templates_checked: Duration::ZERO,
+        observers: BTreeMap::new(),
+        active_observers: BTreeSet::new(),
+        followers: BTreeMap::new(),
+        deferred: Vec::new(),
+        record: Vec::new(),
+        block: Vec::new(),
+        paths,
+    })
+}
+
+fn enable_uploads(machine: &mut Server, uploader: Option<&Uploader>) {
+    let waiting = machine.state().waiting_uploads();
+    match uploader {
+        Some(uploader) => machine.enable_uploads(uploader.settings()),
+        None if waiting > 0 => {
+            ::log::warn!("results that wait for upload: {waiting}; that takes --upload URL")
+        }
+        None => {}
+    }
+}
+
+/// Makes the private directories, without what an earlier server was writing.
+fn prepare_directories(paths: &Paths) -> Result<(), StartError> {
+    let staging = paths.stagings();
+    match fs::remove_dir_all(&staging) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(file_error("clear", staging)(error));
+        }
+        _ => {}
+    }
+    for directory in [staging, paths.spools()] {
+        fs::create_dir_all(&directory).map_err(file_error("create", directory))?;
+    }
+    directory::sync_directory(paths.private()).map_err(file_error("sync", paths.private().to_owned()))
+}
+
+/// Writes the results that the log holds, whatever is in their places: it may look right and yet not be on disk. Says
+/// how many the log may forget.
+fn settle(settling: &mut Settling, recovered: &Recovered) -> Result<u64, StartError> {
+    for result in &recovered.unsettled {
+        settling.publish(result.clone(), Duration::ZERO);
+    }
+    let settled = settling.settle_all(Duration::ZERO).map_err(StopReason::Results)?;
+    Ok(settled.unwrap_or(0))
+}
+
+/// Builds that the log knows as unfinished, but whose result is in place. It is made sure that it stays there.
+fn stored_builds(paths: &Paths, state: &State) -> Result<BTreeSet<Uuid>, StartError> {
+    let mut stored = BTreeSet::new();
+    for (uuid, name) in state.unfinished() {
+        let path = paths.result(name, uuid);
+        if path.exists() {
+            result::sync(paths, name, uuid).map_err(file_error("sync", path))?;
+            stored.insert(uuid);
+        }
+    }
+    Ok(stored)
+}
+
+fn recover_spools(paths: &Paths, state: &State) -> Result<Spools, StartError> {
+    let mut spools = Spools::new(paths.clone());
+    for (uuid, _) in state.unfinished() {
+        spools.recover(uuid).map_err(file_error("read", paths.spool(uuid)))?;
+    }
+    spools.remove_strays().map_err(file_error("clear", paths.spools()))?;
+    Ok(spools)
+}
+
+fn listen(settings: &Settings, poll: &Poll) -> Result<Network, StartError> {
+    let mut network = Network::new(connection_limit());
+    for (address, role) in &settings.listening.addresses {
+        let failed = |error| StartError::Listen { address: address.to_string(), error };
+        for listener in settings.listening.bind(address).map_err(failed)? {
+            let name = listener.name();
+            let whom = match role {
+                Role::Any => "",
+                Role::Workers => " for workers",
+                Role::Clients => " for clients",
+            };
+            network.listen(poll.registry(), listener, *role).map_err(failed)?;
+            // For people and scripts that asked for any free port; a closed stdout is fine.
+            let _ = writeln!(io::stdout(), "listening on {name}{whom}");
+        }
+    }
+    Ok(network)
+}
+
+/// Raises the number of descriptors as far as the system lets us. Each connection may become a build, whose console and
+/// result are a file each.
+fn connection_limit() -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current < limit.maximum {
+        let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
+        if setrlimit(Resource::Nofile, raised).is_ok() {
+            limit = raised;
+        }
+    }
+    let descriptors = limit.current.unwrap_or(u64::from(u32::MAX)).saturating_sub(SPARE_DESCRIPTORS);
+    usize::try_from(descriptors / DESCRIPTORS_PER_CONNECTION).unwrap_or(usize::MAX).max(1)
+}
+
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> StartError {
+    move |error| StartError::System { what, error }
+}
