@@ -10,3 +10,4 @@ pub mod server;
 pub mod terminal;
 pub mod upload;
 pub mod wording;
+pub mod worker;

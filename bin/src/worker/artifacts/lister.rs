@@ -1,0 +1,216 @@
+//! Finding the artifacts of a job.
+
+use super::chain::Chain;
+use super::list::{ArtifactList, ListError};
+use crate::worker::directory::SCRIPT_NAME;
+use crate::worker::tree::{LinkError, Target, Tree, join, kind_of, open_file, split};
+use builder_engine::limits::{ARTIFACT_ENTRIES, ARTIFACT_LIST_BYTES, ARTIFACT_PATH_BYTES};
+use builder_engine::worker::Remarks;
+use builder_proto::text::Text;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Dir, DirEntry, FileType, fstat, readlinkat};
+use rustix::io::Errno;
+
+/// Lists the regular files of a job: not its script, nothing whose name or directory begins with a dot, and links
+/// only where they stay inside. Also says what was left out that one might expect.
+pub(in super::super) fn list_artifacts(tree: &Tree) -> Result<(ArtifactList, Remarks), ListError> {
+    list_with_limit(tree, ARTIFACT_ENTRIES)
+}
+
+/// The same with another limit on the entries that are looked at.
+pub(super) fn list_with_limit(tree: &Tree, most_entries: u64) -> Result<(ArtifactList, Remarks), ListError> {
+    let root = Directory { path: Vec::new(), real: Vec::new(), chain: Chain::root() };
+    let mut lister = Lister {
+        tree,
+        list: ArtifactList::default(),
+        remarks: Remarks::default(),
+        pending: vec![root],
+        pending_bytes: 0,
+        entries: 0,
+        most_entries,
+    };
+    while let Some(directory) = lister.pending.pop() {
+        lister.pending_bytes = lister.pending_bytes.saturating_sub(directory.bytes());
+        lister.read_directory(&directory)?;
+    }
+    lister.list.sort();
+    Ok((lister.list, lister.remarks))
+}
+
+struct Lister<'a> {
+    tree: &'a Tree,
+    list: ArtifactList,
+    remarks: Remarks,
+    pending: Vec<Directory>,
+    /// Memory in `pending`.
+    pending_bytes: u64,
+    /// Entries looked at.
+    entries: u64,
+    most_entries: u64,
+}
+
+/// A directory to be read.
+struct Directory {
+    /// As the server sees it.
+    path: Vec<u8>,
+    /// Without links.
+    real: Vec<u8>,
+    chain: Chain,
+}
+
+impl Directory {
+    fn bytes(&self) -> u64 {
+        (size_of::<Self>() + self.path.capacity() + self.real.capacity()) as u64
+    }
+}
+
+impl Lister<'_> {
+    fn read_directory(&mut self, directory: &Directory) -> Result<(), ListError> {
+        let opened = self.tree.open_directory(&directory.real).and_then(Dir::new);
+        let mut entries = match opened {
+            Ok(entries) => entries,
+            Err(error) => {
+                let path: &[u8] = if directory.path.is_empty() { b"." } else { &directory.path };
+                self.leave_out(path, &unreadable(error));
+                return Ok(());
+            }
+        };
+        while let Some(entry) = entries.read() {
+            match entry.and_then(|entry| Ok((entry, entries.fd()?))) {
+                Ok((entry, descriptor)) => self.look_at(directory, descriptor, &entry)?,
+                Err(error) => {
+                    self.leave_out(&directory.path, &unreadable(error));
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at(
+        &mut self,
+        directory: &Directory,
+        place: impl AsFd,
+        entry: &DirEntry,
+    ) -> Result<(), ListError> {
+        let name = entry.file_name().to_bytes();
+        if name.starts_with(b".") || (directory.path.is_empty() && name == SCRIPT_NAME.as_bytes()) {
+            return Ok(());
+        }
+        self.entries += 1;
+        if self.entries > self.most_entries {
+            return Err(ListError::Entries { limit: self.most_entries });
+        }
+        let path = join(&directory.path, name);
+        if path.len() as u64 > ARTIFACT_PATH_BYTES {
+            self.remarks.add(|| format!("a path of more than {ARTIFACT_PATH_BYTES} bytes is left out"));
+            return Ok(());
+        }
+        let place = place.as_fd();
+        let kind = match entry.file_type() {
+            FileType::Unknown => kind_of(place, name),
+            kind => Ok(kind),
+        };
+        let target = Target { real: join(&directory.real, name), kind: FileType::Unknown };
+        match kind {
+            Ok(FileType::RegularFile) => self.add_file(&path, &target, open_file(place, name)),
+            Ok(FileType::Symlink) => {
+                let target = readlinkat(place, name, Vec::new())
+                    .map_err(LinkError::from)
+                    .and_then(|link| self.tree.follow(&directory.real, link.as_bytes()));
+                self.add_link(directory, path, target)
+            }
+            Ok(FileType::Directory) => {
+                // Behind a link, the walk may come down to where it started.
+                if directory.chain.contains(&directory.real, &target.real) {
+                    return Ok(());
+                }
+                self.enter(path, target.real, directory.chain.clone())
+            }
+            Ok(kind) => {
+                self.leave_out(&path, describe(kind));
+                Ok(())
+            }
+            Err(error) => {
+                self.leave_out(&path, &unreadable(error));
+                Ok(())
+            }
+        }
+    }
+
+    fn add_link(
+        &mut self,
+        directory: &Directory,
+        path: Vec<u8>,
+        target: Result<Target, LinkError>,
+    ) -> Result<(), ListError> {
+        match target {
+            Ok(target) if target.real.len() as u64 > ARTIFACT_PATH_BYTES => {
+                self.leave_out(&path, "is a link whose target has too long a path");
+            }
+            Ok(target) if target.kind == FileType::RegularFile => {
+                let (above, name) = split(&target.real);
+                let opened = self.tree.open_directory(above).and_then(|above| open_file(above, name));
+                return self.add_file(&path, &target, opened);
+            }
+            Ok(target) if target.kind == FileType::Directory => {
+                if directory.chain.contains(&directory.real, &target.real) {
+                    self.leave_out(&path, "is a link to a directory above it");
+                } else {
+                    let chain = directory.chain.through_link(&directory.real, &target.real);
+                    return self.enter(path, target.real, chain);
+                }
+            }
+            Ok(target) => self.leave_out(&path, describe(target.kind)),
+            Err(error) => self.leave_out(&path, &error.to_string()),
+        }
+        Ok(())
+    }
+
+    fn add_file(
+        &mut self,
+        path: &[u8],
+        target: &Target,
+        opened: Result<OwnedFd, Errno>,
+    ) -> Result<(), ListError> {
+        match opened.and_then(fstat) {
+            Ok(status) if FileType::from_raw_mode(status.st_mode) == FileType::RegularFile => {
+                self.list.push(path, target, u64::try_from(status.st_size).unwrap_or_default())?;
+            }
+            Ok(status) => self.leave_out(path, describe(FileType::from_raw_mode(status.st_mode))),
+            Err(error) => self.leave_out(path, &unreadable(error)),
+        }
+        self.check_memory()
+    }
+
+    fn enter(&mut self, path: Vec<u8>, real: Vec<u8>, chain: Chain) -> Result<(), ListError> {
+        let directory = Directory { path, real, chain };
+        self.pending_bytes += directory.bytes();
+        self.pending.push(directory);
+        self.check_memory()
+    }
+
+    fn check_memory(&self) -> Result<(), ListError> {
+        if self.list.path_bytes() + self.pending_bytes > ARTIFACT_LIST_BYTES {
+            return Err(ListError::Paths);
+        }
+        Ok(())
+    }
+
+    fn leave_out(&mut self, path: &[u8], reason: &str) {
+        self.remarks.add(|| format!("{} {reason}; left out", Text::from(path)));
+    }
+}
+
+fn unreadable(error: Errno) -> String {
+    format!("cannot be read: {error}")
+}
+
+fn describe(kind: FileType) -> &'static str {
+    match kind {
+        FileType::Fifo => "is a FIFO",
+        FileType::Socket => "is a socket",
+        FileType::CharacterDevice | FileType::BlockDevice => "is a device",
+        _ => "is not a regular file",
+    }
+}

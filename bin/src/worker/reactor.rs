@@ -1,0 +1,308 @@
+//! The loop that carries out what the engine decides.
+
+use super::artifacts::{ArtifactList, ArtifactStream, list_artifacts};
+use super::connection::Socket;
+use super::console::{Console, ConsoleRead, READ_BYTES};
+use super::directory::JobDirectory;
+use super::outbox::Outbox;
+use super::processes::Processes;
+use super::script::{StartError, start_script};
+use super::signals::{self, Signal};
+use builder_engine::worker::{Action, Input, JobInput, Worker};
+use mio::{Events, Interest, Poll, Token};
+use signal_hook_mio::v1_0::Signals;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+const SOCKET: Token = Token(0);
+const CONSOLE: Token = Token(1);
+const SIGNALS: Token = Token(2);
+
+/// Writes of artifacts in one turn, before signals and the server's words are looked at again.
+const WRITES_PER_TURN: usize = 16;
+
+/// A longer wait than mio can express would be cut to something random.
+const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+
+/// The worker with everything it touches.
+pub(super) struct Reactor {
+    engine: Worker,
+    start: Instant,
+    poll: Poll,
+    signals: Signals,
+    server: Server,
+    console: Option<Console>,
+    processes: Processes,
+    /// Where job directories are made.
+    parent: PathBuf,
+    directory: Option<JobDirectory>,
+    list: Option<ArtifactList>,
+    stream: Option<ArtifactStream>,
+    buffer: Vec<u8>,
+    outcome: Option<Result<(), String>>,
+}
+
+/// The connection, and what is known of it.
+struct Server {
+    socket: Socket,
+    outbox: Outbox,
+    /// Whether the socket may have something to read, or room. The system tells only once.
+    is_readable: bool,
+    is_writable: bool,
+    is_open: bool,
+}
+
+impl Reactor {
+    /// Takes over the signals of the process, so there can be only one.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when it has no descriptors left.
+    pub(super) fn new(engine: Worker, mut socket: Socket, parent: PathBuf) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        poll.registry().register(&mut socket, SOCKET, Interest::READABLE | Interest::WRITABLE)?;
+        let signals = signals::take_over(poll.registry(), SIGNALS)?;
+        let server =
+            Server { socket, outbox: Outbox::default(), is_readable: true, is_writable: true, is_open: true };
+        Ok(Self {
+            engine,
+            start: Instant::now(),
+            poll,
+            signals,
+            server,
+            console: None,
+            processes: Processes::default(),
+            parent,
+            directory: None,
+            list: None,
+            stream: None,
+            buffer: vec![0; READ_BYTES],
+            outcome: None,
+        })
+    }
+
+    /// Runs until the engine says how it ended.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong, as a sentence for people.
+    pub(super) fn run(mut self) -> Result<(), String> {
+        self.handle(Input::Connected);
+        let mut events = Events::with_capacity(8);
+        loop {
+            self.carry_out();
+            self.write_socket();
+            // Writing makes room for more console, and may have failed.
+            self.carry_out();
+            if let Some(outcome) = self.outcome.take() {
+                return outcome;
+            }
+            self.wait(&mut events).map_err(|error| format!("cannot wait for events: {error}"))?;
+            self.read_socket();
+            self.read_console();
+            self.handle(Input::Tick);
+        }
+    }
+
+    fn handle(&mut self, input: Input<'_>) {
+        self.engine.handle(self.start.elapsed(), input);
+    }
+
+    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        match self.poll.poll(events, self.patience()) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            outcome => outcome?,
+        }
+        for event in events.iter() {
+            match event.token() {
+                SOCKET => {
+                    self.server.is_readable = true;
+                    self.server.is_writable = true;
+                }
+                CONSOLE => {
+                    if let Some(console) = &mut self.console {
+                        console.note_ready();
+                    }
+                }
+                _ => self.read_signals(),
+            }
+        }
+        Ok(())
+    }
+
+    /// How long nothing needs to be done unless something happens.
+    fn patience(&self) -> Option<Duration> {
+        let console = self.engine.wants_console() && self.console.as_ref().is_some_and(Console::is_ready);
+        let writing = self.server.is_writable && (self.stream.is_some() || !self.server.outbox.is_empty());
+        if console || (writing && self.server.is_open) {
+            return Some(Duration::ZERO);
+        }
+        let deadline = self.engine.next_deadline()?;
+        Some(deadline.saturating_sub(self.start.elapsed()).min(LONGEST_WAIT))
+    }
+
+    fn read_signals(&mut self) {
+        for signal in signals::pending(&mut self.signals) {
+            match signal {
+                Signal::ChildEnded => {
+                    let events = self.processes.children_ended();
+                    self.handle_all(events);
+                }
+                Signal::Terminate(name) => self.handle(Input::Terminated(name)),
+            }
+        }
+    }
+
+    fn handle_all(&mut self, events: Vec<JobInput<'static>>) {
+        for event in events {
+            self.handle(Input::Job(event));
+        }
+    }
+
+    fn read_socket(&mut self) {
+        while self.server.is_readable && self.server.is_open {
+            let now = self.start.elapsed();
+            match self.server.socket.read(&mut self.buffer) {
+                Ok(0) => self.disconnect(None),
+                Ok(count) => {
+                    let bytes = self.buffer.get(..count).unwrap_or_default();
+                    self.engine.handle(now, Input::Received(bytes));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.server.is_readable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => self.disconnect(Some(error.to_string())),
+            }
+        }
+    }
+
+    fn disconnect(&mut self, reason: Option<String>) {
+        self.server.is_open = false;
+        self.handle(Input::Disconnected(reason));
+    }
+
+    fn read_console(&mut self) {
+        while self.engine.wants_console() {
+            let Some(console) = self.console.as_mut().filter(|console| console.is_ready()) else { return };
+            let now = self.start.elapsed();
+            let is_draining = console.is_draining();
+            match console.read(&mut self.buffer) {
+                Ok(ConsoleRead::Bytes(count)) => {
+                    let bytes = self.buffer.get(..count).unwrap_or_default();
+                    self.engine.handle(now, Input::Job(JobInput::Console(bytes)));
+                    continue;
+                }
+                Ok(ConsoleRead::Empty) => {}
+                Ok(ConsoleRead::End) => self.console = None,
+                Err(error) => {
+                    log::error!("cannot read the console of the job: {error}");
+                    self.console = None;
+                }
+            }
+            if is_draining {
+                self.handle(Input::Job(JobInput::ConsoleDrained));
+            }
+        }
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(action) = self.engine.poll_action() {
+            match action {
+                Action::Send(bytes) => self.server.outbox.push(bytes),
+                Action::StartJob { uuid, job } => {
+                    log::info!("running job {} as build {uuid}", job.name);
+                    if let Err(error) = self.start_job(job.script.as_bytes()) {
+                        self.handle(Input::Job(JobInput::NotStarted(error.to_string())));
+                    }
+                }
+                Action::TerminateJob => self.processes.terminate(),
+                Action::KillDescendants => {
+                    let events = self.processes.kill();
+                    self.handle_all(events);
+                }
+                Action::DrainConsole => match &mut self.console {
+                    Some(console) => console.begin_draining(),
+                    None => self.handle(Input::Job(JobInput::ConsoleDrained)),
+                },
+                Action::ListArtifacts => self.list_artifacts(),
+                Action::SendArtifacts => self.stream = self.list.take().map(ArtifactStream::new),
+                Action::CleanUp => self.clean_up(),
+                Action::Exit(outcome) => self.outcome = Some(outcome),
+            }
+        }
+    }
+
+    fn start_job(&mut self, script: &[u8]) -> Result<(), StartError> {
+        let directory = JobDirectory::create(&self.parent).map_err(StartError::Directory)?;
+        let directory = self.directory.insert(directory);
+        let path = directory.write_script(script).map_err(StartError::Directory)?;
+        let (console, writer) = Console::open(self.poll.registry(), CONSOLE).map_err(StartError::Console)?;
+        self.processes.watch(start_script(directory, &path, script, writer)?);
+        self.console = Some(console);
+        Ok(())
+    }
+
+    fn list_artifacts(&mut self) {
+        let Some(directory) = &self.directory else { return };
+        let event = match list_artifacts(directory.tree()) {
+            Ok((list, remarks)) => {
+                log::info!("artifacts to send: {}", list.len());
+                let length = list.encoded_length();
+                self.list = Some(list);
+                JobInput::ArtifactsListed { length, remarks }
+            }
+            Err(error) => JobInput::ArtifactsRefused(error.to_string()),
+        };
+        self.handle(Input::Job(event));
+    }
+
+    /// Writes what waits, then artifacts, until the socket is full or others deserve a turn.
+    fn write_socket(&mut self) {
+        for _ in 0..WRITES_PER_TURN {
+            if self.server.outbox.is_empty() && !self.fill_from_artifacts() {
+                return;
+            }
+            if !self.server.is_writable || !self.server.is_open {
+                return;
+            }
+            match self.server.outbox.write_to(&mut self.server.socket) {
+                Ok(0) => self.server.is_writable = false,
+                Ok(count) => self.handle(Input::Sent(count)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    // The server may have said why before it closed.
+                    self.server.is_readable = true;
+                    self.read_socket();
+                    if self.server.is_open {
+                        self.disconnect(Some(error.to_string()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts the next piece of the artifacts into the empty outbox; says whether there was one.
+    fn fill_from_artifacts(&mut self) -> bool {
+        let (Some(stream), Some(directory)) = (&mut self.stream, &self.directory) else { return false };
+        let output = self.server.outbox.refill();
+        let event = match stream.fill(directory.tree(), output) {
+            Ok(_) if !output.is_empty() => return true,
+            Ok(_) => JobInput::ArtifactsSent,
+            Err(error) => JobInput::ArtifactsBroken(error.to_string()),
+        };
+        self.stream = None;
+        self.handle(Input::Job(event));
+        false
+    }
+
+    fn clean_up(&mut self) {
+        self.stream = None;
+        self.console = None;
+        if let Some(directory) = self.directory.take() {
+            let path = directory.path().to_path_buf();
+            if let Err(error) = directory.remove() {
+                log::warn!("cannot remove {}: {error}", path.display());
+            }
+        }
+    }
+}

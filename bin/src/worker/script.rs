@@ -1,0 +1,74 @@
+//! Starting the script of a job.
+
+use super::directory::{DirectoryError, JobDirectory};
+use rustix::process::Pid;
+use std::fmt;
+use std::io::{self, PipeWriter};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// What runs a script that does not say who should run it.
+const SHELL: &str = "/bin/sh";
+
+/// Why a script does not run.
+#[derive(Debug)]
+pub(super) enum StartError {
+    Directory(DirectoryError),
+    Console(io::Error),
+    Script(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(error) => error.fmt(f),
+            Self::Console(error) => write!(f, "cannot make a console for the job: {error}"),
+            Self::Script(error) => {
+                write!(f, "cannot run the script: {error}")?;
+                match error.kind() {
+                    io::ErrorKind::NotFound => write!(f, "; is the interpreter in its first line installed?"),
+                    io::ErrorKind::PermissionDenied => {
+                        write!(f, "; is the job's directory on a file system mounted noexec?")
+                    }
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// Starts the script at `path` in its directory, in a process group of its own.
+///
+/// It gets the environment as it is, nothing to read, and `console` for everything it writes. Whoever starts it
+/// reaps it.
+///
+/// # Errors
+///
+/// Whatever keeps the script or its interpreter from being executed.
+pub(super) fn start_script(
+    directory: &JobDirectory,
+    path: &Path,
+    script: &[u8],
+    console: PipeWriter,
+) -> Result<Pid, StartError> {
+    let mut command = if is_executable(script) {
+        Command::new(path)
+    } else {
+        let mut shell = Command::new(SHELL);
+        shell.arg(path);
+        shell
+    };
+    let errors = console.try_clone().map_err(StartError::Console)?;
+    command.current_dir(directory.path()).process_group(0);
+    command.stdin(Stdio::null()).stdout(console).stderr(errors);
+    // The command is dropped with our ends of the console, so that the console ends with the job.
+    let child = command.spawn().map_err(StartError::Script)?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    pid.ok_or_else(|| StartError::Script(io::Error::other("the system gave it no process id")))
+}
+
+/// Whether the system knows how to run this: an interpreter is named, or it is a program.
+fn is_executable(script: &[u8]) -> bool {
+    script.starts_with(b"#!") || script.starts_with(b"\x7fELF")
+}

@@ -1,0 +1,314 @@
+//! A scripted server, and the worker that talks to it.
+
+use builder_proto::Uuid;
+use builder_proto::build_result::BuildResult;
+use builder_proto::command::{Command as Message, PeerType};
+use builder_proto::frame::{FrameDecoder, FrameEvent};
+use builder_proto::job::{File, ScriptJob};
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+pub(crate) const UUID: Uuid = Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
+
+/// Longer than anything takes on the slowest machine; only a test that fails waits so long.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How to start a worker.
+pub(crate) struct Setup {
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+    user: Option<u32>,
+    /// Shell commands that run before the worker in its process, which does not start when one fails.
+    prelude: String,
+    temporary: Option<PathBuf>,
+}
+
+/// A worker that is connected to a scripted server.
+pub(crate) struct Conversation {
+    pub(crate) child: Child,
+    /// Its TMPDIR.
+    pub(crate) temporary: TempDir,
+    stream: Option<TcpStream>,
+    decoder: FrameDecoder,
+    messages: VecDeque<Message>,
+}
+
+/// What a worker did, from start to end.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) lines: Vec<Vec<u8>>,
+    pub(crate) result: BuildResult,
+    pub(crate) files: Vec<File>,
+    pub(crate) end: End,
+}
+
+/// How a worker ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) status: ExitStatus,
+    pub(crate) stderr: String,
+    /// What it left in TMPDIR.
+    pub(crate) left: Vec<PathBuf>,
+}
+
+impl Setup {
+    pub(crate) fn new() -> Self {
+        Self {
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            user: None,
+            prelude: String::new(),
+            temporary: None,
+        }
+    }
+
+    pub(crate) fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Makes sure that permissions mean something: tests may run as root.
+    pub(crate) fn unprivileged(self) -> Self {
+        self.user(65_534)
+    }
+
+    pub(crate) fn user(mut self, user: u32) -> Self {
+        self.user = rustix::process::getuid().is_root().then_some(user);
+        self
+    }
+
+    pub(crate) fn prelude(mut self, commands: &str) -> Self {
+        self.prelude = format!("set -e\n{commands}\n");
+        self
+    }
+
+    /// Lets the job have no more than this many processes, worker included. Such a limit counts all processes of one
+    /// user, so the user must not be used by anyone else; `None` when the tests do not run as root.
+    pub(crate) fn at_most_processes(self, count: u32, user: u32) -> Option<Self> {
+        let limited = rustix::process::getuid().is_root().then(|| self.user(user))?;
+        let limit = format!("prlimit --pid $$ --nproc={count}:{count}");
+        let check = format!("[ \"$(prlimit --pid $$ --nproc --raw --noheadings -o HARD)\" = {count} ]");
+        Some(limited.prelude(&format!("{limit}\n{check}")))
+    }
+
+    pub(crate) fn temporary(mut self, path: &str) -> Self {
+        self.temporary = Some(path.into());
+        self
+    }
+
+    pub(crate) fn command(&self, remote: &str, temporary: &Path) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(format!("{}exec \"$0\" \"$@\"", self.prelude));
+        command.arg(env!("CARGO_BIN_EXE_builder-worker")).args(["--remote", remote]);
+        command.args(&self.arguments).arg("amiga");
+        command.env("TMPDIR", self.temporary.as_deref().unwrap_or(temporary));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        command
+    }
+
+    /// Starts the worker and accepts its connection.
+    pub(crate) fn connect(&self) -> Conversation {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let remote = listener.local_addr().unwrap().to_string();
+        let temporary = tempfile::tempdir().unwrap();
+        fs::set_permissions(temporary.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let mut child = self.command(&remote, temporary.path()).spawn().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let mut stream = None;
+        wait_until("the worker connects", || {
+            assert_eq!(child.try_wait().unwrap(), None, "the worker ended before it connected");
+            stream = listener.accept().ok();
+            stream.is_some()
+        });
+        let (stream, _) = stream.unwrap();
+        stream.set_nonblocking(false).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Conversation {
+            child,
+            temporary,
+            stream: Some(stream),
+            decoder: FrameDecoder::new(u64::MAX),
+            messages: VecDeque::new(),
+        }
+    }
+
+    /// Has the worker ask for a job and gives it this one.
+    pub(crate) fn start(&self, script: &str) -> Conversation {
+        let mut conversation = self.connect();
+        conversation.greet();
+        conversation.send(&Message::JobSchedule { uuid: UUID, job: job(script) });
+        conversation
+    }
+
+    /// Has the worker run this script to its end.
+    pub(crate) fn run(&self, script: &str) -> Report {
+        self.start(script).finish()
+    }
+}
+
+/// Has a worker run a script to its end.
+pub(crate) fn run(script: &str) -> Report {
+    Setup::new().run(script)
+}
+
+pub(crate) fn job(script: &str) -> ScriptJob {
+    ScriptJob { name: "hello".into(), script: script.into(), platform: "amiga".into() }
+}
+
+impl Conversation {
+    /// The conversation up to where the worker waits for a job.
+    pub(crate) fn greet(&mut self) {
+        assert_eq!(self.receive(), Some(Message::ClientHello { peer: PeerType::Worker, version: 5 }));
+        self.send(&Message::ServerHello);
+        assert_eq!(self.receive(), Some(Message::JobRequested("amiga".into())));
+    }
+
+    pub(crate) fn send(&mut self, message: &Message) {
+        self.stream().write_all(&message.to_frame().unwrap()).unwrap();
+    }
+
+    /// The next message; `None` when the worker closed the connection.
+    pub(crate) fn receive(&mut self) -> Option<Message> {
+        let mut buffer = vec![0; 1 << 16];
+        while self.messages.is_empty() {
+            let count = self.stream().read(&mut buffer).expect("the worker neither speaks nor leaves");
+            if count == 0 {
+                return None;
+            }
+            let mut bytes = &buffer[..count];
+            while let Some(event) = self.decoder.next(&mut bytes).unwrap() {
+                match event {
+                    FrameEvent::Frame(payload) => self.messages.push_back(Message::decode(payload).unwrap()),
+                    event => panic!("unexpected {event:?}"),
+                }
+            }
+        }
+        self.messages.pop_front()
+    }
+
+    /// The next console line.
+    pub(crate) fn line(&mut self) -> String {
+        match self.receive() {
+            Some(Message::Output { uuid: UUID, line, timestamp: None }) => line.to_string(),
+            message => panic!("no line but {message:?}"),
+        }
+    }
+
+    /// The raw connection, for those who count octets.
+    pub(crate) fn stream(&mut self) -> &mut TcpStream {
+        self.stream.as_mut().unwrap()
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.stream = None;
+    }
+
+    /// Takes in all lines and the result, closes as the server does, and waits for the worker to end.
+    pub(crate) fn finish(mut self) -> Report {
+        let mut lines = Vec::new();
+        loop {
+            match self.receive() {
+                Some(Message::Output { uuid: UUID, line, timestamp: None }) => lines.push(line.into_bytes()),
+                Some(Message::JobFinished { uuid: UUID, result, data }) => {
+                    self.close();
+                    return Report { lines, result, files: data, end: self.end() };
+                }
+                message => {
+                    panic!("unexpected {message:?} after {} lines; {}", lines.len(), self.end().stderr)
+                }
+            }
+        }
+    }
+
+    /// Waits for the worker to end.
+    pub(crate) fn end(mut self) -> End {
+        let mut status = None;
+        wait_until("the worker ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        let mut stderr = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        let left = fs::read_dir(self.temporary.path()).unwrap();
+        let left = left.map(|entry| entry.unwrap().path()).collect();
+        End { status: status.unwrap(), stderr, left }
+    }
+
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// The most memory that the worker had resident until now, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
+
+impl Report {
+    /// The console as text; every line must be UTF-8.
+    pub(crate) fn text(&self) -> Vec<&str> {
+        self.lines.iter().map(|line| std::str::from_utf8(line).unwrap()).collect()
+    }
+
+    pub(crate) fn paths(&self) -> Vec<String> {
+        self.files.iter().map(|file| file.path.to_string()).collect()
+    }
+
+    pub(crate) fn file(&self, path: &str) -> &[u8] {
+        let file = self.files.iter().find(|file| file.path.as_bytes() == path.as_bytes());
+        file.unwrap_or_else(|| panic!("no {path} in {:?}", self.paths())).data.as_bytes()
+    }
+
+    /// Nothing is left of the job, and the worker is content.
+    pub(crate) fn assert_clean(&self) {
+        assert!(self.end.status.success(), "{:?}", self.end);
+        assert_eq!(self.end.left, Vec::<PathBuf>::new());
+        assert_eq!(self.end.stderr, "");
+    }
+}
+
+impl End {
+    /// The worker complains with this text, and nothing is left of the job.
+    pub(crate) fn assert_failed(&self, complaint: &str) {
+        assert_eq!(self.status.code(), Some(1), "{self:?}");
+        assert!(self.stderr.contains(complaint), "{}", self.stderr);
+        assert_eq!(self.left, Vec::<PathBuf>::new());
+    }
+}
+
+/// Waits for something that happens outside of this process.
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "still waiting until {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Whether a process exists and is no zombie.
+pub(crate) fn is_alive(pid: &str) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/stat"));
+    status.is_ok_and(|status| {
+        !status.rsplit(')').next().unwrap_or_default().trim_start().starts_with(['Z', 'X'])
+    })
+}

@@ -1,0 +1,106 @@
+//! Jobs that mean harm.
+
+use crate::harness::{Setup, run};
+use builder_proto::build_result::BuildResult;
+use std::io::Read;
+
+#[test]
+fn endless_output_without_newline_takes_no_memory() {
+    let mut conversation = Setup::new().start("head -c 300000000 /dev/zero");
+    let mut lengths = Vec::new();
+    while let Some(builder_proto::command::Command::Output { line, .. }) = conversation.receive() {
+        lengths.push(line.as_bytes().len());
+    }
+    assert_eq!(lengths.iter().sum::<usize>(), 300_000_000);
+    assert!(lengths.iter().all(|length| *length <= 65_536));
+    let peak = conversation.peak_memory();
+    assert!(peak < 16 * 1024, "{peak} KiB");
+    conversation.close();
+    conversation.end();
+}
+
+#[test]
+fn a_fork_bomb_ends_with_its_script() {
+    let Some(setup) = Setup::new().at_most_processes(200, 64_231) else { return };
+    let script = "bomb() { bomb & bomb & wait; }
+        (bomb 2> /dev/null) &
+        sleep 0.5 && echo over || echo no room to sleep";
+    let report = setup.run(script);
+    // A shell that cannot fork any more gives up with a code of its own.
+    assert!(matches!(report.result, BuildResult::Exited(_)), "{:?}", report.result);
+    assert!(!report.text().iter().any(|line| line.contains("cannot be killed")), "{:?}", report.text());
+    report.assert_clean();
+}
+
+#[test]
+fn a_fork_bomb_of_many_groups_ends_with_its_script() {
+    let Some(setup) = Setup::new().at_most_processes(200, 64_233) else { return };
+    let script = "printf 'setsid sh bomb & setsid sh bomb & wait' > bomb
+        sh bomb 2> /dev/null & sleep 0.5 && echo over || echo no room to sleep";
+    let report = setup.run(script);
+    // A shell that cannot fork any more gives up with a code of its own.
+    assert!(matches!(report.result, BuildResult::Exited(_)), "{:?}", report.result);
+    assert!(!report.text().iter().any(|line| line.contains("cannot be killed")), "{:?}", report.text());
+    report.assert_clean();
+}
+
+#[test]
+fn a_process_that_flees_by_forking_is_caught() {
+    let Some(setup) = Setup::new().at_most_processes(50, 64_232) else { return };
+    let report = setup.run("setsid sh -c 'flee() { flee & exit; }; flee' & sleep 0.2");
+    assert!(matches!(report.result, BuildResult::Exited(_)), "{:?}", report.result);
+    report.assert_clean();
+}
+
+#[test]
+fn many_files_are_sent() {
+    let report = run("mkdir many; cd many; seq 1 30000 | xargs touch");
+    assert_eq!(report.files.len(), 30_000);
+    report.assert_clean();
+}
+
+#[test]
+fn a_file_larger_than_any_disk_is_announced_as_such() {
+    let mut conversation = Setup::new().start("truncate -s 1T sparse");
+    let mut length = [0; 8];
+    conversation.stream().read_exact(&mut length).unwrap();
+    assert!(u64::from_be_bytes(length) > 1 << 40);
+    // Nobody wants that. The worker must notice while it sends.
+    conversation.send(&builder_proto::command::Command::Failure("artifacts exceed 4 GiB".into()));
+    conversation.end().assert_failed("the server refused: artifacts exceed 4 GiB");
+}
+
+#[test]
+fn directories_deeper_than_any_path_are_removed() {
+    // No single command here uses a path that is too long.
+    let script = "half=$(seq -f 'deeper%04.0f' -s / 1 300)
+        mkdir -p one/$half two/$half three/$half
+        mv three two/$half && mv two one/$half && touch one/file";
+    let report = run(script);
+    assert_eq!(report.result, BuildResult::Exited(0));
+    assert_eq!(report.paths(), ["one/file"]);
+    assert_eq!(report.text(), ["builder-worker: a path of more than 4096 bytes is left out"]);
+    report.assert_clean();
+}
+
+#[test]
+fn a_job_may_put_a_link_where_its_directory_was() {
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("kept"), "kept").unwrap();
+    let script = format!(
+        "echo mine > file; here=$PWD; mv \"$here\" \"$here.moved\"; ln -s {} \"$here\"",
+        outside.path().display()
+    );
+    let report = run(&script);
+    assert_eq!(report.paths(), ["file"], "what the job made, not what lies behind the link");
+    assert!(outside.path().join("kept").exists());
+    assert!(report.end.status.success());
+    assert!(report.end.stderr.contains("cannot remove "), "{}", report.end.stderr);
+}
+
+#[test]
+fn a_job_that_stops_itself_times_out() {
+    let report = Setup::new().argument("--timeout").argument("200ms").run("kill -STOP $$; echo woken");
+    assert_eq!(report.result, BuildResult::Message("timeout after 200ms".into()));
+    report.assert_clean();
+}

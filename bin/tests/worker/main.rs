@@ -1,0 +1,12 @@
+//! The real `builder-worker` against a server that says what the test wants.
+
+// What the tests share may unwrap as they may.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod artifacts;
+mod console;
+mod conversation;
+mod harness;
+mod hostile;
+mod processes;
+mod script;
