@@ -1,5 +1,6 @@
 //! The programs of builder: the only place that touches sockets, files, processes and time.
 
+pub mod client;
 pub mod command_line;
 pub mod console;
 pub mod directory;

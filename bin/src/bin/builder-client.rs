@@ -1,0 +1,7 @@
+//! See [`builder::client`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    builder::client::main()
+}

@@ -1,0 +1,233 @@
+//! A connection to a server, one message at a time.
+
+use super::error::ClientError;
+use crate::command_line::Address;
+use builder_engine::limits::COMMAND_FRAME_BYTES;
+use builder_proto::CLIENT_VERSION;
+use builder_proto::command::{Command, PeerType};
+use builder_proto::frame::{FrameDecoder, FrameEvent};
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::ops::Range;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+/// How long the server may take for each answer.
+pub(super) const ANSWER_TIME: Duration = Duration::from_secs(60);
+/// How long each address of a host may take to accept a connection.
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+/// Silence after which the system asks whether the server is still there.
+const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
+/// Octets of the longest answer: `infoReply` holds every script several times.
+const ANSWER_BYTES: u64 = 16 * COMMAND_FRAME_BYTES;
+/// Octets that are read at once.
+const READ_BYTES: usize = 64 * 1024;
+
+/// A connection on which both sides have said hello.
+pub(super) struct Connection {
+    peer: Address,
+    stream: Stream,
+    decoder: FrameDecoder,
+    buffer: Vec<u8>,
+    /// The part of the buffer that was received and not yet looked at.
+    unread: Range<usize>,
+}
+
+impl Connection {
+    /// Connects and says hello.
+    pub(super) fn open(peer: &Address) -> Result<Connection, ClientError> {
+        let stream =
+            Stream::connect(peer).map_err(|error| ClientError::Connect { peer: peer.clone(), error })?;
+        let mut connection = Connection {
+            peer: peer.clone(),
+            stream,
+            decoder: FrameDecoder::new(ANSWER_BYTES),
+            buffer: vec![0; READ_BYTES],
+            unread: 0..0,
+        };
+        let hello = Command::ClientHello { peer: PeerType::Client, version: CLIENT_VERSION };
+        match connection.ask(&hello) {
+            Ok(Command::ServerHello) => Ok(connection),
+            Ok(other) => Err(connection.refusal(&hello, other)),
+            Err(ClientError::Closed { peer, .. }) => Err(ClientError::NoHello { peer }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends a command and waits for the answer.
+    pub(super) fn ask(&mut self, command: &Command) -> Result<Command, ClientError> {
+        self.tell(command)?;
+        self.receive()?.ok_or_else(|| self.closed("its answer"))
+    }
+
+    /// Sends a command.
+    pub(super) fn tell(&mut self, command: &Command) -> Result<(), ClientError> {
+        let frame = command.to_frame().map_err(ClientError::Encode)?;
+        log::debug!("sending {} to {}", command.name(), self.peer);
+        if let Err(error) = self.stream.write_all(&frame) {
+            // A server that does not want to read all of a command may still have said why.
+            log::info!("{} did not take all of {}: {error}", self.peer, command.name());
+        }
+        Ok(())
+    }
+
+    /// Waits for a message; `None` when the server has closed the connection.
+    pub(super) fn receive(&mut self) -> Result<Option<Command>, ClientError> {
+        loop {
+            if let Some(command) = self.take_received()? {
+                return Ok(Some(command));
+            }
+            if !self.read_more()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// A message that has arrived already.
+    pub(super) fn take_received(&mut self) -> Result<Option<Command>, ClientError> {
+        let mut input = &self.buffer[self.unread.clone()];
+        let event = self.decoder.next(&mut input);
+        self.unread.start = self.unread.end - input.len();
+        match event {
+            Ok(Some(FrameEvent::Frame(payload))) => {
+                let command = Command::decode(payload);
+                command.map(Some).map_err(|error| ClientError::Decode { peer: self.peer.clone(), error })
+            }
+            // Nothing is streamed to a client.
+            Ok(_) => Ok(None),
+            Err(error) => Err(ClientError::Frame { peer: self.peer.clone(), error }),
+        }
+    }
+
+    /// Waits until more has arrived; false when the server has closed the connection.
+    pub(super) fn read_more(&mut self) -> Result<bool, ClientError> {
+        self.read().map_err(|error| self.broken(error))
+    }
+
+    /// Waits until more has arrived, but not longer than `time`; `None` when that is over.
+    pub(super) fn read_within(&mut self, time: Duration) -> Result<Option<bool>, ClientError> {
+        self.stream.set_read_time(Some(time)).map_err(|error| self.broken(error))?;
+        match self.read() {
+            Ok(arrived) => Ok(Some(arrived)),
+            Err(error) if is_timeout(&error) => Ok(None),
+            Err(error) => Err(self.broken(error)),
+        }
+    }
+
+    fn read(&mut self) -> io::Result<bool> {
+        let length = loop {
+            match self.stream.read(&mut self.buffer) {
+                Ok(length) => break length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Closed with something of ours unread, so as good as closed.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break 0,
+                Err(error) => return Err(error),
+            }
+        };
+        self.unread = 0..length;
+        Ok(length > 0)
+    }
+
+    /// Waits for the next message as long as it takes, as a build may be silent for long.
+    pub(super) fn wait_without_limit(&self) -> Result<(), ClientError> {
+        self.stream.set_read_time(None).map_err(|error| self.broken(error))
+    }
+
+    /// The error for an answer other than the one that was hoped for.
+    pub(super) fn refusal(&self, question: &Command, answer: Command) -> ClientError {
+        match answer {
+            Command::Failure(reason) => ClientError::Refused(reason),
+            other => ClientError::Unexpected {
+                peer: self.peer.clone(),
+                question: question.name(),
+                answer: other.name(),
+            },
+        }
+    }
+
+    /// The error for a connection that was closed before something was there.
+    pub(super) fn closed(&self, missing: &'static str) -> ClientError {
+        ClientError::Closed { peer: self.peer.clone(), missing }
+    }
+
+    fn broken(&self, error: io::Error) -> ClientError {
+        let peer = self.peer.clone();
+        if is_timeout(&error) {
+            ClientError::NoAnswer { peer }
+        } else {
+            ClientError::Connection { peer, error }
+        }
+    }
+}
+
+/// Whether nothing arrived in time; systems have two names for it.
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// Either kind of socket.
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    fn connect(address: &Address) -> io::Result<Stream> {
+        let stream = match address {
+            Address::Tcp { host, port } => Stream::Tcp(connect_tcp(host, *port)?),
+            Address::Unix(path) => Stream::Unix(UnixStream::connect(path)?),
+        };
+        stream.set_read_time(Some(ANSWER_TIME))?;
+        match &stream {
+            Stream::Tcp(stream) => stream.set_write_timeout(Some(ANSWER_TIME))?,
+            Stream::Unix(stream) => stream.set_write_timeout(Some(ANSWER_TIME))?,
+        }
+        Ok(stream)
+    }
+
+    fn set_read_time(&self, time: Option<Duration>) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => stream.set_read_timeout(time),
+            Stream::Unix(stream) => stream.set_read_timeout(time),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.read(buffer),
+            Stream::Unix(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.write(octets),
+            Stream::Unix(stream) => stream.write(octets),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Tries every address of the host; the error is that of the last one.
+fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut result = Err(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
+    for address in (host, port).to_socket_addrs()? {
+        log::debug!("connecting to {address}");
+        result = TcpStream::connect_timeout(&address, CONNECT_TIME);
+        if result.is_ok() {
+            break;
+        }
+    }
+    let stream = result?;
+    stream.set_nodelay(true)?;
+    rustix::net::sockopt::set_socket_keepalive(&stream, true)?;
+    rustix::net::sockopt::set_tcp_keepidle(&stream, KEEPALIVE_TIME)?;
+    Ok(stream)
+}

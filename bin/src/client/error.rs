@@ -1,0 +1,97 @@
+//! What can go wrong after the command line was understood.
+
+use super::connection::ANSWER_TIME;
+use super::request::BuildFilter;
+use crate::command_line::Address;
+use builder_proto::CLIENT_VERSION;
+use builder_proto::command::{DecodeError, EncodeError};
+use builder_proto::frame::FrameError;
+use builder_proto::text::Text;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a command was not done.
+#[derive(Debug)]
+pub(super) enum ClientError {
+    /// The script cannot be read.
+    ReadScript { path: PathBuf, error: io::Error },
+    /// The script is longer than any server accepts.
+    ScriptTooLong { path: PathBuf, limit: u64 },
+    /// The command cannot be put into bytes.
+    Encode(EncodeError),
+    /// Nobody is there.
+    Connect { peer: Address, error: io::Error },
+    /// The connection broke.
+    Connection { peer: Address, error: io::Error },
+    /// The server takes too long.
+    NoAnswer { peer: Address },
+    /// The server closed the connection instead of greeting.
+    NoHello { peer: Address },
+    /// The server closed the connection when it still had something to say.
+    Closed { peer: Address, missing: &'static str },
+    /// What the server sent has no frames.
+    Frame { peer: Address, error: FrameError },
+    /// What the server sent is no message.
+    Decode { peer: Address, error: DecodeError },
+    /// What the server sent is no answer to what it was asked.
+    Unexpected { peer: Address, question: &'static str, answer: &'static str },
+    /// The server says why not.
+    Refused(Text),
+    /// There is no build to observe.
+    NothingRuns(BuildFilter),
+    /// The answer cannot be printed.
+    Print(io::Error),
+}
+
+impl ClientError {
+    /// Whether the reader of stdout has gone away. One such as `head` has seen enough, so that is no failure.
+    pub(super) fn is_closed_stdout(&self) -> bool {
+        matches!(self, ClientError::Print(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClientError::ReadScript { path, error } => {
+                write!(f, "cannot read the script {}: {error}", path.display())
+            }
+            ClientError::ScriptTooLong { path, limit } => {
+                write!(f, "the script {} is longer than {limit} bytes; let it fetch the rest", path.display())
+            }
+            ClientError::Encode(error) => error.fmt(f),
+            ClientError::Connect { peer, error } => {
+                write!(f, "cannot connect to {peer}: {error}; is the server there, and --remote right?")
+            }
+            ClientError::Connection { peer, error } => write!(f, "lost the connection to {peer}: {error}"),
+            ClientError::NoAnswer { peer } => {
+                write!(f, "{peer} did not answer within {} seconds", ANSWER_TIME.as_secs())
+            }
+            ClientError::NoHello { peer } => write!(
+                f,
+                "{peer} closed the connection instead of greeting; it may not speak version {CLIENT_VERSION} \
+                 of the protocol"
+            ),
+            ClientError::Closed { peer, missing } => {
+                write!(f, "{peer} closed the connection before {missing}")
+            }
+            ClientError::Frame { peer, error } => {
+                write!(f, "{peer} does not speak like a builder server: {error}")
+            }
+            ClientError::Decode { peer, error } => {
+                write!(f, "{peer} sent what cannot be understood: {error}")
+            }
+            ClientError::Unexpected { peer, question, answer } => {
+                write!(f, "{peer} answered {answer} to {question}")
+            }
+            ClientError::Refused(reason) => reason.fmt(f),
+            ClientError::NothingRuns(filter) => {
+                write!(f, "no build{filter} is running; see 'builder-client info'")
+            }
+            ClientError::Print(error) => write!(f, "cannot write to stdout: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}

@@ -1,0 +1,186 @@
+//! Lines of a console on their way to stdout.
+
+use super::error::ClientError;
+use super::request::Form;
+use crate::console::{Elapsed, append_for_terminal};
+use crate::json::string;
+use crate::terminal::{Look, Palette};
+use builder_proto::text::Text;
+use serde_json::{Value, json};
+use std::io::{self, IsTerminal, Write};
+
+/// Prints lines as they come.
+pub(super) struct LinePrinter<W> {
+    style: Style,
+    pending: Vec<u8>,
+    output: W,
+}
+
+/// What a line looks like.
+enum Style {
+    /// Bytes as they are, with the time in front.
+    Bytes,
+    /// The same in a form that cannot control the terminal.
+    Terminal(Palette),
+    /// An object a line. One that may turn out to be the result is held until the next one is there.
+    Json { held: Option<(Text, Option<i64>)> },
+}
+
+/// Octets that are printed at once.
+const PENDING_BYTES: usize = 64 * 1024;
+
+/// A printer to stdout.
+pub(super) fn to_stdout(form: Form) -> LinePrinter<io::StdoutLock<'static>> {
+    let stdout = io::stdout();
+    let style = match form {
+        Form::Json => Style::Json { held: None },
+        Form::People if stdout.is_terminal() => Style::Terminal(Palette::of(&stdout)),
+        Form::People => Style::Bytes,
+    };
+    LinePrinter::new(style, stdout.lock())
+}
+
+impl<W: Write> LinePrinter<W> {
+    fn new(style: Style, output: W) -> LinePrinter<W> {
+        LinePrinter { style, pending: Vec::new(), output }
+    }
+
+    /// Takes a line, and when it was printed, in nanoseconds since the start of the job.
+    pub(super) fn append(&mut self, line: Text, timestamp: Option<i64>) -> Result<(), ClientError> {
+        let elapsed = timestamp.map(|nanoseconds| Elapsed { nanoseconds });
+        match &mut self.style {
+            Style::Bytes => {
+                if let Some(elapsed) = elapsed {
+                    self.pending.extend_from_slice(format!("{elapsed} ").as_bytes());
+                }
+                self.pending.extend_from_slice(line.as_bytes());
+                self.pending.push(b'\n');
+            }
+            Style::Terminal(palette) => {
+                if let Some(elapsed) = elapsed {
+                    let time = palette.paint(Look::Aside, elapsed);
+                    self.pending.extend_from_slice(format!("{time} ").as_bytes());
+                }
+                append_for_terminal(&mut self.pending, line.as_bytes(), *palette);
+                self.pending.push(b'\n');
+            }
+            Style::Json { .. } => self.append_object(line, timestamp),
+        }
+        if self.pending.len() < PENDING_BYTES { Ok(()) } else { self.flush() }
+    }
+
+    /// Prints everything that need not be held.
+    pub(super) fn flush(&mut self) -> Result<(), ClientError> {
+        self.output.write_all(&self.pending).map_err(ClientError::Print)?;
+        self.pending.clear();
+        self.output.flush().map_err(ClientError::Print)
+    }
+
+    /// The line before was the result.
+    pub(super) fn end_with_result(&mut self) {
+        if let Style::Json { held } = &mut self.style
+            && let Some((result, timestamp)) = held.take()
+        {
+            let succeeded = result.as_bytes() == SUCCESS;
+            let value =
+                json!({ "result": string(&result), "succeeded": succeeded, "nanoseconds": timestamp });
+            self.append_value(&value);
+        }
+    }
+
+    /// The result will not come.
+    pub(super) fn end_without_result(&mut self) {
+        if let Style::Json { held } = &mut self.style
+            && let Some(line) = held.take()
+        {
+            self.append_value(&line_value(&line));
+        }
+    }
+
+    fn append_object(&mut self, line: Text, timestamp: Option<i64>) {
+        self.end_without_result();
+        match &mut self.style {
+            Style::Json { held } if looks_like_result(line.as_bytes()) => *held = Some((line, timestamp)),
+            _ => self.append_value(&line_value(&(line, timestamp))),
+        }
+    }
+
+    fn append_value(&mut self, value: &Value) {
+        self.pending.extend_from_slice(value.to_string().as_bytes());
+        self.pending.push(b'\n');
+    }
+}
+
+fn line_value((line, timestamp): &(Text, Option<i64>)) -> Value {
+    json!({ "line": string(line), "nanoseconds": timestamp })
+}
+
+/// How the result of a job that did well is told.
+const SUCCESS: &[u8] = b"exited 0";
+
+/// Whether a server may have made this line to tell the result.
+fn looks_like_result(line: &[u8]) -> bool {
+    [&b"exited "[..], b"signalled ", b"stopped ", b"execution aborted"]
+        .iter()
+        .any(|start| line.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(style: Style, lines: &[(&[u8], Option<i64>)], has_result: bool) -> String {
+        let mut output = Vec::new();
+        let mut printer = LinePrinter::new(style, &mut output);
+        lines.iter().for_each(|(line, timestamp)| printer.append((*line).into(), *timestamp).unwrap());
+        if has_result {
+            printer.end_with_result()
+        } else {
+            printer.end_without_result()
+        }
+        printer.flush().unwrap();
+        output.iter().map(|&octet| char::from(octet)).collect()
+    }
+
+    const LINES: [(&[u8], Option<i64>); 2] = [(b"a\x1b[2J\xff", Some(1_500_000_000)), (b"b", None)];
+
+    #[test]
+    fn bytes_are_kept_except_on_a_terminal() {
+        assert_eq!(printed(Style::Bytes, &LINES, true), "1.500s a\x1b[2J\u{ff}\nb\n");
+        let terminal = printed(Style::Terminal(Palette::PLAIN), &LINES[1..], true);
+        assert_eq!(terminal, "b\n");
+    }
+
+    #[test]
+    fn on_a_terminal_times_stand_back_and_nothing_else_controls_it() {
+        let lines: [(&[u8], _); 1] = [(b"a\x1b[2J\x1b[31mred", Some(1_500_000_000))];
+        let coloured = printed(Style::Terminal(Palette::COLOURED), &lines, true);
+        assert_eq!(coloured, "\x1b[2m1.500s\x1b[0m a\\u{1b}[2J\x1b[31mred\x1b[0m\n");
+        let plain = printed(Style::Terminal(Palette::PLAIN), &lines, true);
+        assert_eq!(plain, "1.500s a\\u{1b}[2Jred\n");
+    }
+
+    #[test]
+    fn the_last_object_is_the_result_and_only_that() {
+        let lines: [(&[u8], _); 3] = [(b"exited 0", Some(1)), (b"a\"", None), (b"exited 0", Some(3))];
+        let expected =
+            "{\"line\":\"exited 0\",\"nanoseconds\":1}\n{\"line\":\"a\\\"\",\"nanoseconds\":null}\n";
+        let result = "{\"nanoseconds\":3,\"result\":\"exited 0\",\"succeeded\":true}\n";
+        assert_eq!(printed(Style::Json { held: None }, &lines, true), format!("{expected}{result}"));
+        let line = "{\"line\":\"exited 0\",\"nanoseconds\":3}\n";
+        assert_eq!(printed(Style::Json { held: None }, &lines, false), format!("{expected}{line}"));
+    }
+
+    #[test]
+    fn everything_that_a_server_may_say_of_a_result_is_held() {
+        use builder_proto::build_result::BuildResult;
+        for result in [
+            BuildResult::Exited(-1),
+            BuildResult::Signalled(9),
+            BuildResult::Stopped(1000),
+            BuildResult::Message("timeout".into()),
+        ] {
+            assert!(looks_like_result(result.to_string().as_bytes()), "{result}");
+        }
+    }
+}

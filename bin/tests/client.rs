@@ -1,0 +1,434 @@
+//! `builder-client` against a small server made for each test.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
+
+use builder_proto::Uuid;
+use builder_proto::command::{Command, InfoReply, PeerType, RunningInfo};
+use builder_proto::frame::{FrameDecoder, FrameEvent};
+use builder_proto::job::{OrbBuildJob, ScriptJob};
+use builder_proto::time::{Period, Time};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
+use std::process::{self, Output, Stdio};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+const UUID: &str = "988ad4a2-647b-4f84-9116-f936eeddac84";
+
+/// The client, told to connect to `remote`.
+fn client(remote: &str) -> process::Command {
+    let mut client = process::Command::new(env!("CARGO_BIN_EXE_builder-client"));
+    client.env_remove("RUST_LOG").env("BUILDER_REMOTE", remote).stdin(Stdio::null());
+    client
+}
+
+fn run(remote: &str, words: &[&str]) -> Output {
+    client(remote).args(words).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Reads one frame and nothing of what follows.
+fn receive(stream: &mut impl Read) -> Command {
+    let mut decoder = FrameDecoder::new(1 << 24);
+    loop {
+        let mut octet = [0];
+        stream.read_exact(&mut octet).unwrap();
+        if let Some(FrameEvent::Frame(payload)) = decoder.next(&mut octet.as_slice()).unwrap() {
+            return Command::decode(payload).unwrap();
+        }
+    }
+}
+
+fn send(stream: &mut impl Write, command: &Command) {
+    stream.write_all(&command.to_frame().unwrap()).unwrap();
+}
+
+/// Greets a client and returns what it asks for.
+fn greet(stream: &mut (impl Read + Write)) -> Command {
+    assert_eq!(receive(stream), Command::ClientHello { peer: PeerType::Client, version: 13 });
+    send(stream, &Command::ServerHello);
+    receive(stream)
+}
+
+/// A server that handles as many connections as there are lists of answers, and returns what it was asked.
+fn serve(answers: Vec<Vec<Command>>) -> (String, JoinHandle<Vec<Command>>) {
+    serve_raw(move |listener| {
+        let answer = |answers: Vec<Command>| {
+            let mut stream = listener.accept().unwrap().0;
+            let question = greet(&mut stream);
+            answers.iter().for_each(|answer| send(&mut stream, answer));
+            question
+        };
+        answers.into_iter().map(answer).collect()
+    })
+}
+
+fn serve_raw<T: Send + 'static>(
+    body: impl FnOnce(TcpListener) -> T + Send + 'static,
+) -> (String, JoinHandle<T>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let remote = listener.local_addr().unwrap().to_string();
+    (remote, thread::spawn(move || body(listener)))
+}
+
+fn uuid() -> Uuid {
+    UUID.parse().unwrap()
+}
+
+fn output(line: &str, milliseconds: i64) -> Command {
+    Command::Output { uuid: uuid(), line: line.into(), timestamp: Some(milliseconds * 1_000_000) }
+}
+
+/// Runs the client with these words and checks what the server gets to see.
+fn assert_sends(words: &[&str], expected: &Command) {
+    let (remote, server) = serve(vec![vec![Command::Success]]);
+    let output = run(&remote, words);
+    assert_eq!(stderr(&output), "", "{words:?}");
+    assert!(output.status.success(), "{words:?}");
+    assert_eq!(server.join().unwrap(), std::slice::from_ref(expected), "{words:?}");
+}
+
+#[test]
+fn each_command_reaches_the_server() {
+    let execute = |platform: Option<&str>| Command::Execute {
+        name: "hello".into(),
+        platform: platform.map(Into::into),
+    };
+    assert_sends(&["execute", "hello"], &execute(None));
+    assert_sends(&["execute", "hello", "--platform", "p"], &execute(Some("p")));
+    assert_sends(&["unschedule", "hello"], &Command::Unschedule("hello".into()));
+    assert_sends(&["drop-platform", "p"], &Command::DropPlatform("p".into()));
+    assert_sends(&["undrop-platform", "p"], &Command::UndropPlatform("p".into()));
+}
+
+#[test]
+fn options_may_stand_on_either_side_of_the_command() {
+    let job = OrbBuildJob { name: "web".into(), opam_package: "mirage-web".into() };
+    let daily = Command::ScheduleOrbBuild { period: Period::Daily, job: job.clone() };
+    let weekly = Command::ScheduleOrbBuild { period: Period::Weekly, job };
+    assert_sends(&["orb-build", "web", "mirage-web"], &daily);
+    assert_sends(&["orb-build", "web", "mirage-web", "--period", "weekly"], &weekly);
+    assert_sends(&["--period=weekly", "orb-build", "web", "mirage-web"], &weekly);
+    assert_sends(&["orb-build", "--period", "weekly", "web", "-q", "mirage-web"], &weekly);
+}
+
+#[test]
+fn reschedule_understands_zones() {
+    let reschedule = |period| Command::Reschedule {
+        name: "hello".into(),
+        next: Time::parse_rfc3339("2026-01-02T03:04:05Z").unwrap(),
+        period,
+    };
+    assert_sends(&["reschedule", "hello", "2026-01-02T03:04:05Z"], &reschedule(None));
+    let with_period = ["--period", "never", "reschedule", "hello", "2026-01-02T04:04:05+01:00"];
+    assert_sends(&with_period, &reschedule(Some(Period::Never)));
+}
+
+#[test]
+fn schedule_sends_the_bytes_of_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("script");
+    std::fs::write(&path, b"#!/bin/sh\necho \xff\n").unwrap();
+    let job = ScriptJob {
+        name: "hello".into(),
+        script: b"#!/bin/sh\necho \xff\n"[..].into(),
+        platform: "p".into(),
+    };
+    let words = ["schedule", "hello", "p", path.to_str().unwrap(), "--period", "hourly"];
+    assert_sends(&words, &Command::Schedule { period: Period::Hourly, job });
+}
+
+#[test]
+fn a_script_that_cannot_be_read_is_named_before_connecting() {
+    let output = run("127.0.0.1:1", &["schedule", "hello", "p", "/nonexistent/script"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("cannot read the script /nonexistent/script: No such file"));
+}
+
+#[test]
+fn a_refusal_is_printed_and_ends_with_1() {
+    let (remote, server) = serve(vec![vec![Command::Failure("unknown job hello\x1b[2J".into())]]);
+    let output = run(&remote, &["unschedule", "hello"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stderr(&output), "builder-client: unknown job hello\\u{1b}[2J\n");
+    server.join().unwrap();
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_advice() {
+    for (words, advice) in [
+        (&[][..], "there is no command; write schedule, orb-build"),
+        (&["dance"], "there is no command dance; write schedule, orb-build"),
+        (&["execute"], "NAME is missing; write execute NAME"),
+        (&["schedule", "a", "b"], "FILE is missing; write schedule NAME PLATFORM FILE"),
+        (&["info", "now"], "now is one word too many; write info"),
+        (&["schedule", "a/b", "p", "f"], "job name a/b must not contain /"),
+        (&["schedule", "a", ".p", "f"], "platform name .p must not start with a dot"),
+        (&["orb-build", "state", "p"], "job name state is reserved"),
+        (&["orb-build", "a", "p", "--period", "often"], "--period often: not a period; choose hourly, daily"),
+        (&["reschedule", "x", "tomorrow"], "tomorrow: not a time; write it like 2026-01-02T03:04:05Z"),
+        (&["reschedule", "x", "2026-01-02T03:04:05"], "the time has no zone"),
+        (&["observe", "latest"], "observe latest: not a uuid; copy one from 'builder-client info'"),
+        (&["info", "--period", "daily"], "--period does not go with info"),
+        (&["unschedule", "a", "--platform", "p"], "--platform does not go with unschedule"),
+        (&["execute", "a", "--job", "b"], "--job does not go with execute"),
+        (&["info", "-r", "localhost"], "--remote localhost: not an address; write HOST:PORT or unix:PATH"),
+        (&["info", "-r", "::1:1234"], "an IPv6 address needs brackets; write it like [::1]:1234"),
+        (&["info", "--colour"], "there is no option --colour"),
+        (&["info", "-r"], "-r needs a value after it"),
+        (&["info", "-r", "a:1", "-r", "b:1"], "--remote is there twice; keep one"),
+    ] {
+        let output = run("", words);
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        let stderr = stderr(&output);
+        assert!(stderr.starts_with("builder-client: "), "{stderr}");
+        assert!(stderr.contains(advice), "{stderr}");
+        assert!(stderr.ends_with("Try 'builder-client --help' for more.\n"), "{stderr}");
+        assert_eq!(stdout(&output), "");
+    }
+    let output = run("nowhere", &["info"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("BUILDER_REMOTE nowhere: not an address"));
+}
+
+#[test]
+fn help_and_version_need_no_server() {
+    let help = run("127.0.0.1:1", &["--help"]);
+    assert!(help.status.success());
+    assert!(stdout(&help).contains("observe-latest"));
+    let version = run("127.0.0.1:1", &["--version"]);
+    assert!(stdout(&version).ends_with(" (client protocol 13, worker protocol 5)\n"));
+}
+
+#[test]
+fn the_option_counts_more_than_the_environment() {
+    let (remote, server) = serve(vec![vec![Command::Success]]);
+    let output = client("127.0.0.1:1").args(["-r", &remote, "unschedule", "x"]).output().unwrap();
+    assert!(output.status.success());
+    server.join().unwrap();
+}
+
+#[test]
+fn a_socket_in_the_file_system_is_a_server_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        let question = greet(&mut stream);
+        send(&mut stream, &Command::Success);
+        question
+    });
+    let output = run(&format!("unix:{}", path.display()), &["unschedule", "x"]);
+    assert!(output.status.success());
+    assert_eq!(server.join().unwrap(), Command::Unschedule("x".into()));
+}
+
+#[test]
+fn info_is_printed_as_tables() {
+    let reply = InfoReply { dropped_platforms: vec!["gone".into()], ..InfoReply::default() };
+    let (remote, server) = serve(vec![vec![Command::InfoReply(reply), Command::Success]]);
+    let output = run(&remote, &["info"]);
+    assert_eq!(stdout(&output), "Schedule (0)\n\nRunning (0)\n\nDropped platforms (1)\n  gone\n");
+    assert!(output.status.success());
+    assert_eq!(server.join().unwrap(), [Command::Info]);
+}
+
+#[test]
+fn programs_get_an_object_of_info() {
+    let reply = InfoReply { dropped_platforms: vec!["gone".into()], ..InfoReply::default() };
+    let (remote, server) = serve(vec![vec![Command::InfoReply(reply), Command::Success]]);
+    let output = run(&remote, &["info", "--json"]);
+    let expected =
+        "{\"dropped_platforms\":[\"gone\"],\"queues\":[],\"running\":[],\"schedule\":[],\"uploads\":null}\n";
+    assert_eq!(stdout(&output), expected);
+    server.join().unwrap();
+}
+
+#[test]
+fn programs_get_an_object_a_line_of_a_console() {
+    let answers = vec![output("hello", 5), output("exited 3", 6), Command::Success];
+    let (remote, server) = serve(vec![answers]);
+    let output = run(&remote, &["--json", "observe", UUID]);
+    let expected = "{\"line\":\"hello\",\"nanoseconds\":5000000}\n\
+                    {\"nanoseconds\":6000000,\"result\":\"exited 3\",\"succeeded\":false}\n";
+    assert_eq!(stdout(&output), expected);
+    server.join().unwrap();
+}
+
+#[test]
+fn a_console_whose_end_is_missing_has_no_result() {
+    let (remote, server) = serve(vec![vec![output("exited 0", 6)]]);
+    let output = run(&remote, &["--json", "observe", UUID]);
+    assert_eq!(stdout(&output), "{\"line\":\"exited 0\",\"nanoseconds\":6000000}\n");
+    assert_eq!(output.status.code(), Some(1));
+    server.join().unwrap();
+}
+
+#[test]
+fn the_answer_of_an_older_server_is_printed_too() {
+    let reply = Command::InfoReplyOld { schedule: Vec::new(), queues: Vec::new(), running: Vec::new() };
+    let (remote, server) = serve(vec![vec![reply]]);
+    assert_eq!(stdout(&run(&remote, &["info"])), "Schedule (0)\n\nRunning (0)\n");
+    server.join().unwrap();
+}
+
+#[test]
+fn observe_prints_when_each_line_came_and_the_result_last() {
+    let answers =
+        vec![output("hello", 5), output("büild", 61_500), output("exited 0", 61_501), Command::Success];
+    let (remote, server) = serve(vec![answers]);
+    let output = run(&remote, &["observe", UUID]);
+    assert_eq!(stdout(&output), "0.005s hello\n61.500s büild\n61.501s exited 0\n");
+    assert!(output.status.success());
+    assert_eq!(server.join().unwrap(), [Command::Observe(uuid())]);
+}
+
+#[test]
+fn observe_shows_a_line_before_the_next_one_comes() {
+    let (seen, was_seen) = mpsc::channel();
+    let (remote, server) = serve_raw(move |listener| {
+        let mut stream = listener.accept().unwrap().0;
+        greet(&mut stream);
+        send(&mut stream, &output("first", 1));
+        was_seen.recv().unwrap();
+        send(&mut stream, &output("exited 0", 2));
+        send(&mut stream, &Command::Success);
+    });
+    let mut client = client(&remote).args(["observe", UUID]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(client.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "0.001s first");
+    seen.send(()).unwrap();
+    assert_eq!(lines.next().unwrap().unwrap(), "0.002s exited 0");
+    assert!(client.wait().unwrap().success());
+    server.join().unwrap();
+}
+
+#[test]
+fn a_build_whose_end_is_missing_is_a_failure_after_its_lines() {
+    let (remote, server) = serve(vec![vec![output("hello", 5)]]);
+    let output = run(&remote, &["observe", UUID]);
+    assert_eq!(stdout(&output), "0.005s hello\n");
+    assert_eq!(output.status.code(), Some(1));
+    let expected = format!("builder-client: {remote} closed the connection before the end of the build\n");
+    assert_eq!(stderr(&output), expected);
+    server.join().unwrap();
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_client_quietly() {
+    let (remote, server) = serve_raw(|listener| {
+        let mut stream = listener.accept().unwrap().0;
+        greet(&mut stream);
+        let frame = output(&"x".repeat(1000), 1).to_frame().unwrap();
+        // Until the client is gone.
+        while stream.write_all(&frame).is_ok() {}
+    });
+    let mut client = client(&remote);
+    client.args(["observe", UUID]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut client = client.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(client.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let output = client.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(stderr(&output), "");
+    server.join().unwrap();
+}
+
+#[test]
+fn observe_latest_picks_the_build_that_started_last() {
+    let running = |started, uuid: Uuid, platform: &str| RunningInfo {
+        started: Time::from_unix_milliseconds(started),
+        uuid,
+        job: ScriptJob { name: "hello".into(), script: "".into(), platform: platform.into() },
+    };
+    let info = || InfoReply {
+        running: vec![running(1, Uuid::nil(), "p"), running(3, Uuid::max(), "q"), running(2, uuid(), "p")],
+        ..InfoReply::default()
+    };
+    let answers = || vec![vec![Command::InfoReply(info())], vec![output("exited 0", 1), Command::Success]];
+
+    let (remote, server) = serve(answers());
+    assert_eq!(stdout(&run(&remote, &["observe-latest"])), "0.001s exited 0\n");
+    assert_eq!(server.join().unwrap(), [Command::Info, Command::Observe(Uuid::max())]);
+
+    let (remote, server) = serve(answers());
+    run(&remote, &["observe-latest", "--platform", "p", "--job", "hello"]);
+    assert_eq!(server.join().unwrap(), [Command::Info, Command::Observe(uuid())]);
+
+    let (remote, server) = serve(vec![vec![Command::InfoReply(info())]]);
+    let output = run(&remote, &["observe-latest", "--job", "other"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("no build of job other is running; see 'builder-client info'"));
+    server.join().unwrap();
+}
+
+/// Runs the client against a server that treats its only connection like this, and returns the complaint.
+fn complaint(treat: impl FnOnce(TcpStream) + Send + 'static) -> String {
+    let (remote, server) = serve_raw(|listener| treat(listener.accept().unwrap().0));
+    let output = run(&remote, &["unschedule", "x"]);
+    assert_eq!(output.status.code(), Some(1));
+    server.join().unwrap();
+    let stderr = stderr(&output);
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    stderr.replace(&remote, "PEER")
+}
+
+#[test]
+fn a_server_that_misbehaves_is_named() {
+    let hello = "builder-client: PEER closed the connection instead of greeting; it may not speak version 13";
+    assert!(complaint(drop).starts_with(hello));
+    let silent = complaint(|mut stream| {
+        receive(&mut stream);
+    });
+    assert!(silent.starts_with(hello), "{silent}");
+
+    let refused = complaint(|mut stream| {
+        receive(&mut stream);
+        send(&mut stream, &Command::Failure("speak version 14, not 13".into()));
+    });
+    assert_eq!(refused, "builder-client: speak version 14, not 13\n");
+
+    let other = complaint(|mut stream| {
+        receive(&mut stream);
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n").unwrap();
+    });
+    assert!(
+        other.starts_with("builder-client: PEER does not speak like a builder server: frame of"),
+        "{other}"
+    );
+
+    let unanswered = complaint(|mut stream| {
+        greet(&mut stream);
+    });
+    assert_eq!(unanswered, "builder-client: PEER closed the connection before its answer\n");
+
+    let strange = complaint(|mut stream| {
+        greet(&mut stream);
+        send(&mut stream, &Command::ServerHello);
+    });
+    assert_eq!(strange, "builder-client: PEER answered serverHello to unschedule\n");
+
+    let garbled = complaint(|mut stream| {
+        greet(&mut stream);
+        stream.write_all(b"\0\0\0\0\0\0\0\x04\xb7\x02\x05\0").unwrap();
+    });
+    let expected = "builder-client: PEER sent what cannot be understood: message: tag [23] is unknown";
+    assert!(garbled.starts_with(expected), "{garbled}");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named() {
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let output = run(&unused, &["info"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).starts_with(&format!("builder-client: cannot connect to {unused}: ")));
+}
