@@ -1,0 +1,106 @@
+//! Standard output, which may be a terminal.
+
+use crate::console::append_for_terminal;
+use crate::terminal::{Look, Palette};
+use builder_proto::execution::ReadError;
+use std::fmt;
+use std::io::{self, Write};
+
+/// Writes what is printed. On a terminal, what jobs wrote is escaped, so that it cannot control the terminal beyond
+/// tabs and colours.
+#[derive(Debug)]
+pub(super) struct Printer<W> {
+    output: W,
+    /// None unless the output is a terminal.
+    palette: Option<Palette>,
+    escaped: Vec<u8>,
+}
+
+impl<W: Write> Printer<W> {
+    /// Prints to a terminal of this palette, or elsewhere.
+    pub(super) fn new(output: W, palette: Option<Palette>) -> Self {
+        Self { output, palette, escaped: Vec::new() }
+    }
+
+    /// Words of ours in this look.
+    pub(super) fn paint(&mut self, look: Look, text: fmt::Arguments<'_>) -> Result<(), PrintError> {
+        let painted = self.palette.unwrap_or(Palette::PLAIN).paint(look, text);
+        self.text(format_args!("{painted}"))
+    }
+
+    /// Words of ours, or those of others that escape themselves.
+    pub(super) fn text(&mut self, text: fmt::Arguments<'_>) -> Result<(), PrintError> {
+        self.output.write_fmt(text).map_err(PrintError::Output)
+    }
+
+    /// The same, and the end of the line.
+    pub(super) fn line(&mut self, text: fmt::Arguments<'_>) -> Result<(), PrintError> {
+        self.text(format_args!("{text}\n"))
+    }
+
+    /// What a job wrote, without line ends: as it is, but escaped on a terminal.
+    pub(super) fn octets(&mut self, octets: &[u8]) -> Result<(), PrintError> {
+        let shown = match self.palette {
+            Some(palette) => {
+                self.escaped.clear();
+                append_for_terminal(&mut self.escaped, octets, palette);
+                &self.escaped
+            }
+            None => octets,
+        };
+        self.output.write_all(shown).map_err(PrintError::Output)
+    }
+
+    /// Octets as they are.
+    pub(super) fn raw(&mut self, octets: &[u8]) -> Result<(), PrintError> {
+        self.output.write_all(octets).map_err(PrintError::Output)
+    }
+
+    /// Hands everything to the system.
+    pub(super) fn finish(mut self) -> Result<(), PrintError> {
+        self.output.flush().map_err(PrintError::Output)
+    }
+}
+
+/// Why printing stopped.
+#[derive(Debug)]
+pub(super) enum PrintError {
+    /// What is printed could not be read.
+    Result(ReadError<io::Error>),
+    /// Nothing more can be written.
+    Output(io::Error),
+}
+
+impl From<ReadError<io::Error>> for PrintError {
+    fn from(error: ReadError<io::Error>) -> Self {
+        Self::Result(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(octets: &[u8], palette: Option<Palette>) -> Vec<u8> {
+        let mut output = Vec::new();
+        let mut printer = Printer::new(&mut output, palette);
+        printer.octets(octets).unwrap();
+        printer.finish().unwrap();
+        output
+    }
+
+    #[test]
+    fn a_terminal_is_shown_tabs_and_colours_and_no_other_controls() {
+        assert_eq!(
+            printed(b"\x1b]0;title\x07\ta\rb", Some(Palette::COLOURED)),
+            b"\\u{1b}]0;title\\u{7}\ta\\rb"
+        );
+        assert_eq!(printed(b"\x1b[31mred", Some(Palette::COLOURED)), b"\x1b[31mred\x1b[0m");
+        assert_eq!(printed(b"a\xffb", Some(Palette::COLOURED)), "a\u{fffd}b".as_bytes());
+    }
+
+    #[test]
+    fn a_file_or_pipe_gets_the_bytes_as_they_are() {
+        assert_eq!(printed(b"\x1b[1m\xff\t\r", None), b"\x1b[1m\xff\t\r");
+    }
+}

@@ -1,0 +1,99 @@
+//! What is printed of a stored result.
+
+use super::printer::{PrintError, Printer};
+use crate::console::Elapsed;
+use crate::result_file::ResultFile;
+use crate::terminal::Look;
+use builder_proto::build_result::BuildResult;
+use builder_proto::execution::{ConsoleReader, FilesReader, StoredExecution};
+use std::io::Write;
+
+/// Everything but the script, the console and the content of artifacts.
+pub(super) fn print_summary<W: Write>(
+    printer: &mut Printer<W>,
+    file: &ResultFile,
+    stored: &StoredExecution,
+) -> Result<(), PrintError> {
+    print_job(printer, stored)?;
+    let duration = stored.finished.duration_since(stored.started);
+    printer.line(format_args!("started   {}", stored.started))?;
+    printer.line(format_args!("finished  {}", stored.finished))?;
+    printer.line(format_args!("duration  {}", humantime::format_duration(duration)))?;
+    let look = if succeeded(stored) { Look::Good } else { Look::Bad };
+    printer.text(format_args!("result    "))?;
+    printer.paint(look, format_args!("{}", stored.result))?;
+    printer.line(format_args!(""))?;
+    print_artifacts(printer, file, stored)
+}
+
+/// Whether the job did what it should, as far as it says.
+pub(super) fn succeeded(stored: &StoredExecution) -> bool {
+    stored.result == BuildResult::Exited(0)
+}
+
+/// Which job it was, where it ran and which build of it this is.
+pub(super) fn print_job<W: Write>(
+    printer: &mut Printer<W>,
+    stored: &StoredExecution,
+) -> Result<(), PrintError> {
+    printer.line(format_args!("job       {}", stored.job.name))?;
+    printer.line(format_args!("platform  {}", stored.job.platform))?;
+    printer.line(format_args!("uuid      {}", stored.uuid))
+}
+
+fn print_artifacts<W: Write>(
+    printer: &mut Printer<W>,
+    file: &ResultFile,
+    stored: &StoredExecution,
+) -> Result<(), PrintError> {
+    let mut artifacts = FilesReader::new(file, stored.output.clone());
+    let (mut count, mut total) = (0_u64, 0_u64);
+    while let Some(artifact) = artifacts.next_file()? {
+        let bytes = artifact.data.end - artifact.data.start;
+        printer.line(format_args!("artifact  {} ({bytes} bytes)", artifact.path))?;
+        count += 1;
+        total += bytes;
+    }
+    printer.line(format_args!("artifacts {count} ({total} bytes)"))
+}
+
+/// The script as the worker ran it.
+pub(super) fn print_script<W: Write>(
+    printer: &mut Printer<W>,
+    stored: &StoredExecution,
+) -> Result<(), PrintError> {
+    for line in stored.job.script.as_bytes().split_inclusive(|&octet| octet == b'\n') {
+        match line.strip_suffix(b"\n") {
+            Some(line) => {
+                printer.octets(line)?;
+                printer.line(format_args!(""))?;
+            }
+            None => printer.octets(line)?,
+        }
+    }
+    Ok(())
+}
+
+/// The console, the oldest line first, between when the build started and when it stopped.
+pub(super) fn print_console<W: Write>(
+    printer: &mut Printer<W>,
+    file: &ResultFile,
+    stored: &StoredExecution,
+) -> Result<(), PrintError> {
+    printer.line(format_args!("started {}", stored.started))?;
+    let mut console = ConsoleReader::new(file, stored.console.clone());
+    let mut within_line = false;
+    while let Some(entry) = console.next_entry()? {
+        if !within_line {
+            let elapsed = Elapsed { nanoseconds: entry.delta_nanoseconds };
+            printer.paint(Look::Aside, format_args!("{elapsed}"))?;
+            printer.text(format_args!(" "))?;
+        }
+        printer.octets(entry.line)?;
+        within_line = entry.continues;
+        if !within_line {
+            printer.line(format_args!(""))?;
+        }
+    }
+    printer.line(format_args!("stopped {}", stored.finished))
+}
