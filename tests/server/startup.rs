@@ -1,0 +1,243 @@
+//! Starts that are refused, and what is said about it.
+
+use crate::site;
+use builder_tests::{Site, limited};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// The user that owns nothing, on every system.
+const NOBODY: u32 = 65534;
+
+/// Makes a log of several commits, and gives how long it is.
+fn fill_log(site: &Site) -> u64 {
+    let server = site.start();
+    for number in 0..5 {
+        server.schedule(&format!("job-{number}"), "linux");
+    }
+    server.kill();
+    fs::metadata(site.log_file()).unwrap().len()
+}
+
+fn scheduled(site: &Site) -> Vec<String> {
+    let server = site.start();
+    let mut names: Vec<String> =
+        server.info().schedule.iter().map(|item| item.job.name().to_string()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_missing_data_directory_is_named_with_how_to_make_it() {
+    let site = site();
+    fs::remove_dir(site.data()).unwrap();
+    let path = site.data();
+    let complaint = site.complaint();
+    let expected = format!("data directory {0} does not exist; create it with: mkdir -p {0}", path.display());
+    assert!(complaint.contains(&expected), "{complaint}");
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_data_directory_that_is_a_file_is_named() {
+    let site = site();
+    fs::remove_dir(site.data()).unwrap();
+    fs::write(site.data(), "").unwrap();
+    let complaint = site.complaint();
+    assert!(complaint.contains(&format!("{} is not a directory", site.data().display())), "{complaint}");
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_written_is_named() {
+    let site = site();
+    for path in [site.data().parent().unwrap(), &site.data()] {
+        fs::set_permissions(path, Permissions::from_mode(0o555)).unwrap();
+    }
+    let nobody = |command: &mut Command| {
+        // Permissions do not hold for root.
+        if builder_tests::is_root() {
+            command.uid(NOBODY);
+        }
+        command.output()
+    };
+    match nobody(Command::new(site.server_command().get_program()).arg("--version")) {
+        Ok(output) if output.status.success() => {}
+        other => {
+            eprintln!("skipped: user {NOBODY} cannot run the server: {other:?}");
+            return;
+        }
+    }
+    let output = nobody(&mut site.server_command()).unwrap();
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    let path = site.data().join(".builder");
+    assert!(
+        complaint.contains(&format!("cannot create {}: Permission denied", path.display())),
+        "{complaint}"
+    );
+    assert!(complaint.contains("it has to belong to user"), "{complaint}");
+    fs::set_permissions(site.data().parent().unwrap(), Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_second_server_on_the_same_directory_is_refused() {
+    let site = site();
+    let server = site.start();
+    let complaint = site.complaint();
+    let expected = format!("is in use by process {}; stop that one first", server.pid());
+    assert!(complaint.contains(&expected), "{complaint}");
+    server.schedule("job", "linux");
+    server.kill();
+    assert_eq!(scheduled(&site), ["job"], "the lock goes with its process");
+}
+
+#[test]
+fn an_address_in_use_is_named() {
+    let site = site();
+    let server = site.start();
+    let other = crate::site();
+    let port = server.address().port().to_string();
+    let output = other.server_command().args(["--port", &port]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "two --port options");
+
+    let mut command = Command::new(other.server_command().get_program());
+    command.arg("--dir").arg(other.data()).args(["--port", &port]);
+    let output = command.output().unwrap();
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        complaint.contains(&format!("cannot listen on 127.0.0.1:{port}: Address already in use")),
+        "{complaint}"
+    );
+    assert!(complaint.contains("choose another --port"), "{complaint}");
+}
+
+#[test]
+fn a_damaged_log_is_refused_unless_it_is_to_be_salvaged() {
+    let site = site();
+    let length = fill_log(&site);
+    let log = OpenOptions::new().read(true).write(true).open(site.log_file()).unwrap();
+    let mut octet = [0];
+    log.read_exact_at(&mut octet, length / 2).unwrap();
+    log.write_all_at(&[octet[0] ^ 0x10], length / 2).unwrap();
+    let damaged = fs::read(site.log_file()).unwrap();
+
+    let complaint = site.complaint();
+    assert!(complaint.contains(&format!("{} is damaged at byte ", site.log_file().display())), "{complaint}");
+    assert!(complaint.contains("1 commits missing between"), "{complaint}");
+    assert!(complaint.contains("start with --salvage to go on without them"), "{complaint}");
+    assert_eq!(fs::read(site.log_file()).unwrap(), damaged, "it is left as it was");
+
+    let mut salvaging = site.server_command();
+    salvaging.arg("--salvage");
+    let server = site.start_with(salvaging);
+    server.wait_for_log("the damaged log is saved as");
+    assert_eq!(server.info().schedule.len(), 4, "one commit is lost, the others are not");
+    assert_eq!(fs::read(site.data().join(".builder/log.damaged-1")).unwrap(), damaged);
+    server.kill();
+    assert_eq!(scheduled(&site).len(), 4, "from now on the log is whole");
+}
+
+#[test]
+fn a_log_with_a_torn_end_goes_on_from_what_is_whole() {
+    let site = site();
+    let length = fill_log(&site);
+    File::options().write(true).open(site.log_file()).unwrap().set_len(length - 3).unwrap();
+    let server = site.start();
+    assert_eq!(server.info().schedule.len(), 4, "nobody was told that the last was done, as it were");
+    server.wait_for_log("cut off a torn end");
+    assert!(site.data().join(".builder/log.torn-1").exists());
+    server.kill();
+
+    OpenOptions::new().append(true).open(site.log_file()).unwrap().write_all(&[0; 5000]).unwrap();
+    let server = site.start();
+    assert_eq!(server.info().schedule.len(), 4);
+    assert!(site.data().join(".builder/log.torn-2").exists());
+}
+
+#[test]
+fn a_file_that_is_no_log_is_refused() {
+    let site = site();
+    fill_log(&site);
+    fs::write(site.log_file(), "this is no log of builder, but it is long enough to be one".repeat(10))
+        .unwrap();
+    let complaint = site.complaint();
+    assert!(complaint.contains("or is no log of builder"), "{complaint}");
+}
+
+#[test]
+fn what_is_private_is_closed_to_others() {
+    let site = site();
+    fill_log(&site);
+    let mode = |path: &str| fs::metadata(site.data().join(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(".builder"), 0o700);
+    assert_eq!(mode(".builder/log"), 0o600);
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2_and_advice() {
+    let site = site();
+    for (words, advice) in [
+        (&["serve"][..], "unexpected word serve; the server takes options only"),
+        (&["--ip", "nowhere"], "--ip nowhere: "),
+        (&["--port", "70000"], "--port 70000: "),
+        (&["--port"], "--port needs a value after it"),
+        (&["--prot", "1"], "there is no option --prot"),
+        (&["--dir", "a", "--dir", "b"], "--dir is there twice; keep one"),
+        (&["--worker-listen", "here"], "--worker-listen here: not an address; write HOST:PORT or unix:PATH"),
+        (&["--client-listen", "::1:1"], "an IPv6 address needs brackets; write it like [::1]:1234"),
+        (&["--socket-mode", "rw"], "--socket-mode rw: not a mode; write it like 0660"),
+        (&["--socket-mode", "1777"], "--socket-mode 1777: not a mode"),
+        (&["--timeout", "90"], "--timeout 90: not a span of time; write it like 90s, 15m or 1h30m"),
+        (&["--artifact-limit", "1GB"], "--artifact-limit 1GB: not a size; write it like 4096, 512K or 4GiB"),
+        (&["--console-limit", "-1"], "--console-limit -1: not a size"),
+        (
+            &["--ip", "::1", "--worker-listen", "a:1", "--client-listen", "b:2"],
+            "--ip and --port serve nobody when --worker-listen and --client-listen are there; leave them out",
+        ),
+    ] {
+        let output = Command::new(site.server_command().get_program()).args(words).output().unwrap();
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {complaint}");
+        assert!(complaint.starts_with("builder-server: "), "{complaint}");
+        assert!(complaint.contains(advice), "{complaint}");
+        assert!(complaint.ends_with("Try 'builder-server --help' for more.\n"), "{complaint}");
+    }
+}
+
+#[test]
+fn help_and_version_are_there() {
+    let site = site();
+    let print = |option: &str| {
+        let output = Command::new(site.server_command().get_program()).arg(option).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for option in
+        ["--ip", "--port", "--dir", "--config-dir", "--worker-listen", "--client-listen", "--salvage"]
+    {
+        assert!(print("--help").contains(option), "{option}");
+    }
+    assert!(print("--version").ends_with("(client protocol 13, worker protocol 5)\n"));
+}
+
+#[test]
+fn without_a_configuration_directory_there_are_no_templates() {
+    let site = site();
+    fs::remove_dir(site.config()).unwrap();
+    let server = site.start();
+    site.succeed(&server, ["orb-build", "web", "mirage-web"]);
+    server.schedule("job", "linux");
+    assert_eq!(server.queue("linux").unwrap(), ["job"]);
+}
+
+#[test]
+fn it_starts_with_the_fewest_descriptors_that_make_sense() {
+    let site = site();
+    let server = site.start_with(limited(&site.server_command(), "-n 32"));
+    server.schedule("job", "linux");
+    site.work(&server, "linux");
+    site.wait_for_results("job", 1);
+}

@@ -1,0 +1,85 @@
+//! Templates of orb-build jobs, which come, change and go while the server runs.
+
+use crate::site;
+use builder_tests::{Peer, Server, Site, signal, wait_for};
+use std::fs;
+use std::path::PathBuf;
+
+fn template(site: &Site) -> PathBuf {
+    site.config().join("orb-build.template.linux")
+}
+
+/// A server with a script job and an orb-build job in the queue of linux.
+fn start(site: &Site) -> Server {
+    site.template("linux", "first %%OPAM_PACKAGE%%");
+    let server = site.start();
+    server.schedule("script", "linux");
+    site.succeed(&server, ["orb-build", "web", "mirage-web"]);
+    site.succeed(&server, ["execute", "web"]);
+    assert_eq!(server.queue("linux").unwrap(), ["web", "script"]);
+    server
+}
+
+#[test]
+fn a_job_starts_with_the_template_of_that_moment() {
+    let site = site();
+    let server = start(&site);
+    site.template("linux", "second %%OPAM_PACKAGE%%");
+    let (_, job) = Peer::worker(&server, "linux").receive_job();
+    assert_eq!((job.name, job.script), ("web".into(), "second mirage-web".into()));
+}
+
+#[test]
+fn without_its_template_a_job_waits_and_holds_up_no_other() {
+    let site = site();
+    let server = start(&site);
+    fs::remove_file(template(&site)).unwrap();
+    let mut passing = Peer::worker(&server, "linux");
+    assert_eq!(passing.receive_job().1.name, "script".into());
+    let mut waiting = Peer::worker(&server, "linux");
+    assert_eq!(server.queue("linux").unwrap(), ["web"]);
+
+    // The template is back, and any signal of life makes the server look.
+    site.template("linux", "third %%OPAM_PACKAGE%%");
+    signal(server.pid(), "HUP");
+    assert_eq!(waiting.receive_job().1.script, "third mirage-web".into());
+}
+
+#[test]
+fn a_template_that_cannot_be_read_is_named_and_its_jobs_wait() {
+    let site = site();
+    let server = start(&site);
+    let path = template(&site);
+    site.succeed(&server, ["unschedule", "script"]);
+    let mut waiting = None;
+    for round in 0..3 {
+        fs::remove_file(&path).or_else(|_| fs::remove_dir(&path)).unwrap();
+        match round {
+            0 => fs::create_dir(&path).unwrap(),
+            1 => std::os::unix::fs::symlink(&path, &path).unwrap(),
+            _ => site.template("linux", &"#".repeat(2 << 20)),
+        }
+        let complaints =
+            || server.log().matches(&format!("cannot read the template {}", path.display())).count();
+        let before = complaints();
+        signal(server.pid(), "HUP");
+        wait_for("the complaint", || complaints() > before);
+        waiting.get_or_insert_with(|| Peer::worker(&server, "linux"));
+        assert_eq!(server.queue("linux").unwrap(), ["web"]);
+    }
+    site.template("linux", "good %%OPAM_PACKAGE%%");
+    signal(server.pid(), "HUP");
+    assert_eq!(waiting.unwrap().receive_job().1.script, "good mirage-web".into());
+}
+
+#[test]
+fn a_platform_gets_its_template_later() {
+    let site = site();
+    let server = start(&site);
+    server.schedule("other", "bsd");
+    site.template("bsd", "build %%OPAM_PACKAGE%% on %%PLATFORM%%");
+    site.succeed(&server, ["execute", "web", "--platform", "bsd"]);
+    assert_eq!(server.queue("bsd").unwrap(), ["web", "other"]);
+    let (_, job) = Peer::worker(&server, "bsd").receive_job();
+    assert_eq!(job.script, "build mirage-web on bsd".into());
+}
