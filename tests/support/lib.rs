@@ -11,6 +11,7 @@
     reason = "all of this is test code"
 )]
 
+pub mod fuzz;
 mod peer;
 mod process;
 mod usage;

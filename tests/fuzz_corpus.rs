@@ -1,0 +1,79 @@
+//! Every fuzz target over its seeds and its corpus, so that what a fuzzer once found is tried with every test run.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
+
+use builder_tests::fuzz::{TARGETS, corpus};
+use std::collections::BTreeSet;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+/// The most that all inputs in the tree may take together.
+const CORPUS_BYTES: u64 = 500_000;
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// Runs a target, and says over which input it failed.
+fn run(name: &str, run: fn(&[u8]), input: &[u8], origin: &str) {
+    if catch_unwind(AssertUnwindSafe(|| run(input))).is_err() {
+        panic!("fuzz target {name} fails over {origin}");
+    }
+}
+
+#[test]
+fn every_target_takes_its_seeds() {
+    for target in TARGETS {
+        for (number, seed) in (target.seeds)().iter().enumerate() {
+            run(target.name, target.run, seed, &format!("seed {number}"));
+        }
+    }
+}
+
+#[test]
+fn every_target_takes_its_corpus() {
+    for target in TARGETS {
+        let inputs = files(&corpus().join(target.name));
+        assert!(!inputs.is_empty(), "the corpus of {} is empty", target.name);
+        for path in inputs {
+            run(target.name, target.run, &fs::read(&path).unwrap(), &path.display().to_string());
+        }
+    }
+}
+
+#[test]
+fn every_target_takes_seeds_that_are_cut_or_damaged() {
+    for target in TARGETS {
+        for (number, seed) in (target.seeds)().into_iter().enumerate() {
+            // Some places of each, so that this takes no longer than the others.
+            let step = seed.len() / 8 + 1;
+            for place in (number % step..seed.len()).step_by(step) {
+                run(target.name, target.run, &seed[..place], &format!("seed {number} up to {place}"));
+                let mut damaged = seed.clone();
+                damaged[place] ^= 1 << (place % 8);
+                run(target.name, target.run, &damaged, &format!("seed {number} damaged at {place}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn programs_and_corpora_are_those_of_the_targets() {
+    let names: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
+    let stems = |directory: &Path| -> BTreeSet<String> {
+        files(directory).iter().map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(stems(&corpus()), names);
+    assert_eq!(stems(&corpus().join("../fuzz_targets")), names);
+}
+
+#[test]
+fn the_corpora_stay_small() {
+    let inputs = TARGETS.iter().flat_map(|target| files(&corpus().join(target.name)));
+    let octets: u64 = inputs.map(|path| fs::metadata(path).unwrap().len()).sum();
+    assert!(octets < CORPUS_BYTES, "{octets} bytes; `.ci/fuzz --merge` keeps what is worth it");
+}

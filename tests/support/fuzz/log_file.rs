@@ -1,0 +1,282 @@
+//! The write-ahead log over a disk that fills up, breaks, loses power and is damaged: what was committed is there after
+//! every start, what was not is there whole or not at all, and nothing else ever is.
+
+use super::choices::Choices;
+use super::disk::{Disk, Fault, FaultKind};
+use builder_engine::log::{FRAME_HEADER_LENGTH, LogFile, OpenError, Recovery, Salt, Settings, WriteError};
+use std::convert::Infallible;
+
+const LOG: &str = "log";
+/// The most that happens in one run.
+const STEPS: usize = 64;
+
+/// The payloads of frames.
+type Frames = Vec<Vec<u8>>;
+
+/// Takes what happens off the input, step by step.
+pub fn run(input: &[u8]) {
+    let mut choices = Choices::new(input);
+    let mut world = World::start();
+    for _ in 0..STEPS {
+        if choices.is_empty() {
+            break;
+        }
+        world.step(&mut choices);
+    }
+    world.disk.leave(None);
+    world.restart(&mut choices);
+    world.restart(&mut Choices::new(&[]));
+}
+
+/// A few lives of a log.
+#[must_use]
+pub fn seeds() -> Vec<Vec<u8>> {
+    let lives: [&[u8]; 12] = [
+        b"\0\x03one\x03",
+        b"\0\x03one\x01\x03two\x03\x02\x05three\x06\x0c\xff\xff",
+        b"\0\x03one\x03\0\x03two\x03\x05\x02\0\x05three\x03\x07\0",
+        b"\0\x03one\x03\x08\0\x02\0\x03two\x03\x06\x08\x55\x55\0\x04more\x03",
+        b"\0\x03one\x03\x08\x01\x01\0\x03two\x03\x07\x01\0\x04more\x03\x06\0",
+        b"\0\x03one\x03\x09\x01\x10\0\x20a longer record, for a full disk\x03\x09\0\x03\x0a",
+        b"\0\x03one\x03\0\x03two\x03\0\x05three\x03\x0b\0\x28\x01",
+        b"\0\x03one\x03\0\x03two\x03\x0b\x01\x50\x04\0\x04more\x03",
+        b"\0\x03one\x03\x0b\0\x30\x05",
+        b"\x05\x01\0\x03one\x05\x01\x06\0",
+        b"\0\x03one\x03\x08\x05\0\x05\x02\x07\0\0\x04more\x03",
+        b"\0\0\x03\0\x03one\x03\0\0\x03\x06\0",
+    ];
+    lives.iter().map(|life| life.to_vec()).collect()
+}
+
+/// A log and what it is to hold.
+struct World {
+    disk: Disk,
+    /// None while the program does not run.
+    log: Option<LogFile<Disk>>,
+    /// What was committed.
+    frames: Frames,
+    /// What was appended since.
+    pending: Vec<u8>,
+    /// What the next start may find instead of `frames`.
+    alternatives: Vec<Frames>,
+    salts: u8,
+}
+
+impl World {
+    fn start() -> World {
+        let mut world = World {
+            disk: Disk::default(),
+            log: None,
+            frames: Frames::new(),
+            pending: Vec::new(),
+            alternatives: Vec::new(),
+            salts: 0,
+        };
+        world.open();
+        world
+    }
+
+    fn step(&mut self, choices: &mut Choices<'_>) {
+        match choices.octet() % 12 {
+            0..=2 => self.append(choices),
+            3 | 4 => self.commit(),
+            5 => self.rotate(choices),
+            6 => self.lose_power(choices),
+            7 => self.end_program(choices),
+            8 => {
+                let kind = if choices.flag() { FaultKind::Once } else { FaultKind::Dead };
+                self.disk.set_fault(Some(Fault { after: choices.octet() % 32, kind }));
+            }
+            9 => {
+                self.disk.leave(choices.flag().then(|| usize::from(choices.octet())));
+                self.disk.set_longest_write(choices.flag().then(|| 1 + usize::from(choices.octet())));
+            }
+            10 => self.restore_reserve(),
+            _ => self.damage(choices),
+        }
+        match &self.log {
+            Some(log) => {
+                let octets = self.disk.read(LOG).expect("the log is there").len() as u64;
+                assert_eq!((log.length(), log.has_pending()), (octets, !self.pending.is_empty()));
+            }
+            // Whoever runs it starts it again.
+            None => self.restart(choices),
+        }
+    }
+
+    fn append(&mut self, choices: &mut Choices<'_>) {
+        let length = usize::from(choices.octet());
+        let record = choices.part(length);
+        let Some(log) = &mut self.log else { return };
+        log.append(record).expect("a small record, and a log that works");
+        self.pending.extend_from_slice(record);
+    }
+
+    fn commit(&mut self) {
+        let Some(log) = &mut self.log else { return };
+        match log.commit() {
+            Ok(()) => self.take_pending(),
+            Err(error) => self.on_error(&error),
+        }
+    }
+
+    fn rotate(&mut self, choices: &mut Choices<'_>) {
+        let Some(log) = &mut self.log else { return };
+        let all = [&self.frames.concat()[..], &self.pending].concat();
+        let cuts = choices.cuts();
+        self.salts += 1;
+        let snapshot = cuts.pieces(&all).map(Ok::<_, Infallible>);
+        match log.rotate(Salt([self.salts; 16]), snapshot) {
+            Ok(()) => {
+                self.pending.clear();
+                self.frames = in_one(all);
+            }
+            Err(error) => {
+                self.alternatives.push(in_one(all));
+                self.on_error(&error);
+            }
+        }
+    }
+
+    fn restore_reserve(&mut self) {
+        let Some(log) = &mut self.log else { return };
+        match log.restore_reserve() {
+            Ok(()) => assert!(log.reserve_available()),
+            Err(error) => self.on_error(&error),
+        }
+    }
+
+    fn on_error(&mut self, error: &WriteError) {
+        let Some(log) = &mut self.log else { return };
+        match error {
+            // A rotation may have committed first.
+            WriteError::Full(_) if !log.has_pending() => self.take_pending(),
+            WriteError::Full(_) => {}
+            WriteError::Failed(reason) => {
+                assert!(matches!(log.commit(), Err(WriteError::Failed(again)) if again == *reason));
+                let mut frames = self.frames.clone();
+                frames.extend(in_one(self.pending.clone()));
+                self.alternatives.push(frames);
+                // The program ends at once.
+                self.log = None;
+                return;
+            }
+            WriteError::RecordTooLong { .. } | WriteError::NoRecord(_) => panic!("{error}"),
+        }
+        // The log is as it was.
+        self.alternatives.clear();
+    }
+
+    fn take_pending(&mut self) {
+        self.frames.extend(in_one(core::mem::take(&mut self.pending)));
+    }
+
+    fn lose_power(&mut self, choices: &mut Choices<'_>) {
+        self.log = None;
+        self.disk.lose_power(choices);
+    }
+
+    fn end_program(&mut self, choices: &mut Choices<'_>) {
+        self.log = None;
+        self.disk.end_program(choices);
+    }
+
+    /// The program ends, if it has not, and starts again; if it cannot because the disk is broken, that is mended.
+    fn restart(&mut self, choices: &mut Choices<'_>) {
+        self.log = None;
+        if !self.open() {
+            if choices.flag() {
+                self.lose_power(choices)
+            } else {
+                self.end_program(choices)
+            }
+            self.disk.set_fault(None);
+            self.disk.leave(None);
+            assert!(self.open(), "nothing is wrong with the disk");
+        }
+    }
+
+    /// Starts the program; false when the disk does not let it.
+    fn open(&mut self) -> bool {
+        match self.try_open(false) {
+            Ok((frames, recovery)) => {
+                assert!(recovery.salvaged.is_none());
+                let expected = core::iter::once(&self.frames).chain(&self.alternatives);
+                assert!(
+                    expected.clone().any(|expected| *expected == frames),
+                    "{recovery}: found {frames:?} instead of one of {:?}",
+                    expected.collect::<Vec<_>>()
+                );
+                assert!(!recovery.created || frames.is_empty());
+                self.accept(frames);
+                true
+            }
+            Err(OpenError::Storage(_)) => false,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// What the program has found is what counts from now on.
+    fn accept(&mut self, frames: Frames) {
+        self.frames = frames;
+        self.pending.clear();
+        self.alternatives.clear();
+    }
+
+    fn try_open(&mut self, salvage: bool) -> Result<(Frames, Recovery), OpenError> {
+        self.salts += 1;
+        let settings =
+            Settings { salt: Salt([self.salts; 16]), salvage, reserve_octets: 40, rotation_octets: 200 };
+        let mut frames = Frames::new();
+        let (log, recovery) = LogFile::open(self.disk.clone(), settings, |payload| {
+            frames.push(payload.to_vec());
+            Ok::<_, Infallible>(())
+        })?;
+        assert_eq!(recovery.frames, frames.len() as u64);
+        self.log = Some(log);
+        Ok((frames, recovery))
+    }
+
+    /// Something changes the log while the program does not run.
+    fn damage(&mut self, choices: &mut Choices<'_>) {
+        self.restart(choices);
+        self.log = None;
+        self.disk.set_fault(None);
+        self.disk.leave(None);
+        let mut octets = self.disk.read(LOG).expect("the log is there");
+        let last_frame =
+            self.frames.last().map_or(octets.len(), |last| octets.len() - FRAME_HEADER_LENGTH - last.len());
+        let is_cut = choices.flag();
+        let range = choices.range(octets.len());
+        match is_cut {
+            true => octets.truncate(range.start),
+            false => octets[range.clone()].iter_mut().for_each(|octet| *octet ^= 0x55),
+        }
+        self.disk.replace(LOG, octets.clone());
+        match self.try_open(false) {
+            Ok((frames, _)) => {
+                assert!(self.frames.starts_with(&frames), "not what was written");
+                let is_good = !is_cut && range.end <= last_frame;
+                assert!(!is_good || frames == self.frames, "damage before a good frame is cut off");
+                self.accept(frames);
+            }
+            Err(error) => {
+                assert_eq!(self.disk.read(LOG).as_ref(), Some(&octets), "{error}, but the log has changed");
+                let (frames, recovery) = self.try_open(true).expect("a salvage takes what there is");
+                let mut rest = self.frames.iter();
+                assert!(
+                    frames.iter().all(|frame| rest.any(|written| written == frame)),
+                    "not what was written"
+                );
+                let saved = recovery.salvaged.expect("something was salvaged").saved;
+                assert_eq!(self.disk.read(&saved.file), Some(octets));
+                self.accept(in_one(frames.concat()));
+            }
+        }
+    }
+}
+
+/// The octets in one frame, or none when there are no octets.
+fn in_one(octets: Vec<u8>) -> Frames {
+    if octets.is_empty() { Frames::new() } else { vec![octets] }
+}

@@ -1,0 +1,127 @@
+//! Builds: what their workers send, and how they end.
+
+use super::{Model, Stage};
+use crate::fuzz::server::jobs::Jobs;
+use crate::fuzz::server::peers::{Peer, Phase, Verdict};
+use builder_engine::Now;
+use builder_engine::limits::{ARTIFACT_PROGRESS_TIME, RETRY_TIME};
+use builder_engine::server::ConnectionId;
+use builder_proto::Uuid;
+use builder_proto::build_result::BuildResult;
+use builder_proto::execution::console_entry_length;
+use builder_proto::finished::{FinishedError, FinishedEvent};
+use builder_proto::text::Text;
+use builder_proto::time::Time;
+
+impl Model {
+    /// How a build whose result is being stored ended, if that was its worker's to say.
+    pub(in crate::fuzz::server) fn result_of(&self, uuid: Uuid) -> Option<&BuildResult> {
+        match &self.builds.get(&uuid)?.stage {
+            Stage::Storing { result } => Some(result),
+            Stage::Running | Stage::Receiving { .. } => None,
+        }
+    }
+
+    /// A worker that runs a build, and the build.
+    pub(in crate::fuzz::server) fn builders(&self) -> Vec<(ConnectionId, Uuid)> {
+        let running = self.builds.iter().filter(|(_, build)| matches!(build.stage, Stage::Running));
+        running.map(|(uuid, build)| (build.connection, *uuid)).collect()
+    }
+
+    pub(super) fn expire_build(&mut self, now: Now, uuid: Uuid) {
+        let build = self.builds.get_mut(&uuid).expect("a build");
+        let connection = build.connection;
+        match build.stage {
+            Stage::Receiving { last_octets } if last_octets + ARTIFACT_PROGRESS_TIME > now.monotonic => {
+                build.deadline = last_octets + ARTIFACT_PROGRESS_TIME;
+            }
+            Stage::Receiving { .. } => self.end_by_id(now, connection, Verdict::Refused),
+            Stage::Running | Stage::Storing { .. } => self.fail_build(now, uuid),
+        }
+    }
+
+    pub(super) fn on_output(&mut self, now: Now, uuid: Uuid, line: Text) -> Verdict {
+        let build = self.builds.get_mut(&uuid).expect("a build");
+        let delta = i64::try_from((now.monotonic - build.started).as_nanos()).expect("a short build");
+        build.console_octets += console_entry_length(delta, line.as_bytes().len() as u64);
+        if build.console_octets > self.settings.console_bytes {
+            self.end_build(now, uuid, Jobs::fail);
+            return Verdict::Told;
+        }
+        self.consoles.get_mut(&uuid).expect("a console").push((delta, line.into_bytes()));
+        Verdict::GoesOn
+    }
+
+    pub(super) fn on_result_bytes(&mut self, now: Now, peer: &mut Peer, mut bytes: &[u8]) -> Verdict {
+        let Phase::Finishing { uuid, walker, result } = &mut peer.phase else { panic!("no result") };
+        let uuid = *uuid;
+        let build = self.builds.get_mut(&uuid).expect("a build");
+        build.stage = Stage::Receiving { last_octets: now.monotonic };
+        loop {
+            let (taken, event) = match walker.push(bytes) {
+                Ok(step) => step,
+                Err(FinishedError::Malformed(_)) => return Verdict::Refused,
+                Err(_) => {
+                    self.end_build(now, uuid, Jobs::fail);
+                    return Verdict::Told;
+                }
+            };
+            bytes = &bytes[taken..];
+            match event {
+                FinishedEvent::More => return Verdict::GoesOn,
+                FinishedEvent::Head(head) if head.uuid != uuid => return Verdict::Refused,
+                FinishedEvent::Head(head) if head.data_length > self.settings.artifact_bytes => {
+                    self.end_build(now, uuid, Jobs::fail);
+                    return Verdict::Told;
+                }
+                FinishedEvent::Head(head) => *result = Some(head.result),
+                FinishedEvent::Data => {}
+                FinishedEvent::End => {
+                    let result = result.take().expect("a head");
+                    self.builds.get_mut(&uuid).expect("a build").stage = Stage::Storing { result };
+                    peer.enter(Phase::Storing, None);
+                    return Verdict::GoesOn;
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_result_stored(&mut self, now: Now, uuid: Uuid) {
+        if self.jobs.name_of(uuid).is_none() {
+            return;
+        }
+        self.finish(uuid);
+        self.retries.remove(&uuid);
+        if let Some(build) = self.builds.remove(&uuid) {
+            self.end_by_id(now, build.connection, Verdict::Done);
+        }
+    }
+
+    pub(super) fn on_result_failed(&mut self, now: Now, uuid: Uuid) {
+        if self.builds.contains_key(&uuid) {
+            self.fail_build(now, uuid);
+        } else if self.jobs.aborted.contains_key(&uuid) {
+            self.retries.insert(uuid, now.monotonic + RETRY_TIME);
+        }
+    }
+
+    pub(super) fn finish(&mut self, uuid: Uuid) {
+        if self.uploads.is_some() {
+            self.jobs.queue_upload(uuid);
+        }
+        self.jobs.finish(uuid);
+    }
+
+    /// A build ends, through no fault of its worker's, who is told.
+    pub(super) fn fail_build(&mut self, now: Now, uuid: Uuid) {
+        let Some(connection) = self.builds.get(&uuid).map(|build| build.connection) else { return };
+        self.end_build(now, uuid, Jobs::fail);
+        self.end_by_id(now, connection, Verdict::Told);
+    }
+
+    pub(super) fn end_build(&mut self, now: Now, uuid: Uuid, end: fn(&mut Jobs, Uuid, Time)) {
+        if self.builds.remove(&uuid).is_some() {
+            end(&mut self.jobs, uuid, now.wall);
+        }
+    }
+}
