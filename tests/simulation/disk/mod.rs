@@ -1,0 +1,442 @@
+//! A disk that keeps what was synced, and of the rest whatever it likes.
+//!
+//! Files consist of sectors. What is written goes to the page cache, from where a sync, or the kernel by itself, brings
+//! it to the platter. Names are changed in memory, too, and become durable when their directory is synced. A power failure leaves
+//! of every file that was not synced any prefix or any subset of its new sectors, and of every directory the first
+//! changes up to some point. A sync that fails leaves some sectors unwritten and has the kernel believe that they are
+//! written; they may vanish from the cache when the process is gone.
+
+mod file;
+mod names;
+mod storage;
+
+pub(crate) use storage::LogStorage;
+
+use crate::host::{Crash, Host};
+use crate::random::Random;
+use file::File;
+use names::{Changes, Directory, Entry};
+use std::io::{Error, ErrorKind, Result};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// A file or directory, whatever its name. Stays valid as long as the process that opened it.
+pub(crate) type Inode = usize;
+
+const ROOT: Inode = 0;
+
+/// How often what goes wrong, in cases of a thousand, and how much room there is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Faults {
+    pub(crate) short_writes: u64,
+    pub(crate) write_errors: u64,
+    pub(crate) failed_syncs: u64,
+    pub(crate) slow_syncs: u64,
+    pub(crate) written_back: u64,
+}
+
+/// The disk of the server.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    host: Rc<Host>,
+    random: Random,
+    nodes: Vec<Node>,
+    changes: Changes,
+    used: u64,
+    capacity: u64,
+    faults: Faults,
+}
+
+#[derive(Clone, Debug)]
+enum Node {
+    Free,
+    File(File),
+    Directory(Directory),
+}
+
+impl Disk {
+    pub(crate) fn new(host: Rc<Host>, random: Random, faults: Faults) -> Disk {
+        let nodes = vec![Node::Directory(Directory::default())];
+        Disk { host, random, nodes, changes: Changes::default(), used: 0, capacity: u64::MAX, faults }
+    }
+
+    /// Octets that can still be written.
+    pub(crate) fn free(&self) -> u64 {
+        self.capacity.saturating_sub(self.used)
+    }
+
+    /// Leaves so many octets; `None` for as many as anyone could want.
+    pub(crate) fn leave(&mut self, octets: Option<u64>) {
+        self.capacity = octets.map_or(u64::MAX, |octets| self.used + octets);
+    }
+
+    pub(crate) fn is_short_of_room(&self) -> bool {
+        self.capacity != u64::MAX
+    }
+
+    pub(crate) fn set_faults(&mut self, faults: Faults) {
+        self.faults = faults;
+    }
+
+    /// How long the next sync takes.
+    pub(crate) fn sync_time(&mut self) -> Duration {
+        match self.random.per_mille(self.faults.slow_syncs) {
+            true => self.random.micros(100_000, 20_000_000),
+            false => self.random.micros(50, 500),
+        }
+    }
+
+    pub(crate) fn exists(&self, path: &str) -> bool {
+        self.find(path).is_some()
+    }
+
+    /// The contents of a file; none when there is no such file.
+    pub(crate) fn read(&self, path: &str) -> Option<&[u8]> {
+        Some(self.file(self.find(path)?).contents())
+    }
+
+    /// The names in a directory, in order.
+    pub(crate) fn list(&self, path: &str) -> Vec<String> {
+        let Some(inode) = self.find(path) else { return Vec::new() };
+        self.directory(inode).entries.keys().cloned().collect()
+    }
+
+    pub(crate) fn is_directory(&self, path: &str) -> bool {
+        self.find(path).is_some_and(|inode| matches!(self.nodes[inode], Node::Directory(_)))
+    }
+
+    pub(crate) fn open(&self, path: &str) -> Option<Inode> {
+        self.find(path)
+    }
+
+    /// Creates a file, which must not be there.
+    pub(crate) fn create_new(&mut self, path: &str) -> Result<Inode> {
+        match self.find(path) {
+            Some(_) => Err(ErrorKind::AlreadyExists.into()),
+            None => self.create(path),
+        }
+    }
+
+    /// Creates a file, or empties the one that is there.
+    pub(crate) fn create(&mut self, path: &str) -> Result<Inode> {
+        self.host.operate()?;
+        if let Some(inode) = self.find(path) {
+            self.resize(inode, 0);
+            return Ok(inode);
+        }
+        self.add(path, Node::File(File::new()))
+    }
+
+    pub(crate) fn create_directory(&mut self, path: &str) -> Result<()> {
+        self.host.operate()?;
+        match self.find(path) {
+            Some(_) => Err(ErrorKind::AlreadyExists.into()),
+            None => self.add(path, Node::Directory(Directory::default())).map(|_| ()),
+        }
+    }
+
+    pub(crate) fn length(&self, file: Inode) -> u64 {
+        self.file(file).length() as u64
+    }
+
+    pub(crate) fn contents(&self, file: Inode) -> &[u8] {
+        self.file(file).contents()
+    }
+
+    /// Whether all that was written to a file, and its length, would survive a power failure.
+    pub(crate) fn is_durable(&self, path: &str) -> bool {
+        self.find(path).is_some_and(|inode| self.file(inode).is_durable())
+    }
+
+    /// Writes some octets; says how many.
+    pub(crate) fn write_at(&mut self, file: Inode, offset: u64, octets: &[u8]) -> Result<usize> {
+        self.host.operate()?;
+        if self.random.per_mille(self.faults.write_errors) {
+            return Err(Error::other("injected write error"));
+        }
+        let offset = offset as usize;
+        let length = self.file(file).length();
+        let overwritten = length.saturating_sub(offset).min(octets.len());
+        let room = usize::try_from(self.free()).unwrap_or(usize::MAX);
+        let mut written = octets.len().min(overwritten.saturating_add(room));
+        if written == 0 && !octets.is_empty() {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        if written > 1 && self.random.per_mille(self.faults.short_writes) {
+            written = self.random.between(1, written as u64 - 1) as usize;
+        }
+        self.used += (offset + written).saturating_sub(length) as u64;
+        let written_back = self.random.per_mille(self.faults.written_back);
+        let Node::File(file) = &mut self.nodes[file] else { unreachable!("a file") };
+        file.write(offset, &octets[..written]);
+        if written_back {
+            file.write_back(&mut self.random);
+        }
+        Ok(written)
+    }
+
+    /// Writes all octets, however many writes that takes.
+    pub(crate) fn write_all_at(&mut self, file: Inode, mut offset: u64, mut octets: &[u8]) -> Result<()> {
+        while !octets.is_empty() {
+            let written = self.write_at(file, offset, octets)?;
+            offset += written as u64;
+            octets = &octets[written..];
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_length(&mut self, file: Inode, length: u64) -> Result<()> {
+        self.host.operate()?;
+        self.resize(file, length as usize);
+        Ok(())
+    }
+
+    pub(crate) fn sync(&mut self, file: Inode) -> Result<()> {
+        self.host.operate()?;
+        let fails = self.random.per_mille(self.faults.failed_syncs);
+        let Node::File(file) = &mut self.nodes[file] else { unreachable!("a file") };
+        if fails {
+            file.fail_sync(&mut self.random);
+            return Err(Error::other("injected sync failure"));
+        }
+        file.sync();
+        Ok(())
+    }
+
+    pub(crate) fn sync_directory(&mut self, path: &str) -> Result<()> {
+        self.host.operate()?;
+        let inode = self.find(path).ok_or(ErrorKind::NotFound)?;
+        if self.random.per_mille(self.faults.failed_syncs) {
+            return Err(Error::other("injected sync failure"));
+        }
+        let changes = self.changes.sync(inode);
+        self.put_on_platter(changes);
+        Ok(())
+    }
+
+    /// Syncs every file and every directory.
+    pub(crate) fn sync_everything(&mut self) -> Result<()> {
+        self.host.operate()?;
+        let fails = self.random.per_mille(self.faults.failed_syncs);
+        for node in &mut self.nodes {
+            match node {
+                Node::File(file) if fails => file.fail_sync(&mut self.random),
+                Node::File(file) => file.sync(),
+                _ => {}
+            }
+        }
+        if fails {
+            return Err(Error::other("injected sync failure"));
+        }
+        let changes = self.changes.sync_all();
+        self.put_on_platter(changes);
+        Ok(())
+    }
+
+    /// Gives a file or a directory another name. A file replaces a file, a directory an empty directory.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) -> Result<()> {
+        self.host.operate()?;
+        let inode = self.find(from).ok_or(ErrorKind::NotFound)?;
+        let (from_directory, from_name) = self.parent(from)?;
+        let (to_directory, to_name) = self.parent(to)?;
+        if let Some(replaced) = self.find(to) {
+            match &self.nodes[replaced] {
+                Node::Directory(directory) if !directory.entries.is_empty() => {
+                    return Err(ErrorKind::DirectoryNotEmpty.into());
+                }
+                _ => self.unlink(replaced),
+            }
+        }
+        self.change(vec![
+            Entry { directory: from_directory, name: from_name, inode: None },
+            Entry { directory: to_directory, name: to_name, inode: Some(inode) },
+        ]);
+        Ok(())
+    }
+
+    pub(crate) fn remove_file(&mut self, path: &str) -> Result<()> {
+        self.host.operate()?;
+        let inode = self.find(path).ok_or(ErrorKind::NotFound)?;
+        self.remove(path, inode)
+    }
+
+    /// Removes an empty directory.
+    pub(crate) fn remove_directory(&mut self, path: &str) -> Result<()> {
+        self.host.operate()?;
+        let inode = self.find(path).ok_or(ErrorKind::NotFound)?;
+        match self.directory(inode).entries.is_empty() {
+            true => self.remove(path, inode),
+            false => Err(ErrorKind::DirectoryNotEmpty.into()),
+        }
+    }
+
+    /// Removes a directory and all that is in it, one name after the other.
+    pub(crate) fn remove_tree(&mut self, path: &str) -> Result<()> {
+        let inode = self.find(path).ok_or(ErrorKind::NotFound)?;
+        for name in self.list(path) {
+            let path = format!("{path}/{name}");
+            match self.is_directory(&path) {
+                true => self.remove_tree(&path)?,
+                false => self.remove_file(&path)?,
+            }
+        }
+        self.host.operate()?;
+        self.remove(path, inode)
+    }
+
+    /// Makes of the disk what the next start finds.
+    pub(crate) fn crash(&mut self, crash: Crash) {
+        match crash {
+            Crash::Power => {
+                let changes = self.changes.lose_power(&mut self.random);
+                self.put_on_platter(changes);
+                for node in &mut self.nodes {
+                    match node {
+                        Node::Free => {}
+                        Node::File(file) => file.lose_power(&mut self.random),
+                        Node::Directory(directory) => directory.lose_power(),
+                    }
+                }
+            }
+            Crash::Kill => {
+                for node in &mut self.nodes {
+                    if let Node::File(file) = node
+                        && self.random.coin()
+                    {
+                        file.evict();
+                    }
+                }
+            }
+        }
+        self.sweep();
+    }
+
+    fn add(&mut self, path: &str, node: Node) -> Result<Inode> {
+        let (directory, name) = self.parent(path)?;
+        if self.free() == 0 && self.random.coin() {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        let inode = match self.nodes.iter().position(|node| matches!(node, Node::Free)) {
+            Some(inode) => inode,
+            None => {
+                self.nodes.push(Node::Free);
+                self.nodes.len() - 1
+            }
+        };
+        self.nodes[inode] = node;
+        self.change(vec![Entry { directory, name, inode: Some(inode) }]);
+        Ok(inode)
+    }
+
+    fn remove(&mut self, path: &str, inode: Inode) -> Result<()> {
+        let (directory, name) = self.parent(path)?;
+        self.unlink(inode);
+        self.change(vec![Entry { directory, name, inode: None }]);
+        Ok(())
+    }
+
+    /// A file without a name takes no room, although whoever has it open may go on.
+    fn unlink(&mut self, inode: Inode) {
+        if let Node::File(file) = &mut self.nodes[inode] {
+            file.links -= 1;
+            self.used -= file.length() as u64;
+        }
+    }
+
+    fn resize(&mut self, inode: Inode, length: usize) {
+        let Node::File(file) = &mut self.nodes[inode] else { unreachable!("a file") };
+        let before = file.length();
+        file.set_length(length);
+        if file.links > 0 {
+            self.used = self.used + length as u64 - before as u64;
+        }
+    }
+
+    fn change(&mut self, change: names::Change) {
+        for entry in &change {
+            let Node::Directory(directory) = &mut self.nodes[entry.directory] else {
+                unreachable!("a directory")
+            };
+            match entry.inode {
+                Some(inode) => directory.entries.insert(entry.name.clone(), inode),
+                None => directory.entries.remove(&entry.name),
+            };
+        }
+        self.changes.push(change);
+    }
+
+    fn put_on_platter(&mut self, changes: Vec<names::Change>) {
+        let nodes = &mut self.nodes;
+        names::apply(changes, |inode, change| {
+            // A directory that was removed meanwhile has no names to keep.
+            if let Node::Directory(directory) = &mut nodes[inode] {
+                change(directory);
+            }
+        });
+    }
+
+    /// Frees what has no name any more and will have none after a power failure either, and counts what is left.
+    fn sweep(&mut self) {
+        let visible = self.reach(vec![ROOT], |directory| directory.entries.values().copied().collect());
+        let mut starts: Vec<Inode> = self.changes.inodes().collect();
+        starts.push(ROOT);
+        let needed = self.reach(starts, |directory| directory.inodes().collect());
+        self.used = 0;
+        for (node, (visible, needed)) in self.nodes.iter_mut().zip(visible.into_iter().zip(needed)) {
+            match node {
+                _ if !needed => *node = Node::Free,
+                Node::File(file) => {
+                    file.links = u32::from(visible);
+                    self.used += if visible { file.length() as u64 } else { 0 };
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn reach(&self, mut unvisited: Vec<Inode>, next: impl Fn(&Directory) -> Vec<Inode>) -> Vec<bool> {
+        let mut reached = vec![false; self.nodes.len()];
+        while let Some(inode) = unvisited.pop() {
+            if !std::mem::replace(&mut reached[inode], true)
+                && let Node::Directory(directory) = &self.nodes[inode]
+            {
+                unvisited.extend(next(directory));
+            }
+        }
+        reached
+    }
+
+    fn find(&self, path: &str) -> Option<Inode> {
+        let mut inode = ROOT;
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            let Node::Directory(directory) = &self.nodes[inode] else { return None };
+            inode = *directory.entries.get(name)?;
+        }
+        Some(inode)
+    }
+
+    fn parent(&self, path: &str) -> Result<(Inode, String)> {
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        match self.find(parent) {
+            Some(inode) if matches!(self.nodes[inode], Node::Directory(_)) => Ok((inode, name.to_owned())),
+            _ => Err(ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn file(&self, inode: Inode) -> &File {
+        match &self.nodes[inode] {
+            Node::File(file) => file,
+            _ => unreachable!("inode {inode} is no file"),
+        }
+    }
+
+    fn directory(&self, inode: Inode) -> &Directory {
+        match &self.nodes[inode] {
+            Node::Directory(directory) => directory,
+            _ => unreachable!("inode {inode} is no directory"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

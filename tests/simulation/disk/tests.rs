@@ -1,0 +1,118 @@
+//! The disk loses what it may lose, and nothing else.
+
+use super::*;
+use std::collections::BTreeSet;
+
+/// Disks that a crash may leave, each from another seed.
+fn crashed(crash: Crash, act: impl Fn(&mut Disk)) -> impl Iterator<Item = Disk> {
+    (0..200).map(move |seed| {
+        let mut disk = Disk::new(Host::new(), Random::new(seed), Faults::default());
+        act(&mut disk);
+        disk.crash(crash);
+        disk
+    })
+}
+
+fn write(disk: &mut Disk, path: &str, octets: &[u8]) -> Inode {
+    let file = disk.create(path).unwrap();
+    disk.write_all_at(file, 0, octets).unwrap();
+    file
+}
+
+#[test]
+fn what_was_synced_survives_a_power_failure() {
+    let act = |disk: &mut Disk| {
+        let file = write(disk, "file", &[7; 3000]);
+        disk.sync(file).unwrap();
+        disk.sync_directory("").unwrap();
+        disk.write_all_at(file, 3000, &[8; 3000]).unwrap();
+    };
+    for disk in crashed(Crash::Power, act) {
+        assert_eq!(disk.read("file").unwrap()[..3000], [7; 3000]);
+    }
+}
+
+#[test]
+fn what_was_not_synced_survives_in_part() {
+    let act = |disk: &mut Disk| {
+        let file = write(disk, "file", &[]);
+        disk.sync_directory("").unwrap();
+        disk.write_all_at(file, 0, &[7; 1536]).unwrap();
+    };
+    let sectors = |disk: Disk| {
+        let octets = disk.read("file").unwrap();
+        octets.chunks(512).map(|sector| sector[0] == 7).collect::<Vec<bool>>()
+    };
+    let found: BTreeSet<Vec<bool>> = crashed(Crash::Power, act).map(sectors).collect();
+    for expected in [vec![], vec![true; 3], vec![true, false, true], vec![false; 3], vec![true]] {
+        assert!(found.contains(&expected), "{expected:?} is not among {found:?}");
+    }
+}
+
+#[test]
+fn a_killed_process_loses_nothing_that_it_wrote() {
+    for disk in crashed(Crash::Kill, |disk| {
+        write(disk, "file", b"octets");
+    }) {
+        assert_eq!(disk.read("file"), Some(&b"octets"[..]));
+    }
+}
+
+#[test]
+fn a_name_is_durable_when_its_directory_was_synced_and_not_before() {
+    let act = |disk: &mut Disk| {
+        let file = write(disk, "draft", b"new");
+        disk.sync(file).unwrap();
+        disk.rename("draft", "file").unwrap();
+    };
+    let found: BTreeSet<bool> = crashed(Crash::Power, act).map(|disk| disk.exists("file")).collect();
+    assert_eq!(found, BTreeSet::from([false, true]));
+    let synced = |disk: &mut Disk| {
+        act(disk);
+        disk.sync_directory("").unwrap();
+    };
+    assert!(crashed(Crash::Power, synced).all(|disk| disk.read("file") == Some(b"new")));
+}
+
+#[test]
+fn a_move_between_directories_is_made_or_not_made() {
+    let act = |disk: &mut Disk| {
+        disk.create_directory("from").unwrap();
+        disk.create_directory("to").unwrap();
+        disk.sync_directory("").unwrap();
+        write(disk, "from/file", b"");
+        disk.sync_directory("from").unwrap();
+        disk.rename("from/file", "to/file").unwrap();
+    };
+    for disk in crashed(Crash::Power, act) {
+        assert_ne!(disk.exists("from/file"), disk.exists("to/file"));
+    }
+}
+
+#[test]
+fn a_failed_sync_leaves_what_the_next_one_does_not_write() {
+    let act = |disk: &mut Disk| {
+        let file = write(disk, "file", &[]);
+        disk.sync_directory("").unwrap();
+        disk.write_all_at(file, 0, &[7; 512]).unwrap();
+        disk.set_faults(Faults { failed_syncs: 1000, ..Faults::default() });
+        disk.sync(file).unwrap_err();
+        disk.set_faults(Faults::default());
+        assert_eq!(disk.read("file"), Some(&[7; 512][..]), "the page cache still shows it");
+        disk.sync(file).unwrap();
+    };
+    let found: BTreeSet<u8> = crashed(Crash::Power, act).map(|disk| disk.read("file").unwrap()[0]).collect();
+    assert_eq!(found, BTreeSet::from([0, 7]));
+}
+
+#[test]
+fn a_full_disk_takes_what_fits_and_then_refuses() {
+    let mut disk = Disk::new(Host::new(), Random::new(1), Faults::default());
+    disk.leave(Some(100));
+    let file = disk.create("file").unwrap();
+    assert_eq!(disk.write_at(file, 0, &[1; 150]).unwrap(), 100);
+    assert_eq!(disk.write_at(file, 100, &[1; 50]).unwrap_err().kind(), ErrorKind::StorageFull);
+    assert_eq!(disk.write_at(file, 0, &[2; 100]).unwrap(), 100, "what is there can be written again");
+    disk.remove_file("file").unwrap();
+    assert_eq!(disk.free(), 100);
+}

@@ -1,0 +1,334 @@
+//! What people asked for, what they were told, and what therefore has to be so.
+//!
+//! A command without an answer may have taken effect or not. So the model knows for each job a list of what may be, which
+//! an answer makes shorter and a lost answer longer. What a server knows after a crash settles the matter: it has to be
+//! on the list.
+
+use super::builds::Builds;
+use super::observation::Observation;
+use builder_engine::server::ConnectionId;
+use builder_proto::command::Command;
+use builder_proto::job::{Job, ScheduleItem};
+use builder_proto::text::Text;
+use builder_proto::time::{Period, Time};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Next runs from this year on are out of reach of every clock, so they stay as they were set.
+pub(crate) const OUT_OF_REACH: Time = Time::from_unix_milliseconds(3_000_000_000_000);
+
+/// All jobs and platforms that anybody ever named.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    jobs: BTreeMap<Text, Knowledge>,
+    /// Whether a platform may be dropped, and may not be.
+    platforms: BTreeMap<Text, Vec<bool>>,
+    /// Commands under way.
+    pending: BTreeMap<ConnectionId, Pending>,
+}
+
+#[derive(Debug)]
+struct Knowledge {
+    /// What may be; none stands for a job that is not scheduled.
+    possible: Vec<Option<Entry>>,
+    /// Everything that was ever to be scheduled under this name.
+    ever: Vec<Job>,
+    /// Platforms on which it has yet to run, and since when.
+    owed: BTreeMap<Text, Duration>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    job: Job,
+    period: Period,
+    /// When it runs next, if that is known.
+    next: Option<Time>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    command: Command,
+    since: Duration,
+}
+
+impl Default for Knowledge {
+    fn default() -> Knowledge {
+        Knowledge { possible: vec![None], ever: Vec::new(), owed: BTreeMap::new() }
+    }
+}
+
+impl Entry {
+    fn agrees_with(&self, item: &ScheduleItem) -> bool {
+        self.job == item.job && self.period == item.period && self.next.is_none_or(|next| next == item.next)
+    }
+}
+
+impl Jobs {
+    /// Takes note of a command that is about to be given. Refuses one that would touch what another under way touches, because
+    /// nobody could tell then what has to be so.
+    pub(super) fn begin(&mut self, time: Duration, connection: ConnectionId, command: &Command) -> bool {
+        if self.pending.values().any(|pending| touch_the_same(&pending.command, command)) {
+            return false;
+        }
+        match command {
+            Command::Schedule { job, .. } => self.job(&job.name).ever.push(Job::Script(job.clone())),
+            Command::ScheduleOrbBuild { job, .. } => {
+                self.job(&job.name).ever.push(Job::OrbBuild(job.clone()))
+            }
+            _ => {}
+        }
+        self.pending.insert(connection, Pending { command: command.clone(), since: time });
+        true
+    }
+
+    /// A command was answered.
+    pub(super) fn answered(&mut self, connection: ConnectionId, answer: &Command) -> Result<(), String> {
+        let Some(pending) = self.pending.remove(&connection) else { return Ok(()) };
+        match answer {
+            Command::Success => self.succeeded(&pending),
+            Command::Failure(text) => self.refused(&pending.command, &text.to_string()),
+            _ => Ok(()),
+        }
+    }
+
+    /// A command will never be answered.
+    pub(super) fn lost(&mut self, connection: ConnectionId) {
+        let Some(pending) = self.pending.remove(&connection) else { return };
+        match &pending.command {
+            Command::DropPlatform(platform) => self.platforms.insert(platform.clone(), vec![false, true]),
+            Command::UndropPlatform(platform) => self.platforms.insert(platform.clone(), vec![false, true]),
+            _ => None,
+        };
+        for name in self.names_of(&pending.command) {
+            let job = self.job(&name);
+            let after: Vec<_> =
+                job.possible.iter().filter_map(|before| apply(&pending.command, before.as_ref())).collect();
+            for entry in after {
+                if !job.possible.contains(&entry) {
+                    job.possible.push(entry);
+                }
+            }
+        }
+        self.forgive(&pending.command);
+    }
+
+    /// Holds a recovered schedule against what has to be so, and takes it as what is.
+    pub(super) fn settle(&mut self, observed: &Observation) -> Result<(), String> {
+        if let Some(unknown) = observed.schedule.keys().find(|name| !self.jobs.contains_key(*name)) {
+            return Err(format!("job {unknown} is scheduled, which nobody asked for"));
+        }
+        for (name, job) in &mut self.jobs {
+            let item = observed.schedule.get(name);
+            let before = std::mem::take(&mut job.possible);
+            job.possible = before
+                .iter()
+                .filter(|entry| match (entry, item) {
+                    (None, None) => true,
+                    (Some(entry), Some(item)) => entry.agrees_with(item),
+                    _ => false,
+                })
+                .cloned()
+                .collect();
+            if job.possible.is_empty() {
+                return Err(format!("job {name} is {item:?}, but has to be one of {before:?}"));
+            }
+        }
+        for (platform, possible) in &mut self.platforms {
+            let dropped = observed.dropped.contains(platform);
+            if !possible.contains(&dropped) {
+                return Err(format!(
+                    "platform {platform} is dropped: {dropped}, contrary to what was answered"
+                ));
+            }
+            *possible = vec![dropped];
+        }
+        Ok(())
+    }
+
+    /// Every job that has yet to run waits or runs, or a build of it is on its way to a stored result, `before` if not now.
+    pub(super) fn check_owed(
+        &mut self,
+        observed: &Observation,
+        before: &Observation,
+        builds: &Builds,
+    ) -> Result<(), String> {
+        for (name, job) in &mut self.jobs {
+            job.owed.retain(|platform, since| !builds.has_run(name, platform, *since));
+            let lost = job.owed.iter().find(|(platform, _)| {
+                !observed.is_queued(platform, name)
+                    && !observed.is_running(platform, name)
+                    && !observed.is_over(platform, name)
+                    && !before.is_over(platform, name)
+            });
+            if let Some((platform, since)) = lost {
+                return Err(format!(
+                    "job {name} was queued on {platform} since {since:?}, but neither waits nor runs, nor has it run"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a server that was just recovered has in its queues has to run.
+    pub(super) fn owe(&mut self, observed: &Observation, time: Duration) {
+        for (platform, queue) in &observed.queues {
+            for name in queue {
+                self.job(name).owed.entry(platform.clone()).or_insert(time);
+            }
+        }
+    }
+
+    /// Whether somebody scheduled this job under its name, at whatever time.
+    pub(super) fn was_scheduled(&self, script: &builder_proto::job::ScriptJob) -> bool {
+        let Some(job) = self.jobs.get(&script.name) else { return false };
+        job.ever.iter().any(|ever| match ever {
+            Job::Script(job) => job == script,
+            Job::OrbBuild(job) => {
+                let expanded = format!("build {} on {}", job.opam_package, script.platform);
+                script.script.as_bytes() == expanded.as_bytes()
+            }
+        })
+    }
+
+    fn succeeded(&mut self, pending: &Pending) -> Result<(), String> {
+        let command = &pending.command;
+        for name in self.names_of(command) {
+            let job = self.job(&name);
+            let before = std::mem::take(&mut job.possible);
+            for entry in before.iter().filter_map(|before| apply(command, before.as_ref())) {
+                if !job.possible.contains(&entry) {
+                    job.possible.push(entry);
+                }
+            }
+            if job.possible.is_empty() {
+                return Err(format!("{command:?} succeeded, although job {name} was one of {before:?}"));
+            }
+        }
+        match command {
+            Command::DropPlatform(platform) => {
+                self.platforms.insert(platform.clone(), vec![true]);
+            }
+            Command::UndropPlatform(platform) => {
+                self.platforms.insert(platform.clone(), vec![false]);
+            }
+            Command::Schedule { job, .. } => {
+                if self.platforms.get(&job.platform).is_some_and(|dropped| *dropped == [true]) {
+                    return Err(format!("job {} was scheduled on a dropped platform", job.name));
+                }
+                self.job(&job.name).owed.insert(job.platform.clone(), pending.since);
+            }
+            Command::Execute { name, .. } => {
+                let job = self.job(name);
+                if let Some(Some(Entry { job: Job::Script(script), .. })) = job.possible.first() {
+                    let platform = script.platform.clone();
+                    job.owed.insert(platform, pending.since);
+                }
+            }
+            _ => {}
+        }
+        self.forgive(command);
+        Ok(())
+    }
+
+    fn refused(&mut self, command: &Command, text: &str) -> Result<(), String> {
+        let must_be_scheduled = match text {
+            "job name already used" => true,
+            "execute failed: job not found" => false,
+            _ if text.starts_with("unknown job ") || text.starts_with("couldn't find job ") => false,
+            _ => return Ok(()),
+        };
+        for name in self.names_of(command) {
+            let job = self.job(&name);
+            let before = job.possible.clone();
+            job.possible.retain(|entry| entry.is_some() == must_be_scheduled);
+            if job.possible.is_empty() {
+                return Err(format!(
+                    "{command:?} was refused ({text}), although job {name} was one of {before:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// A person removed jobs, or may have: they need not run.
+    fn forgive(&mut self, command: &Command) {
+        match command {
+            Command::Unschedule(name) => self.job(name).owed.clear(),
+            Command::DropPlatform(platform) => {
+                for job in self.jobs.values_mut() {
+                    job.owed.remove(platform);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The jobs that a command changes.
+    fn names_of(&self, command: &Command) -> Vec<Text> {
+        match command {
+            Command::DropPlatform(platform) => self
+                .jobs
+                .iter()
+                .filter(|(_, job)| {
+                    let on_it = |entry: &Option<Entry>| {
+                        matches!(entry, Some(Entry { job: Job::Script(job), .. }) if job.platform == *platform)
+                    };
+                    job.possible.iter().any(on_it)
+                })
+                .map(|(name, _)| name.clone())
+                .collect(),
+            command => name_of(command).into_iter().cloned().collect(),
+        }
+    }
+
+    fn job(&mut self, name: &Text) -> &mut Knowledge {
+        self.jobs.entry(name.clone()).or_default()
+    }
+}
+
+/// What a command makes of a job; none when it would be refused.
+fn apply(command: &Command, before: Option<&Entry>) -> Option<Option<Entry>> {
+    match (command, before) {
+        (Command::Schedule { period, job }, None) => {
+            Some(Some(Entry { job: Job::Script(job.clone()), period: *period, next: None }))
+        }
+        (Command::ScheduleOrbBuild { period, job }, None) => {
+            Some(Some(Entry { job: Job::OrbBuild(job.clone()), period: *period, next: None }))
+        }
+        (Command::Unschedule(_), Some(_)) => Some(None),
+        (Command::Execute { .. }, Some(entry)) => Some(Some(entry.clone())),
+        (Command::Reschedule { next, period, .. }, Some(entry)) => {
+            let known = Some(*next).filter(|next| *next >= OUT_OF_REACH);
+            Some(Some(Entry { next: known, period: period.unwrap_or(entry.period), job: entry.job.clone() }))
+        }
+        (Command::DropPlatform(platform), before) => {
+            let script = |entry: &&Entry| matches!(&entry.job, Job::Script(job) if job.platform == *platform);
+            Some(before.filter(|entry| !script(entry)).cloned())
+        }
+        _ => None,
+    }
+}
+
+fn name_of(command: &Command) -> Option<&Text> {
+    match command {
+        Command::Schedule { job, .. } => Some(&job.name),
+        Command::ScheduleOrbBuild { job, .. } => Some(&job.name),
+        Command::Unschedule(name) | Command::Execute { name, .. } | Command::Reschedule { name, .. } => {
+            Some(name)
+        }
+        _ => None,
+    }
+}
+
+/// Commands about platforms touch every job.
+fn touch_the_same(one: &Command, other: &Command) -> bool {
+    let about_platform =
+        |command: &Command| matches!(command, Command::DropPlatform(_) | Command::UndropPlatform(_));
+    match (name_of(one), name_of(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => {
+            (about_platform(one) && (about_platform(other) || name_of(other).is_some()))
+                || (about_platform(other) && name_of(one).is_some())
+        }
+    }
+}

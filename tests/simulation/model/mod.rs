@@ -1,0 +1,264 @@
+//! The model: what has to be so, whatever happens to the server.
+//!
+//! It sees what passes over the network, what the records of a recovered log say, and what is on the disk. It shares no
+//! state with the engine and knows nothing of how that works. Its clauses:
+//!
+//! 1. a command that was answered with success is in effect after every crash, and what was refused is not;
+//! 2. a job that was queued waits, runs, or has run since, unless a person removed it;
+//! 3. a uuid is handed out once;
+//! 4. a build that was handed out runs, or has a stored result;
+//! 5. a stored result is what the worker sent, or holds the first lines of it and says why there are no more; once a worker
+//!    was dismissed, it is what that worker sent; once stored, it stays;
+//! 6. a result leaves its place only when the upload server has it, and in the end all that was to be uploaded is;
+//! 7. a queue holds a job at most once;
+//! 8. nothing is sent before the records it depends on are durable;
+//! 9. the server stops by itself only when the disk gives it a reason;
+//! 10. observers are sent every line in order, and in the end what is stored.
+
+mod builds;
+mod jobs;
+mod observation;
+mod wire;
+
+pub(crate) use jobs::OUT_OF_REACH;
+pub(crate) use observation::Observation;
+
+use crate::environment::Environment;
+use builder_engine::server::{ConnectionId, Recovered, UnsettledResult};
+use builder_proto::Uuid;
+use builder_proto::command::Command;
+use builds::Builds;
+use jobs::Jobs;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use wire::Wire;
+
+/// Everything that was seen, and the first thing that was wrong.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) time: Duration,
+    wires: BTreeMap<ConnectionId, Wire>,
+    jobs: Jobs,
+    builds: Builds,
+    /// What the log said at the last start.
+    recovered: Observation,
+    /// Whether clause 8 is looked at directly, and not only at what follows from a breach of it.
+    checks_order: bool,
+    violation: Option<String>,
+}
+
+impl Model {
+    pub(crate) fn new(checks_order: bool) -> Model {
+        Model {
+            time: Duration::ZERO,
+            wires: BTreeMap::new(),
+            jobs: Jobs::default(),
+            builds: Builds::default(),
+            recovered: Observation::default(),
+            checks_order,
+            violation: None,
+        }
+    }
+
+    /// What was wrong first, if anything.
+    pub(crate) fn violation(&self) -> Option<&str> {
+        self.violation.as_deref()
+    }
+
+    pub(crate) fn violate(&mut self, text: String) {
+        self.violation.get_or_insert(text);
+    }
+
+    fn check(&mut self, outcome: Result<(), String>) {
+        if let Err(text) = outcome {
+            self.violate(text);
+        }
+    }
+
+    pub(crate) fn checks_order(&self) -> bool {
+        self.checks_order
+    }
+
+    pub(crate) fn builds(&self) -> usize {
+        self.builds.len()
+    }
+
+    pub(crate) fn results(&self) -> usize {
+        self.builds.results()
+    }
+
+    pub(crate) fn uploads(&self) -> usize {
+        self.builds.uploads()
+    }
+
+    /// Builds that an observer could ask for, the latest last.
+    pub(crate) fn known_builds(&self) -> &[Uuid] {
+        self.builds.uuids()
+    }
+
+    // What peers do.
+
+    /// Whether the model can follow if this command is given now; if so, it is under way.
+    pub(crate) fn begin(&mut self, connection: ConnectionId, command: &Command) -> bool {
+        self.jobs.begin(self.time, connection, command)
+    }
+
+    pub(crate) fn peer_sent(&mut self, connection: ConnectionId, octets: &[u8]) {
+        let wire = self.wires.entry(connection).or_default();
+        let whole = wire.from_peer.push(octets);
+        for (end, payload) in whole {
+            wire.heard(end, &payload, &mut self.builds);
+        }
+        if wire.from_peer.is_hopeless()
+            && let Some(build) = wire.build.and_then(|uuid| self.builds.get(uuid))
+        {
+            build.break_off();
+        }
+    }
+
+    // What the server does.
+
+    pub(crate) fn server_read(&mut self, connection: ConnectionId, octets: usize) {
+        self.wires.entry(connection).or_default().read += octets;
+    }
+
+    pub(crate) fn server_sent(&mut self, connection: ConnectionId, octets: &[u8]) {
+        let frames = self.wires.entry(connection).or_default().from_server.push(octets);
+        for (_, payload) in frames {
+            let outcome = match Command::decode(&payload) {
+                Ok(command) => self.server_said(connection, command),
+                Err(error) => Err(format!("the server sent what is no message: {error}")),
+            };
+            self.check(outcome);
+        }
+    }
+
+    /// The server has nothing more to say on a connection.
+    pub(crate) fn server_finished(&mut self, connection: ConnectionId) {
+        let Some(wire) = self.wires.get(&connection) else { return };
+        if let Some(uuid) = wire.build.filter(|_| !wire.refused)
+            && let Some(build) = self.builds.get(uuid)
+        {
+            let outcome = build.acknowledge().map_err(|text| format!("build {uuid}: {text}"));
+            self.check(outcome);
+        }
+    }
+
+    /// The server has closed a connection, or never accepted it.
+    pub(crate) fn connection_over(&mut self, connection: ConnectionId) {
+        self.jobs.lost(connection);
+        let Some(wire) = self.wires.remove(&connection) else { return };
+        if let Some(build) = wire.build.and_then(|uuid| self.builds.get(uuid)) {
+            build.connection_over(wire.read);
+        }
+    }
+
+    /// Clause 8, seen from within.
+    pub(crate) fn check_order(&mut self, connection: ConnectionId, depends_on: u64, durable: u64) {
+        if self.checks_order && depends_on > durable {
+            self.violate(format!(
+                "connection {connection} is sent what depends on record {depends_on}, but only {durable} are durable"
+            ));
+        }
+    }
+
+    /// The upload server has a result.
+    pub(crate) fn uploaded(&mut self, uuid: Uuid, octets: Vec<u8>) {
+        let outcome = self.builds.uploaded(self.time, uuid, octets);
+        self.check(outcome);
+    }
+
+    // What becomes of the server.
+
+    /// The server is gone, and with it these connections.
+    pub(crate) fn server_crashed(&mut self, connections: &[ConnectionId]) {
+        self.builds.server_crashed();
+        for connection in connections {
+            self.jobs.lost(*connection);
+            self.wires.remove(connection);
+        }
+    }
+
+    /// A start has read the log.
+    pub(crate) fn log_read(&mut self, recovered: &Recovered) {
+        self.recovered = Observation::new(&recovered.state);
+    }
+
+    /// A start has put results in their places, as far as there was room; those that the log held are `unsettled`.
+    pub(crate) fn results_settled(&mut self, environment: &Environment, unsettled: &[UnsettledResult]) {
+        let outcome = self.check_recovered(environment, unsettled);
+        self.check(outcome);
+    }
+
+    fn check_recovered(
+        &mut self,
+        environment: &Environment,
+        unsettled: &[UnsettledResult],
+    ) -> Result<(), String> {
+        if let Some(name) = self.recovered.queued_twice() {
+            return Err(format!("job {name} is queued twice"));
+        }
+        self.builds.check_results(self.time, &environment.disk.borrow(), unsettled, &self.recovered)?;
+        self.jobs.settle(&self.recovered)?;
+        self.jobs.check_owed(&self.recovered, &self.recovered, &self.builds)?;
+        self.jobs.owe(&self.recovered, self.time);
+        Ok(())
+    }
+
+    /// A start is complete, and what it recorded is durable.
+    pub(crate) fn started(&mut self, observed: &Observation) {
+        let outcome = self.check_started(observed);
+        self.check(outcome);
+    }
+
+    fn check_started(&mut self, observed: &Observation) -> Result<(), String> {
+        if let Some(name) = observed.queued_twice() {
+            return Err(format!("job {name} is queued twice"));
+        }
+        if let Some(uuid) = observed.running.keys().next() {
+            return Err(format!("build {uuid} runs, but nobody can be running it"));
+        }
+        self.jobs.check_owed(observed, &self.recovered, &self.builds)?;
+        self.jobs.owe(observed, self.time);
+        Ok(())
+    }
+
+    /// The faults have stopped, and the server has nothing left to do.
+    pub(crate) fn drained(&mut self, environment: &Environment, observed: &Observation) {
+        let outcome = self.check_drained(environment, observed);
+        self.check(outcome);
+    }
+
+    fn check_drained(&mut self, environment: &Environment, observed: &Observation) -> Result<(), String> {
+        self.builds.check_results(self.time, &environment.disk.borrow(), &[], observed)?;
+        self.jobs.check_owed(observed, observed, &self.builds)?;
+        match observed.is_idle() {
+            true => Ok(()),
+            false => Err("the queues have not drained".to_owned()),
+        }
+    }
+
+    fn server_said(&mut self, connection: ConnectionId, command: Command) -> Result<(), String> {
+        let wire = self.wires.entry(connection).or_default();
+        match command {
+            Command::JobSchedule { uuid, job } => {
+                wire.build = Some(uuid);
+                if !self.jobs.was_scheduled(&job) {
+                    return Err(format!("build {uuid} runs {job:?}, which nobody scheduled"));
+                }
+                self.builds.hand_out(self.time, uuid, job)
+            }
+            Command::Output { uuid, line, .. } => wire.observe(uuid, line, &mut self.builds),
+            Command::InfoReply(reply) => wire::check_info(&reply),
+            answer @ (Command::Success | Command::Failure(_)) => {
+                wire.refused |= matches!(answer, Command::Failure(_));
+                if matches!(answer, Command::Success) {
+                    wire.close_observation(&mut self.builds);
+                }
+                self.jobs.answered(connection, &answer)
+            }
+            Command::ServerHello => Ok(()),
+            other => Err(format!("the server sent {}", other.name())),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! One connection as the network sees it.
+
+use super::builds::Builds;
+use builder_proto::Uuid;
+use builder_proto::command::{Command, InfoReply, QueueInfo, UPLOADS};
+use builder_proto::text::Text;
+use std::collections::BTreeSet;
+
+/// Octets of the longest message that any simulated peer sends in earnest.
+const LONGEST: u64 = 200_000;
+
+/// What was said on a connection.
+#[derive(Debug, Default)]
+pub(super) struct Wire {
+    pub(super) from_peer: Frames,
+    pub(super) from_server: Frames,
+    /// The build that was handed out here.
+    pub(super) build: Option<Uuid>,
+    /// Whether the server has sent a failure.
+    pub(super) refused: bool,
+    /// Octets that the server has read.
+    pub(super) read: usize,
+    /// What an observer was sent: the build, how many lines, and the last one, which may be the closing words.
+    observation: Option<(Uuid, usize, Text)>,
+}
+
+/// Cuts a stream into messages.
+#[derive(Debug, Default)]
+pub(super) struct Frames {
+    octets: Vec<u8>,
+    end: usize,
+    hopeless: bool,
+}
+
+impl Frames {
+    /// Takes in octets; gives each message that is now complete, with the place in the stream where it ends.
+    pub(super) fn push(&mut self, octets: &[u8]) -> Vec<(usize, Vec<u8>)> {
+        let mut whole = Vec::new();
+        if self.hopeless {
+            return whole;
+        }
+        self.octets.extend_from_slice(octets);
+        let mut at = 0;
+        while let Some(header) = self.octets[at..].first_chunk::<8>() {
+            let length = u64::from_be_bytes(*header);
+            if length == 0 || length > LONGEST {
+                self.hopeless = true;
+                break;
+            }
+            let Some(payload) = self.octets.get(at + 8..at + 8 + length as usize) else { break };
+            at += 8 + payload.len();
+            whole.push((self.end + at, payload.to_vec()));
+        }
+        self.octets.drain(..at);
+        self.end += at;
+        whole
+    }
+
+    /// Whether no more messages can come of this.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.hopeless
+    }
+}
+
+impl Wire {
+    /// Takes in a message of the peer.
+    pub(super) fn heard(&mut self, end: usize, payload: &[u8], builds: &mut Builds) {
+        let Some(build) = self.build.and_then(|uuid| builds.get(uuid)) else { return };
+        match Command::decode(payload) {
+            Ok(Command::Output { uuid, line, .. }) if Some(uuid) == self.build => build.printed(line, end),
+            Ok(Command::JobFinished { uuid, result, data }) if Some(uuid) == self.build => {
+                build.finish(result, data);
+            }
+            _ => build.break_off(),
+        }
+    }
+
+    /// Takes in a line that an observer was sent. The last one is not a line of the build, which only what follows shows.
+    pub(super) fn observe(&mut self, uuid: Uuid, line: Text, builds: &mut Builds) -> Result<(), String> {
+        match &mut self.observation {
+            None => self.observation = Some((uuid, 0, line)),
+            Some((_, lines, last)) => {
+                if let Some(build) = builds.get(uuid) {
+                    build.observed_line(*lines, last)?;
+                }
+                *lines += 1;
+                *last = line;
+            }
+        }
+        Ok(())
+    }
+
+    /// The observer was told that this was all.
+    pub(super) fn close_observation(&mut self, builds: &mut Builds) {
+        if let Some((uuid, lines, last)) = self.observation.take()
+            && let Some(build) = builds.get(uuid)
+        {
+            build.observed_closing(last, lines);
+        }
+    }
+}
+
+/// An answer to `info` must make sense in itself.
+pub(super) fn check_info(reply: &InfoReply) -> Result<(), String> {
+    let mut builds = BTreeSet::new();
+    if let Some(twice) = reply.running.iter().find(|running| !builds.insert(running.uuid)) {
+        return Err(format!("build {} runs twice", twice.uuid));
+    }
+    let scheduled: BTreeSet<&Text> = reply.schedule.iter().map(|item| item.job.name()).collect();
+    // What waits to be uploaded is shown as a queue, too.
+    let uploads = |queue: &&QueueInfo| queue.platform.as_bytes().starts_with(UPLOADS.as_bytes());
+    for queue in reply.queues.iter().filter(|queue| !uploads(queue)) {
+        let mut names = BTreeSet::new();
+        for job in &queue.jobs {
+            if !names.insert(job.name()) {
+                return Err(format!("job {} is queued twice on {}", job.name(), queue.platform));
+            }
+            if !scheduled.contains(job.name()) {
+                return Err(format!("job {} is queued, but not scheduled", job.name()));
+            }
+        }
+        if reply.dropped_platforms.contains(&queue.platform) {
+            return Err(format!("platform {} is dropped, but has a queue", queue.platform));
+        }
+    }
+    Ok(())
+}

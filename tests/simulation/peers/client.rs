@@ -1,0 +1,118 @@
+//! Clients: one command each, from people who are sometimes impatient.
+
+use super::{Line, Peer, platform};
+use crate::model::OUT_OF_REACH;
+use crate::network::End;
+use crate::random::Random;
+use builder_engine::server::ConnectionId;
+use builder_proto::command::{Command, PeerType};
+use builder_proto::job::{OrbBuildJob, ScriptJob};
+use builder_proto::text::Text;
+use builder_proto::time::{Period, Time};
+use std::time::Duration;
+
+/// A client with one command.
+pub(crate) struct Client {
+    command: Command,
+    /// Whether it sends hello and command in one go.
+    hasty: bool,
+    /// Whether it never reads what it asked for.
+    deaf: bool,
+}
+
+impl Client {
+    /// A client with a command that the model can follow; none when there is no such command right now.
+    pub(crate) fn new(line: &mut Line, connection: ConnectionId) -> Option<Client> {
+        let command = choose_command(line)?;
+        if !line.environment.model.borrow_mut().begin(connection, &command) {
+            return None;
+        }
+        Some(Client { command, hasty: line.random.coin(), deaf: line.random.per_mille(30) })
+    }
+}
+
+impl Peer for Client {
+    fn connected(&mut self, line: &mut Line) {
+        if self.deaf {
+            line.environment.network.borrow_mut().deafen(line.connection);
+            line.wake_after(Duration::from_secs(60));
+        }
+        line.say_hello(PeerType::Client);
+        if self.hasty {
+            line.say(&self.command);
+        }
+    }
+
+    fn received(&mut self, line: &mut Line, _octets: &[u8]) {
+        // The first octets are the hello, or the beginning of it; what is said twice the server refuses.
+        if !std::mem::replace(&mut self.hasty, true) {
+            line.say(&self.command);
+        }
+    }
+
+    fn ended(&mut self, line: &mut Line, _end: End) {
+        line.leave(End::Closed);
+    }
+
+    fn woken(&mut self, line: &mut Line) {
+        line.leave(End::Reset);
+    }
+}
+
+fn choose_command(line: &mut Line) -> Option<Command> {
+    let plan = line.environment.plan.clone();
+    let random = &mut line.random;
+    let job = random.below(plan.jobs);
+    // The last job of all is an orb-build job.
+    let is_orb_build = job + 1 == plan.jobs;
+    let name = Text::from(format!("job-{job}"));
+    let own_platform = Text::from(format!("platform-{}", job % plan.platforms));
+    Some(match random.below(100) {
+        0..35 => {
+            let period = *random.pick(&[Period::Hourly, Period::Daily, Period::Weekly, Period::Never]);
+            if is_orb_build {
+                let opam_package = format!("package-{}", random.below(1000)).into();
+                Command::ScheduleOrbBuild { period, job: OrbBuildJob { name, opam_package } }
+            } else {
+                let script = random_script(random);
+                Command::Schedule { period, job: ScriptJob { name, script, platform: own_platform } }
+            }
+        }
+        35..60 => {
+            let platform = (random.coin() && !is_orb_build).then_some(own_platform);
+            Command::Execute { name, platform }
+        }
+        60..68 => Command::Unschedule(name),
+        68..76 => {
+            let period = random.coin().then_some(Period::Hourly);
+            Command::Reschedule { name, next: random_time(random, line.environment.host.now().wall), period }
+        }
+        76..77 => Command::DropPlatform(platform(random, plan.platforms)),
+        77..82 => Command::UndropPlatform(platform(random, plan.platforms)),
+        82..87 => Command::Info,
+        _ => {
+            let model = line.environment.model.borrow();
+            let builds = model.known_builds();
+            // Most are interested in what happens now.
+            let latest = builds.len().saturating_sub(4);
+            let builds = if random.coin() { &builds[latest..] } else { builds };
+            if builds.is_empty() {
+                return None;
+            }
+            Command::Observe(*random.pick(builds))
+        }
+    })
+}
+
+fn random_script(random: &mut Random) -> Text {
+    let length = random.skewed(10) as usize;
+    Text::from(format!("#!/bin/sh\n# {}\n{}", random.number(), "x".repeat(length)))
+}
+
+fn random_time(random: &mut Random, now: Time) -> Time {
+    match random.below(3) {
+        0 => now.saturating_add(Duration::from_millis(random.below(2_000))),
+        1 => Time::NEVER,
+        _ => OUT_OF_REACH.saturating_add(Duration::from_secs(random.below(1_000_000))),
+    }
+}

@@ -1,0 +1,177 @@
+//! The real worker machine, with an imaginary job.
+
+use super::{Line, Peer};
+use crate::network::End;
+use builder_engine::worker::{Action, Input, JobInput, Remarks, Settings, Worker as Machine};
+use builder_proto::build_result::BuildResult;
+use builder_proto::finished_frame::FileHead;
+use builder_proto::text::Text;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// A worker, from its connection to its end.
+pub(crate) struct Worker {
+    machine: Machine,
+    /// What is to happen to the job, each after a pause.
+    script: VecDeque<(Duration, Happening)>,
+    artifacts: Vec<(String, Vec<u8>)>,
+}
+
+/// Something that the operating system would report to a worker.
+enum Happening {
+    Console(Vec<u8>),
+    Ended(BuildResult),
+    DescendantsGone,
+    ConsoleDrained,
+    Listed,
+    SendPart(Vec<u8>),
+    Sent,
+}
+
+impl Worker {
+    pub(crate) fn new(platform: Text) -> Worker {
+        let settings =
+            Settings { platform, timeout: Duration::from_secs(30), timeout_text: "30s".to_owned() };
+        Worker { machine: Machine::new(settings), script: VecDeque::new(), artifacts: Vec::new() }
+    }
+
+    fn handle(&mut self, line: &mut Line, input: Input<'_>) {
+        let now = line.environment.time.get();
+        self.machine.handle(now, input);
+        while let Some(action) = self.machine.poll_action() {
+            match action {
+                Action::Send(octets) => {
+                    line.send(&octets);
+                    self.machine.handle(now, Input::Sent(octets.len()));
+                }
+                Action::StartJob { .. } => self.imagine_job(line),
+                Action::TerminateJob => self.end_with(BuildResult::Signalled(15)),
+                Action::KillDescendants => self.soon(Happening::DescendantsGone),
+                Action::DrainConsole => self.soon(Happening::ConsoleDrained),
+                Action::ListArtifacts => self.soon(Happening::Listed),
+                Action::SendArtifacts => self.send_artifacts(line),
+                Action::CleanUp => self.script.clear(),
+                Action::Exit(_) => {
+                    line.leave(End::Closed);
+                    return;
+                }
+            }
+        }
+        self.wait(line);
+    }
+
+    fn wait(&self, line: &mut Line) {
+        let now = line.environment.time.get();
+        let next = self.script.front().map(|(pause, _)| *pause);
+        let deadline = self.machine.next_deadline().map(|deadline| deadline.saturating_sub(now));
+        if let Some(delay) = next.into_iter().chain(deadline).min() {
+            line.wake_after(delay);
+        }
+    }
+
+    fn soon(&mut self, happening: Happening) {
+        self.script.push_back((Duration::from_micros(100), happening));
+    }
+
+    /// The job ends at once, whatever was still to come.
+    fn end_with(&mut self, result: BuildResult) {
+        self.script.clear();
+        self.soon(Happening::Ended(result));
+        self.soon(Happening::DescendantsGone);
+    }
+
+    fn imagine_job(&mut self, line: &mut Line) {
+        let random = &mut line.random;
+        for _ in 0..random.skewed(4) - 1 {
+            let pause = Duration::from_micros(random.skewed(15));
+            let length = random.skewed(11) as usize;
+            let mut octets = random.octets(length);
+            // Lines of a sensible length, without becoming text.
+            for (at, octet) in octets.iter_mut().enumerate() {
+                if *octet == b'\n' && at % 5 != 0 {
+                    *octet = b' ';
+                }
+            }
+            if random.coin() {
+                octets.push(b'\n');
+            }
+            self.script.push_back((pause, Happening::Console(octets)));
+        }
+        let result = match random.below(8) {
+            0 => BuildResult::Signalled(9),
+            1 => BuildResult::Exited(1),
+            _ => BuildResult::Exited(0),
+        };
+        for number in 0..random.below(4) {
+            let length = random.skewed(12) as usize;
+            self.artifacts.push((format!("bin/artifact-{number}"), random.octets(length)));
+        }
+        // Now and then a job hangs, until its time is up.
+        let pause = if random.per_mille(5) { 40_000_000 } else { random.skewed(16) };
+        self.script.push_back((Duration::from_micros(pause), Happening::Ended(result)));
+        self.soon(Happening::DescendantsGone);
+    }
+
+    fn artifacts_length(&self) -> u64 {
+        let length = |(path, data): &(String, Vec<u8>)| head(path, data).total_length().unwrap();
+        self.artifacts.iter().map(length).sum()
+    }
+
+    fn send_artifacts(&mut self, line: &mut Line) {
+        for (path, data) in std::mem::take(&mut self.artifacts) {
+            let mut octets = Vec::new();
+            head(&path, &data).append_to(&mut octets);
+            octets.extend_from_slice(&data);
+            let half = line.random.index(octets.len());
+            let rest = octets.split_off(half);
+            self.soon(Happening::SendPart(octets));
+            self.script.push_back((Duration::from_micros(line.random.skewed(14)), Happening::SendPart(rest)));
+        }
+        self.soon(Happening::Sent);
+    }
+}
+
+impl Peer for Worker {
+    fn connected(&mut self, line: &mut Line) {
+        self.handle(line, Input::Connected);
+    }
+
+    fn received(&mut self, line: &mut Line, octets: &[u8]) {
+        self.handle(line, Input::Received(octets));
+    }
+
+    fn ended(&mut self, line: &mut Line, end: End) {
+        let reason = (end == End::Reset).then(|| "reset".to_owned());
+        self.handle(line, Input::Disconnected(reason));
+    }
+
+    fn woken(&mut self, line: &mut Line) {
+        let now = line.environment.time.get();
+        if self.machine.next_deadline().is_some_and(|deadline| deadline <= now) {
+            return self.handle(line, Input::Tick);
+        }
+        let Some((_, happening)) = self.script.pop_front() else { return };
+        let input = match happening {
+            Happening::Console(octets) if self.machine.wants_console() => {
+                return self.handle(line, Input::Job(JobInput::Console(&octets)));
+            }
+            Happening::Console(_) => return self.wait(line),
+            Happening::Ended(result) => JobInput::Ended(result),
+            Happening::DescendantsGone => JobInput::DescendantsGone,
+            Happening::ConsoleDrained => JobInput::ConsoleDrained,
+            Happening::Listed => {
+                JobInput::ArtifactsListed { length: self.artifacts_length(), remarks: Remarks::default() }
+            }
+            Happening::SendPart(octets) => {
+                line.send(&octets);
+                return self.wait(line);
+            }
+            Happening::Sent => JobInput::ArtifactsSent,
+        };
+        self.handle(line, Input::Job(input));
+    }
+}
+
+fn head<'a>(path: &'a str, data: &[u8]) -> FileHead<'a> {
+    FileHead { path: path.as_bytes(), data_length: data.len() as u64 }
+}

@@ -1,0 +1,94 @@
+//! What one seed makes of the world: how much goes wrong, and of which kind.
+//!
+//! Every seed leaves some kinds of faults out and exaggerates others; a mixture that is always the same would hide what
+//! only shows when something else stays quiet.
+
+use crate::disk::Faults;
+use crate::random::Random;
+use builder_engine::server::Settings;
+use std::time::Duration;
+
+/// The world of one seed.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) settings: Settings,
+    /// Crashes before the faults stop.
+    pub(crate) crashes: u64,
+    /// The usual time between two crashes, in microseconds.
+    pub(crate) crash_gap: u64,
+    /// How many of a thousand crashes are power failures.
+    pub(crate) power_failures: u64,
+    /// How many of a thousand crashes come amid what the server does, instead of between its turns.
+    pub(crate) amid: u64,
+    pub(crate) disk: Faults,
+    /// Whether the disk fills up now and then.
+    pub(crate) full_disk: bool,
+    /// Whether the wall clock jumps now and then.
+    pub(crate) jumps: bool,
+    /// The usual time between two visits, in microseconds.
+    pub(crate) visit_gap: u64,
+    /// How many of a thousand workers misbehave.
+    pub(crate) rogues: u64,
+    /// How many of a thousand peers lose their connection at some point.
+    pub(crate) broken_connections: u64,
+    /// The longest time that octets usually travel, in microseconds.
+    pub(crate) latency: u64,
+    /// How many of a thousand messages travel octet by octet.
+    pub(crate) single_octets: u64,
+    /// Jobs and platforms, by number.
+    pub(crate) jobs: u64,
+    pub(crate) platforms: u64,
+    /// Octets of a result up to which the log holds it.
+    pub(crate) small_result_octets: u64,
+    pub(crate) rotation_octets: u64,
+    pub(crate) reserve_octets: u64,
+    /// How many of a thousand lives of the server upload results.
+    pub(crate) uploads: u64,
+    /// How many of a thousand uploads fail.
+    pub(crate) failing_uploads: u64,
+    /// Whether results stay in their places when they are uploaded.
+    pub(crate) keeps_uploaded: bool,
+    /// Whether one call syncs all results, as on Linux.
+    pub(crate) syncs_everything: bool,
+}
+
+impl Plan {
+    pub(crate) fn new(random: &mut Random, crashes: u64) -> Plan {
+        let mut sometimes = |rates: &[u64]| *random.pick(rates);
+        let disk = Faults {
+            short_writes: sometimes(&[0, 20, 200]),
+            write_errors: sometimes(&[0, 0, 2]),
+            failed_syncs: sometimes(&[0, 0, 3, 20]),
+            slow_syncs: sometimes(&[0, 0, 20]),
+            written_back: sometimes(&[0, 50, 300]),
+        };
+        Plan {
+            settings: Settings {
+                job_time: Duration::from_secs(30),
+                artifact_bytes: 12_000,
+                console_bytes: 20_000,
+            },
+            crashes,
+            crash_gap: sometimes(&[20_000, 100_000, 400_000]),
+            power_failures: sometimes(&[200, 600, 900]),
+            amid: sometimes(&[500, 900]),
+            disk,
+            full_disk: sometimes(&[0, 0, 1]) == 1,
+            jumps: sometimes(&[0, 1]) == 1,
+            visit_gap: sometimes(&[500, 2_000, 8_000]),
+            rogues: sometimes(&[0, 100, 400]),
+            broken_connections: sometimes(&[0, 50, 200]),
+            latency: sometimes(&[200, 2_000, 20_000]),
+            single_octets: sometimes(&[0, 20, 300]),
+            jobs: sometimes(&[3, 6, 12]),
+            platforms: sometimes(&[1, 2, 3]),
+            small_result_octets: sometimes(&[0, 0, 1_000, 4_000, 32_768]),
+            rotation_octets: sometimes(&[4_096, 16_384, 100_000]),
+            reserve_octets: sometimes(&[1_024, 8_192]),
+            uploads: sometimes(&[0, 0, 800, 1000]),
+            failing_uploads: sometimes(&[0, 200]),
+            keeps_uploaded: sometimes(&[0, 0, 1]) == 1,
+            syncs_everything: sometimes(&[0, 1]) == 1,
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What the machine wants done, as in `bin/src/server/actions.rs`.
+
+use super::observers::Observer;
+use super::results::{self, Staged};
+use super::tasks::Task;
+use super::{Deferred, Server, Stop};
+use crate::disk::Disk;
+use crate::environment::{Environment, say};
+use crate::variant::Variant;
+use builder_engine::server::record::{Contents, Record};
+use builder_engine::server::{Action, BuildOfJob, ConnectionId, Input, ResultHead, UnsettledResult};
+use builder_proto::Uuid;
+use std::cell::RefCell;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+impl Server {
+    /// Carries out what the machine wants, or puts it off until the commit.
+    pub(super) fn drain(&mut self, received: &[u8]) -> Result<(), Stop> {
+        while let Some(action) = self.machine.poll_action() {
+            match action {
+                action if self.may_not_wait(&action) => {
+                    let depends_on = 0;
+                    self.perform_deferred(Deferred { action, depends_on });
+                }
+                action if action.waits_for_commit() => {
+                    self.deferred.push(Deferred { action, depends_on: self.order.appended });
+                }
+                Action::Append(record) => self.append(&record)?,
+                Action::Spool { uuid, entries, console_octets } => self.spool(uuid, &entries, console_octets),
+                Action::BeginResult { uuid, head } => self.begin_result(uuid, *head),
+                Action::AppendArtifacts { uuid, range } => self.append_artifacts(uuid, range, received),
+                Action::StoreResult { uuid } => self.store_result(uuid),
+                Action::AbandonResult { uuid } => self.abandon_result(uuid),
+                Action::Halt { reason } => return Err(Stop::Contradiction(reason)),
+                other => unreachable!("{other:?} waits for the commit"),
+            }
+        }
+        Ok(())
+    }
+
+    fn may_not_wait(&self, action: &Action) -> bool {
+        self.environment.variant == Variant::PublishBeforeCommit && matches!(action, Action::Publish { .. })
+    }
+
+    /// Does what others can see; the records it depends on are on disk.
+    pub(super) fn perform_deferred(&mut self, Deferred { action, depends_on }: Deferred) {
+        match action {
+            Action::Publish { uuid, name, contents } => {
+                let environment = self.environment.clone();
+                let result = UnsettledResult { uuid, name, contents };
+                let now = environment.host.time();
+                self.settling.publish(result, now, |result| Server::write_result(&environment.disk, result));
+            }
+            Action::Seal { uuid, closing } => {
+                self.spools.get(uuid).borrow_mut().seal(closing);
+                self.activate_followers(uuid);
+            }
+            Action::Upload { uuid, name } => {
+                if let Some(uploader) = &mut self.uploader {
+                    uploader.want(uuid, name);
+                }
+            }
+            Action::RemoveResult { uuid, name } => self.submit(Task::Remove { uuid, name, steps: 0 }),
+            Action::StoreResult { uuid } => {
+                if let Some(Staged::Large(result)) = self.staged.remove(&uuid) {
+                    self.submit(Task::Store(result));
+                }
+            }
+            Action::RemoveSpool { uuid } => {
+                self.spools.remove(&mut self.environment.disk.borrow_mut(), uuid);
+                self.followers.remove(&uuid);
+            }
+            Action::Follow { connection, uuid } => {
+                self.observers.insert(connection, Observer::following(uuid, self.spools.get(uuid)));
+                self.followers.entry(uuid).or_default().insert(connection);
+                self.active_observers.insert(connection);
+            }
+            Action::Replay { connection, uuid } => {
+                self.observers.insert(connection, Observer::Searching);
+                self.submit(Task::Find { connection, uuid });
+            }
+            Action::Send { connection, bytes } => {
+                if let Some(socket) = self.sockets.sending(connection) {
+                    socket.send(&bytes, depends_on);
+                }
+            }
+            Action::SendPart { connection, bytes } => {
+                if let Some(socket) = self.sockets.sending_part(connection) {
+                    socket.send(&bytes, depends_on);
+                }
+            }
+            Action::Finish { connection } => {
+                self.forget_observer(connection);
+                if let Some(socket) = self.sockets.sending(connection) {
+                    socket.finish(depends_on);
+                }
+            }
+            Action::Drop { connection } => {
+                self.forget_observer(connection);
+                self.sockets.close(&self.environment, connection);
+            }
+            other => unreachable!("{other:?} does not wait for the commit"),
+        }
+    }
+
+    pub(super) fn write_result(disk: &RefCell<Disk>, result: &UnsettledResult) -> io::Result<()> {
+        results::publish(&mut disk.borrow_mut(), &result.name, result.uuid, &result.contents.0)
+    }
+
+    /// Syncs results at once.
+    pub(super) fn sync_results(environment: &Environment, builds: &[BuildOfJob]) -> io::Result<()> {
+        if builds.is_empty() {
+            return Ok(());
+        }
+        let mut disk = environment.disk.borrow_mut();
+        environment.host.spend(disk.sync_time());
+        match environment.plan.syncs_everything {
+            true => disk.sync_everything(),
+            false => builds
+                .iter()
+                .try_for_each(|(uuid, name)| results::sync(&mut disk, name, *uuid, environment.variant)),
+        }
+    }
+
+    fn append(&mut self, record: &Record) -> Result<(), Stop> {
+        self.order.appended += 1;
+        match (self.environment.variant, record) {
+            (Variant::DispatchNotRecorded, Record::Started(_))
+            | (Variant::UnscheduleNotRecorded, Record::Unscheduled(_)) => return Ok(()),
+            _ => {}
+        }
+        say!(self.environment, "append {record:?}");
+        self.record.clear();
+        record.append_to(&mut self.record).map_err(|error| Stop::Encoding(error.to_string()))?;
+        self.log.append(&self.record).map_err(Stop::Log)
+    }
+
+    fn spool(&mut self, uuid: Uuid, entries: &[u8], console_octets: u64) {
+        let environment = self.environment.clone();
+        let appended = self.spools.append(&mut environment.disk.borrow_mut(), uuid, entries, console_octets);
+        if let Err(error) = appended {
+            say!(environment, "the console of {uuid} cannot be written: {error}");
+            let error = error.to_string();
+            self.machine.handle(environment.host.now(), Input::SpoolFailed { uuid, error: &error });
+        }
+        self.activate_followers(uuid);
+    }
+
+    fn begin_result(&mut self, uuid: Uuid, head: ResultHead) {
+        say!(self.environment, "begin the result of {uuid}: {:?}", head.result);
+        let small_octets = self.environment.plan.small_result_octets;
+        let begun = {
+            let disk = &mut self.environment.disk.borrow_mut();
+            Staged::begin(disk, uuid, head, &self.spools.get(uuid).borrow(), small_octets)
+        };
+        match begun {
+            Ok(staged) => {
+                self.staged.insert(uuid, staged);
+            }
+            Err(error) => self.refuse_result(uuid, &error),
+        }
+    }
+
+    fn append_artifacts(&mut self, uuid: Uuid, range: Range<usize>, received: &[u8]) {
+        let Some(staged) = self.staged.get_mut(&uuid) else { return };
+        let appended = staged.append(&mut self.environment.disk.borrow_mut(), &received[range]);
+        if let Err(error) = appended {
+            self.refuse_result(uuid, &error);
+        }
+    }
+
+    fn store_result(&mut self, uuid: Uuid) {
+        match self.staged.remove(&uuid) {
+            Some(Staged::Small(contents)) => {
+                let contents = Some(Contents(Arc::new(contents)));
+                self.machine.handle(self.environment.host.now(), Input::ResultStored { uuid, contents });
+            }
+            Some(Staged::Large(result)) if self.environment.variant == Variant::PlaceBeforeCommit => {
+                self.submit(Task::Store(result));
+            }
+            Some(large) => {
+                self.staged.insert(uuid, large);
+                let depends_on = self.order.appended;
+                self.deferred.push(Deferred { action: Action::StoreResult { uuid }, depends_on });
+            }
+            None => {}
+        }
+    }
+
+    fn abandon_result(&mut self, uuid: Uuid) {
+        say!(self.environment, "abandon the result of {uuid}");
+        let staged = self.staged.remove(&uuid);
+        if let (Some(staged), Variant::ArtifactsNotCounted) = (staged, self.environment.variant) {
+            self.staged.insert(uuid, staged);
+            return self.store_result(uuid);
+        }
+        results::abandon(&mut self.environment.disk.borrow_mut(), uuid);
+    }
+
+    fn refuse_result(&mut self, uuid: Uuid, error: &io::Error) {
+        self.abandon_result(uuid);
+        let error = error.to_string();
+        self.machine.handle(self.environment.host.now(), Input::ResultFailed { uuid, error: &error });
+    }
+
+    fn activate_followers(&mut self, uuid: Uuid) {
+        if let Some(followers) = self.followers.get(&uuid) {
+            self.active_observers.extend(followers);
+        }
+    }
+
+    pub(super) fn forget_observer(&mut self, connection: ConnectionId) {
+        self.active_observers.remove(&connection);
+        if let Some(Observer::Following(following)) = self.observers.remove(&connection)
+            && let Some(followers) = self.followers.get_mut(&following.uuid())
+        {
+            followers.remove(&connection);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! From what is on the disk to a running server, as in `bin/src/server/startup.rs`.
+
+use super::spools::{SPOOLS, Spools};
+use super::tasks::Tasks;
+use super::turn::encode_all;
+use super::{Order, Server, Sockets, Space, Stop, Uploader, results};
+use crate::disk::{Disk, LogStorage};
+use crate::environment::{Environment, say};
+use crate::random::Random;
+use crate::variant::Variant;
+use builder_engine::log::{LogFile, Salt, Settings};
+use builder_engine::server::{
+    Input, Recovered, Recovery, Server as Machine, Settling, State, UnsettledResult, UploadSettings,
+};
+use builder_proto::Uuid;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{ErrorKind, Result as IoResult};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// The server's own directory.
+pub(crate) const PRIVATE: &str = ".builder";
+
+impl Server {
+    /// Starts, up to where the first turn is over.
+    pub(crate) fn start(environment: Rc<Environment>, life: u64, mut random: Random) -> Result<Server, Stop> {
+        let (log, recovered) = open_log(&environment, &mut random)?;
+        environment.model.borrow_mut().log_read(&recovered);
+        prepare_directories(&mut environment.disk.borrow_mut()).map_err(Stop::Start)?;
+        let mut settling = Settling::default();
+        let settled = settle(&environment, &mut settling, &recovered.unsettled)?;
+        let stored = stored_builds(&environment, &recovered.state).map_err(Stop::Start)?;
+        let spools = recover_spools(&environment, &recovered.state).map_err(Stop::Start)?;
+        environment.model.borrow_mut().results_settled(&environment, &recovered.unsettled);
+
+        let now = environment.host.now();
+        let uuids = uuids(&environment, &mut random);
+        let mut machine = Machine::new(environment.plan.settings, recovered.state, uuids, now);
+        machine.handle(now, Input::Templates(environment.templates()));
+        if settled > 0 {
+            machine.handle(now, Input::ResultsSettled(settled));
+        }
+        let uploader = environment.uploads().then(Uploader::default);
+        if uploader.is_some() {
+            let destination = "https://builds.example".to_owned();
+            let keep_local = environment.plan.keeps_uploaded;
+            machine.enable_uploads(UploadSettings { destination, keep_local });
+        }
+        if environment.variant != Variant::RunningForgotten {
+            machine.recover(now, &stored);
+        }
+        let mut server = Server {
+            life,
+            machine,
+            log,
+            space: Space::unknown(),
+            sockets: Sockets::default(),
+            spools,
+            staged: BTreeMap::new(),
+            settling,
+            tasks: Tasks::default(),
+            uploader,
+            observers: BTreeMap::new(),
+            active_observers: BTreeSet::new(),
+            followers: BTreeMap::new(),
+            deferred: Vec::new(),
+            record: Vec::new(),
+            order: Order::default(),
+            random,
+            environment,
+        };
+        server.drain(&[])?;
+        server.finish_turn()?;
+        say!(server.environment, "started, {}", server.machine.state().summary());
+        Ok(server)
+    }
+}
+
+fn open_log(
+    environment: &Rc<Environment>,
+    random: &mut Random,
+) -> Result<(LogFile<LogStorage>, Recovered), Stop> {
+    let storage = LogStorage {
+        host: environment.host.clone(),
+        disk: environment.disk.clone(),
+        directory: PRIVATE,
+        variant: environment.variant,
+    };
+    let settings = Settings {
+        salt: salt(random),
+        salvage: false,
+        reserve_octets: environment.plan.reserve_octets,
+        rotation_octets: environment.plan.rotation_octets,
+    };
+    let mut recovery = Recovery::new(false);
+    let (mut log, report) =
+        LogFile::open(storage, settings, |batch| recovery.apply_batch(batch)).map_err(Stop::Open)?;
+    say!(environment, "{report}");
+    let recovered = recovery.finish();
+    if recovered.records == 0 {
+        log.rotate(salt(random), encode_all(recovered.state.snapshot())).map_err(Stop::Log)?;
+    }
+    Ok((log, recovered))
+}
+
+fn prepare_directories(disk: &mut Disk) -> IoResult<()> {
+    match disk.remove_tree(results::STAGINGS) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    for directory in [results::STAGINGS, SPOOLS] {
+        match disk.create_directory(directory) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    disk.sync_directory(PRIVATE)
+}
+
+fn settle(
+    environment: &Environment,
+    settling: &mut Settling,
+    unsettled: &[UnsettledResult],
+) -> Result<u64, Stop> {
+    let write = |result: &UnsettledResult| Server::write_result(&environment.disk, result);
+    for result in unsettled {
+        settling.publish(result.clone(), Duration::ZERO, write);
+    }
+    let Some(builds) = settling.settle_all(Duration::ZERO, write) else { return Ok(0) };
+    Server::sync_results(environment, &builds).map_err(Stop::Results)?;
+    Ok(settling.synced(Duration::ZERO))
+}
+
+fn stored_builds(environment: &Environment, state: &State) -> IoResult<BTreeSet<Uuid>> {
+    let mut disk = environment.disk.borrow_mut();
+    let mut stored = BTreeSet::new();
+    for (uuid, name) in state.unfinished() {
+        if disk.exists(&results::result_path(name, uuid)) {
+            if environment.variant != Variant::FoundNotSynced {
+                results::sync(&mut disk, name, uuid, environment.variant)?;
+            }
+            stored.insert(uuid);
+        }
+    }
+    Ok(stored)
+}
+
+fn recover_spools(environment: &Environment, state: &State) -> IoResult<Spools> {
+    let mut disk = environment.disk.borrow_mut();
+    let mut spools = Spools::new(environment.variant);
+    for (uuid, _) in state.unfinished() {
+        spools.recover(&mut disk, uuid)?;
+    }
+    spools.remove_strays(&mut disk)?;
+    Ok(spools)
+}
+
+fn uuids(environment: &Environment, random: &mut Random) -> Box<dyn Iterator<Item = Uuid>> {
+    let mut random = match environment.variant {
+        Variant::UuidsRepeated => Random::new(0),
+        _ => random.fork(),
+    };
+    Box::new(std::iter::from_fn(move || {
+        let octets = random.octets(16);
+        Some(uuid::Builder::from_random_bytes(*octets.first_chunk()?).into_uuid())
+    }))
+}
+
+fn salt(random: &mut Random) -> Salt {
+    Salt(*random.octets(16).first_chunk().unwrap())
+}
