@@ -1,0 +1,45 @@
+//! Measures the programs of builder beside the limits of the machine they run on, in the same run.
+//!
+//! ```text
+//! cargo run --release -p builder-bench                      the whole table, in less than five minutes
+//! cargo run --release -p builder-bench -- --quick           small numbers, to see that everything works
+//! cargo run --release -p builder-bench -- --row schedule-1  some rows only
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | `rows` | what is measured: one file for each kind of work |
+//! | `bare` | what the machine can do at best: the same work without a server around it |
+//! | `site`, `programs`, `seed` | the real programs, on directories of their own that begin with many jobs |
+//! | `peer`, `crowd`, `messages` | simulated workers and clients, as cheap as they can be |
+//! | `machine`, `process`, `statistics`, `table` | from numbers to the table |
+
+mod bare;
+mod crowd;
+mod failure;
+mod machine;
+mod messages;
+mod options;
+mod peer;
+mod process;
+mod programs;
+mod rows;
+mod run;
+mod seed;
+mod site;
+mod statistics;
+mod table;
+
+use builder::command_line::Program;
+use std::process::ExitCode;
+
+const PROGRAM: Program = Program {
+    name: "builder-bench",
+    usage: "[OPTIONS]",
+    about: "Measures the programs of builder beside the limits of this machine.",
+    options: options::declare,
+};
+
+fn main() -> ExitCode {
+    PROGRAM.main(options::resolve, run::run)
+}

@@ -1,0 +1,107 @@
+//! Real servers on directories of their own.
+
+use crate::failure::{During, Failure, Outcome};
+use crate::process::Process;
+use crate::programs::Programs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A data directory and room beside it.
+#[derive(Debug)]
+pub(crate) struct Site {
+    programs: Programs,
+    root: PathBuf,
+}
+
+/// A running server; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Site {
+    /// Makes one, which stays: file systems are slow for minutes after so many files were removed.
+    pub(crate) fn new(programs: &Programs, parent: &Path) -> Outcome<Site> {
+        let root = tempfile::Builder::new().prefix("site-").tempdir_in(parent);
+        let root = root.during("make a directory for a server")?.keep();
+        let site = Site { programs: programs.clone(), root };
+        for directory in [site.data(), site.path("config"), site.path("jobs")] {
+            fs::create_dir(&directory).during(format_args!("create {}", directory.display()))?;
+        }
+        Ok(site)
+    }
+
+    /// The data directory.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.path("data")
+    }
+
+    /// A place outside of the data directory, on the same file system.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Starts a server and waits until it listens.
+    pub(crate) fn start(&self) -> Outcome<Server> {
+        let log = self.path("server.log");
+        let stderr = File::create(&log).during("create the server's log")?;
+        let mut command = Command::new(&self.programs.server);
+        command.args(["--port", "0", "--dir"]).arg(self.data()).arg("--config-dir").arg(self.path("config"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
+        let mut child = command.spawn().during("start the server")?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line).during("read what the server prints")?;
+        }
+        match line.trim().strip_prefix("listening on ").and_then(|address| address.parse().ok()) {
+            Some(address) => Ok(Server { child, address }),
+            None => {
+                let _ = child.kill();
+                let _ = child.wait();
+                let complaint = fs::read_to_string(&log).unwrap_or_default();
+                Err(Failure::new(format_args!("the server does not start: {complaint}")))
+            }
+        }
+    }
+
+    /// The command that runs a worker of `platform`; its job directories are on this site.
+    pub(crate) fn worker_command(&self, server: &Server, platform: &str) -> Command {
+        let mut command = Command::new(&self.programs.worker);
+        command.args(["--remote", &server.address.to_string(), platform]).env("TMPDIR", self.path("jobs"));
+        command.stdin(Stdio::null());
+        command
+    }
+}
+
+impl Server {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn process(&self) -> Process {
+        Process(self.child.id())
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) fn stop(mut self) -> Outcome<()> {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM).during("stop the server")?;
+        }
+        let status = self.child.wait().during("wait for the server")?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(Failure::new(format_args!("the server ended with {status}"))),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
