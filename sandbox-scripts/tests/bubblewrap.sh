@@ -1,0 +1,85 @@
+#!/bin/sh
+# One job, one bubblewrap sandbox: for real, as an ordinary user.
+
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=scenarios.sh
+. "$(dirname "$0")/scenarios.sh"
+
+platform="bubblewrap-test"
+
+# Becomes a command, run by a user who is not root.
+unprivileged() {
+    if [ "$(id -u)" -eq 0 ]; then
+        exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+    fi
+    exec "$@"
+}
+
+sandbox() {
+    unprivileged env BUILDER_REMOTE="unix:$directory/worker.sock" BUILDER_NETWORK="${network:-none}" \
+        BUILDER_WORK_DIR="$directory/work" PATH="$directory/programs:$PATH" \
+        "$directory/programs/builder-bubblewrap" "$@"
+}
+
+sandbox_exists() {
+    [ -e "$directory/work/$1/work" ]
+}
+
+kill_sandbox() {
+    pkill -KILL -P "$(pgrep -P "$sandbox")"
+}
+
+# The tree and the programs may lie where that user cannot look.
+copy_programs() {
+    mkdir -m 0755 "$directory/programs"
+    cp "$BUILDER_PROGRAMS/builder-worker" "$scripts/bubblewrap/builder-bubblewrap" "$directory/programs/"
+    mkdir -m 0777 "$directory/work"
+}
+
+leaves_stubborn_directories() {
+    say "directories that nobody may enter go too"
+    schedule stubborn "$platform" <<'END'
+#!/bin/sh
+mkdir -p "$HOME/locked/inner" && chmod 0 "$HOME/locked"
+END
+    begin one "$platform"
+    finish
+    [ "$status" -eq 0 ] || fail "the sandbox ended with $status"
+    if sandbox_exists one; then fail "something of the sandbox is left"; fi
+    builder-client unschedule stubborn
+}
+
+has_the_network_it_is_given() {
+    say "there is a network only when asked for"
+    for network in none host; do
+        schedule "network-$network" "$platform" <<'END'
+#!/bin/sh
+echo "interfaces: $(sed 1,2d /proc/net/dev | grep -v -c ' lo:')"
+END
+        begin one "$platform"
+        finish
+        find_result "network-$network"
+    done
+    has_line network-none 'interfaces: 0' || fail "there are interfaces where there should be none"
+    outside=$(sed 1,2d /proc/net/dev | grep -v -c ' lo:' || :)
+    has_line network-host "interfaces: $outside" || fail "the interfaces are not those of the machine"
+    network=none
+}
+
+need bwrap flock prlimit setpriv pgrep
+(unprivileged bwrap --unshare-all --ro-bind / / true) 2>"$directory/bwrap.log" ||
+    skip "users make no namespaces here: $(tail -n 1 "$directory/bwrap.log")"
+find_programs
+copy_programs
+start_server
+runs_a_job
+puts_jobs_back
+survives_a_crash
+refuses_a_name_in_use
+refuses_bad_names
+leaves_stubborn_directories
+has_the_network_it_is_given
+BUILDER_MEMORY=100m BUILDER_PROCESSES=40 BUILDER_TIMEOUT=4s
+export BUILDER_MEMORY BUILDER_PROCESSES BUILDER_TIMEOUT
+keeps_limits

@@ -1,0 +1,48 @@
+#!/bin/sh
+# One job, one container: with podman, for real.
+
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=scenarios.sh
+. "$(dirname "$0")/scenarios.sh"
+# shellcheck source=podman.sh
+. "$(dirname "$0")/podman.sh"
+
+platform="debian-test"
+
+sandbox() {
+    exec env BUILDER_REMOTE="unix:$directory/worker.sock" BUILDER_IMAGE=localhost/builder-test-worker \
+        BUILDER_NETWORK=host BUILDER_RUN_DIR="$directory/run" "$scripts/container/builder-container" "$@"
+}
+
+sandbox_exists() {
+    podman container exists "builder-$1" || [ -n "$(podman volume ls --quiet --filter "name=^$(volume)\$")" ]
+}
+
+# The volumes that were there before the test belong to someone else.
+volume() {
+    podman volume ls --quiet | grep -v -x -F -f "$directory/volumes" || echo none
+}
+
+kill_sandbox() {
+    podman kill --signal KILL "builder-$1" >/dev/null
+}
+
+clean_up_more() {
+    for container in one two; do podman rm --force --volumes "builder-$container"; done >/dev/null 2>&1
+}
+
+find_programs
+use_podman
+podman volume ls --quiet >"$directory/volumes"
+BUILDER_BUILD_OPTIONS='--quiet' "$scripts/container/build-image" \
+    worker localhost/builder-test-worker "$debian" >"$directory/build.log" 2>&1 || fail "there is no image"
+start_server
+runs_a_job
+puts_jobs_back
+survives_a_crash
+refuses_a_name_in_use
+refuses_bad_names
+BUILDER_MEMORY=100m BUILDER_PROCESSES=40 BUILDER_TIMEOUT=4s
+export BUILDER_MEMORY BUILDER_PROCESSES BUILDER_TIMEOUT
+keeps_limits

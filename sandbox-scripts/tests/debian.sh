@@ -1,0 +1,165 @@
+#!/bin/sh
+# The Debian package: built, checked, installed, run, upgraded, removed and purged, in a container with systemd.
+
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=podman.sh
+. "$(dirname "$0")/podman.sh"
+
+machine=builder-test-debian-$$
+
+clean_up_more() {
+    podman rm --force --volumes "$machine" >/dev/null 2>&1
+}
+
+# ---- The package ----
+
+builds() {
+    say "one command builds the package, the same one twice"
+    mkdir "$directory/packages" "$directory/again"
+    "$scripts/package/debian.sh" "$directory/packages" >"$directory/package.log"
+    "$scripts/package/debian.sh" "$directory/again" >"$directory/package.log"
+    BUILDER_REVISION=2 "$scripts/package/debian.sh" "$directory/packages" >"$directory/package.log"
+    package=$(cd "$directory/packages" && echo builder_*-1_*.deb)
+    upgrade=$(cd "$directory/packages" && echo builder_*-2_*.deb)
+    cmp "$directory/packages/$package" "$directory/again/$package" || fail "the same tree made two packages"
+}
+
+is_clean() {
+    say "lintian finds no error"
+    lintian --allow-root --fail-on error "$directory/packages/$package" >"$directory/lintian.log" 2>&1 ||
+        fail "lintian finds errors"
+    cat "$directory/lintian.log"
+}
+
+# ---- The machine ----
+
+start_machine() {
+    podman run --detach --name "$machine" --systemd always --network host --cap-add SYS_ADMIN \
+        --volume "$directory/packages:/packages:ro" "$debian" /lib/systemd/systemd >/dev/null
+    wait_for "systemd is up" is_up
+    inside sh -c 'cat >/usr/local/bin/docker && chmod +x /usr/local/bin/docker' <<'END'
+#!/bin/sh
+# In the place of a container engine, which would need a container in a container: runs the worker as it is.
+case $1 in
+    run)
+        while [ "$1" != builder-worker ]; do shift; done
+        shift 3
+        exec builder-worker --remote unix:/run/builder/worker.sock "$@" ;;
+    *) exit 1 ;;
+esac
+END
+}
+
+inside() {
+    podman exec --interactive "$machine" "$@"
+}
+
+is_up() {
+    inside systemctl is-system-running | grep -q -e running -e degraded
+}
+
+answers() {
+    inside builder-client info >/dev/null
+}
+
+has_result() {
+    inside sh -c "ls /var/lib/builder/$1/*/full" >/dev/null
+}
+
+runs() {
+    inside builder-client info | awk -v job="$1" '/^Running/ { found = 1 } found && $4 == job { print $2 }' | grep -q .
+}
+
+installs() {
+    say "it installs a user, directories and units, and starts nothing"
+    inside dpkg --install "/packages/$package" >"$directory/install.log" 2>&1 || fail "it does not install"
+    inside id builder >/dev/null || fail "there is no user"
+    [ "$(inside stat -c '%U %a' /var/lib/builder)" = "builder 750" ] || fail "the directory is not as it should be"
+    for unit in builder.service builder-worker@one.service; do
+        if inside systemctl --quiet is-enabled "$unit"; then fail "$unit is enabled"; fi
+        if inside systemctl --quiet is-active "$unit"; then fail "$unit is active"; fi
+    done
+    inside systemd-analyze verify --man=no /usr/lib/systemd/system/builder.service \
+        /usr/lib/systemd/system/builder-worker@.service || fail "systemd does not like the units"
+}
+
+serves() {
+    say "server and worker run jobs as services, again and again"
+    inside systemctl enable --quiet --now builder
+    wait_for "the server answers" answers
+    # What 'systemctl edit builder-worker@one' would write.
+    inside sh -c 'mkdir /etc/systemd/system/builder-worker@one.service.d
+        printf "[Service]\nEnvironment=BUILDER_PLATFORM=debian-test\n" \
+            >/etc/systemd/system/builder-worker@one.service.d/override.conf
+        systemctl daemon-reload && systemctl enable --quiet --now builder-worker@one'
+    for job in first second; do
+        inside sh -c "printf '#!/bin/sh\nmkdir bin; echo made >bin/it\n' >/root/job
+            builder-client schedule $job debian-test /root/job --period never"
+    done
+    wait_for "the first job is done" has_result first
+    wait_for "the second job is done" has_result second
+    inside sh -c 'builder-inspect /var/lib/builder/second/*/full' | grep -q '^result *exited 0$' ||
+        fail "the result is not that of the job"
+    if inside setpriv --reuid 65534 --regid 65534 --clear-groups ls /run/builder 2>/dev/null; then
+        fail "everybody can reach the socket of the workers"
+    fi
+}
+
+restarts() {
+    say "kill -9 of the server: systemd starts it again, and the job runs again"
+    inside sh -c "printf '#!/bin/sh\nsleep 3\n' >/root/job
+        builder-client schedule patient debian-test /root/job --period daily"
+    wait_for "the job runs" runs patient
+    inside systemctl reload builder
+    inside systemctl kill --signal KILL builder
+    wait_for "the job is done" has_result patient
+}
+
+upgrades() {
+    say "an upgrade keeps configuration, schedule and results, and puts the running job back"
+    inside sh -c 'echo "# mine" >>/etc/default/builder; builder-client execute patient'
+    wait_for "the job runs" runs patient
+    before=$(inside sh -c 'ls /var/lib/builder/patient | wc -l')
+    inside dpkg --install "/packages/$upgrade" >"$directory/upgrade.log" 2>&1 || fail "it does not upgrade"
+    inside systemctl --quiet is-active builder || fail "the server does not run after the upgrade"
+    inside grep -q '^# mine' /etc/default/builder || fail "the configuration was overwritten"
+    inside builder-client info | grep -q 'daily *patient' || fail "the schedule is gone"
+    has_result first || fail "results are gone"
+    wait_for "the job that was interrupted is done" has_more_results "$before"
+}
+
+has_more_results() {
+    [ "$(inside sh -c 'ls /var/lib/builder/patient | wc -l')" -gt "$1" ]
+}
+
+removes() {
+    say "removal stops the services and keeps configuration and results"
+    inside dpkg --remove builder >"$directory/remove.log" 2>&1 || fail "it cannot be removed"
+    if podman top "$machine" args | grep builder-; then fail "something of builder still runs"; fi
+    if inside test -e /usr/bin/builder-server; then fail "programs are left"; fi
+    has_result first || fail "results are gone"
+    inside grep -q '^# mine' /etc/default/builder || fail "the configuration is gone"
+}
+
+purges() {
+    say "purging removes everything"
+    inside dpkg --purge builder >"$directory/purge.log" 2>&1 || fail "it cannot be purged"
+    left=$(inside find / -xdev -name '*builder*' -not -path '/proc/*' -not -path '/packages*' \
+        -not -path '/etc/systemd/system/builder-worker@one.service.d*' -not -path '/var/log/*' -not -path '/sys/*')
+    [ -z "$left" ] || fail "this is left: $left"
+    if inside id builder >/dev/null 2>&1; then fail "the user is left"; fi
+}
+
+need dpkg-deb dpkg-shlibdeps lintian
+find_programs
+use_podman
+builds
+is_clean
+start_machine
+installs
+serves
+restarts
+upgrades
+removes
+purges
