@@ -1,0 +1,61 @@
+# Completion for the programs of builder in bash.
+#
+# Installed as /usr/share/bash-completion/completions/builder-server, and linked there for each other program.
+
+_builder() {
+    local program=${COMP_WORDS[0]##*/} word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+    local common='-v --verbose -q --quiet -h --help --version' options='' words=''
+    case $program in
+        builder-server)
+            options='--ip --port --worker-listen --client-listen --socket-mode --socket-group --dir --config-dir
+                --timeout --artifact-limit --console-limit --upload --upload-credentials --keep-local
+                --upload-timeout --salvage --export-state' ;;
+        builder-worker)
+            options='-r --remote --timeout' ;;
+        builder-client)
+            options='-r --remote --period --platform --job --json'
+            words='schedule orb-build reschedule unschedule execute info observe observe-latest drop-platform
+                undrop-platform' ;;
+        builder-inspect)
+            options='--job --script --console --json --output' ;;
+        builder-upload)
+            options='--upload-credentials --timeout' ;;
+    esac
+    COMPREPLY=()
+    case $before in
+        --period)
+            mapfile -t COMPREPLY < <(compgen -W 'hourly daily weekly never' -- "$word")
+            return ;;
+        --dir | --config-dir | --output)
+            mapfile -t COMPREPLY < <(compgen -d -- "$word")
+            return ;;
+        --socket-group)
+            mapfile -t COMPREPLY < <(compgen -g -- "$word")
+            return ;;
+        # Files, as everywhere without an answer of ours, or what nobody can guess.
+        --upload-credentials | --export-state | -r | --remote | --ip | --port | --worker-listen | --client-listen | \
+            --socket-mode | --timeout | --upload-timeout | --artifact-limit | --console-limit | --upload | --platform)
+            return ;;
+        --job)
+            if [ "$program" = builder-client ]; then return; fi ;;
+    esac
+    case $word in
+        -*) mapfile -t COMPREPLY < <(compgen -W "$options $common" -- "$word") ;;
+        *)  if ! _builder_has_command "$words"; then
+                mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+            fi ;;
+    esac
+}
+
+# Whether one of these words stands before the cursor.
+_builder_has_command() {
+    local index
+    for ((index = 1; index < COMP_CWORD; index++)); do
+        case " ${1//[[:space:]]/ } " in
+            *" ${COMP_WORDS[index]} "*) return 0 ;;
+        esac
+    done
+    return 1
+}
+
+complete -o default -F _builder builder-server builder-worker builder-client builder-inspect builder-upload

@@ -1,0 +1,51 @@
+# Completion for the programs of builder in fish.
+#
+# Installed as /usr/share/fish/vendor_completions.d/builder-server.fish, and linked there for each other program.
+
+for program in builder-server builder-worker builder-client builder-inspect builder-upload
+    complete -c $program -s v -l verbose -d 'Log what happens; twice: every detail'
+    complete -c $program -s q -l quiet -d 'Log errors only'
+    complete -c $program -s h -l help -d 'Print a summary of all options'
+    complete -c $program -l version -d 'Print the versions of program and protocols'
+end
+
+complete -c builder-server -f
+complete -c builder-server -l ip -x -d 'Listen on this address'
+complete -c builder-server -l port -x -d 'Listen on this port'
+complete -c builder-server -l worker-listen -x -d 'Listen for workers here, and only here'
+complete -c builder-server -l client-listen -x -d 'Listen for clients here, and only here'
+complete -c builder-server -l socket-mode -x -d 'The mode of sockets in the file system'
+complete -c builder-server -l socket-group -x -a '(__fish_complete_groups)' -d 'The group of sockets in the file system'
+complete -c builder-server -l dir -x -a '(__fish_complete_directories)' -d 'Keep schedule, log and results here'
+complete -c builder-server -l config-dir -x -a '(__fish_complete_directories)' -d 'Find orb-build templates here'
+complete -c builder-server -l timeout -x -d 'The longest that a job may run'
+complete -c builder-server -l artifact-limit -x -d 'The most that a build may leave in artifacts'
+complete -c builder-server -l console-limit -x -d 'The most that a build may print'
+complete -c builder-server -l upload -x -d 'Upload results to this URL'
+complete -c builder-server -l upload-credentials -r -F -d 'Read the credentials for uploads from this file'
+complete -c builder-server -l keep-local -d 'Keep results when they are uploaded'
+complete -c builder-server -l upload-timeout -x -d 'The longest that one upload may take'
+complete -c builder-server -l salvage -d 'Go on without the damaged parts of the log'
+complete -c builder-server -l export-state -r -F -d 'Write the state file of builder 0.4.0 and exit'
+
+complete -c builder-worker -f
+complete -c builder-worker -s r -l remote -x -d 'The server'
+complete -c builder-worker -l timeout -x -d 'End a job that takes longer'
+
+set -l commands schedule orb-build reschedule unschedule execute info observe observe-latest drop-platform undrop-platform
+complete -c builder-client -n "not __fish_seen_subcommand_from $commands" -f -a "$commands"
+complete -c builder-client -n "__fish_seen_subcommand_from $commands; and not __fish_seen_subcommand_from schedule" -f
+complete -c builder-client -s r -l remote -x -d 'The server'
+complete -c builder-client -l period -x -a 'hourly daily weekly never' -d 'How often the job runs'
+complete -c builder-client -l platform -x -d 'Only this platform'
+complete -c builder-client -l job -x -d 'Only builds of this job'
+complete -c builder-client -l json -d 'Print JSON'
+
+complete -c builder-inspect -l job -d 'Print name, platform and uuid'
+complete -c builder-inspect -l script -d 'Print the script'
+complete -c builder-inspect -l console -d 'Print the console, the oldest line first'
+complete -c builder-inspect -l json -d 'Print a JSON object'
+complete -c builder-inspect -l output -x -a '(__fish_complete_directories)' -d 'Write the artifacts below this directory'
+
+complete -c builder-upload -l upload-credentials -r -F -d 'Read the credentials from this file'
+complete -c builder-upload -l timeout -x -d 'The longest that a file may take'

@@ -1,0 +1,206 @@
+//! Manual pages, completions and the commands of other pages against the programs themselves.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Each program, where it is, and the section of its page.
+const PROGRAMS: [(&str, &str, u8); 5] = [
+    ("builder-server", env!("CARGO_BIN_EXE_builder-server"), 8),
+    ("builder-worker", env!("CARGO_BIN_EXE_builder-worker"), 1),
+    ("builder-client", env!("CARGO_BIN_EXE_builder-client"), 1),
+    ("builder-inspect", env!("CARGO_BIN_EXE_builder-inspect"), 1),
+    ("builder-upload", env!("CARGO_BIN_EXE_builder-upload"), 1),
+];
+
+/// What may be typed: options with their dashes, or commands.
+type Words = BTreeSet<String>;
+
+fn help(executable: &str) -> String {
+    let output = Command::new(executable).arg("--help").output().unwrap();
+    assert!(output.status.success(), "{executable}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn options_of_help(help: &str) -> Words {
+    let lines = help.lines().skip_while(|line| *line != "Options:");
+    // "-r, --remote HOST:PORT" or "--ip IP  listen …": words up to the first that is not followed by a comma.
+    let options = lines.filter(|line| line.trim_start().starts_with('-')).flat_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let commas = words.iter().take_while(|word| word.ends_with(',')).count();
+        words[..=commas].iter().map(|word| word.trim_end_matches(',').to_owned()).collect::<Vec<_>>()
+    });
+    options.collect()
+}
+
+fn commands_of_help(help: &str) -> Words {
+    let lines =
+        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // What a command is described by may go on in another line, which is indented further.
+    let heads = lines.filter(|line| !line.starts_with("     "));
+    heads.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
+}
+
+fn path_of(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn page_path(name: &str, section: u8) -> PathBuf {
+    path_of(&format!("man/{name}.{section}"))
+}
+
+/// The first words of the items of a manual page that are of this kind: `Fl` for options, `Cm` for commands.
+fn items_of_page(page: &str, kind: &str) -> Words {
+    let mut items = Words::new();
+    for line in page.lines().filter_map(|line| line.strip_prefix(".It ")) {
+        let words: Vec<&str> =
+            line.split_whitespace().take_while(|word| *word != "Op" && *word != "Oo").collect();
+        for pair in words.windows(2).filter(|pair| pair[0] == kind) {
+            items.insert(if kind == "Fl" { format!("-{}", pair[1]) } else { pair[1].to_owned() });
+        }
+    }
+    items
+}
+
+#[test]
+fn pages_describe_every_option_and_no_other() {
+    for (name, executable, section) in PROGRAMS {
+        let page = fs::read_to_string(page_path(name, section)).unwrap();
+        assert_eq!(items_of_page(&page, "Fl"), options_of_help(&help(executable)), "{name}");
+    }
+}
+
+#[test]
+fn synopses_name_every_option() {
+    for (name, executable, section) in PROGRAMS {
+        let page = fs::read_to_string(page_path(name, section)).unwrap();
+        let synopsis = page.split(".Sh ").find(|part| part.starts_with("SYNOPSIS")).unwrap();
+        // Options of single commands are named where those are described.
+        let commands = page.lines().filter(|line| line.starts_with(".It Cm "));
+        let words: Vec<&str> = synopsis.lines().chain(commands).flat_map(str::split_whitespace).collect();
+        let shared = ["--verbose", "--quiet"];
+        for option in options_of_help(&help(executable)) {
+            if option.starts_with("--") && !shared.contains(&&*option) {
+                assert!(words.contains(&&option[1..]), "{name} {option}");
+            }
+        }
+        assert!(synopsis.contains(".Op Fl vq"), "{name}");
+    }
+}
+
+#[test]
+fn the_page_of_the_client_describes_every_command_and_no_other() {
+    let (name, executable, section) = PROGRAMS[2];
+    let page = fs::read_to_string(page_path(name, section)).unwrap();
+    let commands = commands_of_help(&help(executable));
+    assert_eq!(items_of_page(&page, "Cm"), commands);
+    assert!(commands.contains("observe-latest"), "{commands:?}");
+}
+
+/// Runs a program that may not be installed; tells so when it is not.
+fn run_if_installed(command: &mut Command) -> Option<Output> {
+    match command.output() {
+        Ok(output) => Some(output),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            eprintln!("not tested, as {:?} is not installed", command.get_program());
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn pages_are_clean() {
+    for (name, _, section) in PROGRAMS {
+        // From where it finds the pages that refer to each other, installed or not.
+        let mut mandoc = Command::new("mandoc");
+        mandoc.arg("-Tlint").arg(format!("{name}.{section}")).current_dir(path_of("man"));
+        let Some(output) = run_if_installed(&mut mandoc) else { return };
+        let complaints = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(complaints, "");
+    }
+}
+
+#[test]
+fn what_programs_read_from_the_environment_is_in_their_pages() {
+    for (program, variable) in [
+        ("builder-client.1", "BUILDER_REMOTE"),
+        ("builder-client.1", "NO_COLOR"),
+        ("builder-inspect.1", "NO_COLOR"),
+        ("builder-server.8", "BUILDER_UPLOAD_CREDENTIALS"),
+        ("builder-upload.1", "BUILDER_UPLOAD_CREDENTIALS"),
+        ("builder-worker.1", "TMPDIR"),
+    ] {
+        let page = fs::read_to_string(path_of("man").join(program)).unwrap();
+        assert!(page.contains(&format!(".It Ev {variable}\n")), "{program} {variable}");
+    }
+}
+
+/// Asks a shell for what may be typed, by a script that prints a word a line.
+fn ask_shell(shell: &str, script: &str, arguments: &[&str]) -> Option<Words> {
+    let mut command = Command::new(shell);
+    command.args(["-c", script, shell]).args(arguments).current_dir(path_of("completions"));
+    let output = run_if_installed(&mut command)?;
+    let complaints = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && complaints.is_empty(), "{shell} {arguments:?}: {complaints}");
+    Some(String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect())
+}
+
+/// Compares what a shell offers with the options of every program, and the commands of the client.
+fn assert_completes(offer: impl Fn(&str, &str) -> Option<Words>) {
+    for (name, executable, _) in PROGRAMS {
+        let help = help(executable);
+        let Some(options) = offer(name, "-") else { return };
+        assert_eq!(options, options_of_help(&help), "{name}");
+        if name == "builder-client" {
+            assert_eq!(offer(name, ""), Some(commands_of_help(&help)));
+        }
+    }
+}
+
+#[test]
+fn bash_completes_every_option_and_no_other() {
+    let script = r#"
+        source ./builder.bash
+        COMP_WORDS=("$1" "$2") COMP_CWORD=1
+        _builder
+        printf '%s\n' "${COMPREPLY[@]}""#;
+    assert_completes(|program, word| ask_shell("bash", script, &[program, word]));
+}
+
+#[test]
+fn zsh_completes_every_option_and_no_other() {
+    // Takes the place of the completion system, which works at a prompt only.
+    let script = r#"
+        _arguments() { print -rl -- "$@" }
+        complete() { local service=$1; source ./_builder }
+        complete "$1""#;
+    assert_completes(|program, word| {
+        let specifications = ask_shell("zsh", script, &[program])?;
+        let commands = specifications.iter().find_map(|line| line.strip_prefix("1:command:("));
+        if word.is_empty() {
+            let commands = commands.unwrap().trim_end_matches(')');
+            return Some(commands.split(' ').map(str::to_owned).collect());
+        }
+        let names = specifications.iter().filter_map(|line| line.trim_start_matches('*').split_once('['));
+        Some(names.map(|(name, _)| name.to_owned()).filter(|name| name.starts_with('-')).collect())
+    });
+}
+
+#[test]
+fn fish_completes_every_option_and_no_other() {
+    let script = r#"
+        source ./builder.fish
+        complete -C "$argv[2] $argv[3]""#;
+    assert_completes(|program, word| {
+        let offered = ask_shell("fish", script, &[program, word])?;
+        // Short options are offered for one dash, where they have no long form.
+        let long = ask_shell("fish", script, &[program, if word.is_empty() { "" } else { "--" }])?;
+        let name = |line: &String| line.split('\t').next().unwrap().to_owned();
+        Some(offered.iter().chain(&long).map(name).collect())
+    });
+}

@@ -1,0 +1,187 @@
+//! The commands of the pages, run for real, and the links between pages.
+//!
+//! A block of commands begins with ```` ```sh ````. All blocks of a page are run one after the other, in an empty
+//! directory, but those below a comment that begins with `not run` and says why.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// Pages of which all commands are run, or marked.
+const PAGES: [&str; 9] = [
+    "README.md",
+    "SECURITY.md",
+    "CHANGELOG.md",
+    "bin/README.md",
+    "bin/JOBS.md",
+    "bin/MOVING.md",
+    "sandbox-scripts/freebsd/README.md",
+    "sandbox-scripts/kubernetes/README.md",
+    "sandbox-scripts/systemd/README.md",
+];
+
+/// What no page can know: here a port may be taken, and a server takes its time to start.
+const WRAPPERS: [(&str, &str); 3] = [
+    (
+        "builder-server",
+        "echo $$ >>\"$SITE/servers\"\n\
+         exec \"$PROGRAMS/builder-server\" \"$@\" --worker-listen \"unix:$SITE/worker\" --client-listen \"unix:$SITE/client\"",
+    ),
+    (
+        "builder-client",
+        "tries=0\n\
+         until \"$PROGRAMS/builder-client\" info >/dev/null 2>&1 || [ $((tries += 1)) -gt 200 ]; do sleep 0.05; done\n\
+         exec \"$PROGRAMS/builder-client\" \"$@\"",
+    ),
+    ("builder-worker", "exec \"$PROGRAMS/builder-worker\" --remote \"unix:$SITE/worker\" \"$@\""),
+];
+
+const PROLOGUE: &str = "set -eu\ntrap 'kill $(cat \"$SITE/servers\") 2>/dev/null || :; wait' EXIT\nset -x\n";
+
+fn tree() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(page: &str) -> String {
+    fs::read_to_string(tree().join(page)).unwrap_or_else(|error| panic!("{page}: {error}"))
+}
+
+/// The blocks of commands that are to be run.
+fn commands(text: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut lines = text.lines();
+    let mut before = "";
+    while let Some(line) = lines.next() {
+        if line.starts_with("```") {
+            let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+            match line {
+                "```sh" if before.starts_with("<!-- not run") => {}
+                "```sh" => blocks.push(block.join("\n")),
+                "```text" => {}
+                other => panic!("{other} begins a block; commands are sh, all else is text"),
+            }
+        }
+        before = line;
+    }
+    blocks
+}
+
+/// A directory to run commands in, and beside it what they are run with.
+struct Site {
+    directory: TempDir,
+}
+
+impl Site {
+    fn new() -> Site {
+        let site = Site { directory: tempfile::tempdir().unwrap() };
+        fs::create_dir(site.path("programs")).unwrap();
+        fs::create_dir(site.path("here")).unwrap();
+        fs::write(site.path("servers"), "").unwrap();
+        for (name, body) in WRAPPERS {
+            let path = site.path("programs").join(name);
+            fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        site
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Runs all commands of a page, after these.
+    fn run(&self, before: &str, page: &str) -> String {
+        let blocks = commands(&read(page));
+        assert!(!blocks.is_empty(), "{page} has no commands");
+        let script = format!("{PROLOGUE}{before}\n{}\n", blocks.join("\n\n"));
+        let programs = Path::new(env!("CARGO_BIN_EXE_builder-server")).parent().unwrap();
+        let path = format!(
+            "{}:{}:{}",
+            self.path("programs").display(),
+            programs.display(),
+            env::var("PATH").unwrap()
+        );
+        let output = Command::new("timeout")
+            .args(["60", "sh", "-c", &script])
+            .current_dir(self.path("here"))
+            .env("PATH", path)
+            .env("PROGRAMS", programs)
+            .env("SITE", self.directory.path())
+            .env("BUILDER_REMOTE", format!("unix:{}", self.path("client").display()))
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let (told, complaints) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{page}: {}\n{told}\n{complaints}", output.status);
+        told.into_owned()
+    }
+}
+
+#[test]
+fn every_page_says_what_its_blocks_are() {
+    for page in PAGES {
+        commands(&read(page));
+    }
+}
+
+#[test]
+fn the_commands_of_the_readme_build_a_job() {
+    let site = Site::new();
+    let told = site.run("", "README.md");
+    assert!(told.contains("hello\n") && told.contains("result    exited 0\n"), "{told}");
+    assert_eq!(fs::read_to_string(site.path("here/artifacts/bin/program")).unwrap(), "made\n");
+}
+
+#[test]
+fn the_commands_about_jobs_work() {
+    let told = Site::new().run("mkdir data; builder-server --dir data --config-dir config &", "bin/JOBS.md");
+    assert!(told.contains("artifact  bin/site.txt ("), "{told}");
+    assert!(told.contains("2038-01-02T03:00:00Z  in "), "{told}");
+    assert!(told.contains(" this would build mirage-www on linux\n"), "{told}");
+}
+
+#[test]
+fn the_commands_about_moving_move_there_and_back_and_there() {
+    let site = Site::new();
+    let directory = site.path("here/data");
+    fs::create_dir(&directory).unwrap();
+    fs::copy(tree().join("tests/vectors/state-0.4.0.der"), directory.join("state")).unwrap();
+    let told = site.run("DIR=$PWD/data", "bin/MOVING.md");
+    assert_eq!(told.matches("Schedule (2)\n").count(), 2, "{told}");
+    assert!(directory.join(".builder.before/log").exists() && directory.join("state.before").exists());
+}
+
+/// The part of a link that leads to this heading.
+fn anchor(heading: &str) -> String {
+    let kept = |letter: &char| letter.is_alphanumeric() || " -_".contains(*letter);
+    heading.chars().filter(kept).collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+#[test]
+fn links_lead_somewhere() {
+    for page in PAGES {
+        let text = read(page);
+        let directory = tree().join(page).parent().unwrap().to_owned();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let (path, part) = target.split_once('#').unwrap_or((target, ""));
+            if path.contains("://") {
+                continue;
+            }
+            let file = if path.is_empty() { tree().join(page) } else { directory.join(path) };
+            assert!(file.exists(), "{page} links to {path}");
+            if !part.is_empty() {
+                let text = fs::read_to_string(file).unwrap();
+                let mut headings = text.lines().filter(|line| line.starts_with('#'));
+                let leads = headings.any(|line| anchor(line.trim_start_matches('#').trim()) == part);
+                assert!(leads, "{page} links to {target}");
+            }
+        }
+    }
+}
