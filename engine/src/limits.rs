@@ -52,8 +52,8 @@ pub const SETTLE_TIME: Duration = Duration::from_secs(1);
 pub const SETTLE_BYTES: usize = 2 * 1024 * 1024;
 /// Octets of incomplete frames held for all connections together. Beyond it those that hold much are refused.
 pub const HELD_BYTES: usize = 64 * 1024 * 1024;
-/// Octets of an incomplete frame that every connection may hold at any time.
-pub const HELD_BYTES_EACH: usize = 64 * 1024;
+/// Octets of an incomplete frame that every connection may hold at any time: one that holds the longest line of a worker.
+pub const HELD_BYTES_EACH: usize = LINE_BYTES + 1024;
 /// Octets of an answer that are encoded at once; the rest follows when they are sent.
 pub const INFO_PIECE_BYTES: usize = 128 * 1024;
 /// Octets that commands leave free on the disk, so that running builds can finish and jobs can be removed.

@@ -74,9 +74,11 @@ fn a_seed_replays_event_for_event() {
 
 #[test]
 fn an_answer_before_its_record_is_seen_at_once() {
-    let failure = run(1, Variant::ReplyBeforeSync, Watching::default()).unwrap_err();
-    assert!(failure.violation.contains("depends on record"), "{}", failure.violation);
-    assert_eq!(failure.crashes, 0);
+    for seed in 0..10 {
+        let failure = run(seed, Variant::ReplyBeforeSync, Watching::default()).unwrap_err();
+        assert!(failure.violation.contains("depends on record"), "seed {seed}: {}", failure.violation);
+        assert!(failure.crashes <= 2, "seed {seed}: only after {} crashes", failure.crashes);
+    }
 }
 
 #[test]

@@ -67,6 +67,8 @@ impl Plan {
                 job_time: Duration::from_secs(30),
                 artifact_bytes: 12_000,
                 console_bytes: 20_000,
+                builds: sometimes(&[2, 100, 100]) as usize,
+                observers: sometimes(&[1, 100, 100]) as usize,
             },
             crashes,
             crash_gap: sometimes(&[20_000, 100_000, 400_000]),

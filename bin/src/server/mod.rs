@@ -9,7 +9,7 @@
 //! | `result`, `settling`, `disk` | results on their way to their files |
 //! | `space` | room on the disk |
 //! | `upload_options`, `uploader`, `uploads` | results on their way to an upload server |
-//! | `template`, `paths`, `clock`, `uuids` | where the rest of the world is |
+//! | `template`, `paths`, `places`, `clock`, `uuids` | where the rest of the world is |
 
 mod actions;
 mod clock;
@@ -22,6 +22,7 @@ mod observer;
 mod options;
 mod paths;
 mod peer;
+mod places;
 mod reactor;
 mod result;
 mod settling;

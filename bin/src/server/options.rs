@@ -73,6 +73,9 @@ pub(crate) fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
             artifact_bytes: value(matches, "artifact-limit")?
                 .map_or(ARTIFACT_BYTES, |ByteSize(octets)| octets),
             console_bytes: value(matches, "console-limit")?.map_or(CONSOLE_BYTES, |ByteSize(octets)| octets),
+            // What the descriptors allow is known at the start.
+            builds: usize::MAX,
+            observers: usize::MAX,
         },
         uploads: upload_options::resolve(matches)?,
         salvage: matches.opt_present("salvage"),

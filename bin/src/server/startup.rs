@@ -7,6 +7,7 @@ use crate::server::disk::Disk;
 use crate::server::network::Network;
 use crate::server::options::Settings;
 use crate::server::paths::Paths;
+use crate::server::places::Places;
 use crate::server::reactor::{self, Reactor};
 use crate::server::settling::Settling;
 use crate::server::space::Space;
@@ -16,21 +17,15 @@ use crate::server::template::TemplateDirectory;
 use crate::server::uploader::Uploader;
 use crate::server::{migration, result, uuids};
 use builder_engine::log;
-use builder_engine::server::{Input, Recovered, Recovery, Role, Server, State};
+use builder_engine::server::{self, Input, Recovered, Recovery, Role, Server, State};
 use builder_proto::Uuid;
 use mio::{Interest, Poll, Waker};
-use rustix::process::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
 use std::time::Duration;
-
-/// Descriptors kept for log, listeners, templates and what else is opened in passing.
-const SPARE_DESCRIPTORS: u64 = 64;
-/// Descriptors of a connection whose build prints and is stored: the socket, the console, the result.
-const DESCRIPTORS_PER_CONNECTION: u64 = 3;
 
 pub(crate) fn run(settings: Settings) -> Result<(), StartError> {
     let private = directory::prepare(&settings.directory)?;
@@ -97,12 +92,15 @@ fn assemble(
     let settled = settle(&mut settling, &recovered)?;
     let stored = stored_builds(&paths, &recovered.state)?;
     let spools = recover_spools(&paths, &recovered.state)?;
-    let network = listen(settings, &poll)?;
+    let places = Places::secure();
+    let network = listen(settings, &poll, places.connections)?;
     let disk = Disk::start(&paths, waker).map_err(system("start threads"))?;
     let mut templates = TemplateDirectory::new(&settings.config_directory);
 
     let now = clock.now();
-    let mut machine = Server::new(settings.machine, recovered.state, Box::new(uuids::random_uuids()), now);
+    let machine_settings =
+        server::Settings { builds: places.builds, observers: places.observers, ..settings.machine };
+    let mut machine = Server::new(machine_settings, recovered.state, Box::new(uuids::random_uuids()), now);
     machine.handle(now, Input::Templates(templates.read()));
     if settled > 0 {
         machine.handle(now, Input::ResultsSettled(settled));
@@ -194,8 +192,8 @@ fn recover_spools(paths: &Paths, state: &State) -> Result<Spools, StartError> {
     Ok(spools)
 }
 
-fn listen(settings: &Settings, poll: &Poll) -> Result<Network, StartError> {
-    let mut network = Network::new(connection_limit());
+fn listen(settings: &Settings, poll: &Poll, connections: usize) -> Result<Network, StartError> {
+    let mut network = Network::new(connections);
     for (address, role) in &settings.listening.addresses {
         let failed = |error| StartError::Listen { address: address.to_string(), error };
         for listener in settings.listening.bind(address).map_err(failed)? {
@@ -211,20 +209,6 @@ fn listen(settings: &Settings, poll: &Poll) -> Result<Network, StartError> {
         }
     }
     Ok(network)
-}
-
-/// Raises the number of descriptors as far as the system lets us. Each connection may become a build, whose console and
-/// result are a file each.
-fn connection_limit() -> usize {
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current < limit.maximum {
-        let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
-        if setrlimit(Resource::Nofile, raised).is_ok() {
-            limit = raised;
-        }
-    }
-    let descriptors = limit.current.unwrap_or(u64::from(u32::MAX)).saturating_sub(SPARE_DESCRIPTORS);
-    usize::try_from(descriptors / DESCRIPTORS_PER_CONNECTION).unwrap_or(usize::MAX).max(1)
 }
 
 fn system(what: &'static str) -> impl FnOnce(io::Error) -> StartError {

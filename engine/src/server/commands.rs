@@ -146,6 +146,11 @@ impl Server {
     }
 
     fn observe(&mut self, id: ConnectionId, uuid: Uuid) -> Step {
+        let limit = self.settings.observers;
+        if self.observers.len() >= limit {
+            return Step::Refuse(format!("busy: {limit} observers, the limit; try again later"));
+        }
+        self.observers.insert(id);
         let known = self.state.running.contains_key(&uuid) || self.state.aborted.contains_key(&uuid);
         self.actions.push_back(match known {
             true => Action::Follow { connection: id, uuid },

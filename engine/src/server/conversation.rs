@@ -35,6 +35,7 @@ impl Server {
     pub(crate) fn disconnect(&mut self, now: Now, id: ConnectionId, reason: &str) {
         let Some(connection) = self.take_connection(id) else { return };
         self.deadlines.clear(Subject::Connection(id));
+        self.observers.remove(&id);
         self.leave_phase(now, id, &connection.phase, reason);
     }
 
@@ -165,6 +166,7 @@ impl Server {
                 self.send(id, &Command::Failure(Text::from(text)));
             }
         }
+        self.observers.remove(&id);
         self.actions.push_back(Action::Finish { connection: id });
         connection.enter(Phase::Closing);
         self.deadlines.set(Subject::Connection(id), now.monotonic.saturating_add(LINGER_TIME));

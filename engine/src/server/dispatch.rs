@@ -6,12 +6,25 @@ use crate::server::connection::Phase;
 use crate::server::conversation::Step;
 use crate::server::record::{Record, Started};
 use crate::server::template;
-use crate::server::{ConnectionId, Server, Templates};
+use crate::server::{ConnectionId, Server, State, Templates};
 use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::job::{Job, ScriptJob};
 use builder_proto::text::Text;
 use builder_proto::wire::RawUuid;
+use std::collections::BTreeSet;
+
+/// What became of an attempt to hand out a job.
+enum HandOut {
+    /// A worker has one.
+    Job,
+    /// Nobody waits, or nothing is queued.
+    Nothing,
+    /// The disk or the source of randomness does not allow it for now.
+    Later,
+    /// Enough builds are under way.
+    Busy,
+}
 
 impl Server {
     /// Gives a worker its place behind all others.
@@ -37,48 +50,89 @@ impl Server {
         self.undispatched.extend(self.waiting.keys().cloned());
     }
 
-    /// Hands jobs to waiting workers, on every platform where something changed.
+    /// Hands jobs to waiting workers, on every platform where something changed; whoever has waited longest goes first.
     ///
     /// Called once a turn and last, so that a worker whose connection ended in this turn gets nothing.
     pub(crate) fn dispatch(&mut self, now: Now) {
         self.dispatch_paused = false;
-        while let Some(platform) = self.undispatched.first().cloned() {
-            if !self.dispatch_on(now, &platform) {
-                self.dispatch_paused = true;
-                return;
-            }
-            self.undispatched.remove(&platform);
-        }
-    }
-
-    /// Hands jobs to the workers of one platform; false when it has to go on later.
-    fn dispatch_on(&mut self, now: Now, platform: &Text) -> bool {
+        let was_busy = core::mem::take(&mut self.is_busy);
         if !self.has_room(0) {
-            return false;
+            self.dispatch_paused = true;
+            return;
         }
-        self.adopt_platform(platform);
-        while let Some((turn, id)) = self.first_waiting(platform) {
-            let Some((script, expanded)) = self.next_script(platform) else { return true };
-            // The log repeats a script only when it was expanded.
-            let octets = if expanded { script.script.as_bytes().len() } else { 0 };
-            if !self.has_room(octets as u64) {
-                return false;
+        self.adopt_platforms();
+        let changed = core::mem::take(&mut self.undispatched);
+        let first_turn = |platform: Text| Some((self.first_waiting(&platform)?.0, platform));
+        let mut platforms: BTreeSet<(u64, Text)> = changed.into_iter().filter_map(first_turn).collect();
+        while let Some((turn, platform)) = platforms.pop_first() {
+            match self.hand_out(now, &platform) {
+                HandOut::Job => {
+                    if let Some((turn, _)) = self.first_waiting(&platform) {
+                        platforms.insert((turn, platform));
+                    }
+                }
+                HandOut::Nothing => {}
+                HandOut::Later => {
+                    self.dispatch_paused = true;
+                    self.undispatched.insert(platform);
+                }
+                HandOut::Busy => {
+                    self.is_busy = true;
+                    platforms.insert((turn, platform));
+                    break;
+                }
             }
-            let Some(uuid) = self.uuids.next() else {
-                ::log::error!("no randomness for the uuid of a build; job {} stays queued", script.name);
-                return false;
-            };
-            self.stop_waiting(platform, turn);
-            self.start(now, id, platform, uuid, script, expanded);
         }
-        true
+        self.undispatched.extend(platforms.into_iter().map(|(_, platform)| platform));
+        if self.is_busy && !was_busy {
+            let limit = self.settings.builds;
+            ::log::warn!("{limit} builds are under way, the limit; other jobs wait until one ends");
+        }
     }
 
-    /// A platform that a worker asks for gets a queue, unless it was dropped.
-    fn adopt_platform(&mut self, platform: &Text) {
-        let wanted = self.waiting.contains_key(platform) && !self.state.dropped.contains(platform);
-        if wanted && !self.state.queues.contains_key(platform) && self.state.queues.len() < PLATFORMS {
-            self.add_platform(platform);
+    /// Hands the next job of a platform to the worker that has waited longest for it.
+    fn hand_out(&mut self, now: Now, platform: &Text) -> HandOut {
+        let Some((turn, id)) = self.first_waiting(platform) else { return HandOut::Nothing };
+        let queue = self.state.queues.get(platform);
+        if queue.and_then(|queue| queue.first(self.templates.contains_key(platform))).is_none() {
+            return HandOut::Nothing;
+        }
+        // Before a script is copied: this is where every turn ends while no place is free.
+        if self.builds_under_way() >= self.settings.builds {
+            return HandOut::Busy;
+        }
+        let Some((script, expanded)) = self.next_script(platform) else { return HandOut::Nothing };
+        // The log repeats a script only when it was expanded.
+        let octets = if expanded { script.script.as_bytes().len() } else { 0 };
+        if !self.has_room(octets as u64) {
+            return HandOut::Later;
+        }
+        let Some(uuid) = self.uuids.next() else {
+            ::log::error!("no randomness for the uuid of a build; job {} stays queued", script.name);
+            return HandOut::Later;
+        };
+        self.stop_waiting(platform, turn);
+        self.start(now, id, platform, uuid, script, expanded);
+        HandOut::Job
+    }
+
+    /// Builds whose console and result may be open.
+    fn builds_under_way(&self) -> usize {
+        self.builds.len() + self.state.aborted.len() - self.unstorable.len()
+    }
+
+    /// Platforms that workers ask for get a queue, unless they were dropped.
+    fn adopt_platforms(&mut self) {
+        let State { queues, dropped, .. } = &self.state;
+        let is_new = |platform: &&Text| {
+            self.waiting.contains_key(*platform)
+                && !queues.contains_key(*platform)
+                && !dropped.contains(*platform)
+        };
+        let places = PLATFORMS.saturating_sub(queues.len());
+        let new: Vec<Text> = self.undispatched.iter().filter(is_new).take(places).cloned().collect();
+        for platform in new {
+            self.add_platform(&platform);
         }
     }
 

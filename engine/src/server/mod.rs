@@ -72,6 +72,10 @@ pub struct Settings {
     pub artifact_bytes: u64,
     /// Octets of the stored console of one build.
     pub console_bytes: u64,
+    /// Builds that may be under way at the same time. Each may need a file for its console and one for its result.
+    pub builds: usize,
+    /// Observers at the same time. Each may need a file: that of a stored result, or the console of a build that has ended.
+    pub observers: usize,
 }
 
 /// What happened outside.
@@ -173,10 +177,16 @@ pub struct Server {
     builds: BTreeMap<Uuid, Build>,
     /// Aborted builds that an earlier server left without a stored result.
     left_over: BTreeSet<Uuid>,
+    /// Aborted builds whose results could not be stored so far, and wait for another attempt.
+    unstorable: BTreeSet<Uuid>,
     /// Platforms whose queue or waiting workers changed since the last dispatch.
     undispatched: BTreeSet<Text>,
     /// Whether the last dispatch left some of them, for want of disk space or of randomness.
     dispatch_paused: bool,
+    /// Whether the last dispatch left some of them, because enough builds are under way.
+    is_busy: bool,
+    /// Connections that observe a build.
+    observers: BTreeSet<ConnectionId>,
     deadlines: Deadlines,
     uploads: Uploads,
     /// Octets of incomplete frames that all connections hold together.
@@ -203,6 +213,9 @@ impl Server {
             left_over: BTreeSet::new(),
             undispatched: BTreeSet::new(),
             dispatch_paused: false,
+            is_busy: false,
+            observers: BTreeSet::new(),
+            unstorable: BTreeSet::new(),
             deadlines: Deadlines::default(),
             uploads: Uploads::default(),
             held: 0,
@@ -280,11 +293,9 @@ impl Server {
 
     /// When to hand in [`Input::Tick`] at the latest, in monotonic time; none to wait for other inputs only.
     pub fn next_deadline(&self) -> Option<Duration> {
-        let undispatched = (!self.undispatched.is_empty()).then_some(if self.dispatch_paused {
-            RETRY_TIME
-        } else {
-            Duration::ZERO
-        });
+        // While enough builds are under way, the end of one is the event to wait for.
+        let undispatched = (!self.undispatched.is_empty() && !self.is_busy)
+            .then_some(if self.dispatch_paused { RETRY_TIME } else { Duration::ZERO });
         let due = self.state.schedule.next_due().map(|(due, _)| match self.has_room(0) {
             true => due.duration_since(self.last.wall).min(WALL_CLOCK_RECHECK),
             false => RETRY_TIME,
@@ -335,6 +346,8 @@ impl Server {
             Record::Undropped(platform) => {
                 self.undispatched.insert(platform.clone());
             }
+            // Platforms that were one too many may have a place now.
+            Record::Dropped(_) => self.undispatched.extend(self.waiting.keys().cloned()),
             _ => {}
         }
         self.log_space = self.log_space.saturating_sub(record.octets());

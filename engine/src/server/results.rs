@@ -91,6 +91,7 @@ impl Server {
         }
         self.deadlines.clear(Subject::Storing(uuid));
         self.left_over.remove(&uuid);
+        self.unstorable.remove(&uuid);
         if let Some(build) = self.builds.remove(&uuid) {
             self.deadlines.clear(Subject::Build(uuid));
             if let Stage::Storing { result } = build.stage {
@@ -115,6 +116,7 @@ impl Server {
             ::log::error!(
                 "cannot store the result of build {uuid}: {error}; next attempt in {pause} seconds"
             );
+            self.unstorable.insert(uuid);
             self.deadlines.set(Subject::Storing(uuid), now.monotonic.saturating_add(RETRY_TIME));
         }
     }

@@ -1,10 +1,11 @@
 //! Workers that wait, and what they get.
 
-use super::rig::Rig;
-use super::words::{daily, schedule_orb_build, script};
-use crate::limits::RETRY_TIME;
-use crate::server::{Role, Server};
+use super::rig::{Rig, SETTINGS, Storing};
+use super::words::{daily, drop_platform, schedule_orb_build, script, undrop_platform};
+use crate::limits::{PLATFORMS, RETRY_TIME};
+use crate::server::{Role, Server, Settings, State};
 use builder_proto::WORKER_VERSION;
+use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, PeerType};
 use builder_proto::job::ScriptJob;
 use builder_proto::time::Period;
@@ -172,4 +173,66 @@ fn nothing_waits_behind_when_all_connections_are_gone() {
     }
     let Server { waiting, connections, builds, undispatched, .. } = &rig.server;
     assert!(waiting.is_empty() && connections.is_empty() && builds.is_empty() && undispatched.is_empty());
+}
+
+#[test]
+fn no_more_builds_are_under_way_than_there_are_files_for() {
+    let mut rig = Rig::with(Settings { builds: 2, ..SETTINGS }, State::default());
+    for name in ["a", "b", "c"] {
+        rig.done(daily(name, "p"));
+    }
+    let workers: Vec<_> = (0..3).map(|_| rig.worker("p")).collect();
+    assert_eq!(workers.iter().map(|worker| rig.job_name(*worker)).collect::<Vec<_>>(), ["a", "b", ""]);
+    assert_eq!(rig.queue("p"), ["c"]);
+    let soon = rig.now.monotonic + RETRY_TIME;
+    assert!(rig.server.next_deadline().is_none_or(|at| at > soon), "nothing is tried before a build ends");
+    rig.finish(workers[1], BuildResult::Exited(0), Vec::new());
+    assert_eq!(rig.job_name(workers[2]), "c");
+}
+
+#[test]
+fn a_place_that_becomes_free_goes_to_the_worker_that_has_waited_longest() {
+    let mut rig = Rig::with(Settings { builds: 1, ..SETTINGS }, State::default());
+    for (name, platform) in [("a", "p"), ("b", "p"), ("c", "q")] {
+        rig.done(daily(name, platform));
+    }
+    let workers = [rig.worker("p"), rig.worker("q"), rig.worker("p")];
+    assert_eq!(workers.map(|worker| rig.job_name(worker)), ["a", "", ""]);
+    rig.finish(workers[0], BuildResult::Exited(0), Vec::new());
+    assert_eq!(workers[1..].iter().map(|worker| rig.job_name(*worker)).collect::<Vec<_>>(), ["c", ""]);
+    // A platform that is new gets its queue all the same.
+    rig.worker("r");
+    assert!(rig.queue("r").is_empty() && rig.server.state().queues.contains_key("r".as_bytes()));
+}
+
+#[test]
+fn a_result_that_cannot_be_stored_takes_no_place() {
+    let mut rig = Rig::with(Settings { builds: 1, ..SETTINGS }, State::default());
+    for name in ["a", "b"] {
+        rig.done(daily(name, "p"));
+    }
+    let workers = [rig.worker("p"), rig.worker("p")];
+    rig.storing = Storing::Failing;
+    rig.finish(workers[0], BuildResult::Exited(0), Vec::new());
+    rig.end_turn();
+    assert_eq!(rig.server.state().aborted.len(), 1);
+    assert_eq!(rig.job_name(workers[1]), "b");
+}
+
+#[test]
+fn a_platform_that_was_one_too_many_gets_a_queue_when_another_is_dropped() {
+    let mut rig = Rig::new();
+    rig.done(daily("job", "late"));
+    rig.done(drop_platform("late"));
+    let late = rig.worker("late");
+    for number in 0..PLATFORMS {
+        rig.done(daily(&format!("job-{number}"), &format!("platform-{number}")));
+    }
+    rig.done(undrop_platform("late"));
+    rig.set_templates(&["late"]);
+    rig.done(schedule_orb_build(Period::Daily, "orb"));
+    assert_eq!(rig.job(late), None);
+    rig.done(drop_platform("platform-7"));
+    rig.end_turn();
+    assert_eq!(rig.job_name(late), "orb");
 }

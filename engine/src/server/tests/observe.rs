@@ -1,8 +1,8 @@
 //! Following a build: every line, the result, and nothing that depends on when one asks.
 
-use super::rig::{Rig, Storing};
+use super::rig::{Rig, SETTINGS, Storing};
 use super::words::{SECOND, daily, unschedule};
-use crate::server::{ConnectionId, Input};
+use crate::server::{ConnectionId, Input, Settings, State};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
@@ -69,6 +69,27 @@ fn the_console_of_a_finished_build_is_replayed() {
         assert_eq!(lines(&mut rig, observer), ["1 one", "1 two", "1 signalled SIGKILL", "success"]);
         assert!(rig.peers[&observer].finished);
     }
+}
+
+#[test]
+fn no_more_observers_are_served_than_there_are_files_for() {
+    let mut rig = Rig::with(Settings { observers: 1, ..SETTINGS }, State::default());
+    let (worker, uuid) = started(&mut rig);
+    rig.finish(worker, BuildResult::Exited(0), Vec::new());
+    let (first, second) = (rig.client(), rig.client());
+    rig.say(first, &Command::Observe(uuid));
+    rig.say(second, &Command::Observe(uuid));
+    rig.end_turn();
+    assert!(rig.heard(first).contains(&Command::Success));
+    let busy = "busy: 1 observers, the limit; try again later";
+    assert!(rig.heard(second).contains(&Command::Failure(busy.into())));
+    let third = observe(&mut rig, uuid);
+    assert_eq!(lines(&mut rig, third), ["0 exited 0", "success"]);
+    let fourth = rig.client();
+    rig.say(fourth, &Command::Observe(uuid));
+    rig.close(fourth);
+    let fifth = observe(&mut rig, uuid);
+    assert_eq!(lines(&mut rig, fifth), ["0 exited 0", "success"]);
 }
 
 #[test]

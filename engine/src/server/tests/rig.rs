@@ -22,8 +22,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-pub(super) const SETTINGS: Settings =
-    Settings { job_time: Duration::from_secs(3600), artifact_bytes: 10_000, console_bytes: 1000 };
+pub(super) const SETTINGS: Settings = Settings {
+    job_time: Duration::from_secs(3600),
+    artifact_bytes: 10_000,
+    console_bytes: 1000,
+    builds: 100,
+    observers: 100,
+};
 
 /// What becomes of complete results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,7 +33,13 @@ enum Wish {
 impl Bench {
     /// A machine that goes on from `state`, with uploads.
     fn recovered(state: State, stored: &[u8], keep_local: bool) -> Bench {
-        let settings = Settings { job_time: SECOND, artifact_bytes: 1000, console_bytes: 1000 };
+        let settings = Settings {
+            job_time: SECOND,
+            artifact_bytes: 1000,
+            console_bytes: 1000,
+            builds: 100,
+            observers: 100,
+        };
         let mut server = Server::new(settings, state, Box::new(core::iter::empty()), START);
         server.enable_uploads(UploadSettings { destination: DESTINATION.to_owned(), keep_local });
         server.recover(START, &stored.iter().copied().map(uuid).collect::<BTreeSet<_>>());
@@ -226,7 +232,8 @@ fn reports_about_what_is_not_under_way_change_nothing() {
 fn without_uploads_nothing_is_queued_and_what_waits_goes_on_waiting() {
     let mut bench = Bench::with_results(&[1]);
     bench.turn(START);
-    let settings = Settings { job_time: SECOND, artifact_bytes: 1000, console_bytes: 1000 };
+    let settings =
+        Settings { job_time: SECOND, artifact_bytes: 1000, console_bytes: 1000, builds: 100, observers: 100 };
     let state = bench.server.state().clone();
     let mut server = Server::new(settings, state, Box::new(core::iter::empty()), START);
     server.recover(START, &BTreeSet::new());

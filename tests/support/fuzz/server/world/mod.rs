@@ -17,8 +17,13 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-const SETTINGS: Settings =
-    Settings { job_time: Duration::from_secs(3600), artifact_bytes: 300, console_bytes: 1000 };
+const SETTINGS: Settings = Settings {
+    job_time: Duration::from_secs(3600),
+    artifact_bytes: 300,
+    console_bytes: 1000,
+    builds: 100,
+    observers: 100,
+};
 
 /// Turns that may follow from one another while no time passes.
 const MOST_TURNS: usize = 16;
