@@ -5,6 +5,7 @@
 mod crowds;
 mod frames;
 mod hostile;
+mod pauses;
 mod scarcity;
 
 use builder_proto::build_result::BuildResult;

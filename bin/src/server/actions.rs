@@ -64,9 +64,10 @@ impl Reactor {
                 }
             }
             Action::SendPart { connection, bytes } => {
-                if let Some(peer) = self.network.sending_part(connection) {
+                if let Some(peer) = self.network.sending(connection) {
                     peer.send(&bytes);
                 }
+                self.network.report_when_sent(connection);
             }
             Action::Finish { connection } => {
                 self.forget_observer(connection);
@@ -111,8 +112,10 @@ impl Reactor {
                     }
                 }
                 Ok(Progress::Done) => {
-                    self.observers.remove(&connection);
-                    self.input(Input::ObserverDone { connection }, &[])?;
+                    // The machine hears of it when all is sent, however long that takes.
+                    self.forget_observer(connection);
+                    self.observers.insert(connection, Observer::Served);
+                    self.network.report_when_sent(connection);
                 }
                 Err(error) => {
                     self.observers.remove(&connection);

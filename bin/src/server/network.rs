@@ -30,9 +30,9 @@ pub(crate) struct Network {
     held: BTreeSet<ConnectionId>,
     /// Peers that may have something to be sent, and those that are new.
     unflushed: BTreeSet<ConnectionId>,
-    /// Peers to which part of a long message is on its way, and those to which it has gone.
-    sending_parts: BTreeSet<ConnectionId>,
-    sent_parts: Vec<ConnectionId>,
+    /// Peers of which it is to be reported when they have been sent everything, and those of which that is so.
+    draining: BTreeSet<ConnectionId>,
+    drained: Vec<ConnectionId>,
 }
 
 impl Network {
@@ -46,8 +46,8 @@ impl Network {
             readable: BTreeSet::new(),
             held: BTreeSet::new(),
             unflushed: BTreeSet::new(),
-            sending_parts: BTreeSet::new(),
-            sent_parts: Vec::new(),
+            draining: BTreeSet::new(),
+            drained: Vec::new(),
         }
     }
 
@@ -80,7 +80,7 @@ impl Network {
 
     /// Whether something can be done without waiting for an event.
     pub(crate) fn has_work(&self) -> bool {
-        !self.readable.is_empty() || !self.sent_parts.is_empty() || self.doors.has_work()
+        !self.readable.is_empty() || !self.drained.is_empty() || self.doors.has_work()
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
@@ -146,15 +146,17 @@ impl Network {
         Some(peer)
     }
 
-    /// Like [`Network::sending`], for those who want to know when it is gone.
-    pub(crate) fn sending_part(&mut self, connection: ConnectionId) -> Option<&mut Peer> {
-        self.sending_parts.insert(connection);
-        self.sending(connection)
+    /// Has it reported, once, when a peer has been sent everything that is in its outbox.
+    pub(crate) fn report_when_sent(&mut self, connection: ConnectionId) {
+        if self.peers.contains_key(&connection) {
+            self.draining.insert(connection);
+            self.unflushed.insert(connection);
+        }
     }
 
-    /// The peers to which all of a part has been sent.
-    pub(crate) fn sent_parts(&mut self) -> Vec<ConnectionId> {
-        std::mem::take(&mut self.sent_parts)
+    /// The peers of which that was to be reported, and which have been sent everything.
+    pub(crate) fn drained(&mut self) -> Vec<ConnectionId> {
+        std::mem::take(&mut self.drained)
     }
 
     /// Sends what can be sent, and has the system tell of what comes next; says which connections are over, and how.
@@ -163,8 +165,8 @@ impl Network {
         for connection in std::mem::take(&mut self.unflushed) {
             let Some(peer) = self.peers.get_mut(&connection) else { continue };
             let flushed = peer.flush().and_then(|()| peer.watch(registry, connection));
-            if peer.unsent() == 0 && self.sending_parts.remove(&connection) {
-                self.sent_parts.push(connection);
+            if peer.unsent() == 0 && self.draining.remove(&connection) {
+                self.drained.push(connection);
             }
             match flushed {
                 Ok(()) if peer.unsent() <= OUTBOX_BYTES && self.held.remove(&connection) => {
@@ -184,7 +186,7 @@ impl Network {
         self.readable.remove(&connection);
         self.held.remove(&connection);
         self.unflushed.remove(&connection);
-        self.sending_parts.remove(&connection);
+        self.draining.remove(&connection);
         self.doors.on_left(peer.door());
     }
 

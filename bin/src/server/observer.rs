@@ -29,6 +29,8 @@ pub(crate) enum Observer {
     Following(Following),
     /// The result is stored.
     Replaying(Box<Replaying>),
+    /// All is in the outbox.
+    Served,
 }
 
 #[derive(Debug)]
@@ -86,7 +88,7 @@ impl Observer {
             return Ok(Progress::Waiting);
         }
         match self {
-            Observer::Searching => Ok(Progress::Waiting),
+            Observer::Searching | Observer::Served => Ok(Progress::Waiting),
             Observer::Following(following) => following.fill(outbox, block),
             Observer::Replaying(replaying) => Ok(replaying.fill(outbox)),
         }

@@ -109,9 +109,7 @@ impl Reactor {
             self.update_templates()?;
             self.take_outcomes()?;
             self.accept()?;
-            for connection in self.network.sent_parts() {
-                self.input(Input::PartSent { connection }, &[])?;
-            }
+            self.take_drained()?;
             self.read(&mut buffer)?;
             self.finish_turn()?;
         }
@@ -181,6 +179,17 @@ impl Reactor {
                 Outcome::Removed { uuid, name, outcome } => self.on_removed(uuid, &name, outcome)?,
                 Outcome::Found { connection, uuid, result } => self.on_found(connection, uuid, result)?,
             }
+        }
+        Ok(())
+    }
+
+    fn take_drained(&mut self) -> Result<(), StopReason> {
+        for connection in self.network.drained() {
+            let input = match self.observers.remove(&connection) {
+                Some(_) => Input::ObserverDone { connection },
+                None => Input::PartSent { connection },
+            };
+            self.input(input, &[])?;
         }
         Ok(())
     }

@@ -87,9 +87,10 @@ impl Server {
                 }
             }
             Action::SendPart { connection, bytes } => {
-                if let Some(socket) = self.sockets.sending_part(connection) {
+                if let Some(socket) = self.sockets.sending(connection) {
                     socket.send(&bytes, depends_on);
                 }
+                self.sockets.report_when_sent(connection);
             }
             Action::Finish { connection } => {
                 self.forget_observer(connection);

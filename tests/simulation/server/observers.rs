@@ -19,6 +19,7 @@ pub(super) enum Observer {
     Searching,
     Following(Following),
     Replaying(Replaying),
+    Served,
 }
 
 #[derive(Debug)]
@@ -68,7 +69,7 @@ impl Observer {
             return Ok(Progress::Waiting);
         }
         match self {
-            Observer::Searching => Ok(Progress::Waiting),
+            Observer::Searching | Observer::Served => Ok(Progress::Waiting),
             Observer::Following(following) => following.fill(disk, outbox),
             Observer::Replaying(replaying) => Ok(replaying.fill(outbox)),
         }
@@ -144,8 +145,9 @@ impl Server {
                     }
                 }
                 Ok(Progress::Done) => {
-                    self.observers.remove(&connection);
-                    self.input(Input::ObserverDone { connection }, &[])?;
+                    self.forget_observer(connection);
+                    self.observers.insert(connection, Observer::Served);
+                    self.sockets.report_when_sent(connection);
                 }
                 Err(error) => {
                     self.observers.remove(&connection);

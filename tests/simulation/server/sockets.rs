@@ -14,8 +14,8 @@ pub(super) struct Sockets {
     readable: BTreeSet<ConnectionId>,
     held: BTreeSet<ConnectionId>,
     unflushed: BTreeSet<ConnectionId>,
-    sending_parts: BTreeSet<ConnectionId>,
-    sent_parts: Vec<ConnectionId>,
+    draining: BTreeSet<ConnectionId>,
+    drained: Vec<ConnectionId>,
 }
 
 #[derive(Debug)]
@@ -125,7 +125,7 @@ impl Sockets {
     }
 
     pub(super) fn has_work(&self) -> bool {
-        !self.readable.is_empty() || !self.sent_parts.is_empty()
+        !self.readable.is_empty() || !self.drained.is_empty()
     }
 
     pub(super) fn readable(&mut self) -> Vec<ConnectionId> {
@@ -169,13 +169,15 @@ impl Sockets {
         Some(socket)
     }
 
-    pub(super) fn sending_part(&mut self, id: ConnectionId) -> Option<&mut Socket> {
-        self.sending_parts.insert(id);
-        self.sending(id)
+    pub(super) fn report_when_sent(&mut self, id: ConnectionId) {
+        if self.peers.contains_key(&id) {
+            self.draining.insert(id);
+            self.unflushed.insert(id);
+        }
     }
 
-    pub(super) fn sent_parts(&mut self) -> Vec<ConnectionId> {
-        std::mem::take(&mut self.sent_parts)
+    pub(super) fn drained(&mut self) -> Vec<ConnectionId> {
+        std::mem::take(&mut self.drained)
     }
 
     /// Sends what can be sent; says which connections are over.
@@ -188,8 +190,8 @@ impl Sockets {
         for id in std::mem::take(&mut self.unflushed) {
             let Some(socket) = self.peers.get_mut(&id) else { continue };
             let whole = socket.flush(environment, id, durable)?;
-            if socket.unsent() == 0 && self.sending_parts.remove(&id) {
-                self.sent_parts.push(id);
+            if socket.unsent() == 0 && self.draining.remove(&id) {
+                self.drained.push(id);
             }
             if !whole {
                 over.push(id);
@@ -208,6 +210,6 @@ impl Sockets {
         self.readable.remove(&id);
         self.held.remove(&id);
         self.unflushed.remove(&id);
-        self.sending_parts.remove(&id);
+        self.draining.remove(&id);
     }
 }

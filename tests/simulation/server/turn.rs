@@ -22,8 +22,12 @@ impl Server {
         while let Some(connection) = self.sockets.accept(&environment) {
             self.input(Input::Connected { connection, role: Role::Any }, &[])?;
         }
-        for connection in self.sockets.sent_parts() {
-            self.input(Input::PartSent { connection }, &[])?;
+        for connection in self.sockets.drained() {
+            let input = match self.observers.remove(&connection) {
+                Some(_) => Input::ObserverDone { connection },
+                None => Input::PartSent { connection },
+            };
+            self.input(input, &[])?;
         }
         self.read()?;
         self.finish_turn()?;
