@@ -6,7 +6,7 @@ use crate::server::reactor::Reactor;
 use crate::server::result::{self, Staged};
 use crate::server::stop::StopReason;
 use builder_engine::server::record::{Contents, Record};
-use builder_engine::server::{Action, ConnectionId, Input, ResultHead, UnsettledResult};
+use builder_engine::server::{Action, ConnectionId, Input, ResultHead};
 use builder_proto::Uuid;
 use std::io;
 use std::ops::Range;
@@ -34,11 +34,8 @@ impl Reactor {
     }
 
     /// Does what others can see; the records it depends on are on disk.
-    pub(crate) fn perform_deferred(&mut self, action: Action) {
+    pub(crate) fn perform(&mut self, action: Action) {
         match action {
-            Action::Publish { uuid, name, contents } => {
-                self.settling.publish(UnsettledResult { uuid, name, contents }, self.clock.now().monotonic);
-            }
             Action::Seal { uuid, closing } => {
                 self.spools.get(uuid).borrow_mut().seal(closing);
                 self.activate_followers(uuid);
@@ -49,6 +46,9 @@ impl Reactor {
             }
             Action::Upload { uuid, name } => self.upload(uuid, name),
             Action::RemoveResult { uuid, name } => self.remove_result(uuid, name),
+            // An observer may have left since it asked.
+            Action::Follow { connection, .. } | Action::Replay { connection, .. }
+                if !self.network.has(connection) => {}
             Action::Follow { connection, uuid } => {
                 self.observers.insert(connection, Observer::following(uuid, self.spools.get(uuid)));
                 self.followers.entry(uuid).or_default().insert(connection);
@@ -84,8 +84,14 @@ impl Reactor {
                     self.disk.submit(Task::Store(result));
                 }
             }
-            // All others were carried out before the commit.
-            _ => {}
+            // Results were written before this; all others were carried out before the commit.
+            Action::Publish { .. }
+            | Action::Append(_)
+            | Action::Spool { .. }
+            | Action::BeginResult { .. }
+            | Action::AppendArtifacts { .. }
+            | Action::AbandonResult { .. }
+            | Action::Halt { .. } => {}
         }
     }
 

@@ -1,9 +1,8 @@
-//! Threads for what waits for the disk and concerns one build only, so that the reactor need not.
+//! Threads for what waits for the disk, so that the reactor need not.
 
 use crate::server::paths::Paths;
-use crate::server::result::{self, LargeResult};
-use crate::server::settling::SyncTask;
-use builder_engine::server::ConnectionId;
+use crate::server::result::{self, LargeResult, SyncMethod};
+use builder_engine::server::{BuildOfJob, ConnectionId, UnsettledResult};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
 use mio::Waker;
@@ -12,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 /// Threads that wait for the disk: enough that a large result does not hold up a small task.
 const WRITERS: usize = 3;
@@ -22,9 +22,17 @@ pub(crate) enum Task {
     /// Complete a result, make it durable and put it in place.
     Store(LargeResult),
     /// Make small results durable.
-    Sync(SyncTask),
+    Sync(Vec<BuildOfJob>),
     /// Remove a result that is uploaded.
     Remove { uuid: Uuid, name: Text },
+}
+
+/// Small results to be written to their files, which others wait for.
+#[derive(Debug)]
+pub(crate) struct WriteTask {
+    pub(crate) results: Vec<UnsettledResult>,
+    /// Whether it is what came of one turn, and not another attempt.
+    pub(crate) is_batch: bool,
 }
 
 /// The stored result of a build whose job is not known, to be looked for.
@@ -37,6 +45,7 @@ pub(crate) struct Search {
 /// What a thread has done.
 #[derive(Debug)]
 pub(crate) enum Outcome {
+    Written { is_batch: bool, outcomes: Vec<(Uuid, io::Result<()>)> },
     Stored { uuid: Uuid, outcome: io::Result<()> },
     Synced(io::Result<()>),
     Removed { uuid: Uuid, name: Text, outcome: io::Result<()> },
@@ -47,40 +56,56 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) struct Disk {
     tasks: Sender<Task>,
+    writes: Sender<WriteTask>,
     searches: Sender<Search>,
     outcomes: Receiver<Outcome>,
 }
 
 impl Disk {
     /// Starts the threads; `waker` is called for each outcome.
-    pub(crate) fn start(paths: &Paths, waker: Waker) -> io::Result<Disk> {
+    pub(crate) fn start(paths: &Paths, sync_method: SyncMethod, waker: Waker) -> io::Result<Disk> {
         let (tasks, task_receiver) = mpsc::channel();
-        let (searches, search_receiver) = mpsc::channel();
         let (sender, outcomes) = mpsc::channel();
         let task_receiver = Arc::new(Mutex::new(task_receiver));
+        let sync_method = Arc::new(sync_method);
         let reports = Reports { sender, waker: Arc::new(waker) };
         for number in 0..WRITERS {
             let (tasks, reports, paths) = (Arc::clone(&task_receiver), reports.clone(), paths.clone());
-            thread::Builder::new().name(format!("writer-{number}")).spawn(move || {
+            let sync_method = Arc::clone(&sync_method);
+            thread::Builder::new().name(format!("storer-{number}")).spawn(move || {
                 let next = || tasks.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
                 while let Some(task) = next() {
-                    reports.send(perform(&paths, task));
+                    reports.send(perform(&paths, &sync_method, task));
                 }
             })?;
         }
-        let paths = paths.clone();
-        // Searches have a thread of their own: any number of clients may ask for any uuid.
-        thread::Builder::new().name("searcher".to_owned()).spawn(move || {
-            while let Ok(Search { connection, uuid }) = search_receiver.recv() {
-                reports.send(Outcome::Found { connection, uuid, result: find(&paths, uuid) });
-            }
+        // One thread, in order, and for nothing else: answers to everybody wait for it.
+        let writer_paths = paths.clone();
+        let writes = serve("writer", &reports, move |WriteTask { results, is_batch }: WriteTask| {
+            let write = |result: UnsettledResult| (result.uuid, result::write(&writer_paths, &result));
+            Outcome::Written { is_batch, outcomes: results.into_iter().map(write).collect() }
         })?;
-        Ok(Disk { tasks, searches, outcomes })
+        // Any number of clients may ask for any uuid.
+        let paths = paths.clone();
+        let searches = serve("searcher", &reports, move |Search { connection, uuid }: Search| {
+            Outcome::Found { connection, uuid, result: find(&paths, uuid) }
+        })?;
+        Ok(Disk { tasks, writes, searches, outcomes })
     }
 
     pub(crate) fn submit(&self, task: Task) {
         if self.tasks.send(task).is_err() {
-            log::error!("the threads that write results are gone");
+            log::error!("the threads that store results are gone");
+        }
+    }
+
+    pub(crate) fn sync(&self, builds: Vec<BuildOfJob>) {
+        self.submit(Task::Sync(builds));
+    }
+
+    pub(crate) fn write(&self, task: WriteTask) {
+        if self.writes.send(task).is_err() {
+            log::error!("the thread that writes results is gone");
         }
     }
 
@@ -93,6 +118,26 @@ impl Disk {
     pub(crate) fn next_outcome(&self) -> Option<Outcome> {
         self.outcomes.try_recv().ok()
     }
+
+    pub(crate) fn wait_for_outcome(&self, patience: Duration) -> Option<Outcome> {
+        self.outcomes.recv_timeout(patience).ok()
+    }
+}
+
+/// Starts a thread that does one kind of task, one after the other.
+fn serve<T: Send + 'static>(
+    name: &str,
+    reports: &Reports,
+    mut perform: impl FnMut(T) -> Outcome + Send + 'static,
+) -> io::Result<Sender<T>> {
+    let (sender, receiver) = mpsc::channel();
+    let reports = reports.clone();
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        while let Ok(task) = receiver.recv() {
+            reports.send(perform(task));
+        }
+    })?;
+    Ok(sender)
 }
 
 /// Where threads report what they have done.
@@ -113,10 +158,10 @@ impl Reports {
     }
 }
 
-fn perform(paths: &Paths, task: Task) -> Outcome {
+fn perform(paths: &Paths, sync_method: &SyncMethod, task: Task) -> Outcome {
     match task {
         Task::Store(result) => Outcome::Stored { uuid: result.uuid(), outcome: result.store(paths) },
-        Task::Sync(task) => Outcome::Synced(task.run()),
+        Task::Sync(builds) => Outcome::Synced(sync_method.sync(paths, &builds)),
         Task::Remove { uuid, name } => {
             let outcome = result::remove(paths, &name, uuid);
             Outcome::Removed { uuid, name, outcome }

@@ -3,10 +3,10 @@
 //! | module | holds |
 //! |---|---|
 //! | `options`, `startup` | from the command line to a running loop: lock, log, recovery, listeners |
-//! | `reactor`, `actions` | the loop, and what it does for the machine |
+//! | `reactor`, `actions`, `release` | the loop, what it does for the machine, and when |
 //! | `listen`, `doors`, `network`, `peer`, `socket` | connections |
 //! | `spool`, `observer` | consoles, and who follows them |
-//! | `result`, `settling`, `disk` | results on their way to their files |
+//! | `result`, `disk` | results on their way to their files |
 //! | `space` | room on the disk |
 //! | `upload_options`, `uploader`, `uploads` | results on their way to an upload server |
 //! | `template`, `paths`, `places`, `clock`, `uuids` | where the rest of the world is |
@@ -24,8 +24,8 @@ mod paths;
 mod peer;
 mod places;
 mod reactor;
+mod release;
 mod result;
-mod settling;
 mod socket;
 mod space;
 mod spool;

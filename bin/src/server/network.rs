@@ -139,6 +139,10 @@ impl Network {
         }
     }
 
+    pub(crate) fn has(&self, connection: ConnectionId) -> bool {
+        self.peers.contains_key(&connection)
+    }
+
     /// Gives access to a peer that is about to be sent something.
     pub(crate) fn sending(&mut self, connection: ConnectionId) -> Option<&mut Peer> {
         let peer = self.peers.get_mut(&connection)?;

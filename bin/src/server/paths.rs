@@ -7,7 +7,7 @@
 //! DIR/.builder/log          the write-ahead log
 //! DIR/.builder/reserve      space for finishing builds when the disk is full
 //! DIR/.builder/spool/UUID   the console of a running build
-//! DIR/.builder/staging/UUID/full    a result that is being written
+//! DIR/.builder/staging/UUID    a result that is being written
 //! ```
 
 use builder_proto::Uuid;

@@ -7,30 +7,33 @@
 //!    wants written (log records, console lines, artifacts) is written or gathered at once;
 //! 3. tell the machine that the turn is over: it hands out jobs and handles what is due;
 //! 4. commit: one write and one sync for all records of the turn;
-//! 5. only now do what others can see: publish results, send, close.
+//! 5. only now do what others can see: send, close, put results in place.
+//!
+//! A thread writes the files of small results, so what is to be seen of a turn may come a moment later, see `release`;
+//! the order stays what it is.
 //!
 //! While the disk is busy in step 4, the next batch gathers in the sockets.
 
 use crate::log_file::LogFile;
 use crate::server::clock::Clock;
-use crate::server::disk::{Disk, Outcome, Task};
+use crate::server::disk::{Disk, Outcome};
 use crate::server::network::Network;
 use crate::server::observer::Observer;
 use crate::server::paths::Paths;
+use crate::server::release::Batch;
 use crate::server::result::Staged;
-use crate::server::settling::Settling;
 use crate::server::space::Space;
 use crate::server::spool::Spools;
 use crate::server::stop::StopReason;
 use crate::server::template::TemplateDirectory;
 use crate::server::uploader::Uploader;
 use builder_engine::server::record::Record;
-use builder_engine::server::{Action, ConnectionId, Input, Server};
+use builder_engine::server::{Action, ConnectionId, Input, Server, Settling};
 use builder_proto::Uuid;
 use mio::{Events, Poll, Token};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Display;
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -76,6 +79,8 @@ pub(crate) struct Reactor {
     pub(crate) followers: BTreeMap<Uuid, BTreeSet<ConnectionId>>,
     /// Actions that wait for the commit.
     pub(crate) deferred: Vec<Action>,
+    /// What came of earlier turns and waits for the files of results, in order.
+    pub(crate) committed: VecDeque<Batch>,
     /// Encoded records on their way to the log.
     pub(crate) record: Vec<u8>,
     pub(crate) block: Vec<u8>,
@@ -103,6 +108,7 @@ impl Reactor {
             }
             if signalled && self.on_signals() {
                 self.network.close_doors();
+                self.part();
                 return Ok(());
             }
             self.update_space()?;
@@ -165,22 +171,28 @@ impl Reactor {
     }
 
     fn take_outcomes(&mut self) -> Result<(), StopReason> {
+        let mut has_released = false;
         while let Some(outcome) = self.disk.next_outcome() {
             match outcome {
+                Outcome::Written { is_batch, outcomes } => {
+                    self.on_written(is_batch, outcomes);
+                    has_released = true;
+                }
                 Outcome::Stored { uuid, outcome: Ok(()) } => {
                     self.input(Input::ResultStored { uuid, contents: None }, &[])?;
                 }
                 Outcome::Stored { uuid, outcome: Err(error) } => self.result_failed(uuid, &error)?,
                 Outcome::Synced(outcome) => {
                     outcome.map_err(StopReason::Results)?;
-                    let count = self.settling.synced(self.clock.now().monotonic);
-                    self.input(Input::ResultsSettled(count), &[])?;
+                    let settled = self.settling.synced(self.clock.now().monotonic);
+                    self.input(Input::ResultsSettled(settled), &[])?;
                 }
                 Outcome::Removed { uuid, name, outcome } => self.on_removed(uuid, &name, outcome)?,
                 Outcome::Found { connection, uuid, result } => self.on_found(connection, uuid, result)?,
             }
         }
-        Ok(())
+        // What was held back for files need not wait for this turn's commit, too.
+        if has_released { self.flush() } else { Ok(()) }
     }
 
     fn take_drained(&mut self) -> Result<(), StopReason> {
@@ -234,18 +246,19 @@ impl Reactor {
     fn finish_turn(&mut self) -> Result<(), StopReason> {
         self.input(Input::Tick, &[])?;
         self.log.commit().map_err(StopReason::Log)?;
-        for action in std::mem::take(&mut self.deferred) {
-            self.perform_deferred(action);
-        }
+        self.release();
         self.feed_observers()?;
-        if let Some(task) = self.settling.go_on(self.clock.now().monotonic) {
-            self.disk.submit(Task::Sync(task));
-        }
+        self.settle();
         self.go_on_uploading()?;
+        self.flush()?;
+        self.rotate_log()
+    }
+
+    fn flush(&mut self) -> Result<(), StopReason> {
         for (connection, reason) in self.network.flush(self.poll.registry()) {
             self.disconnect(connection, &reason)?;
         }
-        self.rotate_log()
+        Ok(())
     }
 
     fn disconnect(&mut self, connection: ConnectionId, reason: &str) -> Result<(), StopReason> {

@@ -1,20 +1,20 @@
 //! Results on their way to `DIR/JOB/UUID/full`.
 //!
-//! A result is written under `staging/UUID`, and the whole directory is renamed into place. A small result is made durable
-//! by the log: it is held until then, and written out without a sync of its own. A large one goes straight to its
-//! file, artifacts at the place that the layout gives them, and is synced before it is renamed.
+//! A result is written as `staging/UUID` and renamed into place. A small result is made durable by the log: it is held until
+//! then, and written out without a sync of its own. A large one goes straight to its file, artifacts at the place that
+//! the layout gives them, and is synced before it is renamed.
 
 use crate::directory::sync_directory;
-use crate::server::paths::{Paths, RESULT};
+use crate::server::paths::Paths;
 use crate::server::spool::{Spool, write_newest_first};
-use builder_engine::server::{OutputSource, ResultHead};
+use builder_engine::server::{BuildOfJob, OutputSource, ResultHead, UnsettledResult};
 use builder_proto::Uuid;
 use builder_proto::execution::{ExecutionHead, NO_ARTIFACTS};
 use builder_proto::text::Text;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Octets of a whole result that the log makes durable. Larger ones would be written twice for little gain.
@@ -121,17 +121,89 @@ impl LargeResult {
         output.flush()?;
         drop(output);
         self.file.sync_all()?;
-        sync_directory(&paths.staging(self.uuid))?;
-        put_in_place(paths, &self.name, self.uuid)?;
-        sync_directory(&paths.job(&self.name))?;
-        sync_directory(paths.root())
+        let place = Place::prepare(paths, &self.name, self.uuid)?;
+        place.put(paths, self.uuid)?;
+        place.sync()
+    }
+}
+
+/// The directories that lead to a result. They are open before the result gets there: what is in place must not be taken
+/// for failed only because descriptors have run out.
+struct Place {
+    result: PathBuf,
+    directories: [File; 3],
+}
+
+impl Place {
+    /// Makes the directories that are missing.
+    fn prepare(paths: &Paths, name: &Text, uuid: Uuid) -> io::Result<Place> {
+        make_directories(paths, name, uuid)?;
+        let directories =
+            [File::open(paths.build(name, uuid))?, File::open(paths.job(name))?, File::open(paths.root())?];
+        Ok(Place { result: paths.result(name, uuid), directories })
+    }
+
+    /// Gives the staged result its place; one that is there already is replaced.
+    fn put(&self, paths: &Paths, uuid: Uuid) -> io::Result<()> {
+        fs::rename(paths.staging(uuid), &self.result)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.directories.iter().try_for_each(File::sync_all)
     }
 }
 
 /// Writes a small result that the log holds; whoever calls this syncs later.
-pub(crate) fn publish(paths: &Paths, name: &Text, uuid: Uuid, contents: &[u8]) -> io::Result<()> {
-    create_staging(paths, uuid)?.write_all(contents)?;
-    put_in_place(paths, name, uuid)
+pub(crate) fn write(paths: &Paths, result: &UnsettledResult) -> io::Result<()> {
+    let UnsettledResult { uuid, name, contents } = result;
+    create_staging(paths, *uuid)?.write_all(&contents.0)?;
+    make_directories(paths, name, *uuid)?;
+    fs::rename(paths.staging(*uuid), paths.result(name, *uuid))
+}
+
+/// How many results are made durable together.
+#[derive(Debug)]
+pub(crate) enum SyncMethod {
+    /// One call for the file system, which is far cheaper than four for each result. The directory is open from before
+    /// the first result is written: only to those who were there is an error reported that somebody else has seen.
+    #[cfg(target_os = "linux")]
+    FileSystem(File),
+    /// One result after the other.
+    EachResult,
+}
+
+impl SyncMethod {
+    pub(crate) fn choose(paths: &Paths) -> io::Result<SyncMethod> {
+        #[cfg(target_os = "linux")]
+        if reports_errors_of_file_systems() {
+            return Ok(SyncMethod::FileSystem(File::open(paths.root())?));
+        }
+        paths.root().metadata()?;
+        Ok(SyncMethod::EachResult)
+    }
+
+    /// Waits until the results are on disk.
+    pub(crate) fn sync(&self, paths: &Paths, builds: &[BuildOfJob]) -> io::Result<()> {
+        match self {
+            #[cfg(target_os = "linux")]
+            SyncMethod::FileSystem(root) if !builds.is_empty() => Ok(rustix::fs::syncfs(root)?),
+            #[cfg(target_os = "linux")]
+            SyncMethod::FileSystem(_) => Ok(()),
+            SyncMethod::EachResult => builds.iter().try_for_each(|(uuid, name)| {
+                // Somebody may have removed the result; then nothing is left to be made durable.
+                ignore(ErrorKind::NotFound, sync(paths, name, *uuid))
+            }),
+        }
+    }
+}
+
+/// Since Linux 5.8, syncing a whole file system says when something could not be written.
+#[cfg(target_os = "linux")]
+fn reports_errors_of_file_systems() -> bool {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy();
+    let mut numbers = release.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(5), Some(8))
 }
 
 /// Removes a stored result, durably. One that is gone already is no failure.
@@ -149,7 +221,7 @@ pub(crate) fn remove(paths: &Paths, name: &Text, uuid: Uuid) -> io::Result<()> {
 /// Removes what there is of a result that will not be completed.
 pub(crate) fn abandon(paths: &Paths, uuid: Uuid) {
     let staging = paths.staging(uuid);
-    match fs::remove_dir_all(&staging) {
+    match fs::remove_file(&staging) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             log::warn!(
                 "cannot remove {}: {error}; the next start of the server tries again",
@@ -173,37 +245,25 @@ fn ignore(kind: ErrorKind, outcome: io::Result<()>) -> io::Result<()> {
 }
 
 fn create_staging(paths: &Paths, uuid: Uuid) -> io::Result<File> {
-    let directory = paths.staging(uuid);
-    if let Err(error) = create_directory(&directory) {
-        if error.kind() != ErrorKind::AlreadyExists {
-            return Err(error);
-        }
+    let staging = paths.staging(uuid);
+    let create = || OpenOptions::new().write(true).create_new(true).open(&staging);
+    match create() {
         // Left by an attempt that failed.
-        fs::remove_dir_all(&directory)?;
-        create_directory(&directory)?;
-    }
-    OpenOptions::new().write(true).create_new(true).open(directory.join(RESULT))
-}
-
-/// Gives the staged result its place; one that is there already is replaced.
-fn put_in_place(paths: &Paths, name: &Text, uuid: Uuid) -> io::Result<()> {
-    let (staging, place) = (paths.staging(uuid), paths.build(name, uuid));
-    let outcome = match fs::rename(&staging, &place) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            match create_directory(&paths.job(name)) {
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
-            }
-            fs::rename(&staging, &place)
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            fs::remove_file(&staging)?;
+            create()
         }
         outcome => outcome,
-    };
-    match outcome {
-        Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => {
-            fs::rename(staging.join(RESULT), paths.result(name, uuid))?;
-            // Whoever syncs the names that lead to the directory does not look into it.
-            sync_directory(&place)?;
-            fs::remove_dir(staging)
+    }
+}
+
+/// Makes the directory of a build, and that of its job, where they are missing.
+fn make_directories(paths: &Paths, name: &Text, uuid: Uuid) -> io::Result<()> {
+    let build = paths.build(name, uuid);
+    match create_directory(&build) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            create_directory(&paths.job(name))?;
+            create_directory(&build)
         }
         outcome => outcome,
     }
@@ -211,5 +271,5 @@ fn put_in_place(paths: &Paths, name: &Text, uuid: Uuid) -> io::Result<()> {
 
 /// Results are for everyone on the host to read, as those of builder 0.4.0 are.
 fn create_directory(path: &Path) -> io::Result<()> {
-    DirBuilder::new().mode(0o755).create(path)
+    ignore(ErrorKind::AlreadyExists, DirBuilder::new().mode(0o755).create(path))
 }

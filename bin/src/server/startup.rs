@@ -9,7 +9,7 @@ use crate::server::options::Settings;
 use crate::server::paths::Paths;
 use crate::server::places::Places;
 use crate::server::reactor::{self, Reactor};
-use crate::server::settling::Settling;
+use crate::server::result::SyncMethod;
 use crate::server::space::Space;
 use crate::server::spool::Spools;
 use crate::server::stop::{StartError, StopReason, file_error};
@@ -17,12 +17,13 @@ use crate::server::template::TemplateDirectory;
 use crate::server::uploader::Uploader;
 use crate::server::{migration, result, uuids};
 use builder_engine::log;
-use builder_engine::server::{self, Input, Recovered, Recovery, Role, Server, State};
+use builder_engine::server::record::Record;
+use builder_engine::server::{self, Input, Recovered, Recovery, Role, Server, Settling, State};
 use builder_proto::Uuid;
 use mio::{Interest, Poll, Waker};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -54,21 +55,24 @@ fn open_log(settings: &Settings, paths: &Paths) -> Result<(LogFile, Recovered), 
     }
     if recovered.skipped > 0 {
         ::log::warn!("left out {} records that contradict what was salvaged", recovered.skipped);
+        // Or the next start, without a salvage, would find them again.
+        let unsettled = recovered.unsettled.iter().cloned().map(Record::from);
+        begin_log(&mut log, recovered.state.snapshot().chain(unsettled))?;
     }
     if recovered.records == 0 {
         // A log from which records are missing was in use: the old state would bring back what was removed since.
         if report.torn.is_none() && report.salvaged.is_none() {
             recovered.state = migration::import(paths)?.unwrap_or_default();
         }
-        begin_log(&mut log, &recovered.state)?;
+        begin_log(&mut log, recovered.state.snapshot())?;
     }
     Ok((log, recovered))
 }
 
 /// Writes the first records, with which the log counts as used.
-fn begin_log(log: &mut LogFile, state: &State) -> Result<(), StopReason> {
+fn begin_log(log: &mut LogFile, snapshot: impl Iterator<Item = Record>) -> Result<(), StopReason> {
     let salt = fresh_salt().map_err(StopReason::Randomness)?;
-    log.rotate(salt, reactor::encode_all(state.snapshot())).map_err(StopReason::Log)
+    log.rotate(salt, reactor::encode_all(snapshot)).map_err(StopReason::Log)
 }
 
 fn assemble(
@@ -88,13 +92,14 @@ fn assemble(
         .map_err(system("watch for signals"))?;
     let waker = Waker::new(poll.registry(), reactor::WAKER).map_err(system("watch for threads"))?;
     prepare_directories(&paths)?;
-    let mut settling = Settling::new(paths.clone());
-    let settled = settle(&mut settling, &recovered)?;
+    let sync_method = SyncMethod::choose(&paths).map_err(file_error("open", paths.root().to_owned()))?;
+    let mut settling = Settling::default();
+    let settled = settle(&paths, &sync_method, &mut settling, &recovered)?;
     let stored = stored_builds(&paths, &recovered.state)?;
     let spools = recover_spools(&paths, &recovered.state)?;
     let places = Places::secure();
     let network = listen(settings, &poll, places.connections)?;
-    let disk = Disk::start(&paths, waker).map_err(system("start threads"))?;
+    let disk = Disk::start(&paths, sync_method, waker).map_err(system("start threads"))?;
     let mut templates = TemplateDirectory::new(&settings.config_directory);
 
     let now = clock.now();
@@ -102,9 +107,7 @@ fn assemble(
         server::Settings { builds: places.builds, observers: places.observers, ..settings.machine };
     let mut machine = Server::new(machine_settings, recovered.state, Box::new(uuids::random_uuids()), now);
     machine.handle(now, Input::Templates(templates.read()));
-    if settled > 0 {
-        machine.handle(now, Input::ResultsSettled(settled));
-    }
+    machine.handle(now, Input::ResultsSettled(settled));
     enable_uploads(&mut machine, uploader.as_ref());
     machine.recover(now, &stored);
     ::log::info!("recovered: {}", machine.state().summary());
@@ -128,6 +131,7 @@ fn assemble(
         active_observers: BTreeSet::new(),
         followers: BTreeMap::new(),
         deferred: Vec::new(),
+        committed: VecDeque::new(),
         record: Vec::new(),
         block: Vec::new(),
         paths,
@@ -160,14 +164,23 @@ fn prepare_directories(paths: &Paths) -> Result<(), StartError> {
     directory::sync_directory(paths.private()).map_err(file_error("sync", paths.private().to_owned()))
 }
 
-/// Writes the results that the log holds, whatever is in their places: it may look right and yet not be on disk. Says
-/// how many the log may forget.
-fn settle(settling: &mut Settling, recovered: &Recovered) -> Result<u64, StartError> {
-    for result in &recovered.unsettled {
-        settling.publish(result.clone(), Duration::ZERO);
-    }
-    let settled = settling.settle_all(Duration::ZERO).map_err(StopReason::Results)?;
-    Ok(settled.unwrap_or(0))
+/// Writes the results that the log holds, whatever is in their places: it may look right and yet not be on disk. Gives those
+/// that the log may forget.
+fn settle(
+    paths: &Paths,
+    sync_method: &SyncMethod,
+    settling: &mut Settling,
+    recovered: &Recovered,
+) -> Result<Vec<Uuid>, StartError> {
+    let outcomes = recovered.unsettled.iter().map(|result| {
+        settling.publish(result.clone());
+        (result.uuid, result::write(paths, result))
+    });
+    let outcomes: Vec<_> = outcomes.collect();
+    settling.written(Duration::ZERO, outcomes);
+    let builds = settling.sync_all();
+    sync_method.sync(paths, &builds).map_err(StopReason::Results)?;
+    Ok(settling.synced(Duration::ZERO))
 }
 
 /// Builds that the log knows as unfinished, but whose result is in place. It is made sure that it stays there.

@@ -9,7 +9,7 @@ use crate::upload::{
     CREDENTIALS_OPTION, CREDENTIALS_VARIABLE, CredentialsError, NAME, Source, TIMEOUT_OPTION, Verdict,
     complaint_start, patience,
 };
-use builder_engine::server::{UploadOutcome, UploadSettings};
+use builder_engine::server::{Safety, UploadOutcome, UploadSettings};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
 use std::env;
@@ -89,10 +89,15 @@ impl Uploader {
 
     /// Starts what is wanted if its file is safe on disk: until then the log may write the file again. Gives the end of the
     /// upload when it cannot even be started.
-    pub(crate) fn start(&mut self, now: Duration, is_safe: impl FnOnce(Uuid) -> bool) -> Option<Ended> {
-        let (uuid, name) = self.wanted.take_if(|(uuid, _)| is_safe(*uuid))?;
+    pub(crate) fn start(&mut self, now: Duration, safety: impl Fn(Uuid) -> Safety) -> Option<Ended> {
+        let (uuid, name) = self.wanted.take_if(|(uuid, _)| safety(*uuid) != Safety::Soon)?;
         let result = self.paths.result(&name, uuid);
         let ending = match fs::metadata(&result) {
+            // Others need not wait for it.
+            _ if safety(uuid) == Safety::Stuck => {
+                let reason = format!("{} could not be written so far", result.display());
+                Ending::Verdict(Verdict::Refused, reason)
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Ending::Missing,
             Err(error) => {
                 Ending::Verdict(Verdict::Refused, format!("cannot read {}: {error}", result.display()))

@@ -46,7 +46,7 @@ impl Reactor {
         uploader.expire(now);
         let settling = &self.settling;
         let reaped = std::mem::take(&mut self.child_ended).then(|| uploader.reap()).flatten();
-        let ended = reaped.or_else(|| uploader.start(now, |uuid| !settling.holds(uuid)));
+        let ended = reaped.or_else(|| uploader.start(now, |uuid| settling.safety(uuid)));
         match ended {
             Some(ended) => self.input(Input::UploadEnded { uuid: ended.uuid, outcome: ended.outcome() }, &[]),
             None => Ok(()),

@@ -41,7 +41,7 @@ mod uploads;
 pub use action::{Action, OutputSource, ResultHead, closing_messages};
 pub use connection::Role;
 pub use recovery::{Recovered, Recovery, RecoveryError, UnsettledResult};
-pub use settling::{BuildOfJob, Settling};
+pub use settling::{BuildOfJob, Safety, Settling};
 pub use state::{Inconsistency, State};
 pub use uploads::{UploadOutcome, UploadSettings};
 
@@ -54,6 +54,7 @@ use crate::server::record::{Contents, Record, Settled};
 use crate::server::uploads::Uploads;
 use builder_proto::Uuid;
 use builder_proto::text::Text;
+use builder_proto::wire::RawUuid;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -144,8 +145,8 @@ pub enum Input<'a> {
         /// Why, for people.
         error: &'a str,
     },
-    /// The oldest results that the log holds are durable in their files: so many of those published.
-    ResultsSettled(u64),
+    /// Results that the log holds are durable in their files: those of these builds.
+    ResultsSettled(Vec<Uuid>),
     /// An upload is over.
     UploadEnded {
         /// Which build.
@@ -272,8 +273,11 @@ impl Server {
             }
             Input::ResultStored { uuid, contents } => self.on_result_stored(now, uuid, contents),
             Input::ResultFailed { uuid, error } => self.on_result_failed(now, uuid, error),
-            Input::ResultsSettled(0) => {}
-            Input::ResultsSettled(count) => self.commit(Record::Settled(Settled { count })),
+            Input::ResultsSettled(uuids) if uuids.is_empty() => {}
+            Input::ResultsSettled(uuids) => {
+                let uuids = uuids.into_iter().map(RawUuid).collect();
+                self.commit(Record::Settled(Settled { uuids }));
+            }
             Input::UploadEnded { uuid, outcome } => self.on_upload_ended(now, uuid, outcome),
             Input::ResumeUploads => self.resume_uploads(),
             Input::ResultRemoved { uuid } => self.on_result_removed(uuid),

@@ -40,7 +40,7 @@ pub enum Record {
     /// A build ended without its worker's result.
     #[asn1(context_specific = "7", tag_mode = "EXPLICIT", constructed = "true")]
     Aborted(Aborted),
-    /// The oldest results that earlier records hold are safe in their files.
+    /// Results that earlier records hold are safe in their files.
     #[asn1(context_specific = "8", tag_mode = "EXPLICIT", constructed = "true")]
     Settled(Settled),
     /// A platform was dropped, with its queue and its script jobs.
@@ -142,10 +142,10 @@ pub enum Requeue {
 }
 
 /// Results that the log need not hold any longer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Sequence)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Sequence)]
 pub struct Settled {
-    /// How many, the oldest first, of those that were finished with contents and not settled before.
-    pub count: u64,
+    /// Their builds.
+    pub uuids: Vec<RawUuid>,
 }
 
 /// A result that the log has to hold.

@@ -1,11 +1,14 @@
 //! From the payloads of a log to the state, and to the results that only the log holds.
 
-use crate::server::record::{Contents, Finished, Record, Unsettled};
+use crate::names::{NameKind, check_name};
+use crate::server::record::{Contents, Finished, Record, Settled, Unsettled};
 use crate::server::state::{Inconsistency, State};
 use builder_proto::Uuid;
+use builder_proto::execution::StoredExecution;
 use builder_proto::text::Text;
+use builder_proto::wire::RawUuid;
 use core::fmt;
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 /// Reads a log from its first record to its last.
 ///
@@ -14,13 +17,12 @@ use std::collections::VecDeque;
 /// | started, nothing more, no result file | aborted, job back to the front of its queue |
 /// | started, nothing more, result file in place | finished |
 /// | aborted, nothing more | its result is stored from the console that is left |
-/// | finished with contents, not settled | the result file is written again, unless it is there |
+/// | finished with contents, not settled | the result file is written again |
 /// | finished | nothing |
 #[derive(Debug, Default)]
 pub struct Recovery {
     state: State,
-    /// In the order of the log.
-    unsettled: VecDeque<UnsettledResult>,
+    unsettled: BTreeMap<Uuid, UnsettledResult>,
     records: u64,
     tolerant: bool,
     skipped: u64,
@@ -42,7 +44,7 @@ pub struct UnsettledResult {
 pub struct Recovered {
     /// The state after the last record.
     pub state: State,
-    /// Results to write again unless their files are in place, in the order of the log.
+    /// Results to write again, whatever is in their places, by uuid.
     pub unsettled: Vec<UnsettledResult>,
     /// Records read.
     pub records: u64,
@@ -118,7 +120,7 @@ impl Recovery {
     pub fn finish(self) -> Recovered {
         Recovered {
             state: self.state,
-            unsettled: self.unsettled.into(),
+            unsettled: self.unsettled.into_values().collect(),
             records: self.records,
             skipped: self.skipped,
         }
@@ -131,28 +133,41 @@ impl Recovery {
             }
             _ => None,
         };
-        match self.state.apply(&record) {
-            Ok(()) => {}
-            Err(_) if self.tolerant => {
-                self.skipped += 1;
-                return Ok(());
+        if let Err(problem) = self.state.apply(&record) {
+            if !self.tolerant {
+                return Err(RecoveryError::Inconsistent { record: number, problem });
             }
-            Err(problem) => return Err(RecoveryError::Inconsistent { record: number, problem }),
+            self.skipped += 1;
         }
-        match (record, job_name) {
-            (Record::Finished(Finished { uuid, contents: Some(contents) }), Some(name)) => {
-                let result = UnsettledResult { uuid: uuid.0, name, contents };
-                self.unsettled.push_back(result);
+        match record {
+            Record::Finished(Finished { uuid, contents: Some(contents) }) => {
+                // The record that names the job may be what a salvage left out; a result is kept all the same.
+                if let Some(name) = job_name.or_else(|| name_in(&contents)) {
+                    self.hold(UnsettledResult { uuid: uuid.0, name, contents });
+                }
             }
-            (Record::Unsettled(Unsettled { uuid, name, contents }), _) => {
-                self.unsettled.push_back(UnsettledResult { uuid: uuid.0, name, contents });
+            Record::Unsettled(Unsettled { uuid, name, contents }) => {
+                self.hold(UnsettledResult { uuid: uuid.0, name, contents });
             }
-            (Record::Settled(settled), _) => {
-                let count = usize::try_from(settled.count).unwrap_or(usize::MAX).min(self.unsettled.len());
-                self.unsettled.drain(..count);
+            Record::Settled(Settled { uuids }) => {
+                for RawUuid(uuid) in uuids {
+                    self.unsettled.remove(&uuid);
+                }
             }
             _ => {}
         }
         Ok(())
     }
+
+    fn hold(&mut self, result: UnsettledResult) {
+        self.unsettled.insert(result.uuid, result);
+    }
+}
+
+/// The name of the job in a result file.
+fn name_in(contents: &Contents) -> Option<Text> {
+    let octets = contents.0.as_slice();
+    let stored = StoredExecution::open(octets, octets.len() as u64).ok()?;
+    check_name(NameKind::Job, &stored.job.name).ok()?;
+    Some(stored.job.name)
 }

@@ -1,7 +1,7 @@
 //! Small results between the log, which made them durable, and their files.
 //!
-//! The log must keep a small result until its file is safe on disk. Files are written at once, in the order of the log,
-//! and synced together a little later; then a record says that the log need not keep them any longer.
+//! The log must keep a small result until its file is safe on disk. Files are written at once and synced together a little
+//! later; then a record says which results the log need not keep any longer.
 //!
 //! The driver writes and syncs. When a sync fails it has to end the program: the kernel may believe from then on that
 //! the files are on disk, so neither another sync nor a look at them proves anything. The log still holds the results, and the
@@ -15,7 +15,7 @@ use builder_proto::text::Text;
 use builder_proto::wire::RawUuid;
 use core::fmt::Display;
 use core::time::Duration;
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 /// The build that a result belongs to, and the name of its job.
 pub type BuildOfJob = (Uuid, Text);
@@ -23,9 +23,7 @@ pub type BuildOfJob = (Uuid, Text);
 /// What is still to be done for the small results.
 #[derive(Debug, Default)]
 pub struct Settling {
-    /// In the order of the log, which forgets from the front only: one that cannot be written keeps those behind it in the
-    /// log, but not out of their files.
-    entries: VecDeque<Entry>,
+    entries: BTreeMap<Uuid, Entry>,
     /// When to sync what is written, in monotonic time.
     sync_at: Option<Duration>,
     /// When to try again to write what could not be written.
@@ -43,142 +41,58 @@ struct Entry {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
+    /// Its file is being written.
+    Writing,
     /// It could not be written so far.
     Unwritten,
     /// It is not known to be on disk.
     Written,
     /// A sync that covers it is under way.
     Syncing,
-    /// It is on disk; the log holds one before it that is not.
-    Synced,
+}
+
+/// Whether the file of a result will stay as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Safety {
+    /// The log will not write it again.
+    Safe,
+    /// Not yet, but soon.
+    Soon,
+    /// It could not be written, and that may go on.
+    Stuck,
 }
 
 impl Settling {
-    /// Takes charge of a result that the log has made durable, and has its file written by `write`, which need not sync it.
-    /// What cannot be written is tried again later.
-    pub fn publish<E: Display>(
+    /// Takes charge of a result that the log has made durable. Its file is to be written, which need not sync it; then
+    /// call [`Settling::written`].
+    pub fn publish(&mut self, result: UnsettledResult) {
+        self.entries.insert(result.uuid, Entry { result, stage: Stage::Writing });
+    }
+
+    /// Takes note of files that were written, or could not be; the latter are tried again later. One failure says nothing
+    /// of the others: it may be about one job's directory.
+    pub fn written<E: Display>(
         &mut self,
-        result: UnsettledResult,
         now: Duration,
-        write: impl FnMut(&UnsettledResult) -> Result<(), E>,
+        outcomes: impl IntoIterator<Item = (Uuid, Result<(), E>)>,
     ) {
-        self.entries.push_back(Entry { result, stage: Stage::Unwritten });
-        self.write(self.entries.len() - 1, now, write);
-    }
-
-    /// When [`Settling::go_on`] has something to do, in monotonic time.
-    pub fn next_deadline(&self) -> Option<Duration> {
-        self.sync_at.into_iter().chain(self.retry_at).min()
-    }
-
-    /// Has written what could not be written before, and says what is to be synced now, if anything. Once
-    /// that is done, call [`Settling::synced`].
-    pub fn go_on<E: Display>(
-        &mut self,
-        now: Duration,
-        write: impl FnMut(&UnsettledResult) -> Result<(), E>,
-    ) -> Option<Vec<BuildOfJob>> {
-        let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now);
-        if is_due(self.retry_at) {
-            self.retry_at = None;
-            self.write(0, now, write);
-        }
-        if !is_due(self.sync_at) {
-            return None;
-        }
-        self.sync_at = None;
-        if self.has_any(Stage::Syncing) || !self.has_any(Stage::Written) {
-            return None;
-        }
-        Some(self.begin_sync())
-    }
-
-    /// The same for everything and at once, as the log is to be rotated; none when that is not possible now.
-    pub fn settle_all<E: Display>(
-        &mut self,
-        now: Duration,
-        write: impl FnMut(&UnsettledResult) -> Result<(), E>,
-    ) -> Option<Vec<BuildOfJob>> {
-        self.write(0, now, write);
-        if self.has_any(Stage::Syncing) || self.has_any(Stage::Unwritten) {
-            return None;
-        }
-        Some(self.begin_sync())
-    }
-
-    /// Takes note that what was to be synced is on disk; says how many results the log may forget, the oldest first.
-    pub fn synced(&mut self, now: Duration) -> u64 {
-        for entry in self.entries.iter_mut().filter(|entry| entry.stage == Stage::Syncing) {
-            entry.stage = Stage::Synced;
-            self.octets -= entry.result.contents.0.len();
-        }
-        let count = self.entries.iter().take_while(|entry| entry.stage == Stage::Synced).count();
-        self.entries.drain(..count);
-        if self.has_any(Stage::Written) {
-            self.sync_within(now, SETTLE_TIME);
-        }
-        count as u64
-    }
-
-    /// Whether nothing depends on the log any longer.
-    pub fn is_settled(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// Whether the file of this build's result is not known to be on disk.
-    pub fn holds(&self, uuid: Uuid) -> bool {
-        self.entries.iter().any(|entry| entry.result.uuid == uuid && entry.stage != Stage::Synced)
-    }
-
-    /// The results that a new log has to hold, behind the [snapshot](crate::server::State::snapshot) of the state.
-    pub fn snapshot(&self) -> impl Iterator<Item = Record> + '_ {
-        let results = self.entries.iter().map(|entry| entry.result.clone());
-        results.map(|UnsettledResult { uuid, name, contents }| {
-            Record::Unsettled(Unsettled { uuid: RawUuid(uuid), name, contents })
-        })
-    }
-
-    fn has_any(&self, stage: Stage) -> bool {
-        self.entries.iter().any(|entry| entry.stage == stage)
-    }
-
-    fn begin_sync(&mut self) -> Vec<BuildOfJob> {
-        let written = self.entries.iter_mut().filter(|entry| entry.stage == Stage::Written);
-        let syncing = written.map(|entry| {
-            entry.stage = Stage::Syncing;
-            (entry.result.uuid, entry.result.name.clone())
-        });
-        syncing.collect()
-    }
-
-    /// Writes what is unwritten from an entry on. One failure says nothing of the others: it may be about one job's directory.
-    fn write<E: Display>(
-        &mut self,
-        from: usize,
-        now: Duration,
-        mut write: impl FnMut(&UnsettledResult) -> Result<(), E>,
-    ) {
-        let (mut has_written, mut failures) = (false, 0);
-        let unwritten = self.entries.iter_mut().skip(from).filter(|entry| entry.stage == Stage::Unwritten);
-        for Entry { result, stage } in unwritten {
-            match write(result) {
-                Ok(()) => {
-                    *stage = Stage::Written;
-                    self.octets += result.contents.0.len();
-                    has_written = true;
-                }
-                Err(error) => {
-                    failures += 1;
-                    // On a full disk there may be many, and they all say the same.
-                    if failures == 1 {
-                        ::log::error!(
-                            "cannot write the result of build {} of job {}: {error}; it is safe in the log; next attempt in {} seconds",
-                            result.uuid,
-                            result.name,
-                            RETRY_TIME.as_secs()
-                        );
-                    }
-                }
+        let (mut has_written, mut failures) = (false, 0_usize);
+        for (uuid, outcome) in outcomes {
+            let Some(Entry { result, stage }) = self.entries.get_mut(&uuid) else { continue };
+            let Err(error) = outcome else {
+                *stage = Stage::Written;
+                self.octets += result.contents.0.len();
+                has_written = true;
+                continue;
+            };
+            *stage = Stage::Unwritten;
+            failures += 1;
+            // On a full disk there may be many, and they all say the same.
+            if failures == 1 {
+                let (name, pause) = (&result.name, RETRY_TIME.as_secs());
+                ::log::error!(
+                    "cannot write the result of build {uuid} of job {name}: {error}; it is safe in the log; next attempt in {pause} seconds"
+                );
             }
         }
         if failures > 1 {
@@ -192,9 +106,89 @@ impl Settling {
         }
     }
 
+    /// When [`Settling::retry`] or [`Settling::sync`] has something to do, in monotonic time.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        self.sync_at.into_iter().chain(self.retry_at).min()
+    }
+
+    /// Results that could not be written and are to be written now, as after [`Settling::publish`].
+    pub fn retry(&mut self, now: Duration) -> Vec<UnsettledResult> {
+        if self.retry_at.take_if(|at| *at <= now).is_none() {
+            return Vec::new();
+        }
+        self.enter(Stage::Unwritten, Stage::Writing)
+    }
+
+    /// Results to be synced now, if any. Once that is done, call [`Settling::synced`].
+    pub fn sync(&mut self, now: Duration) -> Option<Vec<BuildOfJob>> {
+        self.sync_at.take_if(|at| *at <= now)?;
+        if self.entries.values().any(|entry| entry.stage == Stage::Syncing) {
+            return None;
+        }
+        Some(self.sync_all()).filter(|builds| !builds.is_empty())
+    }
+
+    /// The same for everything that is written, at once.
+    pub fn sync_all(&mut self) -> Vec<BuildOfJob> {
+        let results = self.enter(Stage::Written, Stage::Syncing);
+        results.into_iter().map(|result| (result.uuid, result.name)).collect()
+    }
+
+    /// Takes note that what was to be synced is on disk; gives the builds whose results the log may forget.
+    pub fn synced(&mut self, now: Duration) -> Vec<Uuid> {
+        let mut synced = Vec::new();
+        self.entries.retain(|uuid, entry| {
+            let is_synced = entry.stage == Stage::Syncing;
+            if is_synced {
+                self.octets -= entry.result.contents.0.len();
+                synced.push(*uuid);
+            }
+            !is_synced
+        });
+        if self.octets > 0 {
+            self.sync_within(now, SETTLE_TIME);
+        }
+        synced
+    }
+
+    /// Whether nothing depends on the log any longer.
+    pub fn is_settled(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether the file of this build's result is on disk.
+    pub fn safety(&self, uuid: Uuid) -> Safety {
+        match self.entries.get(&uuid).map(|entry| entry.stage) {
+            None => Safety::Safe,
+            Some(Stage::Unwritten) => Safety::Stuck,
+            Some(Stage::Writing | Stage::Written | Stage::Syncing) => Safety::Soon,
+        }
+    }
+
+    /// The results that a new log has to hold, behind the [snapshot](crate::server::State::snapshot) of the state.
+    pub fn snapshot(&self) -> impl Iterator<Item = Record> + '_ {
+        self.entries.values().map(|entry| entry.result.clone().into())
+    }
+
+    /// Moves all that are in one stage to another.
+    fn enter(&mut self, from: Stage, to: Stage) -> Vec<UnsettledResult> {
+        let entries = self.entries.values_mut().filter(|entry| entry.stage == from);
+        let moved = entries.map(|entry| {
+            entry.stage = to;
+            entry.result.clone()
+        });
+        moved.collect()
+    }
+
     fn sync_within(&mut self, now: Duration, delay: Duration) {
         let at = now.saturating_add(delay);
         self.sync_at = Some(self.sync_at.map_or(at, |sync_at| sync_at.min(at)));
+    }
+}
+
+impl From<UnsettledResult> for Record {
+    fn from(UnsettledResult { uuid, name, contents }: UnsettledResult) -> Record {
+        Record::Unsettled(Unsettled { uuid: RawUuid(uuid), name, contents })
     }
 }
 
@@ -204,71 +198,91 @@ mod tests {
     use crate::server::record::Contents;
     use std::sync::Arc;
 
+    const NO_ROOM: Result<(), &str> = Err("no room");
+
     fn result(number: u128) -> UnsettledResult {
         let contents = Contents(Arc::new(vec![number as u8]));
         UnsettledResult { uuid: Uuid::from_u128(number), name: "job".into(), contents }
     }
 
-    fn numbers(builds: Option<Vec<BuildOfJob>>) -> Option<Vec<u128>> {
-        Some(builds?.into_iter().map(|(uuid, _)| uuid.as_u128()).collect())
+    fn numbers(uuids: impl IntoIterator<Item = Uuid>) -> Vec<u128> {
+        uuids.into_iter().map(|uuid| uuid.as_u128()).collect()
+    }
+
+    fn to_sync(builds: Option<Vec<BuildOfJob>>) -> Option<Vec<u128>> {
+        Some(numbers(builds?.into_iter().map(|(uuid, _)| uuid)))
     }
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
-    fn written(_: &UnsettledResult) -> Result<(), &'static str> {
-        Ok(())
-    }
-
-    fn refused(_: &UnsettledResult) -> Result<(), &'static str> {
-        Err("no room")
+    impl Settling {
+        fn publish_and_write(&mut self, number: u128, now: Duration, outcome: Result<(), &str>) {
+            self.publish(result(number));
+            self.written(now, [(Uuid::from_u128(number), outcome)]);
+        }
     }
 
     #[test]
-    fn results_are_written_at_once_and_synced_together() {
+    fn results_are_synced_together_once_they_are_written() {
         let mut settling = Settling::default();
-        settling.publish(result(1), at(10), written);
-        settling.publish(result(2), at(10), written);
+        settling.publish_and_write(1, at(10), Ok(()));
+        settling.publish_and_write(2, at(10), Ok(()));
+        settling.publish(result(3));
         assert_eq!(settling.next_deadline(), Some(at(11)));
-        assert_eq!(settling.go_on(at(10), written), None);
-        assert_eq!(numbers(settling.go_on(at(11), written)), Some(vec![1, 2]));
-        settling.publish(result(3), at(11), written);
-        assert_eq!(settling.synced(at(12)), 2, "what came later is not covered by the sync");
+        assert_eq!(settling.sync(at(10)), None);
+        assert_eq!(to_sync(settling.sync(at(11))), Some(vec![1, 2]));
+        settling.written(at(11), [(Uuid::from_u128(3), Ok::<(), &str>(()))]);
+        assert_eq!(numbers(settling.synced(at(12))), [1, 2], "what came later is not covered by the sync");
         assert!(!settling.is_settled());
-        assert_eq!(numbers(settling.go_on(at(13), written)), Some(vec![3]));
-        assert_eq!(settling.synced(at(13)), 1);
+        assert_eq!(to_sync(settling.sync(at(13))), Some(vec![3]));
+        assert_eq!(numbers(settling.synced(at(13))), [3]);
         assert!(settling.is_settled());
     }
 
     #[test]
     fn what_cannot_be_written_is_tried_again_and_holds_up_no_other() {
         let mut settling = Settling::default();
-        settling.publish(result(1), at(0), written);
-        settling.publish(result(2), at(0), refused);
-        settling.publish(result(3), at(0), written);
-        assert_eq!(settling.settle_all(at(0), refused), None);
-        assert_eq!(numbers(settling.go_on(at(1), refused)), Some(vec![1, 3]));
-        assert_eq!(settling.synced(at(1)), 1, "the log forgets in its order");
-        assert!(settling.holds(Uuid::from_u128(2)));
-        assert!(!settling.holds(Uuid::from_u128(3)));
-        assert_eq!(settling.snapshot().count(), 2);
+        settling.publish_and_write(1, at(0), Ok(()));
+        settling.publish_and_write(2, at(0), NO_ROOM);
+        settling.publish_and_write(3, at(0), Ok(()));
+        assert_eq!(settling.safety(Uuid::from_u128(2)), Safety::Stuck);
+        assert_eq!(settling.safety(Uuid::from_u128(3)), Safety::Soon);
+        assert_eq!(to_sync(settling.sync(at(1))), Some(vec![1, 3]));
+        assert_eq!(numbers(settling.synced(at(1))), [1, 3]);
+        assert_eq!(settling.safety(Uuid::from_u128(3)), Safety::Safe);
+        assert_eq!(settling.snapshot().count(), 1);
         assert_eq!(settling.next_deadline(), Some(at(10)));
-        assert_eq!(settling.go_on(at(10), written), None);
-        assert_eq!(numbers(settling.go_on(at(11), refused)), Some(vec![2]));
-        assert_eq!(settling.synced(at(11)), 2);
+        assert_eq!(settling.retry(at(9)), []);
+        assert_eq!(settling.retry(at(10)), [result(2)]);
+        assert_eq!(settling.retry(at(10)), []);
+        settling.written(at(10), [(Uuid::from_u128(2), Ok::<(), &str>(()))]);
+        assert_eq!(to_sync(settling.sync(at(11))), Some(vec![2]));
+        assert_eq!(numbers(settling.synced(at(11))), [2]);
         assert!(settling.is_settled());
+        assert_eq!(settling.next_deadline(), None);
     }
 
     #[test]
     fn a_sync_that_is_under_way_is_not_begun_twice() {
         let mut settling = Settling::default();
-        settling.publish(result(1), at(0), written);
-        assert!(settling.go_on(at(1), written).is_some());
-        settling.publish(result(2), at(1), written);
-        assert_eq!(settling.go_on(at(2), written), None);
-        assert_eq!(settling.settle_all(at(2), written), None);
-        assert_eq!(settling.synced(at(2)), 1);
-        assert_eq!(numbers(settling.settle_all(at(2), written)), Some(vec![2]));
+        settling.publish_and_write(1, at(0), Ok(()));
+        assert!(settling.sync(at(1)).is_some());
+        settling.publish_and_write(2, at(1), Ok(()));
+        assert_eq!(settling.sync(at(2)), None);
+        assert_eq!(numbers(settling.synced(at(2))), [1]);
+        assert_eq!(to_sync(settling.sync(at(3))), Some(vec![2]));
+    }
+
+    #[test]
+    fn many_octets_do_not_wait() {
+        let mut settling = Settling::default();
+        settling.publish_and_write(1, at(0), Ok(()));
+        assert_eq!(settling.next_deadline(), Some(SETTLE_TIME));
+        let contents = Contents(Arc::new(vec![0; SETTLE_BYTES]));
+        settling.publish(UnsettledResult { contents, ..result(2) });
+        settling.written(at(0), [(Uuid::from_u128(2), Ok::<(), &str>(()))]);
+        assert_eq!(settling.next_deadline(), Some(at(0)));
     }
 }

@@ -138,7 +138,7 @@ impl State {
     /// The shortest list of records that rebuilds this state. It is never empty, so that a log without records is one
     /// that was never used.
     pub fn snapshot(&self) -> impl Iterator<Item = Record> + '_ {
-        let begin = core::iter::once(Record::Settled(Settled { count: 0 }));
+        let begin = core::iter::once(Record::Settled(Settled::default()));
         let dropped = self.dropped.iter().cloned().map(Record::Dropped);
         let scheduled = self.schedule.items().map(|item| Record::Scheduled(item.to_schedule_item()));
         let platforms = self.queues.keys().cloned().map(Record::PlatformAdded);

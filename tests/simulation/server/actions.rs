@@ -4,13 +4,11 @@ use super::observers::Observer;
 use super::results::{self, Staged};
 use super::tasks::Task;
 use super::{Deferred, Server, Stop};
-use crate::disk::Disk;
 use crate::environment::{Environment, say};
 use crate::variant::Variant;
 use builder_engine::server::record::{Contents, Record};
 use builder_engine::server::{Action, BuildOfJob, ConnectionId, Input, ResultHead, UnsettledResult};
 use builder_proto::Uuid;
-use std::cell::RefCell;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,9 +18,13 @@ impl Server {
     pub(super) fn drain(&mut self, received: &[u8]) -> Result<(), Stop> {
         while let Some(action) = self.machine.poll_action() {
             match action {
-                action if self.may_not_wait(&action) => {
-                    let depends_on = 0;
-                    self.perform_deferred(Deferred { action, depends_on });
+                Action::Publish { uuid, name, contents }
+                    if self.environment.variant == Variant::PublishBeforeCommit =>
+                {
+                    let result = UnsettledResult { uuid, name, contents };
+                    self.settling.publish(result.clone());
+                    let outcome = results::write(&mut self.environment.disk.borrow_mut(), &result);
+                    self.settling.written(self.environment.host.time(), [(uuid, outcome)]);
                 }
                 action if action.waits_for_commit() => {
                     self.deferred.push(Deferred { action, depends_on: self.order.appended });
@@ -40,19 +42,9 @@ impl Server {
         Ok(())
     }
 
-    fn may_not_wait(&self, action: &Action) -> bool {
-        self.environment.variant == Variant::PublishBeforeCommit && matches!(action, Action::Publish { .. })
-    }
-
     /// Does what others can see; the records it depends on are on disk.
-    pub(super) fn perform_deferred(&mut self, Deferred { action, depends_on }: Deferred) {
+    pub(super) fn perform(&mut self, Deferred { action, depends_on }: Deferred) {
         match action {
-            Action::Publish { uuid, name, contents } => {
-                let environment = self.environment.clone();
-                let result = UnsettledResult { uuid, name, contents };
-                let now = environment.host.time();
-                self.settling.publish(result, now, |result| Server::write_result(&environment.disk, result));
-            }
             Action::Seal { uuid, closing } => {
                 self.spools.get(uuid).borrow_mut().seal(closing);
                 self.activate_followers(uuid);
@@ -72,6 +64,8 @@ impl Server {
                 self.spools.remove(&mut self.environment.disk.borrow_mut(), uuid);
                 self.followers.remove(&uuid);
             }
+            Action::Follow { connection, .. } | Action::Replay { connection, .. }
+                if !self.sockets.has(connection) => {}
             Action::Follow { connection, uuid } => {
                 self.observers.insert(connection, Observer::following(uuid, self.spools.get(uuid)));
                 self.followers.entry(uuid).or_default().insert(connection);
@@ -104,10 +98,6 @@ impl Server {
             }
             other => unreachable!("{other:?} does not wait for the commit"),
         }
-    }
-
-    pub(super) fn write_result(disk: &RefCell<Disk>, result: &UnsettledResult) -> io::Result<()> {
-        results::publish(&mut disk.borrow_mut(), &result.name, result.uuid, &result.contents.0)
     }
 
     /// Syncs results at once.

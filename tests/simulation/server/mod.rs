@@ -6,14 +6,15 @@
 //! | here | there |
 //! |---|---|
 //! | `startup` | `startup` |
-//! | `turn`, `actions`, `space` | `reactor`, `actions`, `space` |
-//! | `results`, `tasks` | `result`, `settling`, `disk` |
+//! | `turn`, `actions`, `release`, `space` | `reactor`, `actions`, `release`, `space` |
+//! | `results`, `tasks` | `result`, `disk` |
 //! | `uploads` | `uploads`, `uploader` |
 //! | `spools`, `observers` | `spool`, `observer` |
 //! | `sockets` | `network`, `peer` |
 
 mod actions;
 mod observers;
+mod release;
 mod results;
 mod sockets;
 mod space;
@@ -34,11 +35,12 @@ use builder_engine::log::{LogFile, OpenError, WriteError};
 use builder_engine::server::{Action, ConnectionId, Server as Machine, Settling};
 use builder_proto::Uuid;
 use observers::Observer;
+use release::Batch;
 use results::Staged;
 use sockets::Sockets;
 use space::Space;
 use spools::Spools;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::rc::Rc;
 use tasks::Tasks;
@@ -62,12 +64,14 @@ pub(crate) struct Server {
     active_observers: BTreeSet<ConnectionId>,
     followers: BTreeMap<Uuid, BTreeSet<ConnectionId>>,
     deferred: Vec<Deferred>,
+    committed: VecDeque<Batch>,
     record: Vec<u8>,
     order: Order,
     random: Random,
 }
 
 /// An action that waits for the commit, and how many records were appended before it.
+#[derive(Debug)]
 struct Deferred {
     action: Action,
     depends_on: u64,
@@ -124,6 +128,7 @@ impl Server {
             && self.uploader.as_ref().is_none_or(Uploader::is_idle)
             && self.tasks.is_empty()
             && self.deferred.is_empty()
+            && self.committed.is_empty()
             && !self.log.has_pending()
     }
 

@@ -3,7 +3,7 @@
 use super::spools::Spool;
 use crate::disk::{Disk, Inode};
 use crate::variant::Variant;
-use builder_engine::server::{OutputSource, ResultHead};
+use builder_engine::server::{OutputSource, ResultHead, UnsettledResult};
 use builder_proto::Uuid;
 use builder_proto::execution::{ExecutionHead, NO_ARTIFACTS};
 use builder_proto::text::Text;
@@ -112,22 +112,39 @@ impl LargeResult {
             }
             2 if variant == Variant::PlaceBeforeSync => {}
             2 => disk.sync(self.file)?,
-            3 => disk.sync_directory(&staging(self.uuid))?,
+            3 => make_directories(disk, &self.name, self.uuid)?,
             4 => put_in_place(disk, &self.name, self.uuid)?,
-            5 | 6 if variant == Variant::ResultNamesNotSynced => {}
-            5 => disk.sync_directory(&job_path(&self.name))?,
-            6 => disk.sync_directory(ROOT)?,
+            5..8 if variant == Variant::ResultNamesNotSynced => {}
+            5 => disk.sync_directory(&build_path(&self.name, self.uuid))?,
+            6 => disk.sync_directory(&job_path(&self.name))?,
+            7 => disk.sync_directory(ROOT)?,
             _ => return Ok(true),
         }
         Ok(false)
     }
 }
 
-/// Writes a small result that the log holds; whoever calls this syncs later.
-pub(super) fn publish(disk: &mut Disk, name: &Text, uuid: Uuid, contents: &[u8]) -> Result<()> {
-    let file = create_staging(disk, uuid)?;
-    disk.write_all_at(file, 0, contents)?;
-    put_in_place(disk, name, uuid)
+/// Takes the next step of writing a small result that the log holds; true after the last. Whoever calls this syncs later.
+pub(super) fn write_further(disk: &mut Disk, result: &UnsettledResult, step: usize) -> Result<bool> {
+    let UnsettledResult { uuid, name, contents } = result;
+    match step {
+        0 => {
+            let file = create_staging(disk, *uuid)?;
+            disk.write_all_at(file, 0, &contents.0)?;
+        }
+        1 => make_directories(disk, name, *uuid)?,
+        2 => put_in_place(disk, name, *uuid)?,
+        _ => return Ok(true),
+    }
+    Ok(false)
+}
+
+pub(super) fn write(disk: &mut Disk, result: &UnsettledResult) -> Result<()> {
+    let mut step = 0;
+    while !write_further(disk, result, step)? {
+        step += 1;
+    }
+    Ok(())
 }
 
 /// Takes the next step of removing a stored result; true after the last.
@@ -153,7 +170,7 @@ fn ignore(kind: ErrorKind, outcome: Result<()>) -> Result<()> {
 
 pub(super) fn abandon(disk: &mut Disk, uuid: Uuid) {
     // Like the real one, this goes on when it fails; the next start clears up.
-    let _ = disk.remove_tree(&staging(uuid));
+    let _ = disk.remove_file(&staging(uuid));
 }
 
 /// Makes a result that is in place durable, one step after the other; true after the last.
@@ -169,8 +186,8 @@ pub(super) fn sync_further(
             let file = disk.open(&result_path(name, uuid)).ok_or(ErrorKind::NotFound)?;
             disk.sync(file)?;
         }
+        1..4 if variant == Variant::ResultNamesNotSynced => {}
         1 => disk.sync_directory(&build_path(name, uuid))?,
-        2 | 3 if variant == Variant::ResultNamesNotSynced => {}
         2 => disk.sync_directory(&job_path(name))?,
         3 => disk.sync_directory(ROOT)?,
         _ => return Ok(true),
@@ -187,37 +204,32 @@ pub(super) fn sync(disk: &mut Disk, name: &Text, uuid: Uuid, variant: Variant) -
 }
 
 fn create_staging(disk: &mut Disk, uuid: Uuid) -> Result<Inode> {
-    let directory = staging(uuid);
-    if let Err(error) = disk.create_directory(&directory) {
-        if error.kind() != ErrorKind::AlreadyExists {
-            return Err(error);
+    match disk.create_new(&staging(uuid)) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            disk.remove_file(&staging(uuid))?;
+            disk.create_new(&staging(uuid))
         }
-        disk.remove_tree(&directory)?;
-        disk.create_directory(&directory)?;
+        outcome => outcome,
     }
-    disk.create_new(&format!("{directory}/{RESULT}"))
+}
+
+fn make_directories(disk: &mut Disk, name: &Text, uuid: Uuid) -> Result<()> {
+    let build = build_path(name, uuid);
+    match create_directory(disk, &build) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            create_directory(disk, &job_path(name))?;
+            create_directory(disk, &build)
+        }
+        outcome => outcome,
+    }
+}
+
+fn create_directory(disk: &mut Disk, path: &str) -> Result<()> {
+    ignore(ErrorKind::AlreadyExists, disk.create_directory(path))
 }
 
 fn put_in_place(disk: &mut Disk, name: &Text, uuid: Uuid) -> Result<()> {
-    let (staging, place) = (staging(uuid), build_path(name, uuid));
-    let outcome = match disk.rename(&staging, &place) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            match disk.create_directory(&job_path(name)) {
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
-            }
-            disk.rename(&staging, &place)
-        }
-        outcome => outcome,
-    };
-    match outcome {
-        Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => {
-            disk.rename(&format!("{staging}/{RESULT}"), &result_path(name, uuid))?;
-            disk.sync_directory(&place)?;
-            disk.remove_tree(&staging)
-        }
-        outcome => outcome,
-    }
+    disk.rename(&staging(uuid), &result_path(name, uuid))
 }
 
 fn staging(uuid: Uuid) -> String {

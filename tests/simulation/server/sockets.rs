@@ -169,6 +169,10 @@ impl Sockets {
         Some(socket)
     }
 
+    pub(super) fn has(&self, id: ConnectionId) -> bool {
+        self.peers.contains_key(&id)
+    }
+
     pub(super) fn report_when_sent(&mut self, id: ConnectionId) {
         if self.peers.contains_key(&id) {
             self.draining.insert(id);

@@ -13,7 +13,7 @@ use builder_engine::server::{
     Input, Recovered, Recovery, Server as Machine, Settling, State, UnsettledResult, UploadSettings,
 };
 use builder_proto::Uuid;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{ErrorKind, Result as IoResult};
 use std::rc::Rc;
 use std::time::Duration;
@@ -37,9 +37,7 @@ impl Server {
         let uuids = uuids(&environment, &mut random);
         let mut machine = Machine::new(environment.plan.settings, recovered.state, uuids, now);
         machine.handle(now, Input::Templates(environment.templates()));
-        if settled > 0 {
-            machine.handle(now, Input::ResultsSettled(settled));
-        }
+        machine.handle(now, Input::ResultsSettled(settled));
         let uploader = environment.uploads().then(Uploader::default);
         if uploader.is_some() {
             let destination = "https://builds.example".to_owned();
@@ -64,6 +62,7 @@ impl Server {
             active_observers: BTreeSet::new(),
             followers: BTreeMap::new(),
             deferred: Vec::new(),
+            committed: VecDeque::new(),
             record: Vec::new(),
             order: Order::default(),
             random,
@@ -121,12 +120,14 @@ fn settle(
     environment: &Environment,
     settling: &mut Settling,
     unsettled: &[UnsettledResult],
-) -> Result<u64, Stop> {
-    let write = |result: &UnsettledResult| Server::write_result(&environment.disk, result);
-    for result in unsettled {
-        settling.publish(result.clone(), Duration::ZERO, write);
-    }
-    let Some(builds) = settling.settle_all(Duration::ZERO, write) else { return Ok(0) };
+) -> Result<Vec<Uuid>, Stop> {
+    let outcomes = unsettled.iter().map(|result| {
+        settling.publish(result.clone());
+        (result.uuid, results::write(&mut environment.disk.borrow_mut(), result))
+    });
+    let outcomes: Vec<_> = outcomes.collect();
+    settling.written(Duration::ZERO, outcomes);
+    let builds = settling.sync_all();
     Server::sync_results(environment, &builds).map_err(Stop::Results)?;
     Ok(settling.synced(Duration::ZERO))
 }

@@ -6,7 +6,7 @@ use crate::environment::say;
 use crate::queue::Event;
 use crate::variant::Variant;
 use builder_engine::server::record::Record;
-use builder_engine::server::{BuildOfJob, ConnectionId, Input, Role};
+use builder_engine::server::{ConnectionId, Input, Role};
 use std::time::Duration;
 
 /// Octets read from one connection before others have their turn.
@@ -54,24 +54,13 @@ impl Server {
         self.input(Input::Tick, &[])?;
         let environment = self.environment.clone();
         if environment.variant == Variant::ReplyBeforeSync {
-            self.perform_all();
+            self.release();
             self.flush()?;
         }
         self.commit()?;
-        self.perform_all();
+        self.release();
         self.feed_observers()?;
-        let now = environment.host.time();
-        let disk = environment.disk.clone();
-        let builds = self.settling.go_on(now, |result| Server::write_result(&disk, result));
-        if let Some(builds) = builds {
-            if environment.variant == Variant::SettleBeforeSync {
-                let count = self.settling.synced(now);
-                self.input(Input::ResultsSettled(count), &[])?;
-            } else {
-                let task = self.sync_task(builds);
-                self.submit(task);
-            }
-        }
+        self.settle()?;
         self.go_on_uploading()?;
         self.flush()?;
         self.rotate_log()
@@ -83,7 +72,7 @@ impl Server {
         }
     }
 
-    fn schedule_step(&mut self, task: u64) {
+    pub(super) fn schedule_step(&mut self, task: u64) {
         let delay = Duration::from_micros(self.random.skewed(13));
         let at = self.environment.host.time() + delay;
         self.environment.enter(at, Event::Step { life: self.life, task });
@@ -100,8 +89,13 @@ impl Server {
     }
 
     fn take_outcomes(&mut self) -> Result<(), Stop> {
+        let mut has_released = false;
         while let Some(outcome) = self.tasks.next_outcome() {
             match outcome {
+                Outcome::Written { is_batch, outcomes } => {
+                    self.on_written(is_batch, outcomes);
+                    has_released = true;
+                }
                 Outcome::Stored { uuid, outcome: Ok(()) } => {
                     self.input(Input::ResultStored { uuid, contents: None }, &[])?;
                 }
@@ -114,8 +108,8 @@ impl Server {
                 }
                 Outcome::Synced(outcome) => {
                     outcome.map_err(Stop::Results)?;
-                    let count = self.settling.synced(self.environment.host.time());
-                    self.input(Input::ResultsSettled(count), &[])?;
+                    let settled = self.settling.synced(self.environment.host.time());
+                    self.input(Input::ResultsSettled(settled), &[])?;
                 }
                 Outcome::Removed { uuid, outcome: Ok(()) } => {
                     self.input(Input::ResultRemoved { uuid }, &[])?
@@ -126,7 +120,7 @@ impl Server {
                 Outcome::Found { connection, uuid, path } => self.on_found(connection, uuid, path)?,
             }
         }
-        Ok(())
+        if has_released { self.flush() } else { Ok(()) }
     }
 
     fn read(&mut self) -> Result<(), Stop> {
@@ -145,13 +139,7 @@ impl Server {
         Ok(())
     }
 
-    fn perform_all(&mut self) {
-        for deferred in std::mem::take(&mut self.deferred) {
-            self.perform_deferred(deferred);
-        }
-    }
-
-    fn flush(&mut self) -> Result<(), Stop> {
+    pub(super) fn flush(&mut self) -> Result<(), Stop> {
         let environment = self.environment.clone();
         // A machine that is gone sends nothing more; the next operation on the disk says so.
         let over = self.sockets.flush(&environment, self.order.durable).unwrap_or_default();
@@ -159,13 +147,6 @@ impl Server {
             self.disconnect(connection, "the connection failed: broken")?;
         }
         Ok(())
-    }
-
-    fn sync_task(&self, builds: Vec<BuildOfJob>) -> Task {
-        match self.environment.plan.syncs_everything {
-            true => Task::SyncAll,
-            false => Task::Sync { builds, build: 0, step: 0 },
-        }
     }
 
     fn disconnect(&mut self, connection: ConnectionId, reason: &str) -> Result<(), Stop> {

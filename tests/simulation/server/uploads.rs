@@ -4,7 +4,7 @@ use super::{Server, Stop, results};
 use crate::environment::{Environment, say};
 use crate::queue::Event;
 use crate::variant::Variant;
-use builder_engine::server::{Input, UploadOutcome};
+use builder_engine::server::{Input, Safety, UploadOutcome};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
 use std::time::Duration;
@@ -45,9 +45,12 @@ impl Uploader {
         &mut self,
         environment: &Environment,
         life: u64,
-        is_safe: impl FnOnce(Uuid) -> bool,
+        safety: impl Fn(Uuid) -> Safety,
     ) -> Option<(Uuid, Ending)> {
-        let (uuid, name) = self.wanted.take_if(|(uuid, _)| is_safe(*uuid))?;
+        let (uuid, name) = self.wanted.take_if(|(uuid, _)| safety(*uuid) != Safety::Soon)?;
+        if safety(uuid) == Safety::Stuck {
+            return Some((uuid, Ending::Refused));
+        }
         let Some(octets) =
             environment.disk.borrow().read(&results::result_path(&name, uuid)).map(<[u8]>::to_vec)
         else {
@@ -81,7 +84,7 @@ impl Server {
         let ended = uploader
             .ended
             .take()
-            .or_else(|| uploader.start(&environment, self.life, |uuid| !settling.holds(uuid)));
+            .or_else(|| uploader.start(&environment, self.life, |uuid| settling.safety(uuid)));
         let Some((uuid, ending)) = ended else { return Ok(()) };
         let outcome = match ending {
             _ if environment.variant == Variant::FailedUploadBelieved => UploadOutcome::Done,

@@ -85,8 +85,7 @@ impl Pair {
             }
             Event::Rotate => {
                 self.end_turn();
-                self.rig.settle(self.rig.results.unsettled.len());
-                self.rig.log.rotate(self.rig.server.state().snapshot().collect());
+                self.rig.rotate();
             }
             Event::EndTurn => self.end_turn(),
             Event::Crash(surviving) => self.crash(surviving),

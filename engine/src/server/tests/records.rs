@@ -3,10 +3,12 @@
 use super::words::{orb_build, script};
 use crate::server::record::{
     Aborted, Contents, Enqueued, Finished, Losses, Record, Removed, Requeue, Rescheduled, Settled, Started,
-    Unstored, UploadQueued, Uploaded,
+    Unsettled, Unstored, UploadQueued, Uploaded,
 };
-use crate::server::{Recovery, State};
+use crate::server::{Recovery, State, UnsettledResult};
 use builder_proto::Uuid;
+use builder_proto::build_result::BuildResult;
+use builder_proto::execution::Execution;
 use builder_proto::job::{Job, ScheduleItem};
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
@@ -80,7 +82,7 @@ fn golden() -> Vec<(Record, &'static str)> {
             aborted(Requeue::FrontAfterLoss),
             "a72b30290c100102030405060708090a0b0c0d0e0f10180f32303236303130323033303430355a0c01720a0102",
         ),
-        (Record::Settled(Settled { count: 300 }), "a80630040202012c"),
+        (Record::Settled(Settled { uuids: vec![UUID] }), "a816301430120c100102030405060708090a0b0c0d0e0f10"),
         (Record::Dropped("p".into()), "a9030c0170"),
         (Record::Undropped("p".into()), "aa030c0170"),
         (
@@ -90,6 +92,14 @@ fn golden() -> Vec<(Record, &'static str)> {
         (
             Record::Unstored(unstored),
             "ac4b30490c100102030405060708090a0b0c0d0e0f10180f32303236303130323033303430355a180f32303236303130323033303430355a30100c01610c066563686f206130000c01700c0172",
+        ),
+        (
+            Record::Unsettled(Unsettled {
+                uuid: UUID,
+                name: "a".into(),
+                contents: Contents(Arc::new(vec![7])),
+            }),
+            "b01a30180c100102030405060708090a0b0c0d0e0f100c0161040107",
         ),
         (
             Record::UploadQueued(UploadQueued { uuid: UUID, name: "a".into() }),
@@ -223,26 +233,48 @@ fn a_tolerant_recovery_leaves_out_what_it_cannot_read() {
     assert_eq!(recovered.state.dropped.into_iter().collect::<Vec<_>>(), ["p".into(), Text::from("q")]);
 }
 
+/// A build with a result in the log, of one octet: its number.
+fn build_with_result(number: u128) -> [Record; 2] {
+    let uuid = RawUuid(Uuid::from_u128(number));
+    let job = Some(script("a", "p"));
+    let contents = Some(Contents(Arc::new(vec![number as u8])));
+    [
+        Record::Started(Started { uuid, started: TIME, platform: "p".into(), name: "a".into(), job }),
+        Record::Finished(Finished { uuid, contents }),
+    ]
+}
+
 #[test]
-fn settling_forgets_the_oldest_results_and_never_more_than_there_are() {
-    let build = |number: u128| {
-        let uuid = RawUuid(Uuid::from_u128(number));
-        let job = Some(script("a", "p"));
-        let contents = Some(Contents(Arc::new(vec![number as u8])));
-        [
-            Record::Started(Started { uuid, started: TIME, platform: "p".into(), name: "a".into(), job }),
-            Record::Finished(Finished { uuid, contents }),
-        ]
-    };
-    let records: Vec<Record> = (1..=3).flat_map(build).collect();
-    for (settled, left) in [(0, vec![1, 2, 3]), (1, vec![2, 3]), (3, vec![]), (9, vec![])] {
+fn settling_forgets_the_results_that_it_names_and_no_others() {
+    let records: Vec<Record> = (1..=3).flat_map(build_with_result).collect();
+    for (settled, left) in
+        [(vec![], vec![1, 2, 3]), (vec![2], vec![1, 3]), (vec![3, 1, 2], vec![]), (vec![9], vec![1, 2, 3])]
+    {
+        let uuids = settled.into_iter().map(|number| RawUuid(Uuid::from_u128(number))).collect();
         let mut recovery = Recovery::new(false);
         apply(&mut recovery, &records).unwrap();
-        apply(&mut recovery, &[Record::Settled(Settled { count: settled })]).unwrap();
+        apply(&mut recovery, &[Record::Settled(Settled { uuids })]).unwrap();
         let unsettled = recovery.finish().unsettled;
         assert_eq!(unsettled.iter().map(|result| result.uuid.as_u128()).collect::<Vec<_>>(), left);
         assert!(unsettled.iter().all(|result| result.name == "a".into()));
     }
+}
+
+#[test]
+fn a_result_is_kept_although_a_salvage_left_out_the_start_of_its_build() {
+    let uuid = Uuid::from_u128(7);
+    let console = Vec::new();
+    let (result, output) = (BuildResult::Exited(0), Vec::new());
+    let whole =
+        Execution { job: script("lost", "p"), uuid, console, started: TIME, finished: TIME, result, output };
+    let contents = Contents(Arc::new(whole.encode().unwrap()));
+    let finished = Record::Finished(Finished { uuid: RawUuid(uuid), contents: Some(contents.clone()) });
+    let mut recovery = Recovery::new(true);
+    apply(&mut recovery, &[finished.clone()]).unwrap();
+    let recovered = recovery.finish();
+    assert_eq!(recovered.skipped, 1);
+    assert_eq!(recovered.unsettled, [UnsettledResult { uuid, name: "lost".into(), contents }]);
+    assert!(apply(&mut Recovery::new(false), &[finished]).is_err());
 }
 
 #[test]

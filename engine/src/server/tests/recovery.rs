@@ -182,8 +182,8 @@ fn results_that_only_the_log_holds_are_published_again() {
     rig.settle(1);
     rig.results.in_place.clear();
     rig.crash(0);
-    assert_eq!(rig.results.in_place.keys().collect::<Vec<_>>(), [&uuids[1]]);
-    assert_eq!(rig.results.in_place[&uuids[1]], before[&uuids[1]]);
+    assert_eq!(rig.results.in_place.keys().collect::<Vec<_>>(), [&uuids[0]]);
+    assert_eq!(rig.results.in_place[&uuids[0]], before[&uuids[0]]);
     rig.settle(1);
     assert_eq!(rig.log.recover().unsettled, []);
 }

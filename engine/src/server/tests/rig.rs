@@ -6,7 +6,7 @@
 use super::words::SECOND;
 use super::world::{Log, Peer, Results, Spool, depends_on_record};
 use crate::Now;
-use crate::server::record::Contents;
+use crate::server::record::{Contents, Record};
 use crate::server::{
     Action, ConnectionId, Input, Role, Server, Settings, State, Templates, UnsettledResult, closing_messages,
 };
@@ -219,17 +219,25 @@ impl Rig {
         let live = self.server.state();
         let recovered = self.log.recover();
         assert_eq!(picture(&recovered.state), picture(live), "recovered from all records");
-        assert_eq!(self.results.unsettled, recovered.unsettled, "results that only the log is sure to hold");
+        let unsettled: Vec<_> = self.results.unsettled.values().cloned().collect();
+        assert_eq!(unsettled, recovered.unsettled, "results that only the log is sure to hold");
         let mut snapshot = Log::default();
         snapshot.rotate(live.snapshot().collect());
         assert_eq!(picture(&snapshot.recover().state), picture(live), "recovered from a snapshot");
     }
 
-    /// So many of the oldest results that the log holds become durable in their files.
+    /// So many of the results that the log holds become durable in their files.
     pub(super) fn settle(&mut self, count: usize) {
-        self.results.unsettled.drain(..count);
-        self.hand_in(Input::ResultsSettled(count as u64));
+        let settled: Vec<Uuid> = self.results.unsettled.keys().rev().take(count).copied().collect();
+        self.results.unsettled.retain(|uuid, _| !settled.contains(uuid));
+        self.hand_in(Input::ResultsSettled(settled));
         self.end_turn();
+    }
+
+    /// A new log takes the place of the old one.
+    pub(super) fn rotate(&mut self) {
+        let unsettled = self.results.unsettled.values().cloned().map(Record::from);
+        self.log.rotate(self.server.state().snapshot().chain(unsettled).collect());
     }
 
     fn drain(&mut self, received: &[u8]) {

@@ -10,7 +10,6 @@ use builder_proto::execution::{
 };
 use builder_proto::frame::{FrameDecoder, FrameEvent, HEADER_LENGTH};
 use std::collections::BTreeMap;
-use std::collections::VecDeque;
 
 /// The log: records as octets, of which some are on disk.
 #[derive(Default)]
@@ -106,7 +105,7 @@ impl Spool {
 pub(super) struct Results {
     staged: BTreeMap<Uuid, (Vec<u8>, u64)>,
     pub(super) in_place: BTreeMap<Uuid, Vec<u8>>,
-    pub(super) unsettled: VecDeque<UnsettledResult>,
+    pub(super) unsettled: BTreeMap<Uuid, UnsettledResult>,
 }
 
 impl Results {
@@ -145,7 +144,7 @@ impl Results {
     pub(super) fn publish(&mut self, result: UnsettledResult) {
         let Contents(octets) = &result.contents;
         self.in_place.insert(result.uuid, octets.to_vec());
-        self.unsettled.push_back(result);
+        self.unsettled.insert(result.uuid, result);
     }
 
     pub(super) fn crash(&mut self) {

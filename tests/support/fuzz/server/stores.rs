@@ -110,8 +110,8 @@ pub(super) struct Results {
     /// The octets so far, and how many there are to be.
     staged: BTreeMap<Uuid, (Vec<u8>, u64)>,
     pub(super) in_place: BTreeMap<Uuid, Vec<u8>>,
-    /// Those that only the log is sure to hold, in its order.
-    pub(super) unsettled: Vec<UnsettledResult>,
+    /// Those that only the log is sure to hold.
+    pub(super) unsettled: BTreeMap<Uuid, UnsettledResult>,
 }
 
 impl Results {
@@ -157,7 +157,7 @@ impl Results {
     pub(super) fn publish(&mut self, result: UnsettledResult) {
         let Contents(octets) = &result.contents;
         self.in_place.insert(result.uuid, octets.to_vec());
-        self.unsettled.push(result);
+        self.unsettled.insert(result.uuid, result);
     }
 
     pub(super) fn crash(&mut self) {

@@ -159,12 +159,12 @@ impl World {
         self.end_turn();
     }
 
-    /// So many of the oldest results that the log holds become durable in their files.
+    /// So many of the results that the log holds become durable in their files.
     pub(super) fn settle(&mut self, count: usize) {
         self.end_turn();
-        let count = count.min(self.results.unsettled.len());
-        self.results.unsettled.drain(..count);
-        self.hand_in(Input::ResultsSettled(count as u64));
+        let settled: Vec<Uuid> = self.results.unsettled.keys().rev().take(count).copied().collect();
+        self.results.unsettled.retain(|uuid, _| !settled.contains(uuid));
+        self.hand_in(Input::ResultsSettled(settled));
         self.end_turn();
     }
 
@@ -259,10 +259,8 @@ impl World {
         assert_eq!(Jobs::of(&recovered.state), self.model.jobs, "recovered from all records");
         // Amid a turn, results may be in the log that are not published yet.
         if self.deferred.is_empty() {
-            assert_eq!(
-                recovered.unsettled, self.results.unsettled,
-                "results that only the log is sure to hold"
-            );
+            let unsettled: Vec<_> = self.results.unsettled.values().cloned().collect();
+            assert_eq!(recovered.unsettled, unsettled, "results that only the log is sure to hold");
         }
         let mut snapshot = Log::default();
         snapshot.rotate(self.server.state());
