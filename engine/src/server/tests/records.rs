@@ -270,7 +270,7 @@ fn a_result_is_kept_although_a_salvage_left_out_the_start_of_its_build() {
     let contents = Contents(Arc::new(whole.encode().unwrap()));
     let finished = Record::Finished(Finished { uuid: RawUuid(uuid), contents: Some(contents.clone()) });
     let mut recovery = Recovery::new(true);
-    apply(&mut recovery, &[finished.clone()]).unwrap();
+    apply(&mut recovery, std::slice::from_ref(&finished)).unwrap();
     let recovered = recovery.finish();
     assert_eq!(recovered.skipped, 1);
     assert_eq!(recovered.unsettled, [UnsettledResult { uuid, name: "lost".into(), contents }]);
