@@ -13,6 +13,8 @@ DIRECTORY (the present one). Any user may; it needs cargo and pkg.
 
 Environment:
     BUILDER_PROGRAMS    a directory with programs that are built already
+    BUILDER_MAINTAINER  the address of who vouches for it
+    BUILDER_WWW         the address of the page where users find more
 END
 }
 
@@ -78,7 +80,9 @@ write_plist() {
 }
 
 write_manifest() {
-    sed "s/%%VERSION%%/$version/" "$here/freebsd/manifest"
+    # pkg takes no package that names neither.
+    sed -e "s/%%VERSION%%/$version/" -e "s,%%MAINTAINER%%,${BUILDER_MAINTAINER:-maintainers@builder.invalid}," \
+        -e "s,%%WWW%%,${BUILDER_WWW:-https://builder.invalid/}," "$here/freebsd/manifest"
     printf 'scripts: {\n'
     for script in pre-install post-install pre-deinstall; do
         printf '%s: <<SCRIPT\n%s\nSCRIPT\n' "$script" "$(cat "$here/freebsd/$script")"

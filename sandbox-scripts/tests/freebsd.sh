@@ -35,7 +35,7 @@ clean_up_more() {
 
 make_commands() {
     mkdir "$directory/commands" "$FAKE_STATE"
-    for command in zfs jail jls jexec rctl mount umount sysctl ifconfig; do
+    for command in zfs jail jls jexec lockf rctl mount umount service sysctl ifconfig; do
         ln -s "$here/fake-freebsd/command" "$directory/commands/$command"
     done
     echo none >"$FAKE_STATE/dataset-zroot,jails,base@clean"
@@ -72,6 +72,7 @@ END
     builder-inspect "$result" | grep -q '^result *exited 0$' || fail "the result is not that of the job"
     if sandbox_exists one; then fail "something of the sandbox is left"; fi
     called_in_order \
+        'lockf */run/one.lock' \
         'jls -j builder_one jid' \
         'rctl -r jail:builder_one' \
         'mount -t devfs' \
@@ -82,14 +83,14 @@ END
         'zfs clone -o mountpoint=*/roots/builder_one -o atime=off -o refquota=20g zroot/jails/base@clean zroot/builder/builder_one' \
         'jail -q -f */jail.conf.sample -c builder_one' \
         'sysctl -n kern.racct.enable' \
-        'rctl -a jail:builder_one:memoryuse:deny=4g jail:builder_one:maxproc:deny=1024' \
+        'rctl -a jail:builder_one:memoryuse:deny=4g jail:builder_one:swapuse:deny=4g jail:builder_one:maxproc:deny=1024' \
         'jexec -l -U root builder_one /usr/bin/env TMPDIR=/tmp * /usr/local/bin/builder-worker --remote unix:* --timeout 5m -- freebsd-test' \
         'jls -j builder_one jid' \
         'jail -q -f */jail.conf.sample -r builder_one' \
         'rctl -r jail:builder_one' \
         'mount -t devfs' \
         'zfs list -H -o name zroot/builder/builder_one' \
-        'zfs destroy -r zroot/builder/builder_one'
+        'zfs destroy -rf zroot/builder/builder_one'
 }
 
 # Whichever step fails, what was made before is removed.
@@ -107,6 +108,48 @@ cleans_up_after_failures() {
     done
 }
 
+misses_the_worker() {
+    say "without builder-worker nothing is made"
+    : >"$FAKE_STATE/calls"
+    # What this finds is that of the system.
+    refused "builder-worker is not in PATH" env PATH="$directory/commands:/sbin:/bin:/usr/sbin:/usr/bin" \
+        BUILDER_SNAPSHOT=zroot/jails/base@clean BUILDER_JAIL_CONF="$scripts/freebsd/jail.conf.sample" \
+        BUILDER_RUN_DIR="$directory/run" "$scripts/freebsd/builder-jail" one "$platform"
+    if grep 'zfs c' "$FAKE_STATE/calls"; then fail "a clone was made"; fi
+}
+
+# The lock file of a script that was killed names a process that is gone, or is some other by now.
+gives_a_name_once() {
+    say "of several that find what a crash has left, one takes the name"
+    for stale in 1 $$ ''; do
+        schedule_patient
+        echo "$stale" >"$directory/run/one.pid"
+        starters=''
+        for _ in 1 2 3 4; do
+            begin one "$platform"
+            starters="$starters $sandbox"
+        done
+        wait_for "the job runs" is_running patient
+        # shellcheck disable=SC2086
+        wait_for "all but one have given up" is_one $starters
+        kill -TERM "$(cat "$directory/run/one.pid")"
+        for starter in $starters; do finish "$starter"; done
+        if sandbox_exists one; then fail "something of the sandbox is left"; fi
+        wait_for "the job is queued again" is_queued patient
+        builder-client unschedule patient
+    done
+}
+
+is_one() {
+    living=0
+    for process in "$@"; do
+        if kill -0 "$process" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$process/status"; then
+            living=$((living + 1))
+        fi
+    done
+    [ "$living" -eq 1 ]
+}
+
 # ---- Services ----
 
 # The rc.d scripts with the paths of this test.
@@ -115,12 +158,15 @@ make_services() {
     for service in builder builder_worker builder_network; do
         sed -e "s,/etc/rc.subr,$here/fake-freebsd/rc.subr,; s,/usr/sbin/daemon,$here/fake-freebsd/daemon,g" \
             -e "s,/var/run/,$directory/rc/run/,g; s,/usr/local/bin/,$BUILDER_PROGRAMS/,g" \
-            -e "s,/usr/local/libexec/builder/,$scripts/freebsd/,g" \
+            -e "s,/usr/local/libexec/builder/,$directory/rc/,g" \
             "$scripts/freebsd/rc.d/$service" >"$directory/rc/$service"
     done
+    sed "s,:/usr/local/bin\$,:$BUILDER_PROGRAMS," "$scripts/freebsd/builder-jail" >"$directory/rc/builder-jail"
+    chmod +x "$directory/rc/builder-jail"
     cat >"$FAKE_STATE/rc.conf" <<END
 builder_enable=YES
-builder_args="--dir $directory/data2 --worker-listen unix:$directory/worker2.sock --client-listen unix:$directory/client2.sock"
+builder_worker_listen=unix:$directory/worker2.sock
+builder_args="-v --dir $directory/data2 --client-listen unix:$directory/client2.sock"
 builder_network_enable=YES
 builder_worker_enable=YES
 builder_worker_list="one two"
@@ -135,11 +181,12 @@ END
     mkdir "$directory/data2"
 }
 
+# With no more in the environment than service(8) and rc(8) leave there, but for what the test needs.
 service() {
     name=$1
     shift
-    BUILDER_RUN_DIR=$directory/run PATH="$directory/commands:$PATH" sh "$directory/rc/$name" "$@" \
-        >>"$directory/service.log" 2>&1
+    env -i PATH="$directory/commands:/sbin:/bin:/usr/sbin:/usr/bin" HOME=/ FAKE_STATE="$FAKE_STATE" \
+        BUILDER_RUN_DIR="$directory/run" sh "$directory/rc/$name" "$@" >>"$directory/service.log" 2>&1
 }
 
 answers() {
@@ -171,6 +218,36 @@ serves() {
     if service builder status; then fail "the service runs after it was stopped"; fi
     service builder start
     wait_for "the server answers once more" answers
+    service builder reload
+    wait_for "the server reads its templates again" grep -q 'reading the templates again' "$FAKE_STATE/daemon.log"
+    service builder status || fail "the service ended when it was to reload"
+}
+
+# starts_with VARIABLES...: the options that the server gets, in a line, with these in rc.conf.
+starts_with() {
+    printf '%s\n' builder_enable=YES "$@" >"$directory/rc.conf"
+    sed "s,$here/fake-freebsd/daemon,echo," "$directory/rc/builder" >"$directory/rc/builder-shown"
+    mv "$FAKE_STATE/rc.conf" "$FAKE_STATE/rc.conf.kept"
+    mv "$directory/rc.conf" "$FAKE_STATE/rc.conf"
+    service builder-shown start
+    mv "$FAKE_STATE/rc.conf.kept" "$FAKE_STATE/rc.conf"
+    tail -n 1 "$directory/service.log"
+}
+
+keeps_its_address_for_workers() {
+    say "options of the server are added to where workers reach it"
+    for case in \
+        '|builder_network_enable=YES|builder_args="--upload URL"|--worker-listen 10.29.0.1:1234 --upload URL' \
+        '|builder_network_enable=YES|builder_network_address=10.1.2.3/24|--worker-listen 10.1.2.3:1234' \
+        '|builder_network_enable=YES|builder_worker_listen=|' \
+        '|builder_worker_listen=192.0.2.1:1235|builder_args=--keep-local|--worker-listen 192.0.2.1:1235 --keep-local' \
+        '|builder_args=--keep-local||--keep-local'; do
+        expected=${case##*|}
+        first=${case#|}
+        second=${first#*|}
+        shown=$(starts_with "${first%%|*}" "${second%%|*}" | sed 's/.*builder-server *//; s/ *$//')
+        [ "$shown" = "$expected" ] || fail "the server gets '$shown', not '$expected'"
+    done
 }
 
 works() {
@@ -217,6 +294,10 @@ makes_a_package() {
 #!/bin/sh
 # pkg create -M FILE -p FILE -r DIRECTORY -o DIRECTORY
 [ "\$1 \$2 \$4 \$6 \$8" = "create -M -p -r -o" ] || exit 1
+# Without one of these a package is not valid.
+for field in name version origin comment desc maintainer www prefix; do
+    grep -q "^\$field: *." "\$3" || { echo "pkg: object has missing property \$field" >&2; exit 1; }
+done
 cp "\$3" "$directory/package/manifest"
 cp "\$5" "$directory/package/plist"
 cp -R "\$7" "$directory/package/root"
@@ -241,18 +322,40 @@ END
     grep -q '^version: "[0-9]' "$directory/package/manifest" || fail "the manifest has no version"
 }
 
+# run_script NAME [VARIABLE=VALUE]: a script of the package; prints which services it called for.
+run_script() {
+    : >"$FAKE_STATE/calls"
+    env PATH="$directory/commands:$PATH" ${2:+"$2"} sh "$directory/$1"
+    grep '^service ' "$FAKE_STATE/calls" || :
+}
+
+upgrades_without_stopping() {
+    say "a removal stops the services; an upgrade lets them run, and restarts the server at its end"
+    [ "$(run_script pre-deinstall | wc -l)" -eq 2 ] || fail "a removal does not stop the services"
+    [ -z "$(run_script pre-deinstall PKG_UPGRADE=true)" ] || fail "an upgrade stops services"
+    grep -q 'onerestart' "$directory/post-install" || fail "an upgrade restarts nothing"
+    # The rest of the script is for the place where it belongs.
+    sed -n '/PKG_UPGRADE/,$p' "$directory/post-install" >"$directory/restart"
+    run_script restart PKG_UPGRADE=true | grep -q -x 'service builder onerestart' || fail "the server is not restarted"
+    [ -z "$(run_script restart)" ] || fail "a first installation starts the server"
+}
+
 find_programs
 make_commands
 start_server
+misses_the_worker
 follows_the_order
 puts_jobs_back
 survives_a_crash
+gives_a_name_once
 cleans_up_after_failures
 refuses_a_name_in_use
 refuses_bad_names
 make_services
+keeps_its_address_for_workers
 serves
 works
 makes_a_network
 makes_a_package
+upgrades_without_stopping
 say "not checked here, for want of a FreeBSD: jails, ZFS, rctl, pf, daemon(8), rc.subr and pkg themselves"
