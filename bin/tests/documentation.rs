@@ -132,6 +132,8 @@ fn what_programs_read_from_the_environment_is_in_their_pages() {
         ("builder-client.1", "NO_COLOR"),
         ("builder-inspect.1", "NO_COLOR"),
         ("builder-server.8", "BUILDER_UPLOAD_CREDENTIALS"),
+        ("builder-server.8", "NOTIFY_SOCKET"),
+        ("builder-server.8", "SSL_CERT_FILE"),
         ("builder-upload.1", "BUILDER_UPLOAD_CREDENTIALS"),
         ("builder-worker.1", "TMPDIR"),
     ] {

@@ -41,6 +41,25 @@ fn every_program_speaks_ipv6() {
 }
 
 #[test]
+fn a_role_may_have_several_addresses() {
+    let mut site = site_with(["--worker-listen", "127.0.0.1:0"]);
+    let socket = site.data().with_file_name("workers");
+    site.options.extend(["--worker-listen".to_owned(), format!("unix:{}", socket.display())]);
+    let server = site.start();
+    server.schedule("job", "linux");
+    // The one that was named last.
+    site.work(&server, "linux");
+    site.wait_for_results("job", 1);
+    assert!(fs::metadata(&socket).unwrap().file_type().is_socket());
+    let mut client = UnixStream::connect(&socket).unwrap();
+    let hello = Command::ClientHello { peer: PeerType::Client, version: CLIENT_VERSION };
+    client.write_all(&hello.to_frame().unwrap()).unwrap();
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).unwrap();
+    assert!(String::from_utf8_lossy(&answer).contains("this port serves workers"), "{answer:?}");
+}
+
+#[test]
 fn roles_with_addresses_of_their_own_are_served_only_there() {
     let site = site_with(["--worker-listen", "127.0.0.1:0"]);
     let server = site.start();

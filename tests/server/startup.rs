@@ -1,10 +1,11 @@
 //! Starts that are refused, and what is said about it.
 
 use crate::site;
-use builder_tests::{Site, limited};
+use builder_tests::{PATIENCE, Site, limited};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -240,4 +241,25 @@ fn it_starts_with_the_fewest_descriptors_that_make_sense() {
     server.schedule("job", "linux");
     site.work(&server, "linux");
     site.wait_for_results("job", 1);
+}
+
+#[test]
+fn a_service_manager_is_told_once_clients_can_connect() {
+    let site = site();
+    let path = site.data().with_file_name("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut command = site.server_command();
+    command.env("NOTIFY_SOCKET", &path);
+    let server = site.start_with(command);
+    let mut told = [0; 64];
+    let length = manager.recv(&mut told).unwrap();
+    assert_eq!(&told[..length], b"READY=1");
+    drop(server);
+
+    // A service manager that is not there stops no server.
+    drop(manager);
+    let mut command = site.server_command();
+    command.env("NOTIFY_SOCKET", &path);
+    site.start_with(command).wait_for_log("that the server listens");
 }

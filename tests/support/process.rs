@@ -116,8 +116,11 @@ impl Site {
 
     /// Starts a server with a command made from [`Site::server_command`], and waits until it listens.
     pub fn start_with(&self, mut command: Command) -> Server {
-        let splits_roles = |option: &String| option.ends_with("-listen");
-        let listeners = if self.options.iter().any(splits_roles) { 2 } else { 1 };
+        let count = |name: &str| self.options.iter().filter(|option| *option == name).count();
+        let listeners = match (count("--worker-listen"), count("--client-listen")) {
+            (0, 0) => 1,
+            (workers, clients) => workers.max(1) + clients.max(1),
+        };
         Server::wait_for(command.spawn().unwrap(), listeners)
     }
 

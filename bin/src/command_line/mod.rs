@@ -179,11 +179,22 @@ pub fn value<T>(matches: &Matches, long_name: &str) -> Result<Option<T>, UsageEr
 where
     T: FromStr<Err: fmt::Display>,
 {
-    let Some(text) = matches.opt_str(long_name) else { return Ok(None) };
-    match text.parse() {
-        Ok(value) => Ok(Some(value)),
-        Err(error) => Err(UsageError::new(format_args!("--{long_name} {text}: {error}"))),
-    }
+    Ok(values(matches, long_name)?.into_iter().next())
+}
+
+/// The values of an option that may be there several times, in their order.
+///
+/// # Errors
+///
+/// [`UsageError`] that names the option when one of its values is not a `T`.
+pub fn values<T>(matches: &Matches, long_name: &str) -> Result<Vec<T>, UsageError>
+where
+    T: FromStr<Err: fmt::Display>,
+{
+    let parse = |text: String| {
+        text.parse().map_err(|error| UsageError::new(format_args!("--{long_name} {text}: {error}")))
+    };
+    matches.opt_strs(long_name).into_iter().map(parse).collect()
 }
 
 impl UsageError {

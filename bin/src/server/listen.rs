@@ -1,6 +1,6 @@
 //! Where the server listens, and for whom.
 
-use crate::command_line::{Address, Matches, UsageError, value};
+use crate::command_line::{Address, Matches, UsageError, value, values};
 use crate::server::socket::Listener;
 use builder_engine::server::Role;
 use mio::net::UnixListener;
@@ -29,19 +29,26 @@ pub(crate) struct Listening {
 pub(crate) fn resolve(matches: &Matches) -> Result<Listening, UsageError> {
     let ip = value::<IpAddr>(matches, "ip")?;
     let port = value::<u16>(matches, "port")?;
+    let shared_is_named = ip.is_some() || port.is_some();
     let shared =
         Address::Tcp { host: ip.unwrap_or(DEFAULT_IP).to_string(), port: port.unwrap_or(DEFAULT_PORT) };
-    let addresses = match (value(matches, "worker-listen")?, value(matches, "client-listen")?) {
-        (None, None) => vec![(shared, Role::Any)],
-        (Some(workers), None) => vec![(workers, Role::Workers), (shared, Role::Clients)],
-        (None, Some(clients)) => vec![(shared, Role::Workers), (clients, Role::Clients)],
-        (Some(workers), Some(clients)) if ip.is_none() && port.is_none() => {
-            vec![(workers, Role::Workers), (clients, Role::Clients)]
-        }
-        (Some(_), Some(_)) => {
+    let mut workers = values(matches, "worker-listen")?;
+    let mut clients = values(matches, "client-listen")?;
+    let addresses = match (workers.is_empty(), clients.is_empty()) {
+        (true, true) => vec![(shared, Role::Any)],
+        (false, false) if shared_is_named => {
             return Err(UsageError::new(
                 "--ip and --port serve nobody when --worker-listen and --client-listen are there; leave them out",
             ));
+        }
+        (no_workers, no_clients) => {
+            if no_workers {
+                workers.push(shared);
+            } else if no_clients {
+                clients.push(shared);
+            }
+            let workers = workers.into_iter().map(|address| (address, Role::Workers));
+            workers.chain(clients.into_iter().map(|address| (address, Role::Clients))).collect()
         }
     };
     Ok(Listening {

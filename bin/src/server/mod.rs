@@ -9,7 +9,7 @@
 //! | `result`, `disk` | results on their way to their files |
 //! | `space` | room on the disk |
 //! | `upload_options`, `uploader`, `uploads` | results on their way to an upload server |
-//! | `template`, `paths`, `places`, `clock`, `uuids` | where the rest of the world is |
+//! | `template`, `paths`, `places`, `clock`, `uuids`, `readiness` | where the rest of the world is |
 
 mod actions;
 mod clock;
@@ -24,6 +24,7 @@ mod paths;
 mod peer;
 mod places;
 mod reactor;
+mod readiness;
 mod release;
 mod result;
 mod socket;

@@ -30,8 +30,18 @@ pub(crate) fn declare(options: &mut Options) {
     let [directory, config_directory] = DIRECTORIES;
     options.optopt("", "ip", "listen on this address (default 127.0.0.1)", "IP");
     options.optopt("", "port", "listen on this port, 0 for any free one (default 1234)", "PORT");
-    options.optopt("", "worker-listen", "listen for workers here, and only here", "ADDRESS");
-    options.optopt("", "client-listen", "listen for clients here, and only here", "ADDRESS");
+    options.optmulti(
+        "",
+        "worker-listen",
+        "listen for workers here, and only here; may be repeated",
+        "ADDRESS",
+    );
+    options.optmulti(
+        "",
+        "client-listen",
+        "listen for clients here, and only here; may be repeated",
+        "ADDRESS",
+    );
     options.optopt("", "socket-mode", "the mode of sockets for unix:PATH (default 0660)", "MODE");
     options.optopt("", "socket-group", "the group of sockets for unix:PATH", "GROUP");
     options.optopt("", "dir", &format!("keep schedule, log and results here (default {directory})"), "DIR");

@@ -15,7 +15,7 @@ use crate::server::spool::Spools;
 use crate::server::stop::{StartError, StopReason, file_error};
 use crate::server::template::TemplateDirectory;
 use crate::server::uploader::Uploader;
-use crate::server::{migration, result, uuids};
+use crate::server::{migration, readiness, result, uuids};
 use builder_engine::log;
 use builder_engine::server::record::Record;
 use builder_engine::server::{self, Input, Recovered, Recovery, Role, Server, Settling, State};
@@ -37,6 +37,7 @@ pub(crate) fn run(settings: Settings) -> Result<(), StartError> {
         return migration::export(&recovered.state, file);
     }
     let mut reactor = assemble(&settings, paths, log, recovered)?;
+    readiness::announce();
     reactor.run().map_err(StartError::Stopped)
 }
 
