@@ -206,3 +206,140 @@ fn fish_completes_every_option_and_no_other() {
         Some(offered.iter().chain(&long).map(name).collect())
     });
 }
+
+/// What differs from one log line to the next of its kind: a value in the source, a word in capitals on the page.
+const WILD: char = '…';
+/// Where the log lines come from that `OPERATING.md` explains.
+const LOGGING: [&str; 5] =
+    ["src/directory.rs", "src/server", "src/upload", "src/worker", "../engine/src/server"];
+/// Formats that are nothing but values, and how their lines begin on the page.
+const NOTHING_BUT_VALUES: [(&str, &str); 4] = [
+    ("{report}", "replayed … commits"),
+    ("{}: {warning}", "…: …"),
+    ("{}: {error}", "…: …"),
+    ("connection {connection}: {reason}", "connection …: the console cannot be read: …"),
+];
+/// Constants in formats.
+const CONSTANTS: [(&str, &str); 2] = [("{NAME}", "builder-upload"), ("{VARIABLE}", "NOTIFY_SOCKET")];
+
+/// All files of Rust below a path, or the path itself, with what is in them.
+fn sources(path: &Path) -> Vec<(PathBuf, String)> {
+    if path.is_file() {
+        let is_rust = path.extension().is_some_and(|extension| extension == "rs");
+        return is_rust.then(|| (path.to_owned(), fs::read_to_string(path).unwrap())).into_iter().collect();
+    }
+    fs::read_dir(path).unwrap().flat_map(|entry| sources(&entry.unwrap().path())).collect()
+}
+
+/// The level of everything that a source logs for operators, and its text with `…` in the place of each value.
+fn logged(source: &str) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    for level in ["error", "warn", "info"] {
+        for rest in source.split(&format!("log::{level}!(")).skip(1) {
+            let literal = rest.trim_start().strip_prefix('"').expect("a format comes first");
+            // No format holds a quotation mark.
+            let format = literal.split('"').next().unwrap();
+            assert!(!format.contains('\\'), "{format}");
+            found.push((level, text_of(format)));
+        }
+    }
+    found
+}
+
+fn text_of(format: &str) -> String {
+    if let Some((_, text)) = NOTHING_BUT_VALUES.iter().find(|(known, _)| *known == format) {
+        return (*text).to_owned();
+    }
+    let format = with_constants(format);
+    let mut pieces = format.split('{');
+    let mut text = pieces.next().unwrap().to_owned();
+    for piece in pieces {
+        text.push(WILD);
+        text.push_str(piece.split_once('}').expect("a value ends").1);
+    }
+    text
+}
+
+fn with_constants(text: &str) -> String {
+    CONSTANTS.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
+}
+
+/// A line of the page with `…` in the place of each word in capitals.
+fn pattern_of(span: &str) -> String {
+    let mut pattern = String::new();
+    for piece in span.split_inclusive(|letter: char| !letter.is_ascii_alphabetic()) {
+        let word = piece.trim_end_matches(|letter: char| !letter.is_ascii_alphabetic());
+        let is_wild = !word.is_empty() && word.chars().all(|letter| letter.is_ascii_uppercase());
+        if is_wild {
+            pattern.push(WILD);
+            pattern.push_str(&piece[word.len()..]);
+        } else {
+            pattern.push_str(piece);
+        }
+    }
+    pattern
+}
+
+/// Whether a pattern from the page is for this text: it fits as far as it goes, and goes for most of it.
+fn is_for(pattern: &str, text: &str) -> bool {
+    let letters = |text: &str| text.chars().filter(|letter| letter.is_alphabetic()).count();
+    let mut pieces = pattern.split(WILD);
+    let Some(mut rest) = text.strip_prefix(pieces.next().unwrap()) else { return false };
+    for piece in pieces {
+        let Some(place) = rest.find(piece) else { return false };
+        rest = &rest[place + piece.len()..];
+    }
+    letters(pattern) * 2 >= letters(text)
+}
+
+/// The lines of the log in the tables of a page, and the levels that their rows name, if any.
+fn explained(page: &str) -> Vec<(String, String)> {
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    rows.flat_map(|row| {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let levels = if cells.len() == 3 { cells[1] } else { "" };
+        let spans = cells[0].split('`').skip(1).step_by(2);
+        spans.map(|span| (pattern_of(span), levels.to_owned())).collect::<Vec<_>>()
+    })
+    .collect()
+}
+
+/// The part of the page that is about the log.
+fn log_lines() -> String {
+    let page = fs::read_to_string(path_of("OPERATING.md")).unwrap();
+    page.split_once("## What the log lines mean").unwrap().1.to_owned()
+}
+
+#[test]
+fn every_log_line_is_explained() {
+    let explained = explained(&log_lines());
+    let mut missing = Vec::new();
+    for (path, source) in LOGGING.iter().flat_map(|path| sources(&path_of(path))) {
+        for (level, text) in logged(&source) {
+            let is_explained =
+                explained.iter().any(|(pattern, levels)| levels.contains(level) && is_for(pattern, &text));
+            if !is_explained {
+                missing.push(format!("{}: {level}: {text}", path.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "OPERATING.md does not explain\n{}", missing.join("\n"));
+}
+
+#[test]
+fn every_explained_line_is_logged() {
+    let mut all = String::new();
+    for (_, source) in ["src", "../engine/src"].iter().flat_map(|path| sources(&path_of(path))) {
+        // A text may go on in the next line.
+        let mut lines = source.split("\\\n");
+        all.push_str(lines.next().unwrap());
+        lines.for_each(|line| all.push_str(line.trim_start()));
+    }
+    let all = with_constants(&all);
+    for (pattern, _) in explained(&log_lines()) {
+        for piece in pattern.split(WILD) {
+            let piece = piece.trim_matches(|letter: char| !letter.is_ascii_alphanumeric());
+            assert!(all.contains(piece), "nothing says '{piece}', as in {pattern}");
+        }
+    }
+}

@@ -38,6 +38,9 @@ find_programs() {
 
 # ---- What is installed ----
 
+# shellcheck source=pages.sh
+. "$(dirname "$0")/pages.sh"
+
 # put MODE SOURCE... DIRECTORY: installs files below the root of the package.
 put() {
     mode=$1
@@ -73,9 +76,7 @@ gather_configuration() {
 
 gather_documentation() {
     documentation=/usr/share/doc/builder
-    put 0644 "$tree/README.md" $documentation
-    put 0644 "$scripts"/templates/orb-build.template.* "$scripts"/kubernetes/*.yaml $documentation/examples
-    put 0644 "$scripts/README.md" $documentation/examples
+    gather_pages 0644 "$root$documentation"
     gzip -9n <"$tree/CHANGELOG.md" >"$root$documentation/changelog.gz"
     printf 'builder (%s) unstable; urgency=medium\n\n  * See changelog.gz.\n\n -- %s  %s\n' \
         "$version" "$maintainer" "$(date -R -u -d "@$epoch")" | gzip -9n >"$root$documentation/changelog.Debian.gz"
@@ -122,7 +123,7 @@ Section: devel
 Priority: optional
 Installed-Size: $(du -sk --exclude=DEBIAN "$root" | cut -f 1)
 Depends: adduser, $(list_dependencies)
-Recommends: podman | docker.io
+Recommends: ca-certificates, podman | docker.io
 Suggests: bubblewrap, debootstrap
 Description: job server for small build hosts
  A server keeps a durable schedule of shell jobs and hands them out. Workers

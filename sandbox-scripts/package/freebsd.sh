@@ -45,6 +45,9 @@ put() {
     done
 }
 
+# shellcheck source=pages.sh
+. "$(dirname "$0")/pages.sh"
+
 gather_files() {
     for source in "$tree"/bin/src/bin/*.rs; do
         program=$(basename "$source" .rs)
@@ -54,9 +57,8 @@ gather_files() {
     put 0555 "$scripts/freebsd/builder-jail" libexec/builder
     put 0555 "$scripts"/freebsd/rc.d/builder* etc/rc.d
     put 0444 "$scripts/freebsd/jail.conf.sample" etc/builder
-    put 0444 "$scripts/templates/orb-build.template.freebsd" share/examples/builder
-    put 0444 "$tree/README.md" "$tree/CHANGELOG.md" "$tree/LICENSE" share/doc/builder
-    put 0444 "$scripts/README.md" share/doc/builder/sandbox-scripts
+    put 0444 "$tree/CHANGELOG.md" "$tree/LICENSE" share/doc/builder
+    gather_pages 0444 "$root/usr/local/share/doc/builder"
     for page in "$tree"/bin/man/*.[1-9]; do
         if [ -e "$page" ]; then put 0444 "$page" "share/man/man${page##*.}"; fi
     done

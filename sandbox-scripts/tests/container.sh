@@ -32,7 +32,40 @@ clean_up_more() {
     for container in one two; do podman rm --force --volumes "builder-$container"; done >/dev/null 2>&1
 }
 
+# With an engine that shows how it is called and what it is given.
+builds_on_what_the_programs_need() {
+    say "without a base, images rest on the release of this machine; that of the server can upload"
+    cat >"$directory/engine" <<'END'
+#!/bin/sh
+printf '%s\n' "$@"
+for word in "$@"; do context=$word; done
+ls "$context"
+END
+    chmod +x "$directory/engine"
+    # shellcheck source=/dev/null
+    expected=$(. /etc/os-release && case $ID in
+        debian) echo "debian:$VERSION_CODENAME-slim" ;;
+        ubuntu) echo "ubuntu:$VERSION_ID" ;;
+        *) echo debian:stable-slim ;;
+    esac)
+    show_build worker
+    grep -q -x "BASE=$expected" "$directory/image.log" || fail "the base is not $expected"
+    show_build worker own-base
+    grep -q -x BASE=own-base "$directory/image.log" || fail "the base that was named is not used"
+    show_build server
+    for file in builder-server builder-upload ca-certificates.crt; do
+        grep -q -x "$file" "$directory/image.log" || fail "the image of the server has no $file"
+    done
+}
+
+show_build() {
+    what=$1
+    shift
+    BUILDER_ENGINE=$directory/engine "$scripts/container/build-image" "$what" some-image "$@" >"$directory/image.log"
+}
+
 find_programs
+builds_on_what_the_programs_need
 use_podman
 podman volume ls --quiet >"$directory/volumes"
 BUILDER_BUILD_OPTIONS='--quiet' "$scripts/container/build-image" \

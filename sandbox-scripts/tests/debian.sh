@@ -23,6 +23,8 @@ builds() {
     package=$(cd "$directory/packages" && echo builder_*-1_*.deb)
     upgrade=$(cd "$directory/packages" && echo builder_*-2_*.deb)
     cmp "$directory/packages/$package" "$directory/again/$package" || fail "the same tree made two packages"
+    dpkg-deb --extract "$directory/packages/$package" "$directory/extracted"
+    has_pages "$directory/extracted/usr/share/doc/builder"
 }
 
 is_clean() {
@@ -63,6 +65,11 @@ answers() {
     inside builder-client info >/dev/null
 }
 
+# has_worker TIME: a worker waits for jobs of debian-test, and gives them so long.
+has_worker() {
+    podman top "$machine" args | grep -q -e "builder-worker .*--timeout $1 .*debian-test"
+}
+
 has_result() {
     inside sh -c "ls /var/lib/builder/$1/*/full" >/dev/null
 }
@@ -87,12 +94,18 @@ installs() {
 serves() {
     say "server and worker run jobs as services, again and again"
     inside systemctl enable --quiet --now builder
-    wait_for "the server answers" answers
-    # What 'systemctl edit builder-worker@one' would write.
-    inside sh -c 'mkdir /etc/systemd/system/builder-worker@one.service.d
-        printf "[Service]\nEnvironment=BUILDER_PLATFORM=debian-test\n" \
-            >/etc/systemd/system/builder-worker@one.service.d/override.conf
-        systemctl daemon-reload && systemctl enable --quiet --now builder-worker@one'
+    # Without waiting: it listens when it counts as started.
+    answers || fail "the server was started, but does not answer"
+    # What one worker is told counts more than what all are told.
+    inside sh -c 'echo BUILDER_PLATFORM=debian-test >/etc/default/builder-worker-one
+        printf "BUILDER_PLATFORM=wrong\nBUILDER_TIMEOUT=45m\n" >>/etc/default/builder-worker
+        systemctl enable --quiet --now builder-worker@one'
+    wait_for "the worker waits" has_worker 45m
+    # Options are added to the address for workers, and do not take its place.
+    inside sh -c 'echo BUILDER_SERVER_OPTIONS=\"-v --worker-listen 127.0.0.1:21236\" >>/etc/default/builder
+        systemctl restart builder'
+    answers || fail "the server was started again, but does not answer"
+    inside test -S /run/builder/worker.sock || fail "further options took the socket of the workers away"
     for job in first second; do
         inside sh -c "printf '#!/bin/sh\nmkdir bin; echo made >bin/it\n' >/root/job
             builder-client schedule $job debian-test /root/job --period never"
@@ -146,7 +159,7 @@ purges() {
     say "purging removes everything"
     inside dpkg --purge builder >"$directory/purge.log" 2>&1 || fail "it cannot be purged"
     left=$(inside find / -xdev -name '*builder*' -not -path '/proc/*' -not -path '/packages*' \
-        -not -path '/etc/systemd/system/builder-worker@one.service.d*' -not -path '/var/log/*' -not -path '/sys/*')
+        -not -path '/var/log/*' -not -path '/sys/*')
     [ -z "$left" ] || fail "this is left: $left"
     if inside id builder >/dev/null 2>&1; then fail "the user is left"; fi
 }

@@ -319,6 +319,7 @@ END
         [ -s "$directory/$script" ] || fail "the manifest has no script $script"
         sh -n "$directory/$script" || fail "the script $script cannot be read"
     done
+    has_pages "$directory/package/root/usr/local/share/doc/builder"
     grep -q '^version: "[0-9]' "$directory/package/manifest" || fail "the manifest has no version"
 }
 

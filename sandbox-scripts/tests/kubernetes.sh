@@ -23,6 +23,13 @@ build_images() {
     done
 }
 
+can_upload() {
+    say "the image of the server has what uploads take"
+    podman run --rm --network host localhost/builder-test-server \
+        sh -c 'builder-upload --version && test -s /etc/ssl/certs/ca-certificates.crt' >"$directory/upload.log" ||
+        fail "it has not"
+}
+
 # The files as they are, but for the images, and for ports of this test on the network of this machine.
 adapt_files() {
     for file in server-pod worker; do
@@ -113,6 +120,7 @@ find_programs
 use_podman
 has_one_server
 build_images
+can_upload
 adapt_files
 play server-pod
 wait_for "the server answers" answers

@@ -62,6 +62,20 @@ refused() {
     grep -q -e "$expected" "$directory/refused.log" || fail "'$expected' is not what was said to: $*"
 }
 
+# ---- Pages ----
+
+# has_pages DIRECTORY: the pages of a package are there, and every link in them leads to something.
+has_pages() {
+    for page in README.md SECURITY.md bin/JOBS.md bin/MOVING.md bin/OPERATING.md sandbox-scripts/README.md \
+        sandbox-scripts/systemd/README.md sandbox-scripts/freebsd/README.md sandbox-scripts/kubernetes/README.md; do
+        [ -f "$1/$page" ] || fail "the package has no page $page"
+        grep -o ']([^)#:]*' "$1/$page" | sed 's/^](//' | while read -r target; do
+            [ -e "$1/$(dirname "$page")/$target" ] || fail "the installed $page links to $target"
+        done
+    done
+    grep -q '](bin/OPERATING.md)' "$1/README.md" || fail "README.md has lost its links"
+}
+
 # ---- A place that goes away ----
 
 directory=$(mktemp -d "${TMPDIR:-/tmp}/builder-test.XXXXXX")
