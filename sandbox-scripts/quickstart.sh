@@ -201,7 +201,7 @@ say_goodbye() {
     cat <<END
 
     PATH=$programs:\$PATH
-    mkdir builder-data && builder-server --dir builder-data &
+    mkdir builder-data && builder-server --dir builder-data    # goes on; the rest in another terminal
     builder-client schedule NAME PLATFORM SCRIPT    # run SCRIPT now and daily
     builder-worker PLATFORM                         # run one job; once more for the next
     builder-client --help                           # info, observe, execute, ...

@@ -1,7 +1,8 @@
 //! The commands of the pages, run for real, and the links between pages.
 //!
 //! A block of commands begins with ```` ```sh ````. All blocks of a page are run one after the other, in an empty
-//! directory, but those below a comment that begins with `not run` and says why.
+//! directory, but those below a comment that begins with `not run` and says why. A block below the comment
+//! `in a terminal of its own` starts a server that goes on; the next one runs as soon as it listens.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -12,39 +13,61 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-/// Pages of which all commands are run, or marked.
-const PAGES: [&str; 9] = [
-    "README.md",
-    "SECURITY.md",
-    "CHANGELOG.md",
-    "bin/README.md",
-    "bin/JOBS.md",
-    "bin/MOVING.md",
-    "sandbox-scripts/freebsd/README.md",
-    "sandbox-scripts/kubernetes/README.md",
-    "sandbox-scripts/systemd/README.md",
-];
-
-/// What no page can know: here a port may be taken, and a server takes its time to start.
+/// What no page can know: here a port may be taken.
 const WRAPPERS: [(&str, &str); 3] = [
     (
         "builder-server",
-        "echo $$ >>\"$SITE/servers\"\n\
+        "case $* in *--export-state*) ;; *) echo $$ >>\"$SITE/servers\" ;; esac\n\
          exec \"$PROGRAMS/builder-server\" \"$@\" --worker-listen \"unix:$SITE/worker\" --client-listen \"unix:$SITE/client\"",
     ),
-    (
-        "builder-client",
-        "tries=0\n\
-         until \"$PROGRAMS/builder-client\" info >/dev/null 2>&1 || [ $((tries += 1)) -gt 200 ]; do sleep 0.05; done\n\
-         exec \"$PROGRAMS/builder-client\" \"$@\"",
-    ),
+    ("builder-client", "exec \"$PROGRAMS/builder-client\" \"$@\""),
     ("builder-worker", "exec \"$PROGRAMS/builder-worker\" --remote \"unix:$SITE/worker\" \"$@\""),
 ];
 
-const PROLOGUE: &str = "set -eu\ntrap 'kill $(cat \"$SITE/servers\") 2>/dev/null || :; wait' EXIT\nset -x\n";
+/// What the person does who types the commands: wait until a server says that it listens, and stop it.
+const PROLOGUE: &str = r#"
+set -eu
+listens() {
+    until "$PROGRAMS/builder-client" info >/dev/null 2>&1; do sleep 0.05; done
+}
+stop() {
+    for server in $(cat "$SITE/servers"); do
+        kill "$server"
+        while kill -0 "$server" 2>/dev/null; do sleep 0.05; done
+    done
+    : >"$SITE/servers"
+}
+trap 'kill $(cat "$SITE/servers") 2>/dev/null || :; wait' EXIT
+set -x
+"#;
+
+/// What stands above a block that starts a server, which goes on while the next blocks run.
+const OWN_TERMINAL: &str = "<!-- in a terminal of its own -->";
 
 fn tree() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// All pages of the tree, by their paths in it.
+fn pages() -> Vec<String> {
+    let mut pages = Vec::new();
+    let mut directories = vec![PathBuf::new()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(tree().join(&directory)).unwrap() {
+            let entry = entry.unwrap();
+            let path = directory.join(entry.file_name());
+            let is_elsewhere = path.starts_with("target") || path.starts_with(".git");
+            if entry.file_type().unwrap().is_dir() && !is_elsewhere {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                pages.push(path.to_str().unwrap().to_owned());
+            }
+        }
+    }
+    for known in ["README.md", "bin/OPERATING.md", "fuzz/README.md", "sandbox-scripts/systemd/README.md"] {
+        assert!(pages.iter().any(|page| page == known), "{known} is not among {pages:?}");
+    }
+    pages
 }
 
 fn read(page: &str) -> String {
@@ -61,6 +84,12 @@ fn commands(text: &str) -> Vec<String> {
             let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
             match line {
                 "```sh" if before.starts_with("<!-- not run") => {}
+                "```sh" if before == OWN_TERMINAL => {
+                    blocks.push(format!("stop\n(\n{}\n) &\nlistens", block.join("\n")));
+                }
+                "```sh" if block.iter().any(|line| line.starts_with("builder-server ")) => {
+                    blocks.push(format!("stop\n{}", block.join("\n")));
+                }
                 "```sh" => blocks.push(block.join("\n")),
                 "```text" => {}
                 other => panic!("{other} begins a block; commands are sh, all else is text"),
@@ -126,8 +155,8 @@ impl Site {
 
 #[test]
 fn every_page_says_what_its_blocks_are() {
-    for page in PAGES {
-        commands(&read(page));
+    for page in pages() {
+        commands(&read(&page));
     }
 }
 
@@ -141,7 +170,8 @@ fn the_commands_of_the_readme_build_a_job() {
 
 #[test]
 fn the_commands_about_jobs_work() {
-    let told = Site::new().run("mkdir data; builder-server --dir data --config-dir config &", "bin/JOBS.md");
+    let told =
+        Site::new().run("mkdir data; builder-server --dir data --config-dir config & listens", "bin/JOBS.md");
     assert!(told.contains("artifact  bin/site.txt ("), "{told}");
     assert!(told.contains("2038-01-02T03:00:00Z  in "), "{told}");
     assert!(told.contains(" this would build mirage-www on linux\n"), "{told}");
@@ -166,15 +196,15 @@ fn anchor(heading: &str) -> String {
 
 #[test]
 fn links_lead_somewhere() {
-    for page in PAGES {
-        let text = read(page);
-        let directory = tree().join(page).parent().unwrap().to_owned();
+    for page in pages() {
+        let text = read(&page);
+        let directory = tree().join(&page).parent().unwrap().to_owned();
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let (path, part) = target.split_once('#').unwrap_or((target, ""));
             if path.contains("://") {
                 continue;
             }
-            let file = if path.is_empty() { tree().join(page) } else { directory.join(path) };
+            let file = if path.is_empty() { tree().join(&page) } else { directory.join(path) };
             assert!(file.exists(), "{page} links to {path}");
             if !part.is_empty() {
                 let text = fs::read_to_string(file).unwrap();
