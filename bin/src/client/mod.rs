@@ -49,7 +49,7 @@ Commands:
 
 With --json, info prints one object, and observe one object a line; see builder-client(1).
 
-A PERIOD is hourly, daily, weekly or never: once when it is scheduled, then on 'execute'.
+A PERIOD is hourly, daily, weekly or never; with never, NAME runs once, and then only on 'execute'.
 Without --remote, the environment variable BUILDER_REMOTE names the server.
 
 Exit status: 0 done, 1 refused or failed, 2 wrong usage. How an observed build ended does not matter.",
