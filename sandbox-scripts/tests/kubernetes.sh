@@ -49,7 +49,7 @@ answers() {
 }
 
 play() {
-    podman kube play --network host "$directory/$1.yaml" >"$directory/play.log" 2>&1 || fail "$1.yaml does not play"
+    podman kube play --network host - <"$directory/$1.yaml" >"$directory/play.log" 2>&1 || fail "$1.yaml does not play"
 }
 
 # The two files for the server differ only where podman cannot follow.
