@@ -202,7 +202,7 @@ fn connections_beyond_the_descriptors_wait_their_turn() {
 fn silent_connections_make_room_for_others_after_their_time() {
     let site = site();
     let server = site.start_with(limited(&site.server_command(), "-n 100"));
-    let silent: Vec<Peer> = (0..16).map(|_| Peer::connect(&server)).collect();
+    let silent: Vec<Peer> = (0..24).map(|_| Peer::connect(&server)).collect();
     let start = Instant::now();
     // Those that are silent are sent away after ten seconds. They are not waited for to close.
     server.schedule("job", "linux");
@@ -226,22 +226,25 @@ fn a_crowd_of_workers_does_not_keep_clients_out() {
 }
 
 #[test]
-fn every_connection_that_is_let_in_can_run_a_build() {
+fn every_build_that_is_handed_out_has_its_files_and_the_others_wait() {
+    const JOBS: usize = 25;
     let site = site();
-    let server = site.start_with(limited(&site.server_command(), "-n 100"));
-    // As many as fit, less one for the clients.
-    let crowd: Vec<Peer> = (0..60).map(|_| Peer::connect(&server)).collect();
-    let limit =
-        || server.log().split(" connections, the limit").next()?.rsplit(' ').next()?.parse::<usize>().ok();
-    wait_for("the server to have enough", || limit().is_some());
-    let count = limit().unwrap() - 1;
-    drop(crowd);
-    for number in 0..count {
+    let server = site.start_with(limited(&site.server_command(), "-n 200"));
+    for number in 0..JOBS {
         server.schedule(&format!("job-{number}"), "linux");
     }
-    let mut builds: Vec<(Peer, Uuid)> = (0..count)
-        .map(|_| {
-            let mut worker = Peer::worker(&server, "linux");
+    let mut workers: Vec<Peer> = (0..JOBS).map(|_| Peer::worker(&server, "linux")).collect();
+    let busy = " builds are under way, the limit; other jobs wait until one ends";
+    server.wait_for_log(busy);
+    let count = server.log().split(busy).next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+    assert!((10..JOBS).contains(&count), "{count} builds at once");
+    // Everything that can be connected is.
+    let crowd: Vec<Peer> = (0..200).map(|_| Peer::connect(&server)).collect();
+    server.wait_for_log(CROWDED);
+    let waiting = workers.split_off(count);
+    let mut builds: Vec<(Peer, Uuid)> = workers
+        .into_iter()
+        .map(|mut worker| {
             let (uuid, _) = worker.receive_job();
             (worker, uuid)
         })
@@ -259,12 +262,16 @@ fn every_connection_that_is_let_in_can_run_a_build() {
         worker.print(*uuid, "line");
         worker.send_octets(&frame[..50_000]);
     }
-    server.info();
     for ((worker, _), frame) in builds.iter_mut().zip(&frames) {
         worker.send_octets(&frame[50_000..]);
         assert_eq!(worker.try_receive(), None);
     }
-    for number in 0..count {
+    drop(crowd);
+    for mut worker in waiting {
+        let (uuid, _) = worker.receive_job();
+        worker.finish(uuid, BuildResult::Exited(0), data.clone());
+    }
+    for number in 0..JOBS {
         let result = stored(&site.wait_for_results(&format!("job-{number}"), 1)[0]);
         assert_eq!((result.result, &result.output), (BuildResult::Exited(0), &data));
     }
