@@ -14,7 +14,9 @@ use std::thread;
 use std::time::Duration;
 
 /// Threads that wait for the disk: enough that a large result does not hold up a small task.
-const WRITERS: usize = 3;
+const STORERS: usize = 3;
+/// Threads that write the files of small results. File systems take as long for a new directory as for a commit.
+pub(crate) const WRITERS: usize = 2;
 
 /// What a thread is to do.
 #[derive(Debug)]
@@ -31,8 +33,8 @@ pub(crate) enum Task {
 #[derive(Debug)]
 pub(crate) struct WriteTask {
     pub(crate) results: Vec<UnsettledResult>,
-    /// Whether it is what came of one turn, and not another attempt.
-    pub(crate) is_batch: bool,
+    /// The batch that waits for it; none when it is another attempt.
+    pub(crate) batch: Option<u64>,
 }
 
 /// The stored result of a build whose job is not known, to be looked for.
@@ -45,7 +47,7 @@ pub(crate) struct Search {
 /// What a thread has done.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    Written { is_batch: bool, outcomes: Vec<(Uuid, io::Result<()>)> },
+    Written { batch: Option<u64>, outcomes: Vec<(Uuid, io::Result<()>)> },
     Stored { uuid: Uuid, outcome: io::Result<()> },
     Synced(io::Result<()>),
     Removed { uuid: Uuid, name: Text, outcome: io::Result<()> },
@@ -64,30 +66,20 @@ pub(crate) struct Disk {
 impl Disk {
     /// Starts the threads; `waker` is called for each outcome.
     pub(crate) fn start(paths: &Paths, sync_method: SyncMethod, waker: Waker) -> io::Result<Disk> {
-        let (tasks, task_receiver) = mpsc::channel();
         let (sender, outcomes) = mpsc::channel();
-        let task_receiver = Arc::new(Mutex::new(task_receiver));
-        let sync_method = Arc::new(sync_method);
         let reports = Reports { sender, waker: Arc::new(waker) };
-        for number in 0..WRITERS {
-            let (tasks, reports, paths) = (Arc::clone(&task_receiver), reports.clone(), paths.clone());
-            let sync_method = Arc::clone(&sync_method);
-            thread::Builder::new().name(format!("storer-{number}")).spawn(move || {
-                let next = || tasks.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
-                while let Some(task) = next() {
-                    reports.send(perform(&paths, &sync_method, task));
-                }
-            })?;
-        }
-        // One thread, in order, and for nothing else: answers to everybody wait for it.
-        let writer_paths = paths.clone();
-        let writes = serve("writer", &reports, move |WriteTask { results, is_batch }: WriteTask| {
-            let write = |result: UnsettledResult| (result.uuid, result::write(&writer_paths, &result));
-            Outcome::Written { is_batch, outcomes: results.into_iter().map(write).collect() }
+        let (store_paths, sync_method) = (paths.clone(), Arc::new(sync_method));
+        let tasks =
+            serve("storer", STORERS, &reports, move |task| perform(&store_paths, &sync_method, task))?;
+        // For nothing else: answers to everybody wait for them.
+        let write_paths = paths.clone();
+        let writes = serve("writer", WRITERS, &reports, move |WriteTask { results, batch }: WriteTask| {
+            let write = |result: UnsettledResult| (result.uuid, result::write(&write_paths, &result));
+            Outcome::Written { batch, outcomes: results.into_iter().map(write).collect() }
         })?;
         // Any number of clients may ask for any uuid.
         let paths = paths.clone();
-        let searches = serve("searcher", &reports, move |Search { connection, uuid }: Search| {
+        let searches = serve("searcher", 1, &reports, move |Search { connection, uuid }: Search| {
             Outcome::Found { connection, uuid, result: find(&paths, uuid) }
         })?;
         Ok(Disk { tasks, writes, searches, outcomes })
@@ -105,7 +97,7 @@ impl Disk {
 
     pub(crate) fn write(&self, task: WriteTask) {
         if self.writes.send(task).is_err() {
-            log::error!("the thread that writes results is gone");
+            log::error!("the threads that write results are gone");
         }
     }
 
@@ -124,19 +116,24 @@ impl Disk {
     }
 }
 
-/// Starts a thread that does one kind of task, one after the other.
+/// Starts threads that do one kind of task.
 fn serve<T: Send + 'static>(
     name: &str,
+    threads: usize,
     reports: &Reports,
-    mut perform: impl FnMut(T) -> Outcome + Send + 'static,
+    perform: impl Fn(T) -> Outcome + Clone + Send + 'static,
 ) -> io::Result<Sender<T>> {
     let (sender, receiver) = mpsc::channel();
-    let reports = reports.clone();
-    thread::Builder::new().name(name.to_owned()).spawn(move || {
-        while let Ok(task) = receiver.recv() {
-            reports.send(perform(task));
-        }
-    })?;
+    let receiver = Arc::new(Mutex::new(receiver));
+    for number in 0..threads {
+        let (receiver, reports, perform) = (Arc::clone(&receiver), reports.clone(), perform.clone());
+        thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
+            let next = || receiver.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
+            while let Some(task) = next() {
+                reports.send(perform(task));
+            }
+        })?;
+    }
     Ok(sender)
 }
 

@@ -9,7 +9,7 @@
 //! 4. commit: one write and one sync for all records of the turn;
 //! 5. only now do what others can see: send, close, put results in place.
 //!
-//! A thread writes the files of small results, so what is to be seen of a turn may come a moment later, see `release`;
+//! Threads write the files of small results, so what is to be seen of a turn may come a moment later, see `release`;
 //! the order stays what it is.
 //!
 //! While the disk is busy in step 4, the next batch gathers in the sockets.
@@ -81,6 +81,8 @@ pub(crate) struct Reactor {
     pub(crate) deferred: Vec<Action>,
     /// What came of earlier turns and waits for the files of results, in order.
     pub(crate) committed: VecDeque<Batch>,
+    /// How many batches there have been.
+    pub(crate) batches: u64,
     /// Encoded records on their way to the log.
     pub(crate) record: Vec<u8>,
     pub(crate) block: Vec<u8>,
@@ -174,8 +176,8 @@ impl Reactor {
         let mut has_released = false;
         while let Some(outcome) = self.disk.next_outcome() {
             match outcome {
-                Outcome::Written { is_batch, outcomes } => {
-                    self.on_written(is_batch, outcomes);
+                Outcome::Written { batch, outcomes } => {
+                    self.on_written(batch, outcomes);
                     has_released = true;
                 }
                 Outcome::Stored { uuid, outcome: Ok(()) } => {

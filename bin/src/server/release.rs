@@ -1,9 +1,9 @@
 //! From the commit to what others can see of it: first the files of results, then everything else, in order.
 //!
-//! The files of small results are written by a thread, while the reactor goes on with the next turn. Whatever came out of
+//! The files of small results are written by threads, while the reactor goes on with the next turn. Whatever came out of
 //! the machine with or after a result waits for its file, so that who is told of a result finds it.
 
-use crate::server::disk::{Outcome, WriteTask};
+use crate::server::disk::{Outcome, WRITERS, WriteTask};
 use crate::server::reactor::Reactor;
 use builder_engine::server::{Action, UnsettledResult};
 use builder_proto::Uuid;
@@ -17,14 +17,15 @@ const PARTING_TIME: Duration = Duration::from_millis(300);
 #[derive(Debug)]
 pub(crate) struct Batch {
     actions: Vec<Action>,
-    /// Whether files of its results are still being written.
-    is_writing: bool,
+    number: u64,
+    /// Tasks that write files of its results and are not done.
+    writes: usize,
 }
 
 impl Reactor {
     /// Begins to carry out what waited for the commit that has just been made.
     pub(crate) fn release(&mut self) {
-        let mut batch = Batch { actions: Vec::new(), is_writing: false };
+        let mut actions = Vec::new();
         let mut results = Vec::new();
         for action in self.deferred.drain(..) {
             match action {
@@ -33,22 +34,25 @@ impl Reactor {
                     self.settling.publish(result.clone());
                     results.push(result);
                 }
-                action => batch.actions.push(action),
+                action => actions.push(action),
             }
         }
-        if !results.is_empty() {
-            batch.is_writing = true;
-            self.disk.write(WriteTask { results, is_batch: true });
+        self.batches += 1;
+        let number = self.batches;
+        let shares = results.chunks(results.len().div_ceil(WRITERS).max(1));
+        let writes = shares.len();
+        for share in shares {
+            self.disk.write(WriteTask { results: share.to_vec(), batch: Some(number) });
         }
-        self.committed.push_back(batch);
+        self.committed.push_back(Batch { actions, number, writes });
         self.perform_ready();
     }
 
     /// Takes note of files that were written, or could not be.
-    pub(crate) fn on_written(&mut self, is_batch: bool, outcomes: Vec<(Uuid, io::Result<()>)>) {
+    pub(crate) fn on_written(&mut self, batch: Option<u64>, outcomes: Vec<(Uuid, io::Result<()>)>) {
         self.settling.written(self.clock.now().monotonic, outcomes);
-        if is_batch && let Some(batch) = self.committed.iter_mut().find(|batch| batch.is_writing) {
-            batch.is_writing = false;
+        if let Some(batch) = self.committed.iter_mut().find(|waiting| Some(waiting.number) == batch) {
+            batch.writes -= 1;
         }
         self.perform_ready();
     }
@@ -58,7 +62,7 @@ impl Reactor {
         let now = self.clock.now().monotonic;
         let results = self.settling.retry(now);
         if !results.is_empty() {
-            self.disk.write(WriteTask { results, is_batch: false });
+            self.disk.write(WriteTask { results, batch: None });
         }
         if let Some(builds) = self.settling.sync(now) {
             self.disk.sync(builds);
@@ -70,15 +74,15 @@ impl Reactor {
         let deadline = self.clock.now().monotonic.saturating_add(PARTING_TIME);
         while !self.committed.is_empty() {
             let Some(outcome) = self.disk.wait_for_outcome(self.clock.until(deadline)) else { break };
-            if let Outcome::Written { is_batch, outcomes } = outcome {
-                self.on_written(is_batch, outcomes);
+            if let Outcome::Written { batch, outcomes } = outcome {
+                self.on_written(batch, outcomes);
             }
         }
         self.network.flush(self.poll.registry());
     }
 
     fn perform_ready(&mut self) {
-        while self.committed.front().is_some_and(|batch| !batch.is_writing)
+        while self.committed.front().is_some_and(|batch| batch.writes == 0)
             && let Some(batch) = self.committed.pop_front()
         {
             for action in batch.actions {

@@ -133,6 +133,7 @@ fn assemble(
         followers: BTreeMap::new(),
         deferred: Vec::new(),
         committed: VecDeque::new(),
+        batches: 0,
         record: Vec::new(),
         block: Vec::new(),
         paths,

@@ -65,6 +65,7 @@ pub(crate) struct Server {
     followers: BTreeMap<Uuid, BTreeSet<ConnectionId>>,
     deferred: Vec<Deferred>,
     committed: VecDeque<Batch>,
+    batches: u64,
     record: Vec<u8>,
     order: Order,
     random: Random,

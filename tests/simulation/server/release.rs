@@ -1,6 +1,6 @@
 //! From the commit to what others can see of it, as in `bin/src/server/release.rs`.
 
-use super::tasks::Task;
+use super::tasks::{Task, WRITERS, WriteTask};
 use super::{Deferred, Server, Stop};
 use crate::variant::Variant;
 use builder_engine::server::{Action, BuildOfJob, Input, UnsettledResult};
@@ -11,12 +11,13 @@ use std::io;
 #[derive(Debug)]
 pub(super) struct Batch {
     actions: Vec<Deferred>,
-    is_writing: bool,
+    number: u64,
+    writes: usize,
 }
 
 impl Server {
     pub(super) fn release(&mut self) {
-        let mut batch = Batch { actions: Vec::new(), is_writing: false };
+        let mut actions = Vec::new();
         let mut results = Vec::new();
         for Deferred { action, depends_on } in std::mem::take(&mut self.deferred) {
             match action {
@@ -25,21 +26,24 @@ impl Server {
                     self.settling.publish(result.clone());
                     results.push(result);
                 }
-                action => batch.actions.push(Deferred { action, depends_on }),
+                action => actions.push(Deferred { action, depends_on }),
             }
         }
-        if !results.is_empty() {
-            batch.is_writing = true;
-            self.write(results, true);
+        self.batches += 1;
+        let number = self.batches;
+        let shares = results.chunks(results.len().div_ceil(WRITERS).max(1));
+        let writes = shares.len();
+        for share in shares {
+            self.submit(Task::Write(WriteTask::new(share.to_vec(), Some(number))));
         }
-        self.committed.push_back(batch);
+        self.committed.push_back(Batch { actions, number, writes });
         self.perform_ready();
     }
 
-    pub(super) fn on_written(&mut self, is_batch: bool, outcomes: Vec<(Uuid, io::Result<()>)>) {
+    pub(super) fn on_written(&mut self, batch: Option<u64>, outcomes: Vec<(Uuid, io::Result<()>)>) {
         self.settling.written(self.environment.host.time(), outcomes);
-        if is_batch && let Some(batch) = self.committed.iter_mut().find(|batch| batch.is_writing) {
-            batch.is_writing = false;
+        if let Some(batch) = self.committed.iter_mut().find(|waiting| Some(waiting.number) == batch) {
+            batch.writes -= 1;
         }
         self.perform_ready();
     }
@@ -48,7 +52,7 @@ impl Server {
         let now = self.environment.host.time();
         let results = self.settling.retry(now);
         if !results.is_empty() {
-            self.write(results, false);
+            self.submit(Task::Write(WriteTask::new(results, None)));
         }
         let Some(builds) = self.settling.sync(now) else { return Ok(()) };
         if self.environment.variant == Variant::SettleBeforeSync {
@@ -60,12 +64,6 @@ impl Server {
         Ok(())
     }
 
-    fn write(&mut self, results: Vec<UnsettledResult>, is_batch: bool) {
-        if let Some(task) = self.tasks.write(results, is_batch) {
-            self.schedule_step(task);
-        }
-    }
-
     fn sync_task(&self, builds: Vec<BuildOfJob>) -> Task {
         match self.environment.plan.syncs_everything {
             true => Task::SyncAll,
@@ -74,7 +72,7 @@ impl Server {
     }
 
     fn perform_ready(&mut self) {
-        while self.committed.front().is_some_and(|batch| !batch.is_writing)
+        while self.committed.front().is_some_and(|batch| batch.writes == 0)
             && let Some(batch) = self.committed.pop_front()
         {
             for action in batch.actions {

@@ -63,6 +63,7 @@ impl Server {
             followers: BTreeMap::new(),
             deferred: Vec::new(),
             committed: VecDeque::new(),
+            batches: 0,
             record: Vec::new(),
             order: Order::default(),
             random,

@@ -10,10 +10,12 @@ use builder_proto::text::Text;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
-const WRITERS: usize = 3;
+const STORERS: usize = 3;
+pub(super) const WRITERS: usize = 2;
 
 #[derive(Debug)]
 pub(super) enum Task {
+    Write(WriteTask),
     Store(LargeResult),
     /// Sync results: with one call, or one step at a time.
     SyncAll,
@@ -33,11 +35,11 @@ pub(super) enum Task {
     },
 }
 
-/// Small results to be written to their files.
+/// Small results that are written to their files, one step at a time.
 #[derive(Debug)]
 pub(super) struct WriteTask {
-    pub(super) results: Vec<UnsettledResult>,
-    pub(super) is_batch: bool,
+    results: Vec<UnsettledResult>,
+    batch: Option<u64>,
     outcomes: Vec<(Uuid, io::Result<()>)>,
     step: usize,
 }
@@ -45,7 +47,7 @@ pub(super) struct WriteTask {
 #[derive(Debug)]
 pub(super) enum Outcome {
     Written {
-        is_batch: bool,
+        batch: Option<u64>,
         outcomes: Vec<(Uuid, io::Result<()>)>,
     },
     Stored {
@@ -71,25 +73,14 @@ pub(super) struct Tasks {
     running: BTreeMap<u64, Task>,
     waiting: VecDeque<Task>,
     next: u64,
-    /// What the one thread that writes small results has to do.
-    writes: VecDeque<WriteTask>,
     outcomes: VecDeque<Outcome>,
 }
-
-/// The number of what the thread that writes small results does.
-const WRITING: u64 = 0;
 
 impl Tasks {
     /// Takes a task in; gives the number of one that can go on now.
     pub(super) fn submit(&mut self, task: Task) -> Option<u64> {
         self.waiting.push_back(task);
         self.begin()
-    }
-
-    /// Has small results written; gives the number of what can go on now.
-    pub(super) fn write(&mut self, results: Vec<UnsettledResult>, is_batch: bool) -> Option<u64> {
-        self.writes.push_back(WriteTask { results, is_batch, outcomes: Vec::new(), step: 0 });
-        (self.writes.len() == 1).then_some(WRITING)
     }
 
     pub(super) fn next_outcome(&mut self) -> Option<Outcome> {
@@ -101,24 +92,16 @@ impl Tasks {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.running.is_empty()
-            && self.waiting.is_empty()
-            && self.writes.is_empty()
-            && self.outcomes.is_empty()
+        self.running.is_empty() && self.waiting.is_empty() && self.outcomes.is_empty()
     }
 
     /// One of the tasks that threads work on.
     pub(super) fn any(&self, random: &mut Random) -> Option<u64> {
-        let writing = (!self.writes.is_empty()).then_some(&WRITING);
-        let count = self.running.len() + usize::from(writing.is_some());
-        writing.into_iter().chain(self.running.keys()).nth(random.index(count)).copied()
+        self.running.keys().nth(random.index(self.running.len())).copied()
     }
 
     /// Takes the next step of a task. Gives the tasks that can go on.
     pub(super) fn step(&mut self, disk: &mut Disk, number: u64, variant: Variant) -> Vec<u64> {
-        if number == WRITING {
-            return self.step_writing(disk);
-        }
         let Some(mut task) = self.running.remove(&number) else { return Vec::new() };
         match task.step(disk, variant) {
             Some(outcome) => {
@@ -132,20 +115,14 @@ impl Tasks {
         }
     }
 
-    fn step_writing(&mut self, disk: &mut Disk) -> Vec<u64> {
-        let Some(task) = self.writes.front_mut() else { return Vec::new() };
-        if let Some(outcomes) = task.step(disk) {
-            self.outcomes.push_back(Outcome::Written { is_batch: task.is_batch, outcomes });
-            self.writes.pop_front();
-        }
-        if self.writes.is_empty() { Vec::new() } else { vec![WRITING] }
-    }
-
+    /// Small results have threads of their own.
     fn begin(&mut self) -> Option<u64> {
-        if self.running.len() >= WRITERS {
-            return None;
-        }
-        let task = self.waiting.pop_front()?;
+        let writing = self.running.values().filter(|task| matches!(task, Task::Write(_))).count();
+        let may_begin = |task: &Task| match task {
+            Task::Write(_) => writing < WRITERS,
+            _ => self.running.len() - writing < STORERS,
+        };
+        let task = self.waiting.remove(self.waiting.iter().position(may_begin)?)?;
         self.next += 1;
         self.running.insert(self.next, task);
         Some(self.next)
@@ -153,7 +130,11 @@ impl Tasks {
 }
 
 impl WriteTask {
-    fn step(&mut self, disk: &mut Disk) -> Option<Vec<(Uuid, io::Result<()>)>> {
+    pub(super) fn new(results: Vec<UnsettledResult>, batch: Option<u64>) -> WriteTask {
+        WriteTask { results, batch, outcomes: Vec::new(), step: 0 }
+    }
+
+    fn step(&mut self, disk: &mut Disk) -> Option<Outcome> {
         if let Some(result) = self.results.get(self.outcomes.len()) {
             let outcome = results::write_further(disk, result, self.step);
             self.step += 1;
@@ -162,13 +143,15 @@ impl WriteTask {
                 self.step = 0;
             }
         }
-        (self.outcomes.len() == self.results.len()).then(|| std::mem::take(&mut self.outcomes))
+        let is_done = self.outcomes.len() == self.results.len();
+        is_done.then(|| Outcome::Written { batch: self.batch, outcomes: std::mem::take(&mut self.outcomes) })
     }
 }
 
 impl Task {
     fn step(&mut self, disk: &mut Disk, variant: Variant) -> Option<Outcome> {
         match self {
+            Task::Write(task) => task.step(disk),
             Task::Store(result) => {
                 let outcome = match result.store_further(disk, variant) {
                     Ok(false) => return None,

@@ -72,7 +72,7 @@ impl Server {
         }
     }
 
-    pub(super) fn schedule_step(&mut self, task: u64) {
+    fn schedule_step(&mut self, task: u64) {
         let delay = Duration::from_micros(self.random.skewed(13));
         let at = self.environment.host.time() + delay;
         self.environment.enter(at, Event::Step { life: self.life, task });
@@ -92,8 +92,8 @@ impl Server {
         let mut has_released = false;
         while let Some(outcome) = self.tasks.next_outcome() {
             match outcome {
-                Outcome::Written { is_batch, outcomes } => {
-                    self.on_written(is_batch, outcomes);
+                Outcome::Written { batch, outcomes } => {
+                    self.on_written(batch, outcomes);
                     has_released = true;
                 }
                 Outcome::Stored { uuid, outcome: Ok(()) } => {
