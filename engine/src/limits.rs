@@ -10,6 +10,10 @@ pub const HELLO_FRAME_BYTES: u64 = 64;
 pub const REQUEST_FRAME_BYTES: u64 = 4096;
 /// Octets of any other frame that is held whole: a command, a console line.
 pub const COMMAND_FRAME_BYTES: u64 = 16 * MEBIBYTE;
+/// Octets of a script, wherever it comes from: a client, a template that was expanded, a state of builder 0.4.0.
+pub const SCRIPT_BYTES: u64 = COMMAND_FRAME_BYTES;
+/// Octets of the frame in which a worker receives its job: any script, and with it a uuid, two names and the framing.
+pub const JOB_FRAME_BYTES: u64 = SCRIPT_BYTES + KIBIBYTE;
 /// Time a new connection has to say hello.
 pub const HELLO_TIME: Duration = Duration::from_secs(10);
 /// Time a peer has from its hello to the end of its command.
@@ -93,5 +97,6 @@ pub const LOG_ROTATION_BYTES: u64 = 4 * MEBIBYTE;
 /// Octets held back on the disk, so that the write-ahead log can still take what frees space.
 pub const LOG_RESERVE_BYTES: u64 = 8 * MEBIBYTE;
 
-const MEBIBYTE: u64 = 1024 * 1024;
+const KIBIBYTE: u64 = 1024;
+const MEBIBYTE: u64 = 1024 * KIBIBYTE;
 const GIBIBYTE: u64 = 1024 * MEBIBYTE;

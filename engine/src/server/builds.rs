@@ -126,8 +126,17 @@ impl Server {
             Ending::Failed(reason) => (reason.to_owned(), Requeue::No),
             Ending::Lost(reason) => self.judge_loss(uuid, reason),
         };
+        self.abort(now, uuid, &reason, requeue);
+    }
+
+    /// Ends a build that no worker has; its job waits for its schedule.
+    pub(crate) fn fail_unassigned(&mut self, now: Now, uuid: Uuid, reason: &str) {
+        self.abort(now, uuid, reason, Requeue::No);
+    }
+
+    fn abort(&mut self, now: Now, uuid: Uuid, reason: &str, requeue: Requeue) {
         ::log::warn!("build {uuid} aborted: {reason}");
-        self.abort_record(now, uuid, &reason, requeue);
+        self.abort_record(now, uuid, reason, requeue);
         self.seal_aborted(uuid);
         self.store_aborted(uuid);
     }

@@ -1,8 +1,8 @@
 //! What clients ask for: each command is checked against the state, then becomes records or a refusal.
 
 use crate::Now;
-use crate::limits::OPAM_PACKAGE_BYTES;
-use crate::names::{NameKind, check_name, shown};
+use crate::names::shown;
+use crate::server::admission::check_job;
 use crate::server::connection::{Phase, unexpected};
 use crate::server::conversation::Step;
 use crate::server::record::{Record, Rescheduled};
@@ -53,7 +53,7 @@ impl Server {
     }
 
     fn schedule(&mut self, now: Now, period: Period, job: Job) -> Result<(), Refusal> {
-        check_contents(&job)?;
+        check_job(&job)?;
         let name = job.name().clone();
         if self.state.schedule.get(&name).is_some() {
             return Err("job name already used".to_owned());
@@ -157,20 +157,6 @@ impl Server {
             false => Action::Replay { connection: id, uuid },
         });
         Step::Enter(Phase::Observing)
-    }
-}
-
-/// Refuses jobs that could not be kept or handed out, whatever else the server holds.
-fn check_contents(job: &Job) -> Result<(), Refusal> {
-    check_name(NameKind::Job, job.name()).map_err(|error| error.to_string())?;
-    match job {
-        Job::Script(script) => {
-            check_name(NameKind::Platform, &script.platform).map_err(|error| error.to_string())
-        }
-        Job::OrbBuild(orb_build) => match orb_build.opam_package.as_bytes().len() {
-            0..=OPAM_PACKAGE_BYTES => Ok(()),
-            octets => Err(format!("the opam package is {octets} bytes long; at most {OPAM_PACKAGE_BYTES}")),
-        },
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::Now;
 use crate::limits::PLATFORMS;
+use crate::server::admission::check_script;
 use crate::server::connection::Phase;
 use crate::server::conversation::Step;
 use crate::server::record::{Record, Started};
@@ -16,7 +17,7 @@ use std::collections::BTreeSet;
 
 /// What became of an attempt to hand out a job.
 enum HandOut {
-    /// A worker has one.
+    /// One has left its queue.
     Job,
     /// Nobody waits, or nothing is queued.
     Nothing,
@@ -24,6 +25,15 @@ enum HandOut {
     Later,
     /// Enough builds are under way.
     Busy,
+}
+
+/// A job that is about to leave its queue.
+struct Prepared {
+    /// What runs; the template as it is when the script made from it would be too long.
+    script: ScriptJob,
+    from_template: bool,
+    /// Whether a worker takes it.
+    check: Result<(), String>,
 }
 
 impl Server {
@@ -101,9 +111,11 @@ impl Server {
         if self.builds_under_way() >= self.settings.builds {
             return HandOut::Busy;
         }
-        let Some((script, expanded)) = self.next_script(platform) else { return HandOut::Nothing };
-        // The log repeats a script only when it was expanded.
-        let octets = if expanded { script.script.as_bytes().len() } else { 0 };
+        let Some(Prepared { script, from_template, check }) = self.prepare(platform) else {
+            return HandOut::Nothing;
+        };
+        // The log repeats a script only when it comes from a template.
+        let octets = if from_template { script.script.as_bytes().len() } else { 0 };
         if !self.has_room(octets as u64) {
             return HandOut::Later;
         }
@@ -111,8 +123,15 @@ impl Server {
             ::log::error!("no randomness for the uuid of a build; job {} stays queued", script.name);
             return HandOut::Later;
         };
-        self.stop_waiting(platform, turn);
-        self.start(now, id, platform, uuid, script, expanded);
+        self.record_start(now, platform, uuid, &script, from_template);
+        match check {
+            Ok(()) => {
+                self.stop_waiting(platform, turn);
+                self.hand_over(now, id, uuid, script);
+            }
+            // Handed out all the same, it would cost one worker after the other.
+            Err(reason) => self.fail_unassigned(now, uuid, &reason),
+        }
         HandOut::Job
     }
 
@@ -140,35 +159,47 @@ impl Server {
         self.waiting.get(platform)?.first_key_value().map(|(turn, id)| (*turn, *id))
     }
 
-    /// What the next worker of the platform runs, and whether a template was expanded for it.
-    fn next_script(&self, platform: &Text) -> Option<(ScriptJob, bool)> {
+    /// What the next worker of the platform runs.
+    fn prepare(&self, platform: &Text) -> Option<Prepared> {
         let template = self.templates.get(platform);
-        match (&**self.state.queues.get(platform)?.first(template.is_some())?, template) {
-            (Job::Script(script), _) => Some((script.clone(), false)),
-            (Job::OrbBuild(orb_build), template) => {
-                Some((template::expand(template?, orb_build, platform), true))
+        Some(match (&**self.state.queues.get(platform)?.first(template.is_some())?, template) {
+            (Job::Script(script), _) => {
+                let check = check_script(&script.name, script.script.as_bytes().len() as u64);
+                Prepared { script: script.clone(), from_template: false, check }
             }
-        }
+            (Job::OrbBuild(job), template) => {
+                let template = template?;
+                let check = check_script(&job.name, template::expanded_octets(template, job, platform))
+                    .map_err(|error| format!("{error} (orb-build.template.{platform} makes it so long)"));
+                let script = match &check {
+                    Ok(()) => template::expand(template, job, platform),
+                    Err(_) => template::keep(template, job, platform),
+                };
+                Prepared { script, from_template: true, check }
+            }
+        })
     }
 
-    fn start(
+    fn record_start(
         &mut self,
         now: Now,
-        id: ConnectionId,
         platform: &Text,
         uuid: Uuid,
-        script: ScriptJob,
-        expanded: bool,
+        script: &ScriptJob,
+        from_template: bool,
     ) {
         self.commit(Record::Started(Started {
             uuid: RawUuid(uuid),
             started: now.wall,
             platform: platform.clone(),
             name: script.name.clone(),
-            job: expanded.then(|| script.clone()),
+            job: from_template.then(|| script.clone()),
         }));
-        ::log::info!("connection {id}: job {} on {platform} starts as build {uuid}", script.name);
-        self.send(id, &Command::JobSchedule { uuid, job: script });
+    }
+
+    fn hand_over(&mut self, now: Now, id: ConnectionId, uuid: Uuid, job: ScriptJob) {
+        ::log::info!("connection {id}: job {} on {} starts as build {uuid}", job.name, job.platform);
+        self.send(id, &Command::JobSchedule { uuid, job });
         self.step_by_id(now, id, Step::Enter(Phase::Building(uuid)));
         self.add_build(now, uuid, id);
     }

@@ -1,6 +1,7 @@
 //! Moving in from builder 0.4.0, and out again: its `state` file against our records.
 
 use crate::names::{NameKind, check_name};
+use crate::server::admission::check_job;
 use crate::server::record::{Enqueued, Record};
 use crate::server::state::State;
 use builder_proto::job::{Job, ScheduleItem};
@@ -19,7 +20,7 @@ pub fn import(file: StateFile) -> (State, Vec<String>) {
         match item {
             StateItem::Schedule(item) => schedule.push(item),
             StateItem::Queue { platform, jobs } => queues.push((platform, jobs)),
-            StateItem::Dropped { platform } => import.apply(&Record::Dropped(platform)),
+            StateItem::Dropped { platform } => import.drop_platform(platform),
         }
     }
     // Each kind needs those before: what platforms are dropped, then which jobs there are.
@@ -59,6 +60,13 @@ struct Import {
 }
 
 impl Import {
+    fn drop_platform(&mut self, platform: Text) {
+        match check_name(NameKind::Platform, &platform) {
+            Ok(()) => self.apply(&Record::Dropped(platform)),
+            Err(error) => self.warnings.push(format!("left out a dropped platform: {error}")),
+        }
+    }
+
     fn schedule(&mut self, item: ScheduleItem) {
         if let Err(error) = check_job(&item.job) {
             self.warnings.push(format!("left out a scheduled job: {error}"));
@@ -113,11 +121,6 @@ impl Import {
             self.warnings.push(format!("left out an item: {problem}"));
         }
     }
-}
-
-fn check_job(job: &Job) -> Result<(), crate::names::NameError> {
-    check_name(NameKind::Job, job.name())?;
-    platform_of(job).map_or(Ok(()), |platform| check_name(NameKind::Platform, platform))
 }
 
 fn platform_of(job: &Job) -> Option<&Text> {

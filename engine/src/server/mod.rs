@@ -9,6 +9,7 @@
 //! | [`record`], [`state`](State), [`recovery`](Recovery) | what is durable, and how it is rebuilt |
 //! | [`settling`](Settling) | which results the log still has to keep |
 //! | `schedule`, `queue`, `template` | the parts of the state |
+//! | `admission` | which jobs can be kept at all |
 //! | `commands`, `info` | what clients ask for |
 //! | `queueing`, `dispatch`, `builds`, `results` | jobs that wait, workers that wait, workers that build, and what comes of it |
 //! | `outbox`, `uploads` | results on their way to an upload server |
@@ -16,6 +17,7 @@
 //! | [`migration`] | the state file of builder 0.4.0 |
 
 mod action;
+mod admission;
 mod builds;
 mod commands;
 mod connection;

@@ -10,21 +10,45 @@ const PLATFORM: &[u8] = b"%%PLATFORM%%";
 
 /// Makes the script that builds the package on the platform. What is put in is not searched for placeholders again.
 pub(crate) fn expand(template: &[u8], job: &OrbBuildJob, platform: &Text) -> ScriptJob {
-    let mut script = Vec::with_capacity(template.len());
-    let mut rest = template;
-    while let Some((&first, behind)) = rest.split_first() {
-        if let Some(after) = rest.strip_prefix(PACKAGE) {
-            script.extend_from_slice(job.opam_package.as_bytes());
-            rest = after;
-        } else if let Some(after) = rest.strip_prefix(PLATFORM) {
-            script.extend_from_slice(platform.as_bytes());
-            rest = after;
-        } else {
-            script.push(first);
-            rest = behind;
-        }
-    }
+    let pieces: Vec<&[u8]> = pieces(template, job, platform).collect();
+    script_job(pieces.concat(), job, platform)
+}
+
+/// Makes a script of the template as it is, to show what would have been expanded.
+pub(crate) fn keep(template: &[u8], job: &OrbBuildJob, platform: &Text) -> ScriptJob {
+    script_job(template.to_vec(), job, platform)
+}
+
+fn script_job(script: Vec<u8>, job: &OrbBuildJob, platform: &Text) -> ScriptJob {
     ScriptJob { name: job.name.clone(), script: Text::from(script), platform: platform.clone() }
+}
+
+/// Octets of the script that [`expand`] makes, which can be any number of times those of the template.
+pub(crate) fn expanded_octets(template: &[u8], job: &OrbBuildJob, platform: &Text) -> u64 {
+    pieces(template, job, platform).map(|piece| piece.len() as u64).sum()
+}
+
+/// What the script consists of: parts of the template, and in between what its placeholders stand for.
+fn pieces<'a>(
+    template: &'a [u8],
+    job: &'a OrbBuildJob,
+    platform: &'a Text,
+) -> impl Iterator<Item = &'a [u8]> {
+    let mut rest = template;
+    core::iter::from_fn(move || {
+        for (placeholder, value) in [(PACKAGE, &job.opam_package), (PLATFORM, platform)] {
+            if let Some(after) = rest.strip_prefix(placeholder) {
+                rest = after;
+                return Some(value.as_bytes());
+            }
+        }
+        // A piece ends before the next octet that may begin a placeholder.
+        let (_, behind) = rest.split_first()?;
+        let length = behind.iter().position(|octet| *octet == b'%').map_or(rest.len(), |place| place + 1);
+        let (piece, after) = rest.split_at(length);
+        rest = after;
+        Some(piece)
+    })
 }
 
 #[cfg(test)]
@@ -33,7 +57,10 @@ mod tests {
 
     fn script(template: &str, package: &str) -> String {
         let job = OrbBuildJob { name: "job".into(), opam_package: package.into() };
-        expand(template.as_bytes(), &job, &"freebsd-13".into()).script.to_string()
+        let (template, platform) = (template.as_bytes(), "freebsd-13".into());
+        let script = expand(template, &job, &platform).script;
+        assert_eq!(expanded_octets(template, &job, &platform), script.as_bytes().len() as u64);
+        script.to_string()
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::build::{Build, Progress};
 use super::kill::Killing;
 use super::queue::ActionQueue;
 use super::{Action, Input, JobInput, Settings};
-use crate::limits::{COMMAND_FRAME_BYTES, SERVER_HELLO_TIME};
+use crate::limits::{JOB_FRAME_BYTES, SERVER_HELLO_TIME};
 use builder_proto::command::{Command, PeerType};
 use builder_proto::frame::{FrameDecoder, FrameEvent};
 use builder_proto::{Uuid, WORKER_VERSION, job::ScriptJob};
@@ -46,7 +46,7 @@ impl Worker {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
-            decoder: FrameDecoder::new(COMMAND_FRAME_BYTES),
+            decoder: FrameDecoder::new(JOB_FRAME_BYTES),
             phase: Phase::Connecting,
             queue: ActionQueue::default(),
         }

@@ -2,6 +2,7 @@
 
 use super::rig::{Rig, SETTINGS};
 use super::words::{SECOND, daily, drop_platform, orb_build, schedule_orb_build, script, unschedule};
+use crate::limits::{OPAM_PACKAGE_BYTES, SCRIPT_BYTES};
 use crate::server::State;
 use crate::server::migration::{export, import};
 use crate::server::record::Record;
@@ -156,6 +157,17 @@ fn what_cannot_be_taken_over_is_left_out_with_a_warning() {
             vec![scheduled(script_job("a", "_cache"))],
             "left out a scheduled job: platform name _cache is reserved; choose another",
         ),
+        (
+            vec![scheduled(Job::OrbBuild(OrbBuildJob {
+                name: "orb".into(),
+                opam_package: "x".repeat(OPAM_PACKAGE_BYTES + 1).into(),
+            }))],
+            "left out a scheduled job: the opam package of job orb is 4097 bytes long; at most 4096",
+        ),
+        (
+            vec![dropped(&"p".repeat(101))],
+            "left out a dropped platform: the platform name is 101 bytes long; at most 100",
+        ),
         (vec![queue(".p", &[])], "left out a queue: platform name .p must not start with a dot"),
         (vec![dropped("p"), scheduled(script_job("a", "p"))], "left out job a: its platform p is dropped"),
         (vec![dropped("p"), queue("p", &[])], "left out the queue of platform p, which is dropped"),
@@ -175,4 +187,21 @@ fn what_cannot_be_taken_over_is_left_out_with_a_warning() {
         let (_, warnings) = warnings(items.clone());
         assert_eq!(warnings, [warning], "{items:?}");
     }
+}
+
+#[test]
+fn a_script_too_long_for_a_worker_is_left_out_with_a_warning() {
+    let text = vec![b'#'; SCRIPT_BYTES as usize + 1].into();
+    let long = Job::Script(ScriptJob { script: text, ..script("big", "p") });
+    let (records, warnings) = warnings(vec![scheduled(long), scheduled(script_job("small", "p"))]);
+    assert_eq!(
+        warnings,
+        ["left out a scheduled job: the script of job big is 16777217 bytes long; at most 16777216: let it \
+          fetch what is large"]
+    );
+    let names = records.iter().filter_map(|record| match record {
+        Record::Scheduled(item) => Some(item.job.name().to_string()),
+        _ => None,
+    });
+    assert_eq!(names.collect::<Vec<_>>(), ["small"]);
 }

@@ -96,7 +96,7 @@ fn an_opam_package_has_a_limit() {
     let job = package(4097);
     assert_eq!(
         rig.refusal(Command::ScheduleOrbBuild { period: Period::Daily, job }),
-        "the opam package is 4097 bytes long; at most 4096"
+        "the opam package of job a is 4097 bytes long; at most 4096"
     );
     rig.done(Command::ScheduleOrbBuild { period: Period::Daily, job: package(4096) });
 }

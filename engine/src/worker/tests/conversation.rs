@@ -27,6 +27,14 @@ fn the_job_that_comes_is_started() {
 }
 
 #[test]
+fn a_job_may_be_longer_than_the_command_that_scheduled_it() {
+    let mut world = World::waiting_for_a_job();
+    let job = ScriptJob { script: vec![b'#'; SCRIPT_BYTES as usize].into(), ..script_job() };
+    let actions = world.serve(&Command::JobSchedule { uuid: UUID, job: job.clone() });
+    assert!(actions == [Action::StartJob { uuid: UUID, job }]);
+}
+
+#[test]
 fn messages_may_come_octet_by_octet() {
     let mut world = World::waiting_for_a_job();
     let frame = Command::JobSchedule { uuid: UUID, job: script_job() }.to_frame().unwrap();

@@ -9,7 +9,8 @@ mod timeout;
 
 use super::*;
 use crate::limits::{
-    DRAIN_BYTES, KILL_RETRY_TIME, KILL_TIME, LEFTOVER_TIME, SERVER_HELLO_TIME, STOP_TIME, WORKER_OUTBOX_BYTES,
+    DRAIN_BYTES, KILL_RETRY_TIME, KILL_TIME, LEFTOVER_TIME, SCRIPT_BYTES, SERVER_HELLO_TIME, STOP_TIME,
+    WORKER_OUTBOX_BYTES,
 };
 use builder_proto::command::{Command, PeerType};
 use builder_proto::frame::{FrameDecoder, FrameEvent};
