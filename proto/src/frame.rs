@@ -159,7 +159,7 @@ impl FrameDecoder {
     /// # Errors
     ///
     /// [`FrameError`] when a frame is empty or too long. A frame that is too long is reported as soon as that is
-    /// certain, before its payload is read.
+    /// certain, before its payload is read: `input` begins with the payload then, as far as it has arrived.
     pub fn next<'a, 'input: 'a>(
         &'a mut self,
         input: &mut &'input [u8],

@@ -62,8 +62,8 @@ fn a_length_that_is_wrong_is_refused_before_its_octets_come() {
             if length == 65 && !matches!(point, Point::Hello | Point::Waiting) {
                 continue;
             }
-            // One octet more, because results, which may be long, are told by it.
-            let refusal = refusal(&server, point, &[&length.to_be_bytes()[..], &[0xa4]].concat());
+            // One octet more, because results, which may be long, and console lines, which end the build, are told by it.
+            let refusal = refusal(&server, point, &[&length.to_be_bytes()[..], &[0xa5]].concat());
             assert!(refusal.contains(&length.to_string()), "{point:?}: {refusal}");
         }
         let refusal = refusal(&server, point, &0u64.to_be_bytes());

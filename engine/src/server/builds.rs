@@ -79,6 +79,17 @@ impl Server {
         Step::Close(reason)
     }
 
+    /// A worker of builder 0.4.0, which splits no lines, begins to send one that is not received. The job would print it
+    /// again, so it is not run again at once.
+    pub(crate) fn on_long_line(&mut self, now: Now, uuid: Uuid, length: u64, limit: u64) -> Step {
+        let reason = format!(
+            "a console line in a message of {length} bytes exceeds the limit of {limit} bytes; let the job print \
+             shorter lines, or use a builder-worker that splits them"
+        );
+        self.end_build(now, uuid, Ending::Failed(&reason));
+        Step::Close(reason)
+    }
+
     /// Hands out the console entries that came in since the last time.
     pub(crate) fn flush_console(&mut self, uuid: Uuid) {
         let Some(build) = self.builds.get_mut(&uuid) else { return };

@@ -8,7 +8,7 @@ use crate::server::connection::{Connection, Phase, Role, unexpected};
 use crate::server::deadlines::Subject;
 use crate::server::{Action, ConnectionId, Server};
 use builder_proto::command::{Command, OutputRef, PeerType};
-use builder_proto::frame::FrameEvent;
+use builder_proto::frame::{FrameError, FrameEvent};
 use builder_proto::text::Text;
 use builder_proto::{CLIENT_VERSION, WORKER_VERSION};
 
@@ -52,7 +52,7 @@ impl Server {
                     let end = bytes.len() - input.len();
                     self.on_result_bytes(now, phase, streamed, end - streamed.len())
                 }
-                Err(error) => Step::Refuse(error.to_string()),
+                Err(error) => self.on_bad_frame(now, phase, error, input),
             };
             self.take_step(now, id, &mut connection, step);
         }
@@ -192,6 +192,16 @@ impl Server {
             (Phase::Client, command) => self.on_client_command(now, id, command, frame.len()),
             (Phase::Worker, Command::JobRequested(platform)) => self.on_job_requested(id, platform),
             (phase, command) => Step::Refuse(unexpected(command.name(), phase)),
+        }
+    }
+
+    /// What arrives cannot be cut into messages any more; the next octets are `payload`.
+    fn on_bad_frame(&mut self, now: Now, phase: &Phase, error: FrameError, payload: &[u8]) -> Step {
+        match (phase, error) {
+            (Phase::Building(uuid), FrameError::TooLong { length, limit }) if OutputRef::begins(payload) => {
+                self.on_long_line(now, *uuid, length, limit)
+            }
+            _ => Step::Refuse(error.to_string()),
         }
     }
 

@@ -20,13 +20,19 @@ pub struct OutputRef<'a> {
 }
 
 impl<'a> OutputRef<'a> {
+    /// Whether a payload of which this is the beginning is an `output` message, or claims to be.
+    #[must_use]
+    pub fn begins(payload: &[u8]) -> bool {
+        payload.first() == Some(&OUTPUT_OCTET)
+    }
+
     /// Reads the payload of a frame; `None` when it is another message.
     ///
     /// # Errors
     ///
     /// [`DecodeError`] when it is an `output` message, but not a good one.
     pub fn decode(payload: &'a [u8]) -> Result<Option<OutputRef<'a>>, DecodeError> {
-        if payload.first() != Some(&OUTPUT_OCTET) {
+        if !OutputRef::begins(payload) {
             return Ok(None);
         }
         decode(payload).map(Some).map_err(DecodeError::within("output"))

@@ -5,11 +5,12 @@ use super::words::{
     DAY, MINUTE, SECOND, daily, drop_platform, execute, file, schedule, schedule_orb_build, script,
     unschedule,
 };
-use crate::limits::{LOSSES_IN_A_ROW, TIMEOUT_GRACE};
+use crate::limits::{COMMAND_FRAME_BYTES, LOSSES_IN_A_ROW, TIMEOUT_GRACE};
 use crate::server::Input;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
+use builder_proto::frame;
 use builder_proto::job::ScriptJob;
 use builder_proto::time::Period;
 
@@ -282,6 +283,22 @@ fn lines_that_come_with_a_bad_message_are_kept() {
     rig.end_turn();
     assert_eq!(rig.failure(worker), "unexpected info; expected output or jobFinished");
     assert_eq!(rig.stored(uuid).console.len(), 1);
+}
+
+#[test]
+fn a_line_longer_than_any_message_fails_the_build_at_once() {
+    let mut rig = Rig::new();
+    rig.done(daily("a", "p"));
+    let (worker, uuid) = rig.build("p");
+    rig.print(worker, "one");
+    let length = COMMAND_FRAME_BYTES + 1;
+    rig.say_octets(worker, &[&frame::header(length)[..], b"\xa4\x84"].concat());
+    rig.end_turn();
+    let text = rig.failure(worker);
+    assert!(text.starts_with("a console line in a message of 16777217 bytes exceeds the limit of 16777216"));
+    let stored = rig.stored(uuid);
+    assert_eq!((stored.result, stored.console.len()), (message(&text), 1));
+    assert_eq!(rig.queue("p"), [""; 0], "it waits for its schedule");
 }
 
 #[test]

@@ -12,9 +12,9 @@ use builder_engine::limits::{
 use builder_engine::names::{NameKind, check_name};
 use builder_engine::server::{ConnectionId, Input, Settings, Templates, UploadOutcome, UploadSettings};
 use builder_proto::build_result::BuildResult;
-use builder_proto::command::{Command, PeerType};
+use builder_proto::command::{Command, OutputRef, PeerType};
 use builder_proto::finished::FinishedWalker;
-use builder_proto::frame::FrameEvent;
+use builder_proto::frame::{FrameError, FrameEvent};
 use builder_proto::job::Job;
 use builder_proto::text::Text;
 use builder_proto::time::Period;
@@ -229,6 +229,13 @@ impl Model {
                     let bytes = bytes.to_vec();
                     self.on_result_bytes(now, &mut peer, &bytes)
                 }
+                Err(FrameError::TooLong { .. }) if OutputRef::begins(input) => match peer.phase {
+                    Phase::Building(uuid) => {
+                        self.end_build(now, uuid, Jobs::fail);
+                        Verdict::Told
+                    }
+                    _ => Verdict::Refused,
+                },
                 Err(_) => Verdict::Refused,
             };
             self.judge(now, id, &mut peer, verdict);
