@@ -15,6 +15,10 @@ use std::rc::Rc;
 
 /// Octets of an outbox up to which it is filled.
 const OUTBOX_BYTES: usize = 64 * 1024;
+/// Octets of an outbox that are still to be sent when it is filled again.
+const REFILL_BYTES: usize = OUTBOX_BYTES / 2;
+/// Octets around a line in its message, at most.
+const FRAMING_BYTES: usize = 64;
 /// Octets read from a spool at once; more than the longest entry.
 const READ_BYTES: usize = OUTBOX_BYTES + LINE_BYTES + ENTRY_OVERHEAD;
 /// Blocks of a stored result that are read for one observer before others have their turn.
@@ -84,13 +88,14 @@ impl Observer {
         unsent: usize,
         block: &mut Vec<u8>,
     ) -> io::Result<Progress> {
-        if unsent >= OUTBOX_BYTES {
+        if unsent > REFILL_BYTES {
             return Ok(Progress::Waiting);
         }
+        let full = outbox.len() + OUTBOX_BYTES - unsent;
         match self {
             Observer::Searching | Observer::Served => Ok(Progress::Waiting),
-            Observer::Following(following) => following.fill(outbox, block),
-            Observer::Replaying(replaying) => Ok(replaying.fill(outbox)),
+            Observer::Following(following) => following.fill(outbox, full, block),
+            Observer::Replaying(replaying) => Ok(replaying.fill(outbox, full)),
         }
     }
 }
@@ -100,17 +105,14 @@ impl Following {
         self.uuid
     }
 
-    fn fill(&mut self, outbox: &mut Vec<u8>, block: &mut Vec<u8>) -> io::Result<Progress> {
+    fn fill(&mut self, outbox: &mut Vec<u8>, full: usize, block: &mut Vec<u8>) -> io::Result<Progress> {
         let spool = self.spool.borrow();
         let missing = spool.length() - self.position;
         if let (Some(file), 1..) = (spool.file(), missing) {
             block.resize(usize::try_from(missing).unwrap_or(usize::MAX).min(READ_BYTES), 0);
             file.read_exact_at(block, self.position)?;
             let mut rest = block.as_slice();
-            let filled = outbox.len();
-            while let (true, Found::Entry(entry, octets)) =
-                (outbox.len() - filled < OUTBOX_BYTES, first_entry(rest))
-            {
+            while let (true, Found::Entry(entry, octets)) = (outbox.len() < full, first_entry(rest)) {
                 append_output_frame(outbox, self.uuid, entry.line, Some(entry.delta));
                 rest = rest.get(octets..).unwrap_or_default();
             }
@@ -132,12 +134,21 @@ impl Following {
 }
 
 impl Replaying {
-    fn fill(&mut self, outbox: &mut Vec<u8>) -> Progress {
-        let filled = outbox.len();
+    /// Leaves nothing in memory but the outbox: whoever takes little keeps what was read for long.
+    fn fill(&mut self, outbox: &mut Vec<u8>, full: usize) -> Progress {
+        let progress = self.read(outbox, full);
+        self.console.release();
+        progress
+    }
+
+    fn read(&mut self, outbox: &mut Vec<u8>, full: usize) -> Progress {
         let mut blocks = 0;
-        while outbox.len() - filled < OUTBOX_BYTES && blocks < STEPS_PER_TURN {
+        while outbox.len() < full && blocks < STEPS_PER_TURN {
             match self.console.step() {
                 Ok(ConsoleStep::Entry(entry)) => {
+                    // An outbox that grows by doubling could hold twice as much.
+                    let room = (full - outbox.len()).max(entry.line.len() + FRAMING_BYTES);
+                    outbox.reserve_exact(room);
                     append_output_frame(outbox, self.uuid, entry.line, Some(entry.delta_nanoseconds));
                 }
                 Ok(ConsoleStep::Working) => blocks += 1,

@@ -1,7 +1,7 @@
 //! A stored console, read from its oldest line to its newest in bounded memory.
 //!
 //! The newest line is stored first, and entries can only be found from the front. So the console is scanned
-//! once from the front, noting where entries start, about one for each [`CHUNK_BYTES`] of console. Then the
+//! once from the front, noting where entries start, one for each 32 KiB of console, about. Then the
 //! chunks between those checkpoints are read from the back. Where a console is so large that the checkpoints
 //! had to be thinned out, the wide chunks between them are scanned once more when their turn comes.
 
@@ -10,20 +10,26 @@ use super::source::{BlockReader, ReadAt, ReadError};
 use crate::malformed::Malformed;
 use core::ops::Range;
 
-/// Octets of the console that are held at once. A line longer than that comes in pieces of this length.
-pub const CHUNK_BYTES: usize = 256 * 1024;
+/// Octets of the longest line that comes whole; a longer one comes in pieces of this length. Workers of this project
+/// split lines there, those of builder 0.4.0 do not.
+pub const PIECE_BYTES: usize = 64 * 1024;
+
+/// Octets of short lines that are held at once. There may be a reader for each of many observers.
+const CHUNK_BYTES: usize = 32 * 1024;
 
 /// What a reader may hold. Tests use less.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
     /// [`CHUNK_BYTES`].
     pub(super) chunk_bytes: usize,
+    /// [`PIECE_BYTES`].
+    pub(super) piece_bytes: usize,
     /// Checkpoints of one scan.
     pub(super) checkpoints: usize,
 }
 
-/// The checkpoints are enough for about 2 GiB of console without scanning anything twice.
-const SIZES: Sizes = Sizes { chunk_bytes: CHUNK_BYTES, checkpoints: 8192 };
+/// The checkpoints are enough for 128 MiB of console without scanning anything twice.
+const SIZES: Sizes = Sizes { chunk_bytes: CHUNK_BYTES, piece_bytes: PIECE_BYTES, checkpoints: 4095 };
 
 const PART: &str = "console entry";
 
@@ -108,9 +114,27 @@ impl<S: ReadAt> ConsoleReader<S> {
         self.take_entry()
     }
 
+    /// Gives back the memory of what was read ahead; the next step reads it again. For those who have to wait before
+    /// they can take more: only the checkpoints stay, 32 KiB of them at most and some more in consoles of gigabytes.
+    pub fn release(&mut self) {
+        if let Some(rest) = self.chunk.release() {
+            self.checkpoints.push(rest.start);
+            self.end = rest.end;
+        }
+        self.blocks.release();
+    }
+
     #[cfg(test)]
     pub(super) fn checkpoints(&self) -> usize {
         self.checkpoints.len()
+    }
+
+    /// Octets of memory that depend on what is read.
+    #[cfg(test)]
+    pub(super) fn held_octets(&self) -> usize {
+        let numbers = self.checkpoints.capacity() * size_of::<u64>()
+            + self.chunk.starts.capacity() * size_of::<usize>();
+        numbers + self.chunk.octets.capacity() + self.blocks.held_octets()
     }
 
     fn has_entry(&self) -> bool {
@@ -122,6 +146,8 @@ impl<S: ReadAt> ConsoleReader<S> {
         if let Some(scan) = &mut self.scan {
             if scan.advance(&mut self.blocks, &mut self.checkpoints)? {
                 self.scan = None;
+                // Chunks are read without it.
+                self.blocks.release();
             }
             return Ok(true);
         }
@@ -146,7 +172,7 @@ impl<S: ReadAt> ConsoleReader<S> {
 
     fn take_entry(&mut self) -> Result<Option<ConsoleEntry<'_>>, ReadError<S::Error>> {
         let Some(line) = &mut self.long_line else { return Ok(self.chunk.pop()?) };
-        let piece = line.take_piece(self.sizes.chunk_bytes);
+        let piece = line.take_piece(self.sizes.piece_bytes);
         let delta_nanoseconds = line.delta_nanoseconds;
         let continues = !line.rest.is_empty();
         if !continues {
@@ -187,7 +213,7 @@ struct Scan {
 
 impl Scan {
     fn new(base: usize, range: Range<u64>, sizes: Sizes) -> Self {
-        let Sizes { chunk_bytes, checkpoints } = sizes;
+        let Sizes { chunk_bytes, checkpoints, .. } = sizes;
         Self { rest: range, base, spacing: chunk_bytes as u64, most_checkpoints: checkpoints }
     }
 
@@ -233,7 +259,10 @@ impl Scan {
 struct Chunk {
     offset: u64,
     octets: Vec<u8>,
+    /// Of the entries that were not taken yet, front to back.
     starts: Vec<usize>,
+    /// Where the last of them ends.
+    end: usize,
 }
 
 impl Chunk {
@@ -251,12 +280,20 @@ impl Chunk {
             self.starts.push(start);
             start = start.saturating_add(usize::try_from(entry.length()).unwrap_or(usize::MAX));
         }
+        self.end = start;
         Ok(())
+    }
+
+    /// Forgets everything, and says where the entries are that were not taken yet.
+    fn release(&mut self) -> Option<Range<u64>> {
+        let Chunk { offset, starts, end, .. } = core::mem::take(self);
+        (!starts.is_empty()).then(|| offset..offset.saturating_add(end as u64))
     }
 
     /// The last entry that was not taken yet.
     fn pop(&mut self) -> Result<Option<ConsoleEntry<'_>>, Malformed> {
         let Some(start) = self.starts.pop() else { return Ok(None) };
+        self.end = start;
         let (entry, line) = self.entry(start)?;
         Ok(Some(ConsoleEntry { delta_nanoseconds: entry.delta_nanoseconds, line, continues: false }))
     }

@@ -24,7 +24,7 @@ mod whole;
 mod tests;
 
 pub use console::{append_console_entry, console_entry_length};
-pub use console_reader::{CHUNK_BYTES, ConsoleEntry, ConsoleReader, ConsoleStep};
+pub use console_reader::{ConsoleEntry, ConsoleReader, ConsoleStep, PIECE_BYTES};
 pub use files_reader::{FilesReader, StoredFile};
 pub use layout::{ExecutionHead, ExecutionLayout, LayoutError};
 pub use source::{ReadAt, ReadError};

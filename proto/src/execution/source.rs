@@ -91,6 +91,11 @@ impl<S: ReadAt> BlockReader<S> {
         Self { source, end, start: 0, block: Vec::new() }
     }
 
+    /// Gives back the memory of the block.
+    pub(crate) fn release(&mut self) {
+        self.block = Vec::new();
+    }
+
     /// Whether [`peek`](Self::peek) can answer without reading.
     pub(crate) fn holds(&self, offset: u64, count: usize) -> bool {
         self.held(offset, self.clip(offset, count)).is_some()
@@ -158,6 +163,11 @@ impl<S: ReadAt> BlockReader<S> {
             Err(error) => Problem::Header(error),
         };
         Err(Malformed::new(from.start, part, problem).into())
+    }
+
+    #[cfg(test)]
+    pub(super) fn held_octets(&self) -> usize {
+        self.block.capacity()
     }
 
     fn clip(&self, offset: u64, count: usize) -> usize {

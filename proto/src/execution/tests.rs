@@ -75,7 +75,7 @@ fn read_console<S: ReadAt>(source: S, console: Range<u64>) -> Result<Vec<Console
     let mut reader = ConsoleReader::new(source, console);
     let (mut lines, mut pieces) = (Vec::new(), Vec::new());
     while let Some(entry) = reader.next_entry()? {
-        assert!(entry.line.len() <= CHUNK_BYTES);
+        assert!(entry.line.len() <= PIECE_BYTES);
         pieces.extend_from_slice(entry.line);
         if !entry.continues {
             lines.push(line(entry.delta_nanoseconds, core::mem::take(&mut pieces)));
@@ -104,12 +104,12 @@ fn an_empty_result_is_streamed_too() {
 }
 
 #[test]
-fn lines_longer_than_a_chunk_come_in_pieces() {
-    let long = CHUNK_BYTES - 20..CHUNK_BYTES + 2;
+fn long_lines_come_in_pieces() {
+    let long = PIECE_BYTES - 20..PIECE_BYTES + 2;
     let mut console: Vec<_> = long.map(|length| line(length as i64, vec![b'x'; length])).collect();
-    console.push(line(0, vec![b'y'; 3 * CHUNK_BYTES]));
+    console.push(line(0, vec![b'y'; 3 * PIECE_BYTES]));
     console.push(line(-1, "short"));
-    console.push(line(0, vec![b'z'; 2 * CHUNK_BYTES + 1]));
+    console.push(line(0, vec![b'z'; 2 * PIECE_BYTES + 1]));
     let execution = execution(console, vec![]);
     assert_eq!(read(&stream(&execution)).unwrap(), execution);
 }
@@ -142,7 +142,25 @@ fn a_step_reads_at_most_one_block() {
         assert!(source.1.get() <= reads + 1);
     }
     assert_eq!(next, 50_000);
-    assert!(source.1.get() < octets.len() / 30_000, "{} reads", source.1.get());
+    assert!(source.1.get() < octets.len() / 20_000, "{} reads", source.1.get());
+}
+
+#[test]
+fn a_reader_that_waits_holds_little_and_goes_on_where_it_was() {
+    let console: Vec<_> = (0..100_000).map(|number| line(number, "")).collect();
+    let octets = stream(&execution(console, vec![]));
+    let stored = StoredExecution::open(octets.as_slice(), octets.len() as u64).unwrap();
+    let mut reader = ConsoleReader::new(octets.as_slice(), stored.console);
+    for number in 0..100_000 {
+        if number % 1500 == 700 {
+            reader.release();
+            assert!(reader.held_octets() < 4096, "{}", reader.held_octets());
+        }
+        let entry = reader.next_entry().unwrap().expect("a line");
+        assert_eq!(entry.delta_nanoseconds, number);
+        assert!(reader.held_octets() < 128 * 1024, "{}", reader.held_octets());
+    }
+    assert_eq!(reader.next_entry().unwrap(), None);
 }
 
 #[test]
@@ -196,7 +214,10 @@ proptest! {
     fn a_console_with_more_chunks_than_checkpoints_is_read_to_its_end(
         lengths in prop::collection::vec(prop_oneof![4 => 0_usize..20, 1 => 0_usize..300], 0..3000),
         chunk_bytes in 32_usize..300,
+        piece_bytes in 32_usize..300,
         checkpoints in 4_usize..20,
+        // After how many entries the reader gives its memory back.
+        patience in prop::option::of(1_usize..20),
     ) {
         let console: Vec<_> =
             lengths.iter().enumerate().map(|(number, length)| line(number as i64, vec![b'x'; *length])).collect();
@@ -205,7 +226,8 @@ proptest! {
             append_console_entry(&mut octets, line.delta_nanoseconds, line.line.as_bytes());
         }
         let range = 0..octets.len() as u64;
-        let mut reader = ConsoleReader::with_sizes(octets.as_slice(), range, Sizes { chunk_bytes, checkpoints });
+        let sizes = Sizes { chunk_bytes, piece_bytes, checkpoints };
+        let mut reader = ConsoleReader::with_sizes(octets.as_slice(), range, sizes);
         let mut rest = console.as_slice();
         let mut pieces = Vec::new();
         while let Some(entry) = reader.next_entry().unwrap() {
@@ -215,6 +237,9 @@ proptest! {
                 prop_assert_eq!(entry.delta_nanoseconds, expected.delta_nanoseconds);
                 prop_assert_eq!(core::mem::take(&mut pieces), expected.line.as_bytes());
                 rest = tail;
+            }
+            if patience.is_some_and(|patience| rest.len().is_multiple_of(patience)) {
+                reader.release();
             }
             // Each scan is of a small part of the one before, so only few of them pile up.
             prop_assert!(reader.checkpoints() <= 10 * checkpoints, "{}", reader.checkpoints());
