@@ -11,9 +11,9 @@ use der::{Choice, Decode, Encode, EncodeValue, Length, Reader, Tag, Tagged, Writ
 pub enum BuildResult {
     /// The script ended by itself, with this exit code.
     Exited(i64),
-    /// A signal killed the script; see [`signal::name`] for the number.
+    /// A signal killed the script; see [`signal::describe`] for the number.
     Signalled(i64),
-    /// A signal stopped the script; see [`signal::name`] for the number.
+    /// A signal stopped the script; see [`signal::describe`] for the number.
     Stopped(i64),
     /// The script could not be run to its end, and this says why.
     Message(Text),
@@ -23,17 +23,10 @@ impl fmt::Display for BuildResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BuildResult::Exited(code) => write!(f, "exited {code}"),
-            BuildResult::Signalled(number) => write_signal(f, "signalled", *number),
-            BuildResult::Stopped(number) => write_signal(f, "stopped", *number),
+            BuildResult::Signalled(number) => write!(f, "signalled {}", signal::describe(*number)),
+            BuildResult::Stopped(number) => write!(f, "stopped {}", signal::describe(*number)),
             BuildResult::Message(message) => write!(f, "execution aborted: {message}"),
         }
-    }
-}
-
-fn write_signal(f: &mut fmt::Formatter<'_>, what: &str, number: i64) -> fmt::Result {
-    match signal::name(number) {
-        Some(name) => write!(f, "{what} {name}"),
-        None => write!(f, "{what} {number}"),
     }
 }
 
@@ -105,6 +98,10 @@ mod tests {
         assert_eq!(BuildResult::Signalled(-7).to_string(), "signalled SIGKILL");
         assert_eq!(BuildResult::Signalled(9).to_string(), "signalled SIGKILL");
         assert_eq!(BuildResult::Signalled(1234).to_string(), "signalled 1234");
+        assert_eq!(
+            BuildResult::Signalled(10).to_string(),
+            "signalled 10 (SIGUSR1 on Linux, SIGBUS on FreeBSD)"
+        );
         assert_eq!(BuildResult::Stopped(-16).to_string(), "stopped SIGSTOP");
         assert_eq!(BuildResult::Message("timeout".into()).to_string(), "execution aborted: timeout");
     }
