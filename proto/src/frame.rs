@@ -123,17 +123,18 @@ impl FrameDecoder {
         }
     }
 
-    /// Accepts up to `limit` octets of payload in frames that are not streamed, from the next frame on.
+    /// Accepts up to `limit` octets of payload in frames that are not streamed. Holds for every frame whose payload
+    /// has not begun.
     pub fn set_limit(&mut self, limit: u64) {
         self.limit = limit;
     }
 
-    /// Streams frames whose payload begins with this octet, from the next frame on.
+    /// Streams frames whose payload begins with this octet. Holds for every frame whose payload has not begun.
     pub fn set_streamed_tag(&mut self, tag: Option<u8>) {
         self.streamed_tag = tag;
     }
 
-    /// Accepts up to `limit` octets of payload in streamed frames, from the next frame on.
+    /// Accepts up to `limit` octets of payload in streamed frames. Holds for every frame whose payload has not begun.
     pub fn set_streamed_limit(&mut self, limit: u64) {
         self.streamed_limit = limit;
     }

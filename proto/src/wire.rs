@@ -1,7 +1,6 @@
 //! How values are spelled in DER where that differs from what the `der` crate does by itself.
 //!
-//! Public for those who store these values in records of their own; [`crate::command`] needs none of it from
-//! outside.
+//! [`RawUuid`] is public for those who store uuids in records of their own.
 
 use crate::Uuid;
 use crate::text::Text;
@@ -13,13 +12,13 @@ use der::{
 
 /// An INTEGER of at most 63 bits: what an `int` of OCaml holds, so what builder 0.4.0 can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Integer(pub i64);
+pub(crate) struct Integer(pub(crate) i64);
 
 impl Integer {
     /// The smallest number on the wire.
-    pub const MIN: Integer = Integer(-(1 << 62));
+    pub(crate) const MIN: Integer = Integer(-(1 << 62));
     /// The greatest number on the wire.
-    pub const MAX: Integer = Integer((1 << 62) - 1);
+    pub(crate) const MAX: Integer = Integer((1 << 62) - 1);
 
     fn check(self) -> der::Result<Integer> {
         if (Integer::MIN..=Integer::MAX).contains(&self) {
@@ -38,6 +37,10 @@ impl<'a> DecodeValue<'a> for Integer {
     type Error = Error;
 
     fn decode_value<R: Reader<'a>>(reader: &mut R, header: Header) -> der::Result<Self> {
+        // The der crate calls whatever it has no room for an integer that is not in its shortest form.
+        if u32::from(header.length()) as usize > size_of::<i64>() {
+            return Err(reader.error(ErrorKind::Value { tag: Tag::Integer }));
+        }
         Integer(i64::decode_value(reader, header)?).check().map_err(|error| reader.error(error.kind()))
     }
 }
@@ -150,6 +153,15 @@ mod tests {
             assert!(Integer(number).to_der().is_err());
             assert!(Integer::from_der(&number.to_der().unwrap()).is_err());
         }
+    }
+
+    #[test]
+    fn integers_of_any_length_are_told_from_those_in_a_longer_form() {
+        let refusal = |octets| Integer::from_der(octets).unwrap_err().kind();
+        let too_great = ErrorKind::Value { tag: Tag::Integer };
+        assert_eq!(refusal(b"\x02\x08\x40\0\0\0\0\0\0\0"), too_great);
+        assert_eq!(refusal(b"\x02\x09\x40\0\0\0\0\0\0\0\0"), too_great);
+        assert_eq!(refusal(b"\x02\x02\0\x40"), ErrorKind::Noncanonical { tag: Tag::Integer });
     }
 
     #[test]

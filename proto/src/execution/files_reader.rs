@@ -1,6 +1,6 @@
 //! The artifacts of a stored result, one after the other, without their content.
 
-use super::source::{BlockReader, ReadAt, ReadError};
+use super::source::{BLOCK_BYTES, BlockReader, ReadAt, ReadError};
 use crate::header::{SEQUENCE, UTF8_STRING};
 use crate::malformed::{Fit, Malformed, Problem};
 use crate::text::Text;
@@ -8,6 +8,8 @@ use core::ops::Range;
 
 /// Octets of a path that is read; Linux and FreeBSD have room for 4096 and 1024.
 const PATH_BYTES: u64 = 64 * 1024;
+// A path is looked at in one block.
+const _: () = assert!(PATH_BYTES <= BLOCK_BYTES as u64);
 
 /// Yields the artifacts of a stored result in the order in which the worker sent them.
 #[derive(Debug)]

@@ -74,7 +74,7 @@ impl<E> From<Malformed> for ReadError<E> {
 }
 
 /// Octets read at once, so that small values cost no call each.
-const BLOCK_BYTES: usize = 64 * 1024;
+pub(super) const BLOCK_BYTES: usize = 64 * 1024;
 
 /// One block of a source, moved to wherever it is needed.
 #[derive(Debug)]
