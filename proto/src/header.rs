@@ -6,10 +6,10 @@
 use core::fmt;
 
 /// Octets of the longest header: tag, length of the length, eight octets of length.
-pub const HEADER_BYTES: usize = 10;
+pub(crate) const HEADER_BYTES: usize = 10;
 
 /// Tag of an INTEGER.
-pub const INTEGER: u8 = 0x02;
+pub(crate) const INTEGER: u8 = 0x02;
 /// Tag of a UTF8String.
 pub const UTF8_STRING: u8 = 0x0c;
 /// Tag of a SEQUENCE and of a SEQUENCE OF.
@@ -17,7 +17,7 @@ pub const SEQUENCE: u8 = 0x30;
 
 /// The tag of alternative `number` of a CHOICE with EXPLICIT tags. Numbers above 30 do not fit; none is in use.
 #[must_use]
-pub const fn context(number: u8) -> u8 {
+pub(crate) const fn context(number: u8) -> u8 {
     0xa0 | (number & 0x1f)
 }
 
@@ -72,7 +72,7 @@ impl Header {
 
     /// Reads the header that `prefix` starts with, and says how many octets it takes.
     ///
-    /// `None` means that the header goes on behind the prefix; with [`HEADER_BYTES`] octets that cannot happen.
+    /// `None` means that the header goes on behind the prefix; with ten octets that cannot happen.
     ///
     /// # Errors
     ///

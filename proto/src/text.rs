@@ -12,21 +12,10 @@ use der::{DecodeValue, EncodeValue, FixedTag, Header, Length, Reader, Tag, Write
 pub struct Text(Vec<u8>);
 
 impl Text {
-    /// Takes any octets.
-    pub fn new(octets: impl Into<Vec<u8>>) -> Text {
-        Text(octets.into())
-    }
-
     /// The octets as they are on the wire.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
-    }
-
-    /// The octets as they are on the wire, without a copy.
-    #[must_use]
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.0
     }
 
     /// The text, or `None` when the octets are not UTF-8.

@@ -225,7 +225,9 @@ impl Conversation {
         let mut lines = Vec::new();
         loop {
             match self.receive() {
-                Some(Message::Output { uuid: UUID, line, timestamp: None }) => lines.push(line.into_bytes()),
+                Some(Message::Output { uuid: UUID, line, timestamp: None }) => {
+                    lines.push(line.as_bytes().to_vec())
+                }
                 Some(Message::JobFinished { uuid: UUID, result, data }) => {
                     self.close();
                     return Report { lines, result, files: data, end: self.end() };

@@ -5,8 +5,8 @@ use super::{Command, InfoReply, PeerType, tag};
 use crate::Uuid;
 use crate::budget::{MESSAGE_VALUES, STATE_VALUES, is_within_budget};
 use crate::text::Text;
-use crate::wire::{Integer, RawUuid, decode_choice, decode_null, explicit_tag, unknown_alternative};
-use der::{Choice, Decode, Reader, SliceReader, Tag};
+use crate::wire::{Integer, RawUuid, decode_choice, decode_null, unknown_alternative};
+use der::{Choice, Decode, Reader, SliceReader};
 
 pub(super) fn decode(payload: &[u8]) -> Result<Command, DecodeError> {
     let (number, name) = identify(payload)?;
@@ -111,21 +111,8 @@ fn decode_optional<'a, T: Choice<'a, Error = der::Error>, R: Reader<'a>>(
 
 fn decode_peer<'a, R: Reader<'a>>(reader: &mut R) -> der::Result<PeerType> {
     decode_choice(reader, |number, inner| match number {
-        PeerType::CLIENT => decode_null(inner, PeerType::Client),
-        PeerType::WORKER => decode_null(inner, PeerType::Worker),
+        tag::CLIENT => decode_null(inner, PeerType::Client),
+        tag::WORKER => decode_null(inner, PeerType::Worker),
         other => Err(unknown_alternative(other, inner)),
     })
-}
-
-impl PeerType {
-    const CLIENT: u32 = 0;
-    const WORKER: u32 = 1;
-
-    /// The tag of this alternative.
-    pub(super) const fn wire_tag(self) -> Tag {
-        explicit_tag(match self {
-            PeerType::Client => PeerType::CLIENT,
-            PeerType::Worker => PeerType::WORKER,
-        })
-    }
 }

@@ -1,6 +1,6 @@
 //! Writing messages.
 
-use super::{Command, EncodeError, PeerType};
+use super::{Command, EncodeError, PeerType, tag};
 use crate::frame;
 use crate::wire::{Integer, RawUuid, encode_null, explicit_tag, null_length};
 use der::asn1::Null;
@@ -98,7 +98,10 @@ impl Writer for Bytes<'_> {
 
 impl Tagged for PeerType {
     fn tag(&self) -> Tag {
-        self.wire_tag()
+        explicit_tag(match self {
+            PeerType::Client => tag::CLIENT,
+            PeerType::Worker => tag::WORKER,
+        })
     }
 }
 

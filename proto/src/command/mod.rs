@@ -13,6 +13,7 @@ pub use error::{DecodeError, EncodeError};
 pub use info::{InfoReply, QueueInfo, RunningInfo, UPLOADS};
 pub use info_stream::{InfoPart, InfoStream};
 pub use output::{OutputRef, append_output_frame};
+pub(crate) use tag::JOB_FINISHED;
 
 use crate::Uuid;
 use crate::build_result::BuildResult;

@@ -3,7 +3,7 @@
 use super::Command;
 
 pub(super) const JOB_SCHEDULE: u32 = 2;
-pub(super) const JOB_FINISHED: u32 = 3;
+pub(crate) const JOB_FINISHED: u32 = 3;
 pub(super) const OUTPUT: u32 = 4;
 pub(super) const SCHEDULE: u32 = 5;
 pub(super) const INFO: u32 = 6;
@@ -22,6 +22,10 @@ pub(super) const FAILURE: u32 = 19;
 pub(super) const EXECUTE: u32 = 20;
 pub(super) const UNDROP_PLATFORM: u32 = 21;
 pub(super) const INFO_REPLY: u32 = 22;
+
+/// The alternatives of the peer in a `clientHello`.
+pub(super) const CLIENT: u32 = 0;
+pub(super) const WORKER: u32 = 1;
 
 /// Numbers that earlier versions used for something else.
 pub(super) const RESERVED: [u32; 3] = [0, 1, 8];

@@ -22,7 +22,7 @@ fn execution(console: Vec<ConsoleLine>, output: Vec<File>) -> Execution {
 }
 
 fn line(delta_nanoseconds: i64, line: impl Into<Vec<u8>>) -> ConsoleLine {
-    ConsoleLine { delta_nanoseconds, line: crate::text::Text::new(line) }
+    ConsoleLine { delta_nanoseconds, line: line.into().into() }
 }
 
 fn file(path: &str, data: &[u8]) -> File {

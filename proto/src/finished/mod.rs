@@ -13,12 +13,13 @@ pub use walker::FinishedWalker;
 
 use crate::Uuid;
 use crate::build_result::BuildResult;
+use crate::command::JOB_FINISHED;
 use crate::header::context;
 use crate::malformed::Malformed;
 use core::fmt;
 
 /// First octet of the payload of a `jobFinished` message.
-pub const FINISHED_TAG: u8 = context(3);
+pub const FINISHED_TAG: u8 = context(JOB_FINISHED as u8);
 
 /// What a worker may send with a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +84,7 @@ pub enum FinishedError {
     },
     /// The message of the worker is longer than the limit.
     MessageTooLong {
-        /// Octets of the message.
+        /// Octets of the message; with its header, when it is refused before it arrives.
         length: u64,
         /// [`ArtifactLimits::message_bytes`].
         limit: u64,

@@ -48,7 +48,7 @@ impl Model {
             self.end_build(now, uuid, Jobs::fail);
             return Verdict::Told;
         }
-        self.consoles.get_mut(&uuid).expect("a console").push((delta, line.into_bytes()));
+        self.consoles.get_mut(&uuid).expect("a console").push((delta, line.as_bytes().to_vec()));
         Verdict::GoesOn
     }
 
