@@ -8,8 +8,9 @@
 //! * [`finished_frame`] writes the message of a finished build, [`finished`] walks over it while it arrives,
 //!   [`execution`] is how it is stored; none of them holds it whole.
 //! * [`state_file`] reads and writes the `state` file of 0.4.0.
-//! * [`text`], [`time`], [`job`], [`build_result`] and [`signal`] are the vocabulary; [`header`],
-//!   [`malformed`] and [`wire`] are the letters in which it is written.
+//! * [`text`], [`time`], [`job`], [`build_result`] and [`signal`] are the vocabulary; [`header`] and [`wire`] are the
+//!   letters in which it is written.
+//! * [`error`] says what is wrong with what was held whole, [`malformed`] with what was walked over.
 
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
@@ -17,6 +18,7 @@
 mod budget;
 pub mod build_result;
 pub mod command;
+pub mod error;
 pub mod execution;
 pub mod finished;
 pub mod finished_frame;

@@ -1,7 +1,8 @@
 //! The `state` file of builder 0.4.0: schedule, queues and dropped platforms.
 
 use crate::budget::{STATE_VALUES, is_within_budget};
-use crate::command::{DecodeError, EncodeError, Problem, QueueInfo};
+use crate::command::QueueInfo;
+use crate::error::{Cause, DecodeError, EncodeError};
 use crate::job::{Job, ScheduleItem, ScriptJob};
 use crate::text::Text;
 use crate::wire::{decode_choice, explicit_tag, unknown_alternative};
@@ -41,7 +42,7 @@ impl StateFile {
     /// [`DecodeError`] when the file is not exactly one state in DER.
     pub fn decode(file: &[u8]) -> Result<(StateFile, Vec<String>), DecodeError> {
         if !is_within_budget(file, STATE_VALUES) {
-            return Err(DecodeError::new(SUBJECT, Problem::TooManyValues(STATE_VALUES)));
+            return Err(DecodeError::new(SUBJECT, Cause::TooManyValues(STATE_VALUES)));
         }
         let mut state = StateFile::default();
         let mut warnings = Vec::new();

@@ -4,7 +4,7 @@ use super::connection::ANSWER_TIME;
 use super::request::BuildFilter;
 use crate::command_line::Address;
 use builder_proto::CLIENT_VERSION;
-use builder_proto::command::{DecodeError, EncodeError};
+use builder_proto::error::{DecodeError, EncodeError};
 use builder_proto::frame::FrameError;
 use builder_proto::text::Text;
 use std::fmt;
@@ -60,7 +60,7 @@ impl fmt::Display for ClientError {
             ClientError::ScriptTooLong { path, limit } => {
                 write!(f, "the script {} is longer than {limit} bytes; let it fetch the rest", path.display())
             }
-            ClientError::Encode(error) => error.fmt(f),
+            ClientError::Encode(error) => write!(f, "the command cannot be sent: {error}"),
             ClientError::Connect { peer, error } => {
                 write!(f, "cannot connect to {peer}: {error}; is the server there, and --remote right?")
             }

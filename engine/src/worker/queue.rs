@@ -3,7 +3,8 @@
 use super::Action;
 use crate::limits::WORKER_OUTBOX_BYTES;
 use builder_proto::Uuid;
-use builder_proto::command::{Command, EncodeError, append_output_frame};
+use builder_proto::command::{Command, append_output_frame};
+use builder_proto::error::EncodeError;
 use std::collections::VecDeque;
 
 /// The one ordered queue of actions.

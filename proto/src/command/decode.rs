@@ -1,9 +1,9 @@
 //! Reading messages.
 
-use super::error::{DecodeError, Problem};
 use super::{Command, InfoReply, PeerType, tag};
 use crate::Uuid;
 use crate::budget::{MESSAGE_VALUES, STATE_VALUES, is_within_budget};
+use crate::error::{Cause, DecodeError};
 use crate::text::Text;
 use crate::wire::{Integer, RawUuid, decode_choice, decode_null, unknown_alternative};
 use der::{Choice, Decode, Reader, SliceReader};
@@ -15,7 +15,7 @@ pub(super) fn decode(payload: &[u8]) -> Result<Command, DecodeError> {
         _ => MESSAGE_VALUES,
     };
     if !is_within_budget(payload, values) {
-        return Err(DecodeError::new(name, Problem::TooManyValues(values)));
+        return Err(DecodeError::new(name, Cause::TooManyValues(values)));
     }
     let mut reader = SliceReader::new(payload).map_err(DecodeError::within(name))?;
     let command = decode_choice(&mut reader, |_, inner| decode_body(number, inner));
@@ -25,17 +25,17 @@ pub(super) fn decode(payload: &[u8]) -> Result<Command, DecodeError> {
 /// Finds out which message it is, without a look at the rest.
 pub(super) fn identify(payload: &[u8]) -> Result<(u32, &'static str), DecodeError> {
     let Some(first) = payload.first() else {
-        return Err(DecodeError::without_subject(Problem::NoMessage));
+        return Err(DecodeError::without_subject(Cause::NoMessage));
     };
     // The tags of all messages fit into one octet: EXPLICIT and context-specific, with a number below 31.
     let number = u32::from(first & 0x1f);
-    let problem = match tag::name(number) {
-        _ if first & 0xe0 != 0xa0 || number == 0x1f => Problem::FirstOctet(*first),
+    let cause = match tag::name(number) {
+        _ if first & 0xe0 != 0xa0 || number == 0x1f => Cause::FirstOctet(*first),
         Some(name) => return Ok((number, name)),
-        None if tag::RESERVED.contains(&number) => Problem::ReservedTag(number),
-        None => Problem::UnknownTag(number),
+        None if tag::RESERVED.contains(&number) => Cause::ReservedTag(number),
+        None => Cause::UnknownTag(number),
     };
-    Err(DecodeError::without_subject(problem))
+    Err(DecodeError::without_subject(cause))
 }
 
 fn decode_body<'a, R: Reader<'a>>(number: u32, body: &mut R) -> der::Result<Command> {

@@ -1,6 +1,7 @@
 //! Writing messages.
 
-use super::{Command, EncodeError, PeerType, tag};
+use super::{Command, PeerType, tag};
+use crate::error::EncodeError;
 use crate::frame;
 use crate::wire::{Integer, RawUuid, encode_null, explicit_tag, null_length};
 use der::asn1::Null;

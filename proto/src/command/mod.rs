@@ -2,14 +2,11 @@
 
 mod decode;
 mod encode;
-mod error;
 mod info;
 mod info_stream;
 mod output;
 mod tag;
 
-pub(crate) use error::Problem;
-pub use error::{DecodeError, EncodeError};
 pub use info::{InfoReply, QueueInfo, RunningInfo, UPLOADS};
 pub use info_stream::{InfoPart, InfoStream};
 pub use output::{OutputRef, append_output_frame};
@@ -17,6 +14,7 @@ pub(crate) use tag::JOB_FINISHED;
 
 use crate::Uuid;
 use crate::build_result::BuildResult;
+use crate::error::{DecodeError, EncodeError};
 use crate::job::{File, OrbBuildJob, ScheduleItem, ScriptJob};
 use crate::text::Text;
 use crate::time::{Period, Time};

@@ -1,8 +1,8 @@
 //! Console lines, which outnumber all other messages: read without allocating, written without a detour.
 
-use super::error::DecodeError;
 use super::tag;
 use crate::Uuid;
+use crate::error::DecodeError;
 use crate::frame;
 use crate::header::{Header, SEQUENCE, UTF8_STRING, context};
 use crate::wire::{Integer, RawUuid, decode_choice, read_octets};

@@ -1,10 +1,10 @@
 //! Everything of a stored result but its console and its artifacts.
 
 use super::EXECUTION_TAG;
-use super::whole::Timestamps;
+use super::timestamps::Timestamps;
 use crate::Uuid;
 use crate::build_result::BuildResult;
-use crate::command::EncodeError;
+use crate::error::EncodeError;
 use crate::header::{Header, SEQUENCE};
 use crate::job::ScriptJob;
 use crate::time::Time;

@@ -10,7 +10,7 @@
 //! To read one, [open](StoredExecution::open) it: that reads what is small and finds the rest, which
 //! [`ConsoleReader`] and [`FilesReader`] walk over. All three read from whatever implements [`ReadAt`].
 //!
-//! [`Execution`] is the same as one value in memory, for where the size is known to be small.
+//! [`Execution`] is the same as one value in memory: the reference for tests.
 
 mod console;
 mod console_reader;
@@ -18,6 +18,7 @@ mod files_reader;
 mod layout;
 mod source;
 mod stored;
+mod timestamps;
 mod whole;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::EXECUTION_TAG;
 use super::source::{BlockReader, ReadAt, ReadError};
-use super::whole::Timestamps;
+use super::timestamps::Timestamps;
 use crate::Uuid;
 use crate::build_result::BuildResult;
 use crate::header::SEQUENCE;

@@ -1,8 +1,12 @@
-//! A stored result as one value in memory.
+//! A stored result as one value in memory: what the format says, without regard for memory.
+//!
+//! No program reads or writes results so, since nothing bounds what it takes. It is the reference for tests, against
+//! which the readers and the layout that hold only parts are checked.
 
+use super::timestamps::Timestamps;
 use crate::Uuid;
 use crate::build_result::BuildResult;
-use crate::command::{DecodeError, EncodeError};
+use crate::error::{DecodeError, EncodeError};
 use crate::job::{File, ScriptJob};
 use crate::text::Text;
 use crate::time::Time;
@@ -101,11 +105,4 @@ struct Fields {
 struct Line {
     delta: Integer,
     line: Text,
-}
-
-/// From when to when a build ran.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Sequence)]
-pub(super) struct Timestamps {
-    pub(super) started: Time,
-    pub(super) finished: Time,
 }

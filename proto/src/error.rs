@@ -8,11 +8,11 @@ use der::{Error, ErrorKind, Tag};
 pub struct DecodeError {
     /// Which message or file, as far as that is known.
     subject: Option<&'static str>,
-    problem: Problem,
+    cause: Cause,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Problem {
+pub(crate) enum Cause {
     NoMessage,
     FirstOctet(u8),
     ReservedTag(u32),
@@ -22,17 +22,17 @@ pub(crate) enum Problem {
 }
 
 impl DecodeError {
-    pub(crate) fn new(subject: &'static str, problem: Problem) -> DecodeError {
-        DecodeError { subject: Some(subject), problem }
+    pub(crate) fn new(subject: &'static str, cause: Cause) -> DecodeError {
+        DecodeError { subject: Some(subject), cause }
     }
 
-    pub(crate) fn without_subject(problem: Problem) -> DecodeError {
-        DecodeError { subject: None, problem }
+    pub(crate) fn without_subject(cause: Cause) -> DecodeError {
+        DecodeError { subject: None, cause }
     }
 
     /// Turns an error of the `der` crate into one that says what was read.
     pub(crate) fn within(subject: &'static str) -> impl Fn(Error) -> DecodeError {
-        move |error| DecodeError::new(subject, Problem::Der(error))
+        move |error| DecodeError::new(subject, Cause::Der(error))
     }
 }
 
@@ -40,15 +40,15 @@ impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.subject.unwrap_or("message"))?;
         f.write_str(": ")?;
-        match &self.problem {
-            Problem::NoMessage => f.write_str("there is nothing in it"),
-            Problem::FirstOctet(octet) => write!(f, "begins with 0x{octet:02x}, as no message does"),
-            Problem::ReservedTag(number) => write!(f, "tag [{number}] is reserved"),
-            Problem::UnknownTag(number) => {
+        match &self.cause {
+            Cause::NoMessage => f.write_str("there is nothing in it"),
+            Cause::FirstOctet(octet) => write!(f, "begins with 0x{octet:02x}, as no message does"),
+            Cause::ReservedTag(number) => write!(f, "tag [{number}] is reserved"),
+            Cause::UnknownTag(number) => {
                 write!(f, "tag [{number}] is unknown; the sender may be of a later version")
             }
-            Problem::TooManyValues(most) => write!(f, "more than {most} values in it"),
-            Problem::Der(error) => write_der_error(f, error),
+            Cause::TooManyValues(most) => write!(f, "more than {most} values in it"),
+            Cause::Der(error) => write_der_error(f, error),
         }
     }
 }
@@ -84,8 +84,8 @@ pub enum EncodeError {
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            EncodeError::TooLong => f.write_str("the message would take 4 GiB or more; send less in it"),
-            EncodeError::IntegerRange => f.write_str("a number in the message has more than 63 bits"),
+            EncodeError::TooLong => f.write_str("it would take 4 GiB or more; put less in it"),
+            EncodeError::IntegerRange => f.write_str("a number in it has more than 63 bits"),
         }
     }
 }
