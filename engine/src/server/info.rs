@@ -8,6 +8,7 @@ use crate::server::state::State;
 use crate::server::{Action, ConnectionId, Server};
 use builder_proto::Uuid;
 use builder_proto::command::{Command, InfoPart, InfoStream, QueueInfo};
+use builder_proto::error::EncodeError;
 use builder_proto::header::{Header, SEQUENCE};
 use builder_proto::job::{Job, ScriptJob};
 use builder_proto::time::{Period, Time};
@@ -62,7 +63,7 @@ impl Server {
     }
 }
 
-fn lay_out(state: &State, uploads: Option<QueueInfo>) -> der::Result<InfoStream<InfoItem>> {
+fn lay_out(state: &State, uploads: Option<QueueInfo>) -> Result<InfoStream<InfoItem>, EncodeError> {
     let schedule = state.schedule.by_next_run().map(|item| InfoItem::Scheduled {
         next: item.next,
         period: item.period,
@@ -86,7 +87,7 @@ fn lay_out(state: &State, uploads: Option<QueueInfo>) -> der::Result<InfoStream<
 
 impl InfoItem {
     /// Octets of the value without its own header; none when it is not a SEQUENCE of its own.
-    fn content_length(&self) -> der::Result<Option<u64>> {
+    fn content_length(&self) -> Result<Option<u64>, EncodeError> {
         let length = match self {
             InfoItem::Queued(_) => return Ok(None),
             InfoItem::Scheduled { next, period, job } => {
@@ -101,7 +102,7 @@ impl InfoItem {
 }
 
 impl InfoPart for InfoItem {
-    fn length(&self) -> der::Result<u64> {
+    fn length(&self) -> Result<u64, EncodeError> {
         if let InfoItem::Queued(job) = self {
             return Ok(u64::from(u32::from(job.encoded_len()?)));
         }
@@ -109,7 +110,7 @@ impl InfoPart for InfoItem {
         Ok(length + Header { tag: SEQUENCE, length }.encoded_length())
     }
 
-    fn append_to(&self, output: &mut Vec<u8>) -> der::Result<()> {
+    fn append_to(&self, output: &mut Vec<u8>) -> Result<(), EncodeError> {
         if let Some(length) = self.content_length()? {
             Header { tag: SEQUENCE, length }.append_to(output);
         }

@@ -1,6 +1,7 @@
 //! An `infoReply` in pieces, for servers with more jobs than should be copied at once.
 
 use super::tag;
+use crate::error::EncodeError;
 use crate::header::{Header, SEQUENCE, context};
 use crate::text::Text;
 use der::Encode;
@@ -13,14 +14,14 @@ pub trait InfoPart {
     /// # Errors
     ///
     /// When the value has no encoding.
-    fn length(&self) -> der::Result<u64>;
+    fn length(&self) -> Result<u64, EncodeError>;
 
     /// Appends the encoded value.
     ///
     /// # Errors
     ///
     /// When the value has no encoding.
-    fn append_to(&self, output: &mut Vec<u8>) -> der::Result<()>;
+    fn append_to(&self, output: &mut Vec<u8>) -> Result<(), EncodeError>;
 }
 
 /// An `infoReply` as a frame, encoded a piece at a time.
@@ -55,7 +56,7 @@ impl<P: InfoPart> InfoStream<P> {
         queues: impl IntoIterator<Item = (&'a Text, Vec<P>)>,
         running: impl IntoIterator<Item = P>,
         dropped_platforms: impl IntoIterator<Item = &'a Text>,
-    ) -> der::Result<InfoStream<P>> {
+    ) -> Result<InfoStream<P>, EncodeError> {
         let mut rows = Row::of_parts(schedule)?.within(SEQUENCE);
         let mut all_queues = Row::empty();
         for (platform, jobs) in queues {
@@ -80,7 +81,7 @@ impl<P: InfoPart> InfoStream<P> {
     /// # Errors
     ///
     /// When a value has no encoding; the message cannot be completed then.
-    pub fn encode_next(&mut self, output: &mut Vec<u8>, enough: usize) -> der::Result<()> {
+    pub fn encode_next(&mut self, output: &mut Vec<u8>, enough: usize) -> Result<(), EncodeError> {
         while output.len() < enough {
             match self.pieces.pop_front() {
                 None => break,
@@ -104,13 +105,13 @@ impl<P: InfoPart> Row<P> {
         Row { pieces: VecDeque::new(), length: 0 }
     }
 
-    fn of_value(value: &impl Encode) -> der::Result<Row<P>> {
+    fn of_value(value: &impl Encode) -> Result<Row<P>, EncodeError> {
         let octets = value.to_der()?;
         let length = octets.len() as u64;
         Ok(Row { pieces: [Piece::Octets(octets)].into(), length })
     }
 
-    fn of_parts(parts: impl IntoIterator<Item = P>) -> der::Result<Row<P>> {
+    fn of_parts(parts: impl IntoIterator<Item = P>) -> Result<Row<P>, EncodeError> {
         let mut row = Row::empty();
         for part in parts {
             row.length += part.length()?;
@@ -144,11 +145,11 @@ mod tests {
     struct Encoded(Vec<u8>);
 
     impl InfoPart for Encoded {
-        fn length(&self) -> der::Result<u64> {
+        fn length(&self) -> Result<u64, EncodeError> {
             Ok(self.0.len() as u64)
         }
 
-        fn append_to(&self, output: &mut Vec<u8>) -> der::Result<()> {
+        fn append_to(&self, output: &mut Vec<u8>) -> Result<(), EncodeError> {
             output.extend_from_slice(&self.0);
             Ok(())
         }

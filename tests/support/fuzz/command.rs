@@ -2,6 +2,7 @@
 
 use crate::vectors;
 use builder_proto::command::{Command, InfoPart, InfoReply, InfoStream, OutputRef, append_output_frame};
+use builder_proto::error::EncodeError;
 use builder_proto::frame::header;
 use der::Encode;
 
@@ -77,11 +78,11 @@ fn encoded(value: &impl Encode) -> Encoded {
 }
 
 impl InfoPart for Encoded {
-    fn length(&self) -> der::Result<u64> {
+    fn length(&self) -> Result<u64, EncodeError> {
         Ok(self.0.len() as u64)
     }
 
-    fn append_to(&self, output: &mut Vec<u8>) -> der::Result<()> {
+    fn append_to(&self, output: &mut Vec<u8>) -> Result<(), EncodeError> {
         output.extend_from_slice(&self.0);
         Ok(())
     }
