@@ -2,18 +2,14 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
 
-use builder_proto::execution::{
-    ConsoleLine, ConsoleReader, Execution, ExecutionHead, FilesReader, ReadError, StoredExecution,
-    append_console_entry,
-};
+use builder_proto::execution::{ConsoleLine, ConsoleReader, Execution, FilesReader, StoredExecution};
 use builder_proto::finished::{
     ArtifactLimits, FINISHED_TAG, FinishedError, FinishedEvent, FinishedHead, FinishedWalker,
 };
 use builder_proto::header::Header;
-use builder_proto::job::File;
+use builder_tests::results::{output_of, read, read_files, stream};
 use builder_tests::vectors;
 use serde_json::Value;
-use std::convert::Infallible;
 
 const LIMITS: ArtifactLimits =
     ArtifactLimits { total_bytes: 1 << 32, files: 1000, path_bytes: 4096, message_bytes: 65_536 };
@@ -35,67 +31,12 @@ fn execution(value: &Value) -> Execution {
     }
 }
 
-/// Reads a stored result through the readers that hold only parts of it.
-fn read(octets: &[u8]) -> Result<Execution, ReadError<Infallible>> {
-    let stored = StoredExecution::open(octets, octets.len() as u64)?;
-    let mut reader = ConsoleReader::new(octets, stored.console);
-    let mut console = Vec::new();
-    while let Some(entry) = reader.next_entry()? {
-        console.push(ConsoleLine { delta_nanoseconds: entry.delta_nanoseconds, line: entry.line.into() });
-    }
-    Ok(Execution {
-        job: stored.job,
-        uuid: stored.uuid,
-        console,
-        started: stored.started,
-        finished: stored.finished,
-        result: stored.result,
-        output: read_files(octets, stored.output)?,
-    })
-}
-
-fn read_files(octets: &[u8], output: std::ops::Range<u64>) -> Result<Vec<File>, ReadError<Infallible>> {
-    let mut reader = FilesReader::new(octets, output);
-    let mut files = Vec::new();
-    while let Some(file) = reader.next_file()? {
-        let data = octets[file.data.start as usize..file.data.end as usize].into();
-        files.push(File { path: file.path, data });
-    }
-    Ok(files)
-}
-
-/// Writes a stored result the way the server does, `output` being its artifacts as they arrived.
-fn stream(execution: &Execution, output: &[u8]) -> Vec<u8> {
-    let mut console = Vec::new();
-    for line in execution.console.iter().rev() {
-        append_console_entry(&mut console, line.delta_nanoseconds, line.line.as_bytes());
-    }
-    let head = ExecutionHead {
-        job: execution.job.clone(),
-        uuid: execution.uuid,
-        console_length: console.len() as u64,
-        started: execution.started,
-        finished: execution.finished,
-        result: execution.result.clone(),
-        output_length: output.len() as u64,
-    };
-    let layout = head.layout().unwrap();
-    [&layout.before_console, &console, &layout.after_console, output].concat()
-}
-
-/// The artifacts of a stored result, the header around all of them included.
-fn output_of(octets: &[u8]) -> &[u8] {
-    let output = StoredExecution::open(octets, octets.len() as u64).unwrap().output;
-    let length = Header { tag: 0x30, length: output.end - output.start }.encoded_length();
-    &octets[(output.start - length) as usize..]
-}
-
 #[test]
 fn stored_results_mean_what_they_meant_to_builder_0_4_0() {
     for vector in vectors::load("execution.json") {
         let name = &vector.name;
         let whole = Execution::decode(&vector.octets);
-        let read = read(&vector.octets);
+        let read = read(&vector.octets[..], vector.octets.len());
         let Some(decoded) = vector.decoded else {
             assert!(whole.is_err(), "{name} was accepted");
             assert!(read.is_err(), "{name} was read");
@@ -115,7 +56,7 @@ fn stored_results_mean_what_they_meant_to_builder_0_4_0() {
 fn a_file_that_builder_0_4_0_wrote_is_read_and_written_back() {
     let octets = std::fs::read(vectors::path("full-0.4.0.der")).unwrap();
     let execution = Execution::decode(&octets).unwrap();
-    assert_eq!(read(&octets).as_ref(), Ok(&execution));
+    assert_eq!(read(&octets[..], octets.len()).as_ref(), Ok(&execution));
     assert_eq!(execution.encode().unwrap(), octets);
     assert_eq!(stream(&execution, output_of(&octets)), octets);
 
@@ -136,7 +77,7 @@ fn a_stored_result_that_is_cut_off_is_refused() {
     for octets in examples {
         for end in 0..octets.len() {
             assert!(Execution::decode(&octets[..end]).is_err());
-            assert!(read(&octets[..end]).is_err());
+            assert!(read(&octets[..end], end).is_err());
             // The length may also promise more than there is.
             let promised = StoredExecution::open(&octets[..end], octets.len() as u64);
             if let Ok(stored) = promised {
@@ -192,7 +133,7 @@ fn finished_builds_mean_what_they_meant_to_builder_0_4_0() {
         assert!(vector.octets.ends_with(&stored), "{name}");
 
         let (_, header_length) = Header::parse(&stored).unwrap().unwrap();
-        let files = read_files(&stored, header_length as u64..stored.len() as u64).unwrap();
+        let files = read_files(&stored[..], header_length as u64..stored.len() as u64).unwrap();
         assert_eq!(files, vectors::files(&expected["data"]), "{name}");
     }
 }

@@ -14,6 +14,7 @@
 pub mod fuzz;
 mod peer;
 mod process;
+pub mod results;
 mod usage;
 pub mod vectors;
 

@@ -116,6 +116,7 @@ impl<S: ReadAt> ConsoleReader<S> {
 
     /// Gives back the memory of what was read ahead; the next step reads it again. For those who have to wait before
     /// they can take more: only the checkpoints stay, 32 KiB of them at most and some more in consoles of gigabytes.
+    /// Lines that are at hand have to be found again, so whoever never takes one before does not get on.
     pub fn release(&mut self) {
         if let Some(rest) = self.chunk.release() {
             self.checkpoints.push(rest.start);

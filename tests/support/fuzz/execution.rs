@@ -2,13 +2,11 @@
 //! that are written one after the other are the whole.
 
 use super::choices::{Choices, Cuts};
-use crate::vectors;
+use crate::{results, vectors};
 use builder_proto::execution::{
-    ConsoleLine, ConsoleReader, ConsoleStep, Execution, ExecutionHead, FilesReader, ReadAt, ReadError,
-    StoredExecution, append_console_entry, console_entry_length,
+    ConsoleReader, ConsoleStep, Execution, FilesReader, ReadAt, ReadError, StoredExecution,
+    append_console_entry, console_entry_length,
 };
-use builder_proto::header::Header;
-use builder_proto::job::File;
 use std::convert::Infallible;
 
 /// Takes cuts off the front of the input, and the rest for a stored result.
@@ -57,43 +55,27 @@ impl ReadAt for Slow<'_> {
     }
 }
 
-/// Reads a stored result through the readers that hold only parts of it.
+/// Reads a stored result in parts, and its console in small steps too.
 fn read(octets: &[u8], cuts: Cuts<'_>) -> Result<Execution, ReadError<Infallible>> {
     let source = Slow { octets, longest: cuts.longest() };
+    let execution = results::read(source, octets.len())?;
     let stored = StoredExecution::open(&source, octets.len() as u64)?;
-    let console = read_console(ConsoleReader::new(source, stored.console.clone()))?;
-    let mut reader = FilesReader::new(source, stored.output);
-    let mut output = Vec::new();
-    while let Some(file) = reader.next_file()? {
-        let data = octets[file.data.start as usize..file.data.end as usize].into();
-        output.push(File { path: file.path, data });
-    }
     let mut steps = ConsoleReader::new(source, stored.console);
     let mut stepped = 0;
     loop {
         match steps.step()? {
-            ConsoleStep::Entry(entry) => stepped += usize::from(!entry.continues),
+            ConsoleStep::Entry(entry) => {
+                stepped += usize::from(!entry.continues);
+                if stepped % 10 == 0 {
+                    steps.release();
+                }
+            }
             ConsoleStep::Working => {}
             ConsoleStep::End => break,
         }
     }
-    assert_eq!(stepped, console.len(), "as many lines in small steps");
-    let StoredExecution { job, uuid, started, finished, result, .. } = stored;
-    Ok(Execution { job, uuid, console, started, finished, result, output })
-}
-
-fn read_console<S: ReadAt>(mut reader: ConsoleReader<S>) -> Result<Vec<ConsoleLine>, ReadError<S::Error>> {
-    let mut lines = Vec::new();
-    let mut line = Vec::new();
-    while let Some(entry) = reader.next_entry()? {
-        line.extend_from_slice(entry.line);
-        if !entry.continues {
-            let line = core::mem::take(&mut line).into();
-            lines.push(ConsoleLine { delta_nanoseconds: entry.delta_nanoseconds, line });
-        }
-    }
-    assert!(line.is_empty(), "the last line goes on");
-    Ok(lines)
+    assert_eq!(stepped, execution.console.len(), "as many lines in small steps");
+    Ok(execution)
 }
 
 /// A file that is shorter than it was when its length was asked for.
@@ -101,7 +83,7 @@ fn read_beyond(octets: &[u8], more: u8) {
     let promised = octets.len() as u64 + u64::from(more);
     let Ok(stored) = StoredExecution::open(octets, promised) else { return };
     assert!(stored.console.end <= promised && stored.output.end <= promised);
-    let _ = read_console(ConsoleReader::new(octets, stored.console));
+    let _ = results::read_console(ConsoleReader::new(octets, stored.console));
     let mut reader = FilesReader::new(octets, stored.output);
     while let Ok(Some(_)) = reader.next_file() {}
 }
@@ -110,29 +92,13 @@ fn read_beyond(octets: &[u8], more: u8) {
 fn check_writing(execution: &Execution, cuts: Cuts<'_>) {
     let whole = execution.encode().unwrap();
     assert_eq!(Execution::decode(&whole).as_ref(), Ok(execution));
-    let output = StoredExecution::open(&whole[..], whole.len() as u64).unwrap().output;
-    let output_header = Header { tag: 0x30, length: output.end - output.start };
-    let output = &whole[(output.start - output_header.encoded_length()) as usize..];
-    let mut console = Vec::new();
-    for line in execution.console.iter().rev() {
+    for line in &execution.console {
         let (delta, octets) = (line.delta_nanoseconds, line.line.as_bytes());
-        let before = console.len() as u64;
-        append_console_entry(&mut console, delta, octets);
-        assert_eq!(console.len() as u64 - before, console_entry_length(delta, octets.len() as u64));
+        let mut entry = Vec::new();
+        append_console_entry(&mut entry, delta, octets);
+        assert_eq!(entry.len() as u64, console_entry_length(delta, octets.len() as u64));
     }
-    let head = ExecutionHead {
-        job: execution.job.clone(),
-        uuid: execution.uuid,
-        console_length: console.len() as u64,
-        started: execution.started,
-        finished: execution.finished,
-        result: execution.result.clone(),
-        output_length: output.len() as u64,
-    };
-    let layout = head.layout().unwrap();
-    let parts = [&layout.before_console, &console, &layout.after_console, output].concat();
-    assert_eq!(parts, whole);
-    assert_eq!(layout.total_length, whole.len() as u64);
+    assert_eq!(results::stream(execution, results::output_of(&whole)), whole);
     assert_eq!(read(&whole, cuts).as_ref(), Ok(execution));
 }
 
