@@ -1,6 +1,6 @@
 //! Templates of orb-build jobs, which come, change and go while the server runs.
 
-use crate::site;
+use crate::{reason, site};
 use builder_tests::{Peer, Server, Site, signal, wait_for};
 use std::fs;
 use std::path::PathBuf;
@@ -82,4 +82,19 @@ fn a_platform_gets_its_template_later() {
     assert_eq!(server.queue("bsd").unwrap(), ["web", "other"]);
     let (_, job) = Peer::worker(&server, "bsd").receive_job();
     assert_eq!(job.script, "build mirage-web on bsd".into());
+}
+
+#[test]
+fn a_template_that_makes_too_long_a_script_gives_a_failed_result_and_the_worker_waits_on() {
+    let site = site();
+    site.template("linux", &"%%OPAM_PACKAGE%%".repeat(5000));
+    let server = site.start();
+    site.succeed(&server, ["orb-build", "web", &"x".repeat(4000)]);
+    let mut worker = Peer::worker(&server, "linux");
+    let [result] = site.wait_for_results("web", 1).try_into().unwrap();
+    let text = reason(&result);
+    assert!(text.starts_with("the script of job web is 20000000 bytes long; at most 16777216"), "{text}");
+    site.template("linux", "short");
+    site.succeed(&server, ["execute", "web"]);
+    assert_eq!(worker.receive_job().1.script, "short".into());
 }
