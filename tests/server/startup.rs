@@ -142,6 +142,33 @@ fn a_damaged_log_is_refused_unless_it_is_to_be_salvaged() {
 }
 
 #[test]
+fn a_log_that_was_emptied_or_cut_to_its_beginning_is_refused_until_it_is_salvaged() {
+    let site = site();
+    fill_log(&site);
+    let whole = fs::read(site.log_file()).unwrap();
+    // Nothing, a part of the header, the header, and a part of the first commit.
+    for length in [0, 20, 32, 40] {
+        fs::write(site.log_file(), &whole[..length]).unwrap();
+        let complaint = site.complaint();
+        let path = site.log_file();
+        assert!(complaint.contains(&format!("{} is damaged to its end", path.display())), "{complaint}");
+        assert!(complaint.contains("start with --salvage to set it aside"), "{complaint}");
+        assert_eq!(fs::read(&path).unwrap(), whole[..length], "it is left as it was");
+    }
+
+    // Nor does what was in use become a first start.
+    fs::copy(builder_tests::vectors::path("state-0.4.0.der"), site.data().join("state")).unwrap();
+    let mut salvaging = site.server_command();
+    salvaging.arg("--salvage");
+    let server = site.start_with(salvaging);
+    server.wait_for_log("the damaged log is saved as");
+    assert_eq!(server.info().schedule, []);
+    assert_eq!(fs::read(site.data().join(".builder/log.damaged-1")).unwrap(), whole[..40]);
+    server.kill();
+    assert_eq!(scheduled(&site), [""; 0], "from now on the log is whole");
+}
+
+#[test]
 fn a_log_with_a_torn_end_goes_on_from_what_is_whole() {
     let site = site();
     let length = fill_log(&site);

@@ -50,7 +50,8 @@ fn a_log_is_written_rotated_and_read_back() {
 #[test]
 fn files_are_private_and_the_reserve_takes_its_space() {
     let directory = TempDir::new().unwrap();
-    open(directory.path(), false).unwrap();
+    let (mut log, ..) = open(directory.path(), false).unwrap();
+    commit(&mut log, b"one").unwrap();
     let metadata = |name| directory.path().join(name).metadata().unwrap();
     assert_eq!(metadata("log").mode() & 0o777, 0o600);
     assert_eq!(metadata("reserve").mode() & 0o777, 0o600);

@@ -1,6 +1,6 @@
 //! A log file in the making, beside the one in use. A crash leaves it without its name, so it never counts.
 
-use super::format::{Frame, Position, Salt};
+use super::format::{Frame, HEADER_LENGTH, Position, Salt};
 use super::storage::{Files, NamedFile, Storage, StorageError};
 use super::{DRAFT, LOG};
 
@@ -18,9 +18,11 @@ pub(super) struct Draft<'a, S: Storage> {
 }
 
 /// A log file and where it stands.
+#[derive(Debug)]
 pub(super) struct Written<F> {
     pub(super) file: NamedFile<F>,
     pub(super) position: Position,
+    /// Octets of the file up to the end of the last frame.
     pub(super) length: u64,
 }
 
@@ -45,7 +47,12 @@ impl<'a, S: Storage> Draft<'a, S> {
         Ok(())
     }
 
-    /// Makes the draft the log.
+    /// Whether it holds no record.
+    pub(super) fn is_empty(&self) -> bool {
+        self.length == HEADER_LENGTH as u64 && self.frame.payload_length() == 0
+    }
+
+    /// Makes the draft the log. It has to hold a record.
     pub(super) fn publish(mut self) -> Result<Written<S::File>, StorageError> {
         self.write_frame()?;
         let file = self.files.publish(self.file, LOG)?;

@@ -1,8 +1,8 @@
 //! The log in use: what is appended becomes durable with the next commit.
 
 use super::draft::{Draft, Written};
-use super::format::{Frame, Position, Salt};
-use super::storage::{Files, NamedFile, Storage, StorageError};
+use super::format::{Frame, Salt};
+use super::storage::{Files, Storage, StorageError};
 use super::{DRAFT, reserve};
 use crate::limits::{LOG_FRAME_BYTES, LOG_RESERVE_BYTES, LOG_ROTATION_BYTES};
 use core::fmt;
@@ -21,11 +21,9 @@ use core::fmt;
 #[derive(Debug)]
 pub struct LogFile<S: Storage> {
     files: Files<S>,
-    file: NamedFile<S::File>,
+    /// None before the first commit of a new log: a file of this name that holds no frame would be taken for damaged.
+    written: Option<Written<S::File>>,
     settings: Settings,
-    position: Position,
-    /// Octets of the file up to the end of the last frame.
-    length: u64,
     /// What was appended since the last commit; one frame, unless it exceeds the limit of a frame.
     pending: Vec<Frame>,
     reserve_available: bool,
@@ -58,7 +56,7 @@ pub enum WriteError {
         /// Octets of the record.
         length: usize,
     },
-    /// A record of a snapshot could not be made. The old log goes on.
+    /// A record of a snapshot could not be made, or it has none. The old log goes on.
     NoRecord(String),
     /// What is durable is unknown: end the program, without answers.
     Failed(String),
@@ -111,17 +109,14 @@ impl<S: Storage> LogFile<S> {
     pub(super) fn new(
         files: Files<S>,
         settings: Settings,
-        written: Written<S::File>,
+        written: Option<Written<S::File>>,
         reserve_available: bool,
     ) -> Self {
-        let Written { file, position, length } = written;
         let rotation_length = settings.rotation_octets;
         LogFile {
             files,
-            file,
+            written,
             settings,
-            position,
-            length,
             pending: Vec::new(),
             reserve_available,
             rotation_length,
@@ -157,7 +152,8 @@ impl<S: Storage> LogFile<S> {
         !self.pending.is_empty()
     }
 
-    /// Makes durable what was appended, with one write and one sync. Does nothing when nothing was.
+    /// Makes durable what was appended, with one write and one sync; the first commit of a new log also gives it its
+    /// name. Does nothing when nothing was appended.
     ///
     /// # Errors
     ///
@@ -165,22 +161,26 @@ impl<S: Storage> LogFile<S> {
     pub fn commit(&mut self) -> Result<(), WriteError> {
         self.check()?;
         let mut pending = core::mem::take(&mut self.pending);
-        let committed = self.write_frames(&mut pending);
+        let committed = match &self.written {
+            _ if pending.is_empty() => Ok(()),
+            Some(_) => self.write_frames(&mut pending),
+            None => self.begin(&pending),
+        };
         if committed.is_err() {
             self.pending = pending;
         }
         committed
     }
 
-    /// Octets of the log file.
+    /// Octets of the log file; 0 before there is one.
     pub fn length(&self) -> u64 {
-        self.length
+        self.written.as_ref().map_or(0, |written| written.length)
     }
 
     /// Whether the log has grown well beyond a snapshot of `snapshot_octets`. After a rotation for which there was
     /// no room it says no until the log has grown further.
     pub fn needs_rotation(&self, snapshot_octets: u64) -> bool {
-        self.length > self.rotation_length.max(snapshot_octets.saturating_mul(2))
+        self.length() > self.rotation_length.max(snapshot_octets.saturating_mul(2))
     }
 
     /// Commits, then replaces the log by one that holds `snapshot`: the records that rebuild what all records so far
@@ -197,14 +197,14 @@ impl<S: Storage> LogFile<S> {
     ) -> Result<(), WriteError> {
         self.commit()?;
         match write_snapshot(&self.files, salt, snapshot) {
-            Ok(Written { file, position, length }) => {
-                (self.file, self.position, self.length) = (file, position, length);
+            Ok(written) => {
+                self.written = Some(written);
                 self.rotation_length = self.settings.rotation_octets;
                 Ok(())
             }
             Err(WriteError::Failed(reason)) => Err(self.fail(reason)),
             Err(error) => {
-                self.rotation_length = self.length + self.settings.rotation_octets;
+                self.rotation_length = self.length() + self.settings.rotation_octets;
                 self.files.remove(DRAFT).map_err(|error| self.fail(error.to_string()))?;
                 Err(error)
             }
@@ -247,16 +247,42 @@ impl<S: Storage> LogFile<S> {
         WriteError::Failed(reason)
     }
 
+    /// Writes the first frames of a new log or, as far as the next start can tell, none. Gives up the reserve when
+    /// that is what it takes.
+    fn begin(&mut self, frames: &[Frame]) -> Result<(), WriteError> {
+        let mut begun = write_first(&self.files, self.settings.salt, frames);
+        if self.reserve_available && matches!(&begun, Err(error) if error.is_full_disk()) {
+            self.reserve_available = false;
+            self.files
+                .remove(DRAFT)
+                .and_then(|()| reserve::give_up(&self.files))
+                .map_err(|error| self.fail(error.to_string()))?;
+            begun = write_first(&self.files, self.settings.salt, frames);
+        }
+        match begun {
+            Ok(written) => {
+                self.written = Some(written);
+                Ok(())
+            }
+            Err(error) if error.is_full() => {
+                self.files.remove(DRAFT).map_err(|error| self.fail(error.to_string()))?;
+                Err(WriteError::Full(error))
+            }
+            Err(error) => Err(self.fail(error.to_string())),
+        }
+    }
+
     /// Writes all frames or, as far as the next start can tell, none.
     fn write_frames(&mut self, frames: &mut [Frame]) -> Result<(), WriteError> {
-        let before = (self.position, self.length);
+        let Some(written) = &mut self.written else { return Ok(()) };
+        let before = (written.position, written.length);
         for frame in frames {
-            let (octets, after) = frame.seal(self.position);
-            match self.write_frame(octets) {
-                Ok(()) => self.position = after,
+            let outcome = write_frame(&self.files, written, &mut self.reserve_available, frame);
+            match outcome {
+                Ok(()) => {}
                 Err(error) if error.is_full() => {
-                    (self.position, self.length) = before;
-                    self.cut().map_err(|error| self.fail(error.to_string()))?;
+                    (written.position, written.length) = before;
+                    cut(&self.files, written).map_err(|error| self.fail(error.to_string()))?;
                     return Err(WriteError::Full(error));
                 }
                 Err(error) => return Err(self.fail(error.to_string())),
@@ -264,28 +290,48 @@ impl<S: Storage> LogFile<S> {
         }
         Ok(())
     }
+}
 
-    /// Writes one frame and makes it durable. Gives up the reserve when that is what it takes.
-    fn write_frame(&mut self, octets: &[u8]) -> Result<(), StorageError> {
-        let mut written = self.files.write_all_at(&self.file, self.length, octets);
-        if self.reserve_available && matches!(&written, Err(error) if error.is_full_disk()) {
-            // Cut first: until then the part that was written takes space, too.
-            self.files.set_length(&self.file, self.length)?;
-            self.reserve_available = false;
-            reserve::give_up(&self.files)?;
-            written = self.files.write_all_at(&self.file, self.length, octets);
-        }
-        written?;
-        self.files.sync(&self.file)?;
-        self.length += octets.len() as u64;
-        Ok(())
+/// Writes one frame and makes it durable. Gives up the reserve when that is what it takes.
+fn write_frame<S: Storage>(
+    files: &Files<S>,
+    log: &mut Written<S::File>,
+    reserve_available: &mut bool,
+    frame: &mut Frame,
+) -> Result<(), StorageError> {
+    let (octets, after) = frame.seal(log.position);
+    let mut written = files.write_all_at(&log.file, log.length, octets);
+    if *reserve_available && matches!(&written, Err(error) if error.is_full_disk()) {
+        // Cut first: until then the part that was written takes space, too.
+        files.set_length(&log.file, log.length)?;
+        *reserve_available = false;
+        reserve::give_up(files)?;
+        written = files.write_all_at(&log.file, log.length, octets);
     }
+    written?;
+    files.sync(&log.file)?;
+    log.length += octets.len() as u64;
+    log.position = after;
+    Ok(())
+}
 
-    /// Takes back, durably, whatever stands behind the last frame that counts.
-    fn cut(&mut self) -> Result<(), StorageError> {
-        self.files.set_length(&self.file, self.length)?;
-        self.files.sync(&self.file)
+/// Takes back, durably, whatever stands behind the last frame that counts.
+fn cut<S: Storage>(files: &Files<S>, log: &Written<S::File>) -> Result<(), StorageError> {
+    files.set_length(&log.file, log.length)?;
+    files.sync(&log.file)
+}
+
+/// Writes and publishes a new log.
+fn write_first<S: Storage>(
+    files: &Files<S>,
+    salt: Salt,
+    frames: &[Frame],
+) -> Result<Written<S::File>, StorageError> {
+    let mut draft = Draft::new(files, salt)?;
+    for frame in frames {
+        draft.append(frame.payload())?;
     }
+    draft.publish()
 }
 
 /// Writes and publishes a log that holds nothing but `snapshot`.
@@ -300,6 +346,9 @@ fn write_snapshot<S: Storage, R: AsRef<[u8]>, E: fmt::Display>(
         let record = record.as_ref();
         check_length(record)?;
         draft.append(record)?;
+    }
+    if draft.is_empty() {
+        return Err(WriteError::NoRecord("a log begins with a record, and there is none".to_owned()));
     }
     Ok(draft.publish()?)
 }

@@ -142,6 +142,11 @@ impl Frame {
         self.octets.len().saturating_sub(FRAME_HEADER_LENGTH)
     }
 
+    /// The records in it.
+    pub(super) fn payload(&self) -> &[u8] {
+        self.octets.get(FRAME_HEADER_LENGTH..).unwrap_or_default()
+    }
+
     /// Writes the header that continues `position`. Gives the octets of the whole frame and the position after it.
     pub fn seal(&mut self, position: Position) -> (&[u8], Position) {
         let Some((room, payload)) = self.octets.split_first_chunk_mut::<FRAME_HEADER_LENGTH>() else {

@@ -6,10 +6,11 @@
 //! # What a crash can do, and what it cannot
 //!
 //! A frame is written only after the frame before it has been synced, and a log file gets its name only after
-//! all it held by then has been synced. So a crash can spoil the last frame, in any way: cut it, fill it with zeros,
-//! leave any mix of its old and new sectors. Whatever stands before it is as it was written. Hence the rule: **a good
-//! frame behind something bad proves damage**, and damage is for a person to decide about, while a bad end
-//! is what an interrupted commit leaves behind. Nobody was told that it had succeeded, so it is cut off.
+//! all it held by then has been synced, which is one frame at least. So a crash can spoil the last frame, unless it is
+//! the first, in any way: cut it, fill it with zeros, leave any mix of its old and new sectors. Whatever stands before
+//! it is as it was written. Hence the rule: **a good frame behind something bad proves damage**, as does a file
+//! without a good frame, and damage is for a person to decide about, while a bad end behind a good frame is what an
+//! interrupted commit leaves behind. Nobody was told that it had succeeded, so it is cut off.
 //!
 //! A good frame has a plausible length, the salt of this file, the right CRC and a sequence number later than
 //! that of the last good frame. In its place it also has the next number and the CRC of the frame before.
@@ -19,18 +20,17 @@
 //! | the file | verdict | what is replayed |
 //! |---|---|---|
 //! | header and good frames | [`Verdict::Clean`] | everything |
-//! | ends within a frame | [`Verdict::Torn`] | all frames before it |
-//! | last frame bad in any bit, any length claimed | [`Verdict::Torn`] | all frames before it |
+//! | ends within a frame, a good one before it | [`Verdict::Torn`] | all frames before it |
+//! | last frame bad in any bit, any length claimed, a good one before it | [`Verdict::Torn`] | all frames before it |
 //! | zeros or garbage after the last good frame | [`Verdict::Torn`] | all frames |
 //! | after the last good frame, older frames of this file or any frame of another file | [`Verdict::Torn`] | all frames |
 //! | after the last good frame, a payload that imitates a frame without knowing the salt | [`Verdict::Torn`] | all frames |
 //! | any other frame bad, or missing, or something inserted before a good frame | [`Event::Damage`] | all frames before; with salvage those behind, too |
-//! | empty, or ends within the header, or nothing but a bad header | [`Verdict::Torn`] at 0 | nothing |
 //! | bad header, good first frame | [`Event::Damage`] at 0 | nothing; with salvage everything |
 //! | bad header, bad first frame, a good one later | [`Event::Damage`] at 0 | nothing; with salvage from the good one on, if the salt in the header is right |
-//! | bad header and no good frame | [`Verdict::Unreadable`] | nothing |
+//! | empty, ends within the header or the first frame, or has no good frame for any other reason | [`Verdict::Unreadable`] | nothing |
 //! | good header of another format version | [`Verdict::UnknownVersion`] | nothing |
-
+//! | there is none, or only one under another name, in the making | | nothing; the first commit makes one |
 //!
 //! [`LogFile`] opens a log in this way, over any [`Storage`]: it saves a torn end beside the log before cutting it off,
 //! refuses damage unless told to salvage, and then saves the damaged log first. Files are made under another

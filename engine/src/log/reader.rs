@@ -65,13 +65,13 @@ pub struct Damage {
 pub enum Verdict {
     /// With a good frame, or right after the file header.
     Clean,
-    /// In the middle of a frame, or of the file header. A crash does that; nothing good comes later.
+    /// In the middle of a frame that is not the first. A crash does that; nothing good comes later.
     Torn {
-        /// Octets up to the end of the last good frame; 0 when even the header is incomplete.
+        /// Octets up to the end of the last good frame.
         good_length: u64,
     },
-    /// The file does not begin as a log does, and nothing in it is a frame. A log comes into being with its
-    /// header, so no crash does that.
+    /// Nothing in the file is a good frame. A log gets its name only once its first frame is durable, so no
+    /// crash does that.
     Unreadable,
     /// Another version of this program wrote the file.
     UnknownVersion {
@@ -162,7 +162,7 @@ impl LogReader {
 
     fn read_header(&mut self) -> Step {
         let Some(octets) = self.unread().first_chunk::<HEADER_LENGTH>() else {
-            return self.need_input_or(State::Ended(Verdict::Torn { good_length: 0 }));
+            return self.end(Verdict::Unreadable);
         };
         let state = match FileHeader::decode(octets) {
             FileHeader::Good(position) => {
@@ -179,9 +179,6 @@ impl LogReader {
     /// Finds the salt of a file whose header is bad: that of the first frame, if it is sound, otherwise the
     /// header's. No job chooses octets at either place.
     fn guess_salt(&mut self, header_salt: Salt) -> Step {
-        if self.finished && self.unread().is_empty() {
-            return self.go_to(State::Ended(Verdict::Torn { good_length: 0 }));
-        }
         let first = self.unread().first_chunk::<FRAME_HEADER_LENGTH>().map(FrameHeader::decode);
         let salt = first.map_or(header_salt, |frame| frame.salt);
         match inspect(self.unread(), salt) {
@@ -194,7 +191,7 @@ impl LogReader {
 
     fn read_frame(&mut self) -> Step {
         if self.unread().is_empty() {
-            return self.need_input_or(State::Ended(Verdict::Clean));
+            return self.end(Verdict::Clean);
         }
         match inspect(self.unread(), self.position.salt) {
             Inspection::Incomplete if !self.finished => Step::NeedInput,
@@ -215,9 +212,7 @@ impl LogReader {
         let Some(found) = find_salt(self.unread(), self.position.salt) else {
             // The last octets may hold the beginning of a frame header.
             self.skip(self.unread().len().saturating_sub(SALT_OFFSET + SALT_LENGTH - 1));
-            // A header of the right length that is bad, and no frame: see `guess_salt` for a file that is no longer.
-            let verdict = if from == 0 { Verdict::Unreadable } else { Verdict::Torn { good_length: from } };
-            return self.need_input_or(State::Ended(verdict));
+            return self.end(Verdict::Torn { good_length: from });
         };
         self.skip(found);
         match inspect(self.unread(), self.position.salt) {
@@ -250,8 +245,13 @@ impl LogReader {
         Step::Again
     }
 
-    fn need_input_or(&mut self, at_the_end: State) -> Step {
-        if self.finished { self.go_to(at_the_end) } else { Step::NeedInput }
+    /// Gives the verdict, if there is no more input. A file without a good frame gets the same one, wherever it ends.
+    fn end(&mut self, verdict: Verdict) -> Step {
+        if !self.finished {
+            return Step::NeedInput;
+        }
+        let has_frames = self.position.sequence > 0;
+        self.go_to(State::Ended(if has_frames { verdict } else { Verdict::Unreadable }))
     }
 }
 

@@ -15,13 +15,14 @@ const CHUNK_OCTETS: usize = 256 * 1024;
 /// What opening a log found and did. Displays as sentences for the operator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
-    /// There was no log; an empty one has been written.
+    /// There was no log; the first commit makes one.
     pub created: bool,
     /// Commits that were replayed.
     pub frames: u64,
     /// The end of the log was torn and has been cut off.
     pub torn: Option<Saved>,
-    /// The log was damaged and has been written anew without the bad parts.
+    /// The log was damaged and has been written anew without the bad parts; if nothing is left, the first commit
+    /// replaces it.
     pub salvaged: Option<Salvaged>,
     /// Why there is no reserve for a full disk.
     pub no_reserve: Option<String>,
@@ -59,7 +60,7 @@ pub enum OpenError {
         /// Where.
         damage: Damage,
     },
-    /// Nothing in the file can be read.
+    /// There is a log, but not one commit in it can be read.
     Unreadable {
         /// The log, as messages call it.
         file: String,
@@ -87,7 +88,7 @@ struct Scan {
     verdict: Verdict,
     position: Position,
     frames: u64,
-    /// Where the last good frame begins, or the file header when there is none.
+    /// Where the last good frame begins.
     last_frame: u64,
     damaged: bool,
     bad_octets: u64,
@@ -97,12 +98,12 @@ struct Scan {
 }
 
 impl<S: Storage> LogFile<S> {
-    /// Opens the log of a directory, or makes one. Hands the payload of each frame to `replay`, in order: the records
+    /// Opens the log of a directory; where there is none, the first commit makes one. Hands the payload of each frame to `replay`, in order: the records
     /// of one commit, one after the other. If opening fails, what was replayed does not count.
     ///
     /// A torn end is saved to a file beside the log, `log.torn-1` or the next free number, and cut off. With
     /// [`Settings::salvage`] a damaged log is saved as `log.damaged-1`, or the next free number, and written anew
-    /// from what is good.
+    /// from what is good; when that is nothing, it stays in place until the first commit replaces it.
     ///
     /// # Errors
     ///
@@ -119,12 +120,14 @@ impl<S: Storage> LogFile<S> {
             Some(file) => recover(&files, file, &settings, &mut recovery, replay)?,
             None => {
                 recovery.created = true;
-                begin(&files, settings.salt)?
+                None
             }
         };
         // What was read may be in memory only, if an earlier run ended without a crash of the machine. It has to be
         // durable before the next frame is written: file, name and the removal of drafts.
-        files.sync(&written.file)?;
+        if let Some(written) = &written {
+            files.sync(&written.file)?;
+        }
         files.sync_names()?;
         let reserve_available = ensure_reserve(&files, &settings, &mut recovery)?;
         Ok((LogFile::new(files, settings, written, reserve_available), recovery))
@@ -168,8 +171,8 @@ impl fmt::Display for OpenError {
             ),
             OpenError::Unreadable { file } => write!(
                 f,
-                "{file} is damaged from byte 0 to its end, or is no log of builder; restore it from a backup, or \
-                 start with --salvage to set it aside and begin with nothing"
+                "{file} is damaged to its end, without one commit that can be read, or is no log of builder; restore \
+                 it from a backup, or start with --salvage to set it aside and begin with nothing"
             ),
             OpenError::UnknownVersion { file, version } => write!(
                 f,
@@ -197,14 +200,14 @@ impl From<StorageError> for OpenError {
     }
 }
 
-/// Replays a log and mends it if need be.
+/// Replays a log and mends it if need be. Gives none when there is nothing good in it.
 fn recover<S: Storage, E: fmt::Display>(
     files: &Files<S>,
     file: NamedFile<S::File>,
     settings: &Settings,
     recovery: &mut Recovery,
     mut replay: impl FnMut(&[u8]) -> Result<(), E>,
-) -> Result<Written<S::File>, OpenError> {
+) -> Result<Option<Written<S::File>>, OpenError> {
     let scan = scan(files, &file, |event| match event {
         Event::Frame { offset, payload } => replay(payload).map_err(|reason| OpenError::Replay {
             file: files.describe(LOG),
@@ -232,20 +235,20 @@ fn recover<S: Storage, E: fmt::Display>(
         let saved = with_reserve(files, || save(files, &file, 0..scan.length, "damaged"))?;
         let bad_octets = scan.bad_octets + (scan.length - good_length);
         recovery.salvaged = Some(Salvaged { saved, bad_octets, lost_frames: scan.lost_frames });
-        return with_reserve(files, || rewrite(files, &file, settings.salt));
+        if scan.frames == 0 {
+            return Ok(None);
+        }
+        return with_reserve(files, || rewrite(files, &file, settings.salt)).map(Some);
     }
     if let Verdict::Torn { .. } = scan.verdict {
         recovery.torn = Some(with_reserve(files, || save(files, &file, good_length..scan.length, "torn"))?);
-    }
-    if good_length == 0 {
-        return begin(files, settings.salt);
     }
     files.set_length(&file, good_length)?;
     // After a sync that failed, the system may take for written what is in memory only, and the next sync would skip
     // it. That can be the last frame, no other, so it is written again, as it is.
     let last_frame = scan.last_frame..good_length;
     with_reserve(files, || Ok(copy(files, (&file, last_frame.clone()), (&file, last_frame.start))?))?;
-    Ok(Written { file, position: scan.position, length: good_length })
+    Ok(Some(Written { file, position: scan.position, length: good_length }))
 }
 
 /// Reads a log to its end, unless `handle` says otherwise.
@@ -294,11 +297,6 @@ fn scan<S: Storage>(
             }
         }
     }
-}
-
-/// Writes a log with no records and puts it in place.
-fn begin<S: Storage>(files: &Files<S>, salt: Salt) -> Result<Written<S::File>, OpenError> {
-    with_reserve(files, || Ok(Draft::new(files, salt)?.publish()?))
 }
 
 /// Puts a log in place that holds every good frame of `damaged`.

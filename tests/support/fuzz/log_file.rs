@@ -3,7 +3,9 @@
 
 use super::choices::Choices;
 use super::disk::{Disk, Fault, FaultKind};
-use builder_engine::log::{FRAME_HEADER_LENGTH, LogFile, OpenError, Recovery, Salt, Settings, WriteError};
+use builder_engine::log::{
+    FRAME_HEADER_LENGTH, HEADER_LENGTH, LogFile, OpenError, Recovery, Salt, Settings, WriteError,
+};
 use std::convert::Infallible;
 
 const LOG: &str = "log";
@@ -96,8 +98,9 @@ impl World {
         }
         match &self.log {
             Some(log) => {
-                let octets = self.disk.read(LOG).expect("the log is there").len() as u64;
+                let octets = self.disk.read(LOG).map_or(0, |octets| octets.len() as u64);
                 assert_eq!((log.length(), log.has_pending()), (octets, !self.pending.is_empty()));
+                assert!(octets == 0 || octets > HEADER_LENGTH as u64, "a log without a commit");
             }
             // Whoever runs it starts it again.
             None => self.restart(choices),
@@ -131,6 +134,7 @@ impl World {
                 self.pending.clear();
                 self.frames = in_one(all);
             }
+            Err(WriteError::NoRecord(_)) => assert!(all.is_empty()),
             Err(error) => {
                 self.alternatives.push(in_one(all));
                 self.on_error(&error);
@@ -243,7 +247,7 @@ impl World {
         self.log = None;
         self.disk.set_fault(None);
         self.disk.leave(None);
-        let mut octets = self.disk.read(LOG).expect("the log is there");
+        let Some(mut octets) = self.disk.read(LOG) else { return };
         let last_frame =
             self.frames.last().map_or(octets.len(), |last| octets.len() - FRAME_HEADER_LENGTH - last.len());
         let is_cut = choices.flag();
@@ -255,6 +259,7 @@ impl World {
         self.disk.replace(LOG, octets.clone());
         match self.try_open(false) {
             Ok((frames, _)) => {
+                assert!(frames.starts_with(&self.frames[..1]), "what no crash does is taken for a torn end");
                 assert!(self.frames.starts_with(&frames), "not what was written");
                 let is_good = !is_cut && range.end <= last_frame;
                 assert!(!is_good || frames == self.frames, "damage before a good frame is cut off");
@@ -271,8 +276,19 @@ impl World {
                 let saved = recovery.salvaged.expect("something was salvaged").saved;
                 assert_eq!(self.disk.read(&saved.file), Some(octets));
                 self.accept(in_one(frames.concat()));
+                if frames.is_empty() {
+                    self.begin_again();
+                }
             }
         }
+    }
+
+    /// Replaces a log of which nothing was left.
+    fn begin_again(&mut self) {
+        let Some(log) = &mut self.log else { return };
+        log.append(b"begun again").expect("a small record");
+        log.commit().expect("nothing is wrong with the disk");
+        self.frames = in_one(b"begun again".to_vec());
     }
 }
 

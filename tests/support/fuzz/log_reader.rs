@@ -165,13 +165,11 @@ impl Written {
             Verdict::Clean if !is_damaged => {
                 assert_eq!(changed.octets, self.octets()[..end(found.len())], "clean, but not as written");
             }
-            Verdict::Torn { good_length: 0 } => assert!(found.is_empty()),
             Verdict::Torn { good_length } if !is_damaged => assert_eq!(*good_length, end(found.len()) as u64),
-            Verdict::Unreadable | Verdict::UnknownVersion { .. } => {
-                assert!(found.is_empty() && changed.intact < HEADER_LENGTH);
-            }
-            Verdict::Clean | Verdict::Torn { .. } => {}
+            Verdict::UnknownVersion { .. } => assert!(found.is_empty() && changed.intact < HEADER_LENGTH),
+            Verdict::Unreadable | Verdict::Clean | Verdict::Torn { .. } => {}
         }
+        assert!(!found.is_empty() || matches!(verdict, Verdict::Unreadable | Verdict::UnknownVersion { .. }));
         if let Some(last) = found.last() {
             assert_eq!(position, self.frames[*last].position, "where the next frame goes");
         }

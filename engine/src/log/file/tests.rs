@@ -5,18 +5,28 @@ use std::io;
 
 const SALT: Salt = Salt(*b"sixteen octets!!");
 const SECOND_SALT: Salt = Salt(*b"for the rotation");
-/// Octets of an empty log, and of a frame with three octets in it.
-const EMPTY: usize = 32;
+/// The first commit of each log.
+const FIRST: &[u8] = b"1st";
+/// Octets of a frame with three octets in it, and of a log with one.
 const FRAME: usize = 36 + 3;
+const BEGUN: usize = 32 + FRAME;
 
 fn settings() -> Settings {
     Settings { reserve_octets: 100, rotation_octets: 200, ..Settings::new(SALT) }
 }
 
+/// A log that has not begun.
 fn open(disk: &TestDisk) -> LogFile<TestDisk> {
     LogFile::open(disk.clone(), settings(), |_| Ok::<(), Infallible>(())).unwrap().0
 }
 
+fn begin(disk: &TestDisk) -> LogFile<TestDisk> {
+    let mut log = open(disk);
+    commit(&mut log, FIRST).unwrap();
+    log
+}
+
+/// What a log holds besides its first commit.
 fn replay(disk: &TestDisk) -> Vec<Vec<u8>> {
     let mut payloads = Vec::new();
     let disk = disk.after_crash(Unsynced::Lost, false);
@@ -25,6 +35,7 @@ fn replay(disk: &TestDisk) -> Vec<Vec<u8>> {
         Ok::<(), Infallible>(())
     });
     assert_eq!(opened.unwrap().1.torn, None);
+    payloads.retain(|payload| payload != FIRST);
     payloads
 }
 
@@ -40,7 +51,7 @@ fn full(capacity: usize) -> Faults {
 #[test]
 fn one_commit_is_one_write_one_sync_and_one_frame() {
     let disk = TestDisk::default();
-    let mut log = open(&disk);
+    let mut log = begin(&disk);
     let before = disk.operations();
     for record in [b"one", b"two", b"six"] {
         log.append(record).unwrap();
@@ -58,9 +69,58 @@ fn one_commit_is_one_write_one_sync_and_one_frame() {
 }
 
 #[test]
-fn short_writes_go_on() {
+fn a_log_gets_its_name_with_its_first_commit() {
     let disk = TestDisk::default();
     let mut log = open(&disk);
+    log.commit().unwrap();
+    assert_eq!((log.length(), disk.names()), (0, vec!["reserve".to_owned()]), "nothing to commit");
+    let none: [&[u8]; 0] = [];
+    assert!(matches!(log.rotate(SECOND_SALT, records(none)), Err(WriteError::NoRecord(_))));
+    assert_eq!(disk.names(), ["reserve"]);
+
+    log.append(b"one").unwrap();
+    log.append(&vec![b'x'; LOG_FRAME_BYTES as usize]).unwrap();
+    log.commit().unwrap();
+    assert_eq!(disk.names(), ["log", "reserve"]);
+    assert_eq!(log.length() as usize, disk.read("log").len());
+    commit(&mut log, b"two").unwrap();
+    assert_eq!(replay(&disk).iter().map(Vec::len).collect::<Vec<_>>(), [3, LOG_FRAME_BYTES as usize, 3]);
+}
+
+#[test]
+fn a_rotation_may_begin_a_log() {
+    let disk = TestDisk::default();
+    let mut log = open(&disk);
+    log.rotate(SECOND_SALT, records(["snap", "shot"])).unwrap();
+    commit(&mut log, b"one").unwrap();
+    assert_eq!(replay(&disk), [&b"snapshot"[..], b"one"]);
+    assert!(matches!(log.rotate(SALT, records([b""])), Err(WriteError::NoRecord(_))), "nor may one end it");
+    assert_eq!(replay(&disk), [&b"snapshot"[..], b"one"]);
+}
+
+#[test]
+fn a_first_commit_takes_the_reserve_of_a_full_disk_or_waits_for_room() {
+    let disk = TestDisk::default();
+    let mut log = open(&disk);
+    disk.set_faults(full(100 + BEGUN - 1));
+    commit(&mut log, FIRST).unwrap();
+    assert_eq!(disk.names(), ["log"]);
+
+    let disk = TestDisk::default();
+    let mut log = open(&disk);
+    disk.set_faults(full(BEGUN - 1));
+    let error = commit(&mut log, b"one").unwrap_err();
+    assert!(error.to_string().ends_with("; free some space"), "{error}");
+    assert!(disk.names().is_empty(), "no part of a log stays behind");
+    disk.set_faults(Faults::default());
+    log.commit().unwrap();
+    assert_eq!(replay(&disk), [b"one"]);
+}
+
+#[test]
+fn short_writes_go_on() {
+    let disk = TestDisk::default();
+    let mut log = begin(&disk);
     disk.set_faults(Faults { longest_write: Some(1), ..Faults::default() });
     commit(&mut log, b"one").unwrap();
     assert_eq!(replay(&disk), [b"one"]);
@@ -69,7 +129,7 @@ fn short_writes_go_on() {
 #[test]
 fn more_than_a_frame_holds_takes_several() {
     let disk = TestDisk::default();
-    let mut log = open(&disk);
+    let mut log = begin(&disk);
     let longest = vec![b'x'; LOG_FRAME_BYTES as usize];
     log.append(b"one").unwrap();
     log.append(&longest).unwrap();
@@ -87,7 +147,7 @@ fn more_than_a_frame_holds_takes_several() {
 #[test]
 fn a_record_without_octets_makes_no_frame() {
     let disk = TestDisk::default();
-    let mut log = open(&disk);
+    let mut log = begin(&disk);
     commit(&mut log, b"").unwrap();
     assert!(!log.has_pending());
     commit(&mut log, b"next").unwrap();
@@ -96,7 +156,7 @@ fn a_record_without_octets_makes_no_frame() {
 
 #[test]
 fn a_record_beyond_a_frame_is_refused() {
-    let mut log = open(&TestDisk::default());
+    let mut log = begin(&TestDisk::default());
     let record = vec![0; LOG_FRAME_BYTES as usize + 1];
     let error = log.append(&record).unwrap_err();
     assert_eq!(
@@ -111,9 +171,9 @@ fn a_record_beyond_a_frame_is_refused() {
 #[test]
 fn a_full_disk_takes_the_reserve_once_and_then_refuses() {
     let disk = TestDisk::default();
-    let mut log = open(&disk);
+    let mut log = begin(&disk);
     // Room for half a frame, then in the reserve for two more.
-    disk.set_faults(full(EMPTY + 100 + FRAME / 2));
+    disk.set_faults(full(BEGUN + 100 + FRAME / 2));
     commit(&mut log, b"one").unwrap();
     assert!(!log.reserve_available());
     assert_eq!(disk.names(), ["log"]);
@@ -123,7 +183,7 @@ fn a_full_disk_takes_the_reserve_once_and_then_refuses() {
     let error = commit(&mut log, b"ten").unwrap_err();
     assert!(error.to_string().starts_with("cannot write to /data/log: "), "{error}");
     assert!(error.to_string().ends_with("; free some space"), "{error}");
-    assert_eq!(disk.read("log").len(), EMPTY + 3 * FRAME);
+    assert_eq!(disk.read("log").len(), BEGUN + 3 * FRAME);
     assert_eq!(replay(&disk), [b"one", b"two", b"six"]);
 
     // Once there is room, the record that waits is written, and the reserve can be filled again.
@@ -140,8 +200,8 @@ fn a_full_disk_takes_the_reserve_once_and_then_refuses() {
 #[test]
 fn a_file_that_may_not_grow_leaves_the_reserve_alone() {
     let disk = TestDisk::default();
-    let mut log = open(&disk);
-    disk.set_faults(Faults { longest_file: Some(EMPTY + FRAME + 5), ..Faults::default() });
+    let mut log = begin(&disk);
+    disk.set_faults(Faults { longest_file: Some(BEGUN + FRAME + 5), ..Faults::default() });
     commit(&mut log, b"one").unwrap();
     assert!(matches!(commit(&mut log, b"two"), Err(WriteError::Full(_))));
     assert!(log.reserve_available());
@@ -158,7 +218,7 @@ fn after_a_failed_sync_or_write_every_call_fails_and_the_disk_is_left_alone() {
     let write = Faults { write: Some(io::ErrorKind::Other), ..Faults::default() };
     for faults in [sync(io::ErrorKind::Other), sync(io::ErrorKind::StorageFull), write] {
         let disk = TestDisk::default();
-        let mut log = open(&disk);
+        let mut log = begin(&disk);
         disk.set_faults(faults);
         let first = commit(&mut log, b"one").unwrap_err();
         assert!(matches!(first, WriteError::Failed(_)), "{first}");
@@ -179,7 +239,7 @@ fn after_a_failed_sync_or_write_every_call_fails_and_the_disk_is_left_alone() {
 #[test]
 fn rotation_is_due_beyond_the_floor_and_twice_the_snapshot() {
     let disk = TestDisk::default();
-    let mut log = open(&disk);
+    let mut log = begin(&disk);
     while log.length() <= 200 {
         assert!(!log.needs_rotation(0));
         commit(&mut log, b"one").unwrap();
@@ -193,7 +253,7 @@ fn rotation_is_due_beyond_the_floor_and_twice_the_snapshot() {
 #[test]
 fn rotation_commits_and_replaces_the_log_by_the_snapshot() {
     let disk = TestDisk::default();
-    let mut log = open(&disk);
+    let mut log = begin(&disk);
     for _ in 0..10 {
         commit(&mut log, b"one").unwrap();
     }
@@ -209,7 +269,7 @@ fn rotation_commits_and_replaces_the_log_by_the_snapshot() {
 #[test]
 fn a_long_snapshot_is_written_in_several_frames() {
     let disk = TestDisk::default();
-    let mut log = open(&disk);
+    let mut log = begin(&disk);
     let records = vec![vec![b'r'; 1000]; 5000];
     log.rotate(SECOND_SALT, self::records(&records)).unwrap();
     let payloads = replay(&disk);
@@ -220,12 +280,12 @@ fn a_long_snapshot_is_written_in_several_frames() {
 #[test]
 fn a_rotation_without_room_leaves_the_log_and_waits_for_it_to_grow() {
     let disk = TestDisk::default();
-    let mut log = open(&disk);
+    let mut log = begin(&disk);
     while !log.needs_rotation(0) {
         commit(&mut log, b"one").unwrap();
     }
     let commits = replay(&disk).len();
-    disk.set_faults(full(disk.read("log").len() + 100 + EMPTY + 10));
+    disk.set_faults(full(disk.read("log").len() + 100 + BEGUN - 1));
     assert!(matches!(log.rotate(SECOND_SALT, records(["snapshot"])), Err(WriteError::Full(_))));
     assert_eq!(disk.names(), ["log", "reserve"]);
     assert_eq!(replay(&disk).len(), commits);
@@ -242,7 +302,7 @@ fn a_rotation_without_room_leaves_the_log_and_waits_for_it_to_grow() {
 #[test]
 fn a_failed_sync_during_rotation_ends_everything() {
     let disk = TestDisk::default();
-    let mut log = open(&disk);
+    let mut log = begin(&disk);
     disk.set_faults(Faults { sync: Some(io::ErrorKind::Other), ..Faults::default() });
     assert!(matches!(log.rotate(SECOND_SALT, records(["snapshot"])), Err(WriteError::Failed(_))));
     disk.set_faults(Faults::default());

@@ -7,6 +7,8 @@ use std::io;
 const SALT: Salt = Salt(*b"sixteen octets!!");
 const SECOND_SALT: Salt = Salt(*b"for the rotation");
 
+mod crashes;
+
 type Opened = (LogFile<TestDisk>, Recovery, Vec<Vec<u8>>);
 
 fn settings() -> Settings {
@@ -52,11 +54,14 @@ fn flip(disk: &TestDisk, octet: usize) {
 }
 
 #[test]
-fn a_new_directory_gets_an_empty_log_and_a_reserve() {
+fn a_new_directory_gets_a_reserve_and_with_the_first_commit_a_log() {
     let disk = TestDisk::default();
-    let (log, recovery, payloads) = open(&disk);
+    let (mut log, recovery, payloads) = open(&disk);
     assert_eq!((payloads.len(), recovery.created), (0, true));
     assert_eq!(recovery.to_string(), "began a new log");
+    assert_eq!(disk.names(), ["reserve"]);
+    log.append(b"one").unwrap();
+    log.commit().unwrap();
     assert_eq!(disk.names(), ["log", "reserve"]);
     assert_eq!(disk.read("reserve").len(), 100);
     assert!(log.reserve_available());
@@ -74,17 +79,17 @@ fn a_clean_log_is_replayed_and_goes_on() {
 }
 
 #[test]
-fn a_torn_end_is_saved_and_cut_off_wherever_the_log_is_cut() {
-    let whole = disk_with(&[b"one", b"two"]).read("log");
-    let ends = [32, 32 + 36 + 3, 32 + 2 * (36 + 3)];
-    for length in 0..whole.len() {
-        let disk = disk_with(&[]);
+fn a_torn_end_is_saved_and_cut_off_wherever_the_log_is_cut_behind_its_first_commit() {
+    let whole = disk_with(&[b"one", b"two", b"six"]).read("log");
+    let ends: Vec<usize> = (1..=3).map(|frames| 32 + frames * (36 + 3)).collect();
+    for length in ends[0]..whole.len() {
+        let disk = disk_with(&[b"new"]);
         disk.write("log", &whole[..length]);
         let (mut log, recovery, payloads) = open(&disk);
-        let good_length = ends.iter().rev().copied().find(|end| *end <= length).unwrap_or(0);
-        let good_frames = ends.iter().filter(|end| **end <= length).count().saturating_sub(1);
+        let good_frames = ends.iter().filter(|end| **end <= length).count();
+        let good_length = ends[good_frames - 1];
         assert_eq!(payloads, [b"one", b"two"][..good_frames], "cut at {length}");
-        if length == good_length && length > 0 {
+        if length == good_length {
             assert_eq!(recovery.torn, None);
         } else {
             let octets = (length - good_length) as u64;
@@ -96,6 +101,29 @@ fn a_torn_end_is_saved_and_cut_off_wherever_the_log_is_cut() {
         log.append(b"next").unwrap();
         log.commit().unwrap();
         assert_eq!(open(&disk).2.last().unwrap(), b"next");
+    }
+}
+
+#[test]
+fn a_log_without_its_first_commit_is_refused_and_salvage_sets_it_aside() {
+    let whole = disk_with(&[b"one", b"two"]).read("log");
+    for length in 0..32 + 36 + 3 {
+        let disk = disk_with(&[b"one"]);
+        disk.write("log", &whole[..length]);
+        let refusal = refusal(&disk, settings());
+        for part in ["/data/log is damaged to its end", "restore it from a backup", "--salvage"] {
+            assert!(refusal.contains(part), "{refusal}");
+        }
+        assert_eq!(disk.read("log"), whole[..length], "it is left as it was");
+
+        let (mut log, recovery, payloads) = open_with(&disk, salvage()).unwrap();
+        let saved = Saved { file: "/data/log.damaged-1".to_owned(), octets: length as u64 };
+        assert_eq!(recovery.salvaged, Some(Salvaged { saved, bad_octets: length as u64, lost_frames: 0 }));
+        assert_eq!((payloads.len(), recovery.created), (0, false));
+        assert_eq!(disk.read("log.damaged-1"), whole[..length]);
+        log.append(b"next").unwrap();
+        log.commit().unwrap();
+        assert_eq!(open(&disk).2, [b"next"]);
     }
 }
 
@@ -154,14 +182,20 @@ fn salvage_changes_nothing_about_a_good_log() {
 
 #[test]
 fn what_is_no_log_at_all_is_refused_and_salvage_sets_it_aside() {
-    let disk = disk_with(&[]);
+    let disk = TestDisk::default();
     disk.write("log", b"A text that someone has put in the place of a log.");
     assert!(refusal(&disk, settings()).contains("is no log of builder"));
-    let (_, recovery, payloads) = open_with(&disk, salvage()).unwrap();
+    let (mut log, recovery, payloads) = open_with(&disk, salvage()).unwrap();
     assert_eq!(payloads.len(), 0);
     assert_eq!(recovery.salvaged.unwrap().bad_octets, 50);
     assert!(disk.read("log.damaged-1").starts_with(b"A text"));
-    assert_eq!(open(&disk).1, Recovery::default());
+    assert!(
+        refusal(&disk, settings()).contains("is no log of builder"),
+        "as long as nothing takes its place"
+    );
+    log.append(b"next").unwrap();
+    log.commit().unwrap();
+    assert_eq!(open(&disk).1, Recovery { frames: 1, ..Recovery::default() });
 }
 
 #[test]
@@ -201,9 +235,11 @@ fn a_half_written_draft_is_removed() {
 fn without_room_for_a_reserve_the_log_opens_and_says_so() {
     let disk = TestDisk::default();
     disk.set_faults(Faults { capacity: Some(90), ..Faults::default() });
-    let (log, recovery, _) = open(&disk);
+    let (mut log, recovery, _) = open(&disk);
     assert!(!log.reserve_available());
     assert!(recovery.no_reserve.unwrap().contains("/data/reserve.new"));
+    log.append(b"one").unwrap();
+    log.commit().unwrap();
     assert_eq!(disk.names(), ["log"]);
 }
 
@@ -244,146 +280,5 @@ fn what_a_failed_sync_left_in_memory_is_durable_once_the_log_is_open() {
     log.commit().unwrap();
     for found in disk.crashes() {
         assert_eq!(open(&found).2.len(), 3);
-    }
-}
-
-/// What a run before a crash has done.
-#[derive(Default)]
-struct History {
-    /// In the order in which they were appended.
-    records: Vec<[u8; 2]>,
-    /// How many records a commit has acknowledged.
-    acknowledged: usize,
-}
-
-impl History {
-    /// Commits, rotates and opens until the power fails. A snapshot is simply all records so far.
-    fn run(&mut self, disk: &TestDisk) -> Result<(), String> {
-        for round in 0..2 {
-            let (mut log, ..) = open_with(disk, settings()).map_err(|error| error.to_string())?;
-            self.commit(&mut log, 2).map_err(|error| error.to_string())?;
-            log.rotate(SECOND_SALT, self.records.iter().map(Ok::<_, core::convert::Infallible>))
-                .map_err(|error| error.to_string())?;
-            self.commit(&mut log, 1 + round).map_err(|error| error.to_string())?;
-            self.commit(&mut log, 3).map_err(|error| error.to_string())?;
-        }
-        Ok(())
-    }
-
-    fn commit(&mut self, log: &mut LogFile<TestDisk>, records: usize) -> Result<(), WriteError> {
-        for _ in 0..records {
-            let record = (self.records.len() as u16).to_be_bytes();
-            log.append(&record)?;
-            self.records.push(record);
-        }
-        log.commit()?;
-        self.acknowledged = self.records.len();
-        Ok(())
-    }
-
-    /// Everything acknowledged is there, and nothing that was never appended.
-    fn check(&self, payloads: &[Vec<u8>]) {
-        let replayed = payloads.concat();
-        assert!(replayed.len() >= self.acknowledged * 2, "acknowledged records are lost");
-        assert!(self.records.concat().starts_with(&replayed), "records out of nowhere");
-    }
-}
-
-#[test]
-fn no_crash_at_any_operation_loses_what_was_acknowledged() {
-    let mut crashes = 0;
-    for crash_at in 0.. {
-        let disk = TestDisk::default();
-        disk.set_faults(Faults { crash_at: Some(crash_at), longest_write: Some(50), ..Faults::default() });
-        let mut history = History::default();
-        if history.run(&disk).is_ok() {
-            break;
-        }
-        for found in disk.crashes() {
-            history.check(&open(&found.fork()).2);
-            crashes += crash_again(&found, &history);
-        }
-    }
-    assert!(crashes > 1000, "only {crashes} crashes");
-}
-
-/// Lets the power fail at any operation of the recovery, too.
-fn crash_again(found: &TestDisk, history: &History) -> u64 {
-    for crash_at in 0.. {
-        let disk = found.fork();
-        disk.set_faults(Faults { crash_at: Some(crash_at), ..Faults::default() });
-        if open_with(&disk, settings()).is_ok() {
-            return crash_at;
-        }
-        for found in disk.crashes() {
-            history.check(&open(&found).2);
-        }
-    }
-    unreachable!("some recovery is short enough")
-}
-
-#[test]
-fn a_power_failure_soon_after_the_server_was_killed_loses_nothing() {
-    for kill_at in 0.. {
-        let killed = TestDisk::default();
-        killed.set_faults(Faults { crash_at: Some(kill_at), ..Faults::default() });
-        let mut before = History::default();
-        if before.run(&killed).is_ok() {
-            break;
-        }
-        for crash_at in 0.. {
-            let disk = killed.fork();
-            disk.set_faults(Faults { crash_at: Some(crash_at), ..Faults::default() });
-            let Ok((mut log, _, payloads)) = open_with(&disk, settings()) else {
-                disk.crashes().for_each(|found| before.check(&open(&found).2));
-                continue;
-            };
-            // What was replayed counts from now on.
-            before.check(&payloads);
-            let replayed = payloads.concat().len() / 2;
-            let mut after = History { records: before.records[..replayed].to_vec(), acknowledged: replayed };
-            let done = after.commit(&mut log, 1).is_ok();
-            disk.crashes().for_each(|found| after.check(&open(&found).2));
-            if done {
-                break;
-            }
-        }
-    }
-}
-
-#[test]
-fn a_frame_whose_sync_failed_is_written_again_before_others_follow() {
-    let disk = disk_with(&[b"one", b"two"]);
-    let (mut log, ..) = open(&disk);
-    disk.set_faults(Faults { sync: Some(io::ErrorKind::Other), ..Faults::default() });
-    log.append(b"three").unwrap();
-    assert!(matches!(log.commit(), Err(WriteError::Failed(_))));
-
-    // The kernel still shows the frame, and believes that it is on the disk.
-    disk.set_faults(Faults::default());
-    let (mut log, _, payloads) = open(&disk);
-    assert_eq!(payloads.concat(), b"onetwothree");
-    log.append(b"four").unwrap();
-    log.commit().unwrap();
-    for found in disk.crashes() {
-        assert_eq!(open(&found).2.concat(), b"onetwothreefour");
-    }
-}
-
-#[test]
-fn a_crash_during_salvage_loses_nothing_of_the_damaged_log() {
-    for crash_at in 0.. {
-        let disk = disk_with(&[b"one", b"two", b"three"]);
-        flip(&disk, 80);
-        let damaged = disk.read("log");
-        disk.set_faults(Faults { crash_at: Some(disk.operations() + crash_at), ..Faults::default() });
-        if open_with(&disk, salvage()).is_ok() {
-            break;
-        }
-        for disk in disk.crashes() {
-            let (_, _, payloads) = open_with(&disk, salvage()).unwrap();
-            assert_eq!(payloads.concat(), b"onethree");
-            assert_eq!(disk.read("log.damaged-1"), damaged);
-        }
     }
 }

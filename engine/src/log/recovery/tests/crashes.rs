@@ -1,0 +1,169 @@
+//! Power failures at any operation, of whatever was under way.
+
+use super::*;
+
+/// What a run before a crash has done.
+#[derive(Default)]
+struct History {
+    /// In the order in which they were appended.
+    records: Vec<[u8; 2]>,
+    /// How many records a commit has acknowledged.
+    acknowledged: usize,
+}
+
+impl History {
+    /// Commits, rotates and opens until the power fails. A snapshot is simply all records so far.
+    fn run(&mut self, disk: &TestDisk) -> Result<(), String> {
+        for round in 0..2 {
+            let (mut log, ..) = open_with(disk, settings()).map_err(|error| error.to_string())?;
+            self.commit(&mut log, 2).map_err(|error| error.to_string())?;
+            log.rotate(SECOND_SALT, self.records.iter().map(Ok::<_, core::convert::Infallible>))
+                .map_err(|error| error.to_string())?;
+            self.commit(&mut log, 1 + round).map_err(|error| error.to_string())?;
+            self.commit(&mut log, 3).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, log: &mut LogFile<TestDisk>, records: usize) -> Result<(), WriteError> {
+        for _ in 0..records {
+            let record = (self.records.len() as u16).to_be_bytes();
+            log.append(&record)?;
+            self.records.push(record);
+        }
+        log.commit()?;
+        self.acknowledged = self.records.len();
+        Ok(())
+    }
+
+    /// Everything acknowledged is there, and nothing that was never appended.
+    fn check(&self, payloads: &[Vec<u8>]) {
+        let replayed = payloads.concat();
+        assert!(replayed.len() >= self.acknowledged * 2, "acknowledged records are lost");
+        assert!(self.records.concat().starts_with(&replayed), "records out of nowhere");
+    }
+}
+
+#[test]
+fn no_crash_at_any_operation_loses_what_was_acknowledged() {
+    let mut crashes = 0;
+    for crash_at in 0.. {
+        let disk = TestDisk::default();
+        disk.set_faults(Faults { crash_at: Some(crash_at), longest_write: Some(50), ..Faults::default() });
+        let mut history = History::default();
+        if history.run(&disk).is_ok() {
+            break;
+        }
+        for found in disk.crashes() {
+            history.check(&open(&found.fork()).2);
+            crashes += crash_again(&found, &history);
+        }
+    }
+    assert!(crashes > 1000, "only {crashes} crashes");
+}
+
+/// Lets the power fail at any operation of the recovery, too.
+fn crash_again(found: &TestDisk, history: &History) -> u64 {
+    for crash_at in 0.. {
+        let disk = found.fork();
+        disk.set_faults(Faults { crash_at: Some(crash_at), ..Faults::default() });
+        if open_with(&disk, settings()).is_ok() {
+            return crash_at;
+        }
+        for found in disk.crashes() {
+            history.check(&open(&found).2);
+        }
+    }
+    unreachable!("some recovery is short enough")
+}
+
+#[test]
+fn a_power_failure_soon_after_the_server_was_killed_loses_nothing() {
+    for kill_at in 0.. {
+        let killed = TestDisk::default();
+        killed.set_faults(Faults { crash_at: Some(kill_at), ..Faults::default() });
+        let mut before = History::default();
+        if before.run(&killed).is_ok() {
+            break;
+        }
+        for crash_at in 0.. {
+            let disk = killed.fork();
+            disk.set_faults(Faults { crash_at: Some(crash_at), ..Faults::default() });
+            let Ok((mut log, _, payloads)) = open_with(&disk, settings()) else {
+                disk.crashes().for_each(|found| before.check(&open(&found).2));
+                continue;
+            };
+            // What was replayed counts from now on.
+            before.check(&payloads);
+            let replayed = payloads.concat().len() / 2;
+            let mut after = History { records: before.records[..replayed].to_vec(), acknowledged: replayed };
+            let done = after.commit(&mut log, 1).is_ok();
+            disk.crashes().for_each(|found| after.check(&open(&found).2));
+            if done {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_frame_whose_sync_failed_is_written_again_before_others_follow() {
+    let disk = disk_with(&[b"one", b"two"]);
+    let (mut log, ..) = open(&disk);
+    disk.set_faults(Faults { sync: Some(io::ErrorKind::Other), ..Faults::default() });
+    log.append(b"three").unwrap();
+    assert!(matches!(log.commit(), Err(WriteError::Failed(_))));
+
+    // The kernel still shows the frame, and believes that it is on the disk.
+    disk.set_faults(Faults::default());
+    let (mut log, _, payloads) = open(&disk);
+    assert_eq!(payloads.concat(), b"onetwothree");
+    log.append(b"four").unwrap();
+    log.commit().unwrap();
+    for found in disk.crashes() {
+        assert_eq!(open(&found).2.concat(), b"onetwothreefour");
+    }
+}
+
+#[test]
+fn a_crash_while_what_is_no_log_is_set_aside_leaves_it_in_place() {
+    for crash_at in 0.. {
+        let disk = TestDisk::default();
+        disk.write("log", b"no log");
+        disk.set_faults(Faults { crash_at: Some(disk.operations() + crash_at), ..Faults::default() });
+        let began = open_with(&disk, salvage())
+            .is_ok_and(|(mut log, ..)| log.append(b"one").and_then(|()| log.commit()).is_ok());
+        for found in disk.crashes() {
+            match open_with(&found, settings()) {
+                Ok((_, recovery, payloads)) => {
+                    assert_eq!((payloads, recovery.created), (vec![b"one".to_vec()], false));
+                    assert_eq!(found.read("log.damaged-1"), b"no log");
+                }
+                Err(refusal) => {
+                    assert!(!began && refusal.to_string().contains("is no log of builder"), "{refusal}");
+                }
+            }
+        }
+        if began {
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_crash_during_salvage_loses_nothing_of_the_damaged_log() {
+    for crash_at in 0.. {
+        let disk = disk_with(&[b"one", b"two", b"three"]);
+        flip(&disk, 80);
+        let damaged = disk.read("log");
+        disk.set_faults(Faults { crash_at: Some(disk.operations() + crash_at), ..Faults::default() });
+        if open_with(&disk, salvage()).is_ok() {
+            break;
+        }
+        for disk in disk.crashes() {
+            let (_, _, payloads) = open_with(&disk, salvage()).unwrap();
+            assert_eq!(payloads.concat(), b"onethree");
+            assert_eq!(disk.read("log.damaged-1"), damaged);
+        }
+    }
+}
