@@ -219,9 +219,16 @@ fn a_crowd_of_workers_does_not_keep_clients_out() {
     let server = site.start_with(limited(&site.server_command(), "-n 100"));
     let workers: Vec<Peer> = (0..60).map(|_| Peer::connect_to(server.address_for_workers())).collect();
     server.wait_for_log(CROWDED);
-    let start = Instant::now();
-    server.schedule("job", "linux");
-    assert!(start.elapsed() < Duration::from_secs(9), "{:?}", start.elapsed());
+    // The fastest of several, as this machine may have other things to do.
+    let schedule = |number| {
+        let start = Instant::now();
+        server.schedule(&format!("job-{number}"), "linux");
+        start.elapsed()
+    };
+    let fastest = (0..5).map(schedule).min().unwrap();
+    assert!(fastest < Duration::from_millis(300), "clients wait for the door of the workers: {fastest:?}");
+    let complaint = format!("connections through {}, the limit", server.address_for_workers());
+    assert!(server.log().contains(&complaint), "{}", server.log());
     drop(workers);
 }
 

@@ -7,7 +7,7 @@ use mio::{Interest, Registry, Token};
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-/// Time to the next attempt to let somebody in when that was not possible.
+/// Time to the next attempt to let somebody in after one that failed.
 const RETRY: Duration = Duration::from_secs(1);
 /// Time between two complaints about a crowd.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
@@ -20,7 +20,8 @@ pub(crate) struct Doors {
     turn: usize,
     /// The most that may be inside.
     limit: usize,
-    /// When to try again to let somebody in; set when that was not possible.
+    /// When to try again to let somebody in; set when the system did not let us. A door that is merely full opens when
+    /// somebody leaves.
     retry_at: Option<Duration>,
     /// When the next complaint about a crowd is due.
     complain_at: Duration,
@@ -70,16 +71,22 @@ impl Doors {
 
     /// Whether somebody may be let in without waiting for anything.
     pub(crate) fn has_work(&self) -> bool {
-        self.retry_at.is_none() && self.doors.iter().any(|door| door.pending)
+        self.retry_at.is_none() && self.choose().is_some()
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
         self.retry_at
     }
 
-    /// Whether somebody may be waiting who cannot be let in.
+    /// Whether somebody may be waiting for whom there is no place.
     pub(crate) fn is_crowded(&self) -> bool {
-        self.retry_at.is_some()
+        self.crowded().is_some()
+    }
+
+    /// Whether somebody may be let in as soon as one leaves that came through this listener.
+    pub(crate) fn wants_place(&self, door: usize) -> bool {
+        let others_wait = self.is_full() && self.is_crowded();
+        others_wait || self.doors.get(door).is_some_and(|door| door.pending && !self.may_enter(door))
     }
 
     /// Lets one in; none when nobody waits, or there is no place.
@@ -111,12 +118,8 @@ impl Doors {
                 }
             }
         }
-        if self.doors.iter().any(|door| door.pending) {
-            self.retry_at = Some(now.saturating_add(RETRY));
-            if now >= self.complain_at {
-                self.complain_at = now.saturating_add(COMPLAINT_INTERVAL);
-                log::warn!("{} connections, the limit; others wait until one ends", self.inside());
-            }
+        if now >= self.complain_at && self.complain() {
+            self.complain_at = now.saturating_add(COMPLAINT_INTERVAL);
         }
         None
     }
@@ -131,16 +134,43 @@ impl Doors {
 
     /// The next listener at which somebody may wait, and for whom there is a place.
     fn choose(&self) -> Option<usize> {
-        if self.inside() >= self.limit {
-            return None;
+        let is_next =
+            |number: &usize| self.doors.get(*number).is_some_and(|door| door.pending && self.may_enter(door));
+        let before = self.turn.min(self.doors.len());
+        (before..self.doors.len()).chain(0..before).find(is_next)
+    }
+
+    /// A listener at which somebody may wait, and for whom there is no place.
+    fn crowded(&self) -> Option<&Door> {
+        self.doors.iter().find(|door| door.pending && !self.may_enter(door))
+    }
+
+    /// Whether there is a place for somebody at this listener.
+    fn may_enter(&self, door: &Door) -> bool {
+        !self.is_full() && door.inside < self.share()
+    }
+
+    /// Says who waits for a place, if anybody may.
+    fn complain(&self) -> bool {
+        let Some(door) = self.crowded() else { return false };
+        match self.is_full() {
+            true => log::warn!("{} connections, the limit; others wait until one ends", self.limit),
+            false => log::warn!(
+                "{} connections through {}, the limit; others wait until one ends",
+                door.inside,
+                door.listener.name()
+            ),
         }
-        // One alone may take all places.
-        let share = if self.doors.len() > 1 { self.limit - self.limit / 4 } else { self.limit };
-        let may_enter = |door: &Door| door.pending && door.inside < share;
-        let doors = self.doors.iter().enumerate();
-        let (before, after): (Vec<_>, Vec<_>) =
-            doors.filter(|(_, door)| may_enter(door)).partition(|(number, _)| *number < self.turn);
-        after.first().or(before.first()).map(|(number, _)| *number)
+        true
+    }
+
+    fn is_full(&self) -> bool {
+        self.inside() >= self.limit
+    }
+
+    /// How many may be inside that came through the same listener. One alone may take all places.
+    fn share(&self) -> usize {
+        if self.doors.len() > 1 { self.limit - self.limit / 4 } else { self.limit }
     }
 
     fn inside(&self) -> usize {

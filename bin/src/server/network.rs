@@ -33,6 +33,8 @@ pub(crate) struct Network {
     /// Peers of which it is to be reported when they have been sent everything, and those of which that is so.
     draining: BTreeSet<ConnectionId>,
     drained: Vec<ConnectionId>,
+    /// Peers that have been told everything and are only to close.
+    finished: BTreeSet<ConnectionId>,
 }
 
 impl Network {
@@ -48,6 +50,7 @@ impl Network {
             unflushed: BTreeSet::new(),
             draining: BTreeSet::new(),
             drained: Vec::new(),
+            finished: BTreeSet::new(),
         }
     }
 
@@ -61,7 +64,12 @@ impl Network {
     }
 
     /// Takes note of what a socket is ready for.
-    pub(crate) fn on_event(&mut self, token: Token, event: &Event, writable: &mut BTreeSet<ConnectionId>) {
+    pub(crate) fn on_event(
+        &mut self,
+        token: Token,
+        event: &Event,
+        active_observers: &mut BTreeSet<ConnectionId>,
+    ) {
         if self.doors.on_event(token) {
             return;
         }
@@ -74,13 +82,16 @@ impl Network {
         if event.is_writable() || event.is_write_closed() {
             peer.set_writable();
             self.unflushed.insert(connection);
-            writable.insert(connection);
+            active_observers.insert(connection);
         }
     }
 
     /// Whether something can be done without waiting for an event.
     pub(crate) fn has_work(&self) -> bool {
-        !self.readable.is_empty() || !self.drained.is_empty() || self.doors.has_work()
+        !self.readable.is_empty()
+            || !self.drained.is_empty()
+            || self.doors.has_work()
+            || !self.superfluous().is_empty()
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
@@ -98,12 +109,15 @@ impl Network {
         Some((self.admit(visitor), role))
     }
 
-    /// Peers that have been told everything and are only to close, when others wait for their places.
+    /// Peers that are only to close, when others wait for their places.
     pub(crate) fn superfluous(&self) -> Vec<ConnectionId> {
         if !self.doors.is_crowded() {
             return Vec::new();
         }
-        self.peers.iter().filter(|(_, peer)| peer.is_finished()).map(|(connection, _)| *connection).collect()
+        let is_superfluous = |connection: &ConnectionId| {
+            self.peers.get(connection).is_some_and(|peer| self.doors.wants_place(peer.door()))
+        };
+        self.finished.iter().copied().filter(is_superfluous).collect()
     }
 
     /// The peers to read from in this turn.
@@ -169,6 +183,9 @@ impl Network {
         for connection in std::mem::take(&mut self.unflushed) {
             let Some(peer) = self.peers.get_mut(&connection) else { continue };
             let flushed = peer.flush().and_then(|()| peer.watch(registry, connection));
+            if peer.is_finished() {
+                self.finished.insert(connection);
+            }
             if peer.unsent() == 0 && self.draining.remove(&connection) {
                 self.drained.push(connection);
             }
@@ -191,6 +208,7 @@ impl Network {
         self.held.remove(&connection);
         self.unflushed.remove(&connection);
         self.draining.remove(&connection);
+        self.finished.remove(&connection);
         self.doors.on_left(peer.door());
     }
 
