@@ -162,7 +162,13 @@ pub fn sync_directory(path: &Path) -> io::Result<()> {
 /// What the system says.
 pub fn free_octets(path: &Path) -> io::Result<u64> {
     let found = rustix::fs::statvfs(path)?;
-    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    Ok(available_octets(found.f_bavail, found.f_blocks, found.f_frsize))
+}
+
+/// FreeBSD counts below zero when the superuser has used up what is held back for it, and the number arrives here
+/// without its sign.
+fn available_octets(available_blocks: u64, all_blocks: u64, block_octets: u64) -> u64 {
+    if available_blocks > all_blocks { 0 } else { available_blocks.saturating_mul(block_octets) }
 }
 
 /// Octets that a file written by this process may have; `None` for any number. A write beyond it raises SIGXFSZ, which
@@ -259,3 +265,11 @@ mod tests {
         assert!(free_octets(&data.path().join("missing")).is_err());
     }
 }
+    #[test]
+    fn fewer_blocks_than_none_are_none() {
+        assert_eq!(available_octets(3, 100, 512), 3 * 512);
+        assert_eq!(available_octets(0, 100, 512), 0);
+        assert_eq!(available_octets(-5_i64 as u64, 100, 512), 0);
+        assert_eq!(available_octets(u64::MAX, u64::MAX, 512), u64::MAX, "more than can be counted");
+    }
+
