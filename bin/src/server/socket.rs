@@ -39,6 +39,19 @@ impl Listener {
         Ok(Listener::Tcp(listener))
     }
 
+    /// Ends connections whose peers acknowledge nothing for as long as silent ones are asked in vain: a job handed to a
+    /// machine that lost its power is queued again after two minutes. Only for workers, which always read: it also ends
+    /// connections whose peers take nothing more for that long, as clients may that are paused.
+    pub(crate) fn limit_unacknowledged(&self) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        if let Listener::Tcp(listener) = self {
+            let limit = KEEPALIVE_IDLE + KEEPALIVE_INTERVAL * KEEPALIVE_COUNT;
+            let milliseconds = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+            rustix::net::sockopt::set_tcp_user_timeout(listener, milliseconds)?;
+        }
+        Ok(())
+    }
+
     /// Where the listener can be reached, for people.
     pub(crate) fn name(&self) -> String {
         match self {
@@ -79,8 +92,9 @@ impl Listener {
     }
 }
 
-/// Small messages leave at once, and a peer whose machine died is noticed within two minutes. Connections inherit this
-/// from their listener.
+/// Small messages leave at once. A peer whose machine died is noticed within two minutes, as long as nothing is on its
+/// way to it: while octets wait to be acknowledged the system sends them again instead of asking, on Linux for a quarter
+/// of an hour; see [`Listener::limit_unacknowledged`]. Connections inherit this from their listener.
 fn set_options(listener: &impl rustix::fd::AsFd) -> io::Result<()> {
     use rustix::net::sockopt;
     sockopt::set_tcp_nodelay(listener, true)?;
@@ -178,25 +192,37 @@ mod tests {
     use std::net::Ipv4Addr;
     use std::time::Instant;
 
-    #[test]
-    fn connections_inherit_the_options_of_their_listener() {
-        let listener = Listener::bind_tcp((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    /// The server's end of a connection through a listener.
+    fn accept(listener: &Listener) -> TcpStream {
         let _client = std::net::TcpStream::connect(listener.name()).unwrap();
         let start = Instant::now();
-        let socket = loop {
+        loop {
             match listener.accept() {
-                Ok((Socket::Tcp(stream), _)) => break stream,
+                Ok((Socket::Tcp(stream), _)) => return stream,
                 Ok(_) => panic!("a TCP listener accepts TCP connections"),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     assert!(start.elapsed() < Duration::from_secs(60), "waited in vain for the connection");
                 }
                 Err(error) => panic!("{error}"),
             }
-        };
+        }
+    }
+
+    #[test]
+    fn connections_inherit_the_options_of_their_listener() {
+        let socket = accept(&Listener::bind_tcp((Ipv4Addr::LOCALHOST, 0).into()).unwrap());
         assert!(sockopt::tcp_nodelay(&socket).unwrap());
         assert!(sockopt::socket_keepalive(&socket).unwrap());
         assert_eq!(sockopt::tcp_keepidle(&socket).unwrap(), KEEPALIVE_IDLE);
         assert_eq!(sockopt::tcp_keepintvl(&socket).unwrap(), KEEPALIVE_INTERVAL);
         assert_eq!(sockopt::tcp_keepcnt(&socket).unwrap(), KEEPALIVE_COUNT);
+    }
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn only_workers_have_to_acknowledge_what_they_are_sent_within_a_time() {
+        let listener = Listener::bind_tcp((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        assert_eq!(sockopt::tcp_user_timeout(accept(&listener)).unwrap(), 0);
+        listener.limit_unacknowledged().unwrap();
+        assert_eq!(sockopt::tcp_user_timeout(accept(&listener)).unwrap(), 120_000);
     }
 }

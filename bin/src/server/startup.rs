@@ -229,3 +229,6 @@ fn listen(settings: &Settings, poll: &Poll, connections: usize) -> Result<Networ
 fn system(what: &'static str) -> impl FnOnce(io::Error) -> StartError {
     move |error| StartError::System { what, error }
 }
+            if *role == Role::Workers {
+                listener.limit_unacknowledged().map_err(failed)?;
+            }
