@@ -1,10 +1,10 @@
 //! Starts that are refused, and what is said about it.
 
 use crate::site;
-use builder_tests::{PATIENCE, Site, limited};
+use builder_tests::{PATIENCE, Peer, Site, limited, wait_for};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -289,4 +289,51 @@ fn a_service_manager_is_told_once_clients_can_connect() {
     let mut command = site.server_command();
     command.env("NOTIFY_SOCKET", &path);
     site.start_with(command).wait_for_log("that the server listens");
+}
+
+#[test]
+fn a_console_that_cannot_be_read_costs_that_console_alone() {
+    let site = site();
+    let server = site.start();
+    server.schedule("job", "linux");
+    let mut worker = Peer::worker(&server, "linux");
+    let (uuid, _) = worker.receive_job();
+    let spool = site.data().join(".builder/spool").join(uuid.to_string());
+    worker.print(uuid, "line");
+    wait_for("the line to be kept", || spool.exists());
+    server.kill();
+    // Neither can be opened as a file, whoever tries.
+    fs::remove_file(&spool).unwrap();
+    fs::create_dir(&spool).unwrap();
+    let stray = spool.with_file_name("stray");
+    fs::create_dir(&stray).unwrap();
+
+    let server = site.start();
+    server.wait_for_log(&format!("cannot open {}: Is a directory", spool.display()));
+    server.wait_for_log(&format!("cannot remove {}: ", stray.display()));
+    assert_eq!(server.queue("linux").unwrap(), ["job"]);
+    let result = builder_tests::stored(&site.wait_for_results("job", 1)[0]);
+    assert_eq!(result.uuid, uuid);
+}
+
+#[test]
+fn a_result_that_cannot_be_looked_at_is_not_taken_for_absent() {
+    let site = site();
+    let server = site.start();
+    server.schedule("job", "linux");
+    let mut worker = Peer::worker(&server, "linux");
+    let (uuid, _) = worker.receive_job();
+    server.kill();
+    // A link to itself: even the superuser does not see what is behind it.
+    let directory = site.data().join("job");
+    symlink(&directory, &directory).unwrap();
+    let complaint = site.complaint();
+    let path = directory.join(uuid.to_string()).join("full");
+    assert!(complaint.contains(&format!("cannot look at {}: ", path.display())), "{complaint}");
+
+    // What cannot be a directory cannot hold a result either.
+    fs::remove_file(&directory).unwrap();
+    fs::write(&directory, "").unwrap();
+    let server = site.start();
+    assert_eq!(server.queue("linux").unwrap(), ["job"]);
 }

@@ -5,7 +5,7 @@ use builder_engine::spool::{ENTRY_OVERHEAD, Found, LINE_BYTES, Scan, last_entry}
 use builder_proto::Uuid;
 use builder_proto::execution::append_console_entry;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::FileExt;
@@ -94,23 +94,27 @@ impl Spools {
         self.get(uuid).borrow_mut().append(entries, console_octets, open)
     }
 
-    /// Takes up the spool that an earlier server left, without what a crash left at its end.
-    pub(crate) fn recover(&mut self, uuid: Uuid) -> io::Result<()> {
+    /// Takes up the spool that an earlier server left, without what a crash left at its end. A disk that does not give
+    /// back all of it costs the rest of that console, and nothing else.
+    pub(crate) fn recover(&mut self, uuid: Uuid) {
         let path = self.paths.spool(uuid);
-        let mut file = match OpenOptions::new().read(true).append(true).open(&path) {
+        let file = match OpenOptions::new().read(true).append(true).open(&path) {
             Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
+            Err(error) if error.kind() == ErrorKind::NotFound => return,
+            Err(error) => {
+                log::error!("cannot open {}: {error}; the console of this build is lost", path.display());
+                return;
+            }
         };
         let mut scan = Scan::default();
-        let mut block = vec![0; BLOCK_BYTES];
-        loop {
-            match file.read(&mut block)? {
-                0 => break,
-                octets => scan.push(block.get(..octets).unwrap_or_default()),
-            }
+        let outcome = read_whole(&file, &mut scan).and_then(|()| file.set_len(scan.whole()));
+        if let Err(error) = outcome {
+            log::error!(
+                "cannot read {}: {error}; the console of this build ends after {} bytes of it",
+                path.display(),
+                scan.whole()
+            );
         }
-        file.set_len(scan.whole())?;
         let spool = Spool {
             file: Some(Arc::new(file)),
             length: scan.whole(),
@@ -118,7 +122,6 @@ impl Spools {
             closing: None,
         };
         self.spools.insert(uuid, Rc::new(RefCell::new(spool)));
-        Ok(())
     }
 
     /// Removes the spool of a build whose result is stored.
@@ -133,16 +136,32 @@ impl Spools {
         }
     }
 
-    /// Removes all spools that were not taken up.
-    pub(crate) fn remove_strays(&self) -> io::Result<()> {
+    /// Removes all spools that were not taken up, apart from those of `unfinished` builds, which could not be opened.
+    pub(crate) fn remove_strays(&self, unfinished: &BTreeSet<Uuid>) -> io::Result<()> {
         for entry in fs::read_dir(self.paths.spools())? {
             let entry = entry?;
             let known = entry.file_name().to_str().and_then(|name| Uuid::parse_str(name).ok());
-            if !known.is_some_and(|uuid| self.spools.contains_key(&uuid)) {
-                fs::remove_file(entry.path())?;
+            if known.is_some_and(|uuid| unfinished.contains(&uuid)) {
+                continue;
+            }
+            if let Err(error) = fs::remove_file(entry.path()) {
+                log::warn!("cannot remove {}: {error}; it is of no further use", entry.path().display());
             }
         }
         Ok(())
+    }
+}
+
+/// Reads as much of a spool as the disk gives back.
+fn read_whole(mut file: &File, scan: &mut Scan) -> io::Result<()> {
+    let mut block = vec![0; BLOCK_BYTES];
+    loop {
+        match file.read(&mut block) {
+            Ok(0) => return Ok(()),
+            Ok(octets) => scan.push(block.get(..octets).unwrap_or_default()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

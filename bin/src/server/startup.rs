@@ -26,6 +26,7 @@ use signal_hook_mio::v1_0::Signals;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::Duration;
 
 pub(crate) fn run(settings: Settings) -> Result<(), StartError> {
@@ -190,7 +191,7 @@ fn stored_builds(paths: &Paths, state: &State) -> Result<BTreeSet<Uuid>, StartEr
     let mut stored = BTreeSet::new();
     for (uuid, name) in state.unfinished() {
         let path = paths.result(name, uuid);
-        if path.exists() {
+        if is_there(&path)? {
             result::sync(paths, name, uuid).map_err(file_error("sync", path))?;
             stored.insert(uuid);
         }
@@ -200,11 +201,22 @@ fn stored_builds(paths: &Paths, state: &State) -> Result<BTreeSet<Uuid>, StartEr
 
 fn recover_spools(paths: &Paths, state: &State) -> Result<Spools, StartError> {
     let mut spools = Spools::new(paths.clone());
-    for (uuid, _) in state.unfinished() {
-        spools.recover(uuid).map_err(file_error("read", paths.spool(uuid)))?;
+    let unfinished: BTreeSet<Uuid> = state.unfinished().map(|(uuid, _)| uuid).collect();
+    for uuid in &unfinished {
+        spools.recover(*uuid);
     }
-    spools.remove_strays().map_err(file_error("clear", paths.spools()))?;
+    spools.remove_strays(&unfinished).map_err(file_error("clear", paths.spools()))?;
     Ok(spools)
+/// Whether a result is in place. One that cannot be looked at is not taken for absent: its build would run again.
+fn is_there(path: &Path) -> Result<bool, StartError> {
+    match path.try_exists() {
+        // Something else has the place of a directory that leads to it.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(false),
+        Err(error) => Err(file_error("look at", path.to_owned())(error)),
+        Ok(exists) => Ok(exists),
+    }
+}
+
 }
 
 fn listen(settings: &Settings, poll: &Poll, connections: usize) -> Result<Network, StartError> {
