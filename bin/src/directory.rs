@@ -91,21 +91,29 @@ impl core::error::Error for DirectoryError {
 /// [`DirectoryError::Missing`] when `data` does not exist: a mistyped path should not begin a new life.
 /// [`DirectoryError::NotADirectory`] and [`DirectoryError::Failed`].
 pub fn prepare(data: &Path) -> Result<PathBuf, DirectoryError> {
-    match data.metadata() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(DirectoryError::Missing(data.to_owned()));
-        }
-        Err(error) => return Err(failed("use", data)(error)),
-        Ok(found) if !found.is_dir() => return Err(DirectoryError::NotADirectory(data.to_owned())),
-        Ok(_) => {}
-    }
-    let private = data.join(PRIVATE);
+    let private = private(data)?;
     match DirBuilder::new().mode(0o700).create(&private) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => close_to_others(&private)?,
         created => created.map_err(failed("create", &private))?,
     }
     sync_directory(data).map_err(failed("sync", data))?;
     Ok(private)
+}
+
+/// Where the server's own directory below `data` is, or would be.
+///
+/// # Errors
+///
+/// Those of [`prepare`] about `data` itself.
+pub fn private(data: &Path) -> Result<PathBuf, DirectoryError> {
+    match data.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(DirectoryError::Missing(data.to_owned()))
+        }
+        Err(error) => Err(failed("use", data)(error)),
+        Ok(found) if !found.is_dir() => Err(DirectoryError::NotADirectory(data.to_owned())),
+        Ok(_) => Ok(data.join(PRIVATE)),
+    }
 }
 
 impl DirectoryLock {
@@ -125,15 +133,7 @@ impl DirectoryLock {
             .mode(0o600)
             .open(&path)
             .map_err(failed("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                // The number only makes the message better; without it the directory is just as much in use.
-                let process = io::read_to_string(&file).ok().and_then(|holder| holder.trim().parse().ok());
-                return Err(DirectoryError::InUse { lock: path, process });
-            }
-            Err(TryLockError::Error(error)) => return Err(failed("lock", &path)(error)),
-        }
+        lock(&file, &path)?;
         let written = file
             .set_len(0)
             .and_then(|()| file.rewind())
@@ -143,6 +143,35 @@ impl DirectoryLock {
             log::warn!("cannot write to {}: {error}", path.display());
         }
         Ok(DirectoryLock { _file: file })
+    }
+
+    /// Takes the lock, without a trace and without waiting, for somebody who only reads. None when no server has ever run
+    /// here.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`DirectoryLock::acquire`].
+    pub fn acquire_to_read(private: &Path) -> Result<Option<DirectoryLock>, DirectoryError> {
+        let path = private.join(LOCK);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed("open", &path)(error)),
+        };
+        lock(&file, &path)?;
+        Ok(Some(DirectoryLock { _file: file }))
+    }
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), DirectoryError> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            // The number only makes the message better; without it the directory is just as much in use.
+            let process = io::read_to_string(file).ok().and_then(|holder| holder.trim().parse().ok());
+            Err(DirectoryError::InUse { lock: path.to_owned(), process })
+        }
+        Err(TryLockError::Error(error)) => Err(failed("lock", path)(error)),
     }
 }
 
@@ -258,14 +287,6 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_can_be_synced_and_has_some_room() {
-        let data = TempDir::new().unwrap();
-        sync_directory(data.path()).unwrap();
-        assert!(free_octets(data.path()).unwrap() > 0);
-        assert!(free_octets(&data.path().join("missing")).is_err());
-    }
-}
-    #[test]
     fn fewer_blocks_than_none_are_none() {
         assert_eq!(available_octets(3, 100, 512), 3 * 512);
         assert_eq!(available_octets(0, 100, 512), 0);
@@ -273,3 +294,11 @@ mod tests {
         assert_eq!(available_octets(u64::MAX, u64::MAX, 512), u64::MAX, "more than can be counted");
     }
 
+    #[test]
+    fn a_directory_can_be_synced_and_has_some_room() {
+        let data = TempDir::new().unwrap();
+        sync_directory(data.path()).unwrap();
+        assert!(free_octets(data.path()).unwrap() > 0);
+        assert!(free_octets(&data.path().join("missing")).is_err());
+    }
+}

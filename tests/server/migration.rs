@@ -6,6 +6,7 @@ use builder_proto::state_file::{StateFile, StateItem};
 use builder_proto::time::Period;
 use builder_tests::{Site, vectors};
 use std::fs;
+use std::path::PathBuf;
 
 /// A site in which builder 0.4.0 has left its state.
 fn old_site() -> (Site, Vec<u8>) {
@@ -26,10 +27,25 @@ fn items(octets: &[u8]) -> Vec<String> {
 
 /// Writes the state for builder 0.4.0; gives the file's octets.
 fn export(site: &Site) -> Vec<u8> {
-    let file = site.data().join("exported");
+    export_and_listen(site).0
+}
+
+/// Writes the state for builder 0.4.0; gives the file's octets and what was said.
+fn export_and_listen(site: &Site) -> (Vec<u8>, String) {
+    let file = site.config().join("exported");
     let output = site.server_command().arg("--export-state").arg(&file).output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    fs::read(file).unwrap()
+    (fs::read(file).unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// The files of a data directory and of the server's own, with what they hold.
+fn files(site: &Site) -> Vec<(PathBuf, Vec<u8>)> {
+    let directories = [site.data(), site.data().join(".builder")];
+    let entries = directories.iter().filter_map(|directory| fs::read_dir(directory).ok()).flatten();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = paths.map(|path| (path.clone(), fs::read(path).unwrap_or_default())).collect();
+    files.sort();
+    files
 }
 
 #[test]
@@ -76,7 +92,51 @@ fn a_job_taken_over_runs_with_its_script() {
 #[test]
 fn the_state_goes_back_as_it_came() {
     let (site, state) = old_site();
-    assert_eq!(items(&export(&site)), items(&state));
+    let (exported, said) = export_and_listen(&site);
+    assert_eq!(items(&exported), items(&state));
+    assert!(said.contains("no server of this version has run in"), "{said}");
+}
+
+#[test]
+fn an_export_leaves_no_trace() {
+    let (site, state) = old_site();
+    let before = files(&site);
+    export(&site);
+    assert_eq!(files(&site), before, "where no server has run");
+    // builder 0.4.0 went on meanwhile, and what it left then is taken over.
+    fs::write(site.data().join("state"), StateFile { items: Vec::new() }.encode().unwrap()).unwrap();
+    let mut server = site.start();
+    assert_eq!(server.info().schedule, []);
+    site.schedule(&server, "new", "deb12", "true");
+    server.terminate();
+
+    fs::write(site.data().join("state"), state).unwrap();
+    let reserve = site.data().join(".builder/reserve");
+    fs::remove_file(reserve).unwrap();
+    let before = files(&site);
+    assert_eq!(items(&export(&site)).len(), 2, "a job and a queue");
+    assert_eq!(files(&site), before, "where one has");
+}
+
+#[test]
+fn an_export_names_results_that_only_the_log_holds() {
+    let site = site();
+    let in_the_way = site.data().join("blocked");
+    fs::write(&in_the_way, "").unwrap();
+    let server = site.start();
+    server.schedule("blocked", "linux");
+    site.work(&server, "linux");
+    server.kill();
+    let (_, said) = export_and_listen(&site);
+    let named = format!("{}/", in_the_way.display());
+    assert!(said.contains(&named) && said.contains("only in the log; start this server once"), "{said}");
+
+    fs::remove_file(&in_the_way).unwrap();
+    let mut server = site.start();
+    site.wait_for_results("blocked", 1);
+    server.terminate();
+    let (_, said) = export_and_listen(&site);
+    assert!(!said.contains("only in the log"), "{said}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The state file of builder 0.4.0: read at the first start, written on demand.
+//! The state file of builder 0.4.0: read at the first start, written by an export.
 
 use crate::directory::sync_directory;
 use crate::server::paths::Paths;
@@ -23,11 +23,6 @@ pub(crate) fn import(paths: &Paths) -> Result<Option<State>, StartError> {
     for warning in skipped.iter().chain(&warnings) {
         log::warn!("{}: {warning}", path.display());
     }
-    log::warn!(
-        "took over the state of builder 0.4.0 from {}: {}; the file stays as it is",
-        path.display(),
-        state.summary()
-    );
     Ok(Some(state))
 }
 

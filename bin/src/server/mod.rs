@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `migration`, `export` | from and to the state of builder 0.4.0 |
 //! | `options`, `startup` | from the command line to a running loop: lock, log, recovery, listeners |
 //! | `reactor`, `actions`, `release` | the loop, what it does for the machine, and when |
 //! | `listen`, `doors`, `network`, `peer`, `socket` | connections |
@@ -15,6 +16,7 @@ mod actions;
 mod clock;
 mod disk;
 mod doors;
+mod export;
 mod listen;
 mod migration;
 mod network;

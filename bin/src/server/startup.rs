@@ -15,7 +15,7 @@ use crate::server::spool::Spools;
 use crate::server::stop::{StartError, StopReason, file_error};
 use crate::server::template::TemplateDirectory;
 use crate::server::uploader::Uploader;
-use crate::server::{migration, readiness, result, uuids};
+use crate::server::{export, migration, readiness, result, uuids};
 use builder_engine::log;
 use builder_engine::server::record::Record;
 use builder_engine::server::{self, Input, Recovered, Recovery, Role, Server, Settling, State};
@@ -30,13 +30,13 @@ use std::path::Path;
 use std::time::Duration;
 
 pub(crate) fn run(settings: Settings) -> Result<(), StartError> {
+    if let Some(file) = &settings.export_state {
+        return export::run(&settings, file);
+    }
     let private = directory::prepare(&settings.directory)?;
     let _lock = DirectoryLock::acquire(&private)?;
     let paths = Paths::new(&settings.directory, private);
     let (log, recovered) = open_log(&settings, &paths)?;
-    if let Some(file) = &settings.export_state {
-        return migration::export(&recovered.state, file);
-    }
     let mut reactor = assemble(&settings, paths, log, recovered)?;
     readiness::announce();
     reactor.run().map_err(StartError::Stopped)
@@ -63,15 +63,22 @@ fn open_log(settings: &Settings, paths: &Paths) -> Result<(LogFile, Recovered), 
     }
     if recovered.records == 0 {
         // A log from which records are missing was in use: the old state would bring back what was removed since.
-        if report.torn.is_none() && report.salvaged.is_none() {
-            recovered.state = migration::import(paths)?.unwrap_or_default();
+        if report.salvaged.is_none()
+            && let Some(state) = migration::import(paths)?
+        {
+            ::log::warn!(
+                "took over the state of builder 0.4.0 from {}: {}; the file stays as it is",
+                paths.old_state().display(),
+                state.summary()
+            );
+            recovered.state = state;
         }
         begin_log(&mut log, recovered.state.snapshot())?;
     }
     Ok((log, recovered))
 }
 
-/// Writes the first records, with which the log counts as used.
+/// Puts a log in place that begins with these records; nothing else is in it.
 fn begin_log(log: &mut LogFile, snapshot: impl Iterator<Item = Record>) -> Result<(), StopReason> {
     let salt = fresh_salt().map_err(StopReason::Randomness)?;
     log.rotate(salt, reactor::encode_all(snapshot)).map_err(StopReason::Log)
@@ -199,14 +206,6 @@ fn stored_builds(paths: &Paths, state: &State) -> Result<BTreeSet<Uuid>, StartEr
     Ok(stored)
 }
 
-fn recover_spools(paths: &Paths, state: &State) -> Result<Spools, StartError> {
-    let mut spools = Spools::new(paths.clone());
-    let unfinished: BTreeSet<Uuid> = state.unfinished().map(|(uuid, _)| uuid).collect();
-    for uuid in &unfinished {
-        spools.recover(*uuid);
-    }
-    spools.remove_strays(&unfinished).map_err(file_error("clear", paths.spools()))?;
-    Ok(spools)
 /// Whether a result is in place. One that cannot be looked at is not taken for absent: its build would run again.
 fn is_there(path: &Path) -> Result<bool, StartError> {
     match path.try_exists() {
@@ -217,6 +216,14 @@ fn is_there(path: &Path) -> Result<bool, StartError> {
     }
 }
 
+fn recover_spools(paths: &Paths, state: &State) -> Result<Spools, StartError> {
+    let mut spools = Spools::new(paths.clone());
+    let unfinished: BTreeSet<Uuid> = state.unfinished().map(|(uuid, _)| uuid).collect();
+    for uuid in &unfinished {
+        spools.recover(*uuid);
+    }
+    spools.remove_strays(&unfinished).map_err(file_error("clear", paths.spools()))?;
+    Ok(spools)
 }
 
 fn listen(settings: &Settings, poll: &Poll, connections: usize) -> Result<Network, StartError> {
@@ -230,6 +237,9 @@ fn listen(settings: &Settings, poll: &Poll, connections: usize) -> Result<Networ
                 Role::Workers => " for workers",
                 Role::Clients => " for clients",
             };
+            if *role == Role::Workers {
+                listener.limit_unacknowledged().map_err(failed)?;
+            }
             network.listen(poll.registry(), listener, *role).map_err(failed)?;
             // For people and scripts that asked for any free port; a closed stdout is fine.
             let _ = writeln!(io::stdout(), "listening on {name}{whom}");
@@ -241,6 +251,3 @@ fn listen(settings: &Settings, poll: &Poll, connections: usize) -> Result<Networ
 fn system(what: &'static str) -> impl FnOnce(io::Error) -> StartError {
     move |error| StartError::System { what, error }
 }
-            if *role == Role::Workers {
-                listener.limit_unacknowledged().map_err(failed)?;
-            }

@@ -42,6 +42,7 @@ mod file;
 mod format;
 mod reader;
 mod recovery;
+mod report;
 mod reserve;
 mod storage;
 #[cfg(test)]
@@ -50,7 +51,8 @@ mod test_disk;
 pub use file::{LogFile, Settings, WriteError};
 pub use format::{FRAME_HEADER_LENGTH, Frame, HEADER_LENGTH, Position, Salt};
 pub use reader::{Damage, Event, LogReader, Verdict};
-pub use recovery::{OpenError, Recovery, Salvaged, Saved};
+pub use recovery::read;
+pub use report::{OpenError, Reading, Recovery, Salvaged, Saved};
 pub use storage::{Storage, StorageError};
 
 /// The log in use.

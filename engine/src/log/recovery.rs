@@ -3,7 +3,8 @@
 use super::draft::{Draft, Written};
 use super::file::{LogFile, Settings};
 use super::format::{Position, Salt};
-use super::reader::{Damage, Event, LogReader, Verdict};
+use super::reader::{Event, LogReader, Verdict};
+use super::report::{OpenError, Reading, Recovery, Salvaged, Saved};
 use super::storage::{Files, NamedFile, Storage, StorageError};
 use super::{DRAFT, LOG, reserve};
 use core::fmt;
@@ -11,77 +12,6 @@ use core::ops::Range;
 
 /// Octets read from or copied between files at once.
 const CHUNK_OCTETS: usize = 256 * 1024;
-
-/// What opening a log found and did. Displays as sentences for the operator.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recovery {
-    /// There was no log; the first commit makes one.
-    pub created: bool,
-    /// Commits that were replayed.
-    pub frames: u64,
-    /// The end of the log was torn and has been cut off.
-    pub torn: Option<Saved>,
-    /// The log was damaged and has been written anew without the bad parts; if nothing is left, the first commit
-    /// replaces it.
-    pub salvaged: Option<Salvaged>,
-    /// Why there is no reserve for a full disk.
-    pub no_reserve: Option<String>,
-}
-
-/// Octets that were saved to a file of their own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Saved {
-    /// The file, as messages call it.
-    pub file: String,
-    /// How many octets it holds.
-    pub octets: u64,
-}
-
-/// What was lost to damage, and where the damaged log was saved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Salvaged {
-    /// The whole log as it was found.
-    pub saved: Saved,
-    /// Octets that could not be read.
-    pub bad_octets: u64,
-    /// Commits missing between good ones, by their numbers; those missing at the end cannot be counted.
-    pub lost_frames: u64,
-}
-
-/// Why a log could not be opened. It still holds every good frame that it held.
-#[derive(Debug)]
-pub enum OpenError {
-    /// An operation failed.
-    Storage(StorageError),
-    /// Something bad stands before something good.
-    Damaged {
-        /// The log, as messages call it.
-        file: String,
-        /// Where.
-        damage: Damage,
-    },
-    /// There is a log, but not one commit in it can be read.
-    Unreadable {
-        /// The log, as messages call it.
-        file: String,
-    },
-    /// Another version of this program wrote the log.
-    UnknownVersion {
-        /// The log, as messages call it.
-        file: String,
-        /// The version of the format, from the header.
-        version: u32,
-    },
-    /// A good frame holds something that makes no sense to the reader of its records.
-    Replay {
-        /// The log, as messages call it.
-        file: String,
-        /// Where the frame begins.
-        offset: u64,
-        /// What the reader of the records says.
-        reason: String,
-    },
-}
 
 /// How far a log was read.
 struct Scan {
@@ -134,69 +64,32 @@ impl<S: Storage> LogFile<S> {
     }
 }
 
-impl fmt::Display for Recovery {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.created {
-            f.write_str("began a new log")?;
-        } else {
-            write!(f, "replayed {} commits", self.frames)?;
-        }
-        if let Some(torn) = &self.torn {
-            write!(f, "; cut off a torn end of {} bytes, saved as {}", torn.octets, torn.file)?;
-        }
-        if let Some(Salvaged { saved, bad_octets, lost_frames }) = &self.salvaged {
-            write!(
-                f,
-                "; left out {bad_octets} damaged bytes, with them at least {lost_frames} commits; \
-                 the damaged log is saved as {}",
-                saved.file
-            )?;
-        }
-        if let Some(reason) = &self.no_reserve {
-            write!(f, "; no space is held back for a full disk: {reason}")?;
-        }
-        Ok(())
-    }
+/// Reads the log of a directory as [`LogFile::open`] does, but changes nothing: for whoever only wants to know what it
+/// holds. Nobody else may be writing to it. None when there is no log.
+///
+/// # Errors
+///
+/// See [`OpenError`].
+pub fn read<S: Storage, E: fmt::Display>(
+    storage: S,
+    salvage: bool,
+    replay: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<Option<Reading>, OpenError> {
+    let files = Files(storage);
+    let Some(file) = files.open(LOG)? else { return Ok(None) };
+    let scan = scan_replaying(&files, &file, salvage, replay)?;
+    let bad_octets = scan.bad_octets + (scan.length - scan.good_length());
+    Ok(Some(Reading { frames: scan.frames, bad_octets }))
 }
 
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OpenError::Storage(error) if error.is_full() => write!(f, "{error}; free some space"),
-            OpenError::Storage(error) => error.fmt(f),
-            OpenError::Damaged { file, damage: Damage { from, to, lost_frames } } => write!(
-                f,
-                "{file} is damaged at byte {from}, with good records from byte {to} on and {lost_frames} commits \
-                 missing between; restore it from a backup, or start with --salvage to go on without them"
-            ),
-            OpenError::Unreadable { file } => write!(
-                f,
-                "{file} is damaged to its end, without one commit that can be read, or is no log of builder; restore \
-                 it from a backup, or start with --salvage to set it aside and begin with nothing"
-            ),
-            OpenError::UnknownVersion { file, version } => write!(
-                f,
-                "{file} was written by another version of builder, in format {version}; start that version"
-            ),
-            OpenError::Replay { file, offset, reason } => {
-                write!(f, "{file} holds a record at byte {offset} that makes no sense: {reason}")
-            }
+impl Scan {
+    /// Octets up to the end of the last good frame; 0 when there is none.
+    fn good_length(&self) -> u64 {
+        match self.verdict {
+            Verdict::Clean => self.length,
+            Verdict::Torn { good_length } => good_length,
+            Verdict::Unreadable | Verdict::UnknownVersion { .. } => 0,
         }
-    }
-}
-
-impl core::error::Error for OpenError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            OpenError::Storage(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-impl From<StorageError> for OpenError {
-    fn from(error: StorageError) -> OpenError {
-        OpenError::Storage(error)
     }
 }
 
@@ -206,31 +99,11 @@ fn recover<S: Storage, E: fmt::Display>(
     file: NamedFile<S::File>,
     settings: &Settings,
     recovery: &mut Recovery,
-    mut replay: impl FnMut(&[u8]) -> Result<(), E>,
+    replay: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<Option<Written<S::File>>, OpenError> {
-    let scan = scan(files, &file, |event| match event {
-        Event::Frame { offset, payload } => replay(payload).map_err(|reason| OpenError::Replay {
-            file: files.describe(LOG),
-            offset,
-            reason: reason.to_string(),
-        }),
-        Event::Damage(damage) if !settings.salvage => {
-            Err(OpenError::Damaged { file: files.describe(LOG), damage })
-        }
-        _ => Ok(()),
-    })?;
+    let scan = scan_replaying(files, &file, settings.salvage, replay)?;
     recovery.frames = scan.frames;
-    let good_length = match scan.verdict {
-        Verdict::UnknownVersion { version } => {
-            return Err(OpenError::UnknownVersion { file: files.describe(LOG), version });
-        }
-        Verdict::Unreadable if !settings.salvage => {
-            return Err(OpenError::Unreadable { file: files.describe(LOG) });
-        }
-        Verdict::Clean => scan.length,
-        Verdict::Torn { good_length } => good_length,
-        Verdict::Unreadable => 0,
-    };
+    let good_length = scan.good_length();
     if scan.damaged || scan.verdict == Verdict::Unreadable {
         let saved = with_reserve(files, || save(files, &file, 0..scan.length, "damaged"))?;
         let bad_octets = scan.bad_octets + (scan.length - good_length);
@@ -249,6 +122,31 @@ fn recover<S: Storage, E: fmt::Display>(
     let last_frame = scan.last_frame..good_length;
     with_reserve(files, || Ok(copy(files, (&file, last_frame.clone()), (&file, last_frame.start))?))?;
     Ok(Some(Written { file, position: scan.position, length: good_length }))
+}
+
+/// Reads a log to its end and hands its payloads to `replay`. Refuses what a crash cannot have done.
+fn scan_replaying<S: Storage, E: fmt::Display>(
+    files: &Files<S>,
+    file: &NamedFile<S::File>,
+    salvage: bool,
+    mut replay: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<Scan, OpenError> {
+    let scan = scan(files, file, |event| match event {
+        Event::Frame { offset, payload } => replay(payload).map_err(|reason| OpenError::Replay {
+            file: files.describe(LOG),
+            offset,
+            reason: reason.to_string(),
+        }),
+        Event::Damage(damage) if !salvage => Err(OpenError::Damaged { file: files.describe(LOG), damage }),
+        _ => Ok(()),
+    })?;
+    match scan.verdict {
+        Verdict::UnknownVersion { version } => {
+            Err(OpenError::UnknownVersion { file: files.describe(LOG), version })
+        }
+        Verdict::Unreadable if !salvage => Err(OpenError::Unreadable { file: files.describe(LOG) }),
+        Verdict::Clean | Verdict::Torn { .. } | Verdict::Unreadable => Ok(scan),
+    }
 }
 
 /// Reads a log to its end, unless `handle` says otherwise.

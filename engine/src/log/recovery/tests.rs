@@ -282,3 +282,30 @@ fn what_a_failed_sync_left_in_memory_is_durable_once_the_log_is_open() {
         assert_eq!(open(&found).2.len(), 3);
     }
 }
+
+#[test]
+fn a_log_that_is_only_read_is_left_as_it_is() {
+    let reading = |disk: &TestDisk, salvage| {
+        let before = (disk.operations(), disk.names());
+        let mut payloads = Vec::new();
+        let reading = read(disk.clone(), salvage, |payload| {
+            payloads.push(payload.to_vec());
+            Ok::<(), Infallible>(())
+        });
+        assert_eq!((disk.operations(), disk.names()), before);
+        reading.map(|reading| (reading, payloads.concat()))
+    };
+    assert_eq!(reading(&TestDisk::default(), false).unwrap(), (None, Vec::new()));
+
+    let disk = disk_with(&[b"one", b"two"]);
+    let found = Reading { frames: 2, bad_octets: 0 };
+    assert_eq!(reading(&disk, false).unwrap(), (Some(found), b"onetwo".to_vec()));
+    disk.write("log", &[disk.read("log"), b"torn".to_vec()].concat());
+    let found = Reading { frames: 2, bad_octets: 4 };
+    assert_eq!(reading(&disk, false).unwrap(), (Some(found), b"onetwo".to_vec()));
+
+    flip(&disk, 40);
+    assert!(reading(&disk, false).unwrap_err().to_string().contains("is damaged at byte 32"));
+    let found = Reading { frames: 1, bad_octets: 39 + 4 };
+    assert_eq!(reading(&disk, true).unwrap(), (Some(found), b"two".to_vec()));
+}
