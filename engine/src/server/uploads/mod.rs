@@ -127,6 +127,8 @@ impl Server {
             UploadOutcome::Missing => {
                 ::log::warn!("the result of build {uuid} of job {name} is gone; it will not be uploaded");
                 self.uploads.turns.forget(uuid);
+                // Whether the server takes the others remains to be seen.
+                self.uploads.complaint.take_if(|complaint| complaint.about == Some(uuid));
                 self.commit(Record::Removed(Removed { uuid: RawUuid(uuid) }));
             }
             UploadOutcome::Unavailable(error) => {

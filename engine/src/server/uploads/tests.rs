@@ -219,6 +219,18 @@ fn a_result_that_is_gone_is_forgotten() {
 }
 
 #[test]
+fn a_complaint_goes_with_the_result_that_it_is_about() {
+    let mut bench = Bench::with_results(&[1, 2, 3]);
+    bench.turn(START);
+    assert_eq!(bench.end(START, 1, UploadOutcome::Refused("413 too large")), [Wish::Upload(2)]);
+    bench.server.handle(START, Input::ResumeUploads);
+    assert_eq!(bench.end(START, 2, UploadOutcome::Missing), [Wish::Upload(1)]);
+    assert!(bench.title().contains("413"), "{}", bench.title());
+    assert_eq!(bench.end(START, 1, UploadOutcome::Missing), [Wish::Upload(3)]);
+    assert!(!bench.title().contains("413"), "{}", bench.title());
+}
+
+#[test]
 fn reports_about_what_is_not_under_way_change_nothing() {
     let mut bench = Bench::with_results(&[1, 2]);
     bench.turn(START);
