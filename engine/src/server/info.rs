@@ -4,24 +4,24 @@ use crate::Now;
 use crate::limits::INFO_PIECE_BYTES;
 use crate::server::connection::Phase;
 use crate::server::conversation::Step;
-use crate::server::state::State;
+use crate::server::state::{Script, State};
 use crate::server::{Action, ConnectionId, Server};
 use builder_proto::Uuid;
 use builder_proto::command::{Command, InfoPart, InfoStream, QueueInfo};
 use builder_proto::error::EncodeError;
 use builder_proto::header::{Header, SEQUENCE};
-use builder_proto::job::{Job, ScriptJob};
+use builder_proto::job::Job;
 use builder_proto::time::{Period, Time};
 use builder_proto::wire::RawUuid;
 use der::Encode;
 use std::sync::Arc;
 
-/// One value of the answer. Scheduled jobs are shared with the state, so that a long answer holds no copies.
+/// One value of the answer. Jobs are shared with the state, so that a long answer holds no copies.
 #[derive(Debug)]
 pub(crate) enum InfoItem {
     Scheduled { next: Time, period: Period, job: Arc<Job> },
     Queued(Arc<Job>),
-    Running { started: Time, uuid: Uuid, job: ScriptJob },
+    Running { started: Time, uuid: Uuid, script: Script },
 }
 
 impl Server {
@@ -80,7 +80,7 @@ fn lay_out(state: &State, uploads: Option<QueueInfo>) -> Result<InfoStream<InfoI
     let running = running.into_iter().map(|(uuid, build)| InfoItem::Running {
         started: build.started,
         uuid: *uuid,
-        job: build.script.to_job(),
+        script: build.script.clone(),
     });
     InfoStream::new(schedule, queues, running, &state.dropped)
 }
@@ -93,8 +93,8 @@ impl InfoItem {
             InfoItem::Scheduled { next, period, job } => {
                 (next.encoded_len()? + period.encoded_len()? + job.encoded_len()?)?
             }
-            InfoItem::Running { started, uuid, job } => {
-                (started.encoded_len()? + RawUuid(*uuid).encoded_len()? + job.encoded_len()?)?
+            InfoItem::Running { started, uuid, script } => {
+                (started.encoded_len()? + RawUuid(*uuid).encoded_len()? + script.job().encoded_len()?)?
             }
         };
         Ok(Some(u64::from(u32::from(length))))
@@ -121,10 +121,10 @@ impl InfoPart for InfoItem {
                 period.encode_to_vec(output)?;
                 job.encode_to_vec(output)?
             }
-            InfoItem::Running { started, uuid, job } => {
+            InfoItem::Running { started, uuid, script } => {
                 started.encode_to_vec(output)?;
                 RawUuid(*uuid).encode_to_vec(output)?;
-                job.encode_to_vec(output)?
+                script.job().encode_to_vec(output)?
             }
         };
         Ok(())

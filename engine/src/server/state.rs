@@ -12,6 +12,7 @@ use builder_proto::text::Text;
 use builder_proto::time::Time;
 use builder_proto::wire::RawUuid;
 use core::fmt;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -65,14 +66,20 @@ impl Script {
         self.0.name()
     }
 
-    pub(crate) fn to_job(&self) -> ScriptJob {
+    pub(crate) fn job(&self) -> Cow<'_, ScriptJob> {
         match &*self.0 {
-            Job::Script(job) => job.clone(),
+            Job::Script(job) => Cow::Borrowed(job),
             // Neither constructor lets one in; an empty script is the honest reading of it.
-            Job::OrbBuild(job) => {
-                ScriptJob { name: job.name.clone(), script: Text::default(), platform: Text::default() }
-            }
+            Job::OrbBuild(job) => Cow::Owned(ScriptJob {
+                name: job.name.clone(),
+                script: Text::default(),
+                platform: Text::default(),
+            }),
         }
+    }
+
+    pub(crate) fn to_job(&self) -> ScriptJob {
+        self.job().into_owned()
     }
 
     fn is(&self, job: &Arc<Job>) -> bool {

@@ -10,6 +10,7 @@ use builder_proto::command::{Command, InfoReply, QueueInfo, RunningInfo};
 use builder_proto::job::{Job, ScheduleItem, ScriptJob};
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
+use std::sync::Arc;
 
 #[test]
 fn an_idle_server_has_nothing_to_tell() {
@@ -99,6 +100,18 @@ fn a_long_answer_is_one_picture_however_long_it_takes() {
         other => panic!("{other:?}"),
     }
     assert_eq!(rig.info().schedule.len(), 3);
+}
+
+#[test]
+fn an_answer_on_its_way_holds_no_copies_of_what_runs() {
+    let (mut rig, _) = busy();
+    rig.build("p");
+    // Its script belongs to the schedule, the running build, and each answer that has yet to get to it.
+    let holders = |rig: &Rig| Arc::strong_count(&rig.server.state().schedule.get(&"a".into()).unwrap().job);
+    let before = holders(&rig);
+    slow_client(&mut rig);
+    slow_client(&mut rig);
+    assert_eq!(holders(&rig), before + 2);
 }
 
 #[test]
