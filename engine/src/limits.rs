@@ -1,4 +1,5 @@
-//! Every limit of the server and the worker, by name, in one place.
+//! The limits of what the server and the worker decide, by name. Those of how they use sockets, files and descriptors
+//! stand where that is done, in the programs.
 //!
 //! Whatever exceeds one is answered with a `failure`, or ends in a failed build, whose text names the limit.
 
