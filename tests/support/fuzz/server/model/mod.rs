@@ -15,7 +15,7 @@ use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, OutputRef, PeerType};
 use builder_proto::finished::FinishedWalker;
 use builder_proto::frame::{FrameError, FrameEvent};
-use builder_proto::job::Job;
+use builder_proto::job::{Job, ScriptJob};
 use builder_proto::text::Text;
 use builder_proto::time::Period;
 use builder_proto::{CLIENT_VERSION, Uuid, WORKER_VERSION};
@@ -174,36 +174,42 @@ impl Model {
         }
     }
 
+    /// Whoever has waited longest goes first.
     fn dispatch(&mut self, now: Now) {
         let platforms: BTreeSet<Text> = self.waiting.iter().map(|(_, platform)| platform.clone()).collect();
         for platform in platforms {
             if !self.jobs.dropped.contains(&platform) {
                 self.jobs.add_platform(&platform, &self.templates);
             }
-            while let Some(place) = self.waiting.iter().position(|(_, waiting_for)| *waiting_for == platform)
-            {
-                let template = self.templates.get(&platform).map(Vec::as_slice);
-                let Some(job) = self.jobs.next_script(&platform, template) else { break };
-                if !self.has_uuids {
-                    return;
-                }
-                let (connection, platform) = self.waiting.remove(place);
-                self.last_uuid += 1;
-                let uuid = Uuid::from_u128(self.last_uuid);
-                self.jobs.start(uuid, Running { started: now.wall, platform, job: job.clone() });
-                self.say(connection, Said::Message(Command::JobSchedule { uuid, job }));
-                self.peers.get_mut(&connection).expect("a worker").enter(Phase::Building(uuid), None);
-                let build = Build {
-                    connection,
-                    started: now.monotonic,
-                    deadline: now.monotonic + self.settings.job_time + TIMEOUT_GRACE,
-                    console_octets: 0,
-                    stage: Stage::Running,
-                };
-                self.builds.insert(uuid, build);
-                self.consoles.insert(uuid, Vec::new());
-            }
         }
+        while let Some((place, job)) = self.next_handed_out() {
+            if !self.has_uuids {
+                return;
+            }
+            let (connection, platform) = self.waiting.remove(place);
+            self.last_uuid += 1;
+            let uuid = Uuid::from_u128(self.last_uuid);
+            self.jobs.start(uuid, Running { started: now.wall, platform, job: job.clone() });
+            self.say(connection, Said::Message(Command::JobSchedule { uuid, job }));
+            self.peers.get_mut(&connection).expect("a worker").enter(Phase::Building(uuid), None);
+            let build = Build {
+                connection,
+                started: now.monotonic,
+                deadline: now.monotonic + self.settings.job_time + TIMEOUT_GRACE,
+                console_octets: 0,
+                stage: Stage::Running,
+            };
+            self.builds.insert(uuid, build);
+            self.consoles.insert(uuid, Vec::new());
+        }
+    }
+
+    /// The first place among those who wait for which there is a job, and the job.
+    fn next_handed_out(&self) -> Option<(usize, ScriptJob)> {
+        self.waiting.iter().enumerate().find_map(|(place, (_, platform))| {
+            let template = self.templates.get(platform).map(Vec::as_slice);
+            Some((place, self.jobs.next_script(platform, template)?))
+        })
     }
 
     fn receive(&mut self, now: Now, id: ConnectionId, bytes: &[u8]) {
