@@ -5,6 +5,7 @@
 
 use crate::disk::Faults;
 use crate::random::Random;
+use crate::variant::Variant;
 use builder_engine::server::Settings;
 use std::time::Duration;
 
@@ -91,6 +92,22 @@ impl Plan {
             failing_uploads: sometimes(&[0, 200]),
             keeps_uploaded: sometimes(&[0, 0, 1]) == 1,
             syncs_everything: sometimes(&[0, 1]) == 1,
+        }
+    }
+
+    /// Makes frequent what a mistake takes to show. Without it some take tens of thousands of crashes.
+    pub(crate) fn provoke(&mut self, variant: Variant) {
+        match variant {
+            Variant::FailedSyncRetried => {
+                self.disk.failed_syncs = 20;
+                self.small_result_octets = 4_000;
+                // Results are synced a second after they were written.
+                self.crash_gap = 1_500_000;
+                self.power_failures = 900;
+            }
+            Variant::PublishBeforeCommit => self.small_result_octets = 4_000,
+            Variant::LinesSkipped => self.crash_gap = 400_000,
+            _ => {}
         }
     }
 }

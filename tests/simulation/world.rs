@@ -108,7 +108,8 @@ enum Phase {
 impl World {
     pub(crate) fn new(seed: u64, crashes: u64, variant: Variant, watching: Watching) -> World {
         let mut random = Random::new(seed);
-        let plan = Plan::new(&mut random, crashes);
+        let mut plan = Plan::new(&mut random, crashes);
+        plan.provoke(variant);
         let host = Host::new();
         let disk = Disk::new(host.clone(), random.fork(), plan.disk);
         let environment = Environment {
