@@ -5,8 +5,9 @@ use mio::{Interest, Registry, Token};
 use std::io::{self, PipeWriter, Read};
 use std::os::fd::OwnedFd;
 
-/// Octets read at a time. An empty line of one octet becomes a frame of 32, so this bounds memory, too.
-pub(super) const READ_BYTES: usize = 64 * 1024;
+/// Octets read at a time. An empty line of one octet becomes a frame of 32, so this bounds memory, too: half a mebibyte of
+/// frames is the most that a read adds to an outbox that still had room.
+pub(super) const READ_BYTES: usize = 16 * 1024;
 
 /// The worker's end of the console.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use crate::harness::{Setup, run};
 use builder_proto::build_result::BuildResult;
+use std::io::Read;
 
 #[test]
 fn both_streams_are_one_console() {
@@ -74,4 +75,22 @@ fn a_slow_server_slows_the_job_and_loses_nothing() {
     let report = conversation.finish();
     assert_eq!(report.paths(), ["written"]);
     report.assert_clean();
+}
+
+/// Empty lines grow most on their way: one octet becomes a frame of 32. What reads slower than a job prints leaves the
+/// worker always a little behind.
+#[test]
+fn a_server_that_is_always_behind_costs_no_memory() {
+    let mut conversation = Setup::new().local().start("yes '' | head -c 4000000");
+    let mut buffer = vec![0; 1 << 16];
+    let mut total = 0;
+    while total < 100 << 20 {
+        let count = conversation.stream().read(&mut buffer).unwrap();
+        assert_ne!(count, 0, "the worker hung up: {}", conversation.end().stderr);
+        total += count;
+    }
+    let peak = conversation.peak_memory();
+    assert!(peak < 16 * 1024, "{peak} KiB");
+    conversation.close();
+    conversation.end();
 }

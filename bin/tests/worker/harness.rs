@@ -7,9 +7,11 @@ use builder_proto::frame::{FrameDecoder, FrameEvent};
 use builder_proto::job::{File, ScriptJob};
 use std::collections::VecDeque;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, Read, Write};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -29,6 +31,7 @@ pub(crate) struct Setup {
     /// Shell commands that run before the worker in its process, which does not start when one fails.
     prelude: String,
     temporary: Option<PathBuf>,
+    is_local: bool,
 }
 
 /// A worker that is connected to a scripted server.
@@ -36,7 +39,8 @@ pub(crate) struct Conversation {
     pub(crate) child: Child,
     /// Its TMPDIR.
     pub(crate) temporary: TempDir,
-    stream: Option<TcpStream>,
+    /// The connection, as what can be read and written; whatever kind of socket it is.
+    stream: Option<fs::File>,
     decoder: FrameDecoder,
     messages: VecDeque<Message>,
 }
@@ -67,7 +71,14 @@ impl Setup {
             user: None,
             prelude: String::new(),
             temporary: None,
+            is_local: false,
         }
+    }
+
+    /// Lets worker and server talk over a socket in the file system, whose buffers hold less than those of TCP.
+    pub(crate) fn local(mut self) -> Self {
+        self.is_local = true;
+        self
     }
 
     pub(crate) fn argument(mut self, argument: &str) -> Self {
@@ -125,25 +136,21 @@ impl Setup {
 
     /// Starts the worker and accepts its connection.
     pub(crate) fn connect(&self) -> Conversation {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let remote = listener.local_addr().unwrap().to_string();
+        let place = tempfile::tempdir().unwrap();
+        let listener = Listener::bind(self.is_local.then_some(place.path()));
         let temporary = tempfile::tempdir().unwrap();
         fs::set_permissions(temporary.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        let mut child = self.command(&remote, temporary.path()).spawn().unwrap();
-        listener.set_nonblocking(true).unwrap();
+        let mut child = self.command(&listener.name(), temporary.path()).spawn().unwrap();
         let mut stream = None;
         wait_until("the worker connects", || {
             assert_eq!(child.try_wait().unwrap(), None, "the worker ended before it connected");
             stream = listener.accept().ok();
             stream.is_some()
         });
-        let (stream, _) = stream.unwrap();
-        stream.set_nonblocking(false).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Conversation {
             child,
             temporary,
-            stream: Some(stream),
+            stream: stream.map(fs::File::from),
             decoder: FrameDecoder::new(u64::MAX),
             messages: VecDeque::new(),
         }
@@ -212,7 +219,7 @@ impl Conversation {
     }
 
     /// The raw connection, for those who count octets.
-    pub(crate) fn stream(&mut self) -> &mut TcpStream {
+    pub(crate) fn stream(&mut self) -> &mut fs::File {
         self.stream.as_mut().unwrap()
     }
 
@@ -295,6 +302,51 @@ impl End {
         assert_eq!(self.status.code(), Some(1), "{self:?}");
         assert!(self.stderr.contains(complaint), "{}", self.stderr);
         assert_eq!(self.left, Vec::<PathBuf>::new());
+    }
+}
+
+/// Where a scripted server waits for its worker.
+enum Listener {
+    Tcp(TcpListener),
+    Local(UnixListener),
+}
+
+impl Listener {
+    /// Listens on a socket in `place`, or on a port when there is none.
+    fn bind(place: Option<&Path>) -> Self {
+        match place {
+            Some(place) => Self::Local(UnixListener::bind(place.join("socket")).unwrap()),
+            None => Self::Tcp(TcpListener::bind("127.0.0.1:0").unwrap()),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().unwrap().to_string(),
+            Self::Local(listener) => {
+                format!("unix:{}", listener.local_addr().unwrap().as_pathname().unwrap().display())
+            }
+        }
+    }
+
+    /// A connection that waits, if there is one. Reading from it gives up after a while.
+    fn accept(&self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(false)?;
+                stream.set_read_timeout(Some(PATIENCE))?;
+                Ok(stream.into())
+            }
+            Self::Local(listener) => {
+                listener.set_nonblocking(true)?;
+                let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(false)?;
+                stream.set_read_timeout(Some(PATIENCE))?;
+                Ok(stream.into())
+            }
+        }
     }
 }
 
