@@ -30,8 +30,11 @@ enum Phase {
     },
     AwaitingJob,
     Building(Build),
-    /// The server has everything, or will have; it closes the connection once the result is stored.
-    AwaitingClose,
+    /// The server has everything, or will have; it closes the connection once the result is stored. The directory of the
+    /// job is removed meanwhile, but not before the result has left: with many files in it that takes long.
+    AwaitingClose {
+        has_directory: bool,
+    },
     /// The job is being killed; afterwards the program ends with this complaint.
     Aborting {
         killing: Killing,
@@ -57,7 +60,10 @@ impl Worker {
         match input {
             Input::Connected => self.say_hello(now),
             Input::Received(bytes) => self.receive(now, bytes),
-            Input::Sent(count) => self.queue.sent(count),
+            Input::Sent(count) => {
+                self.queue.sent(count);
+                self.clean_up_when_sent();
+            }
             Input::Disconnected(reason) => self.disconnected(now, reason.as_deref()),
             Input::Terminated(signal) => self.abort(now, format!("ended by {signal}")),
             Input::Job(input) => self.handle_job(now, input),
@@ -146,8 +152,8 @@ impl Worker {
             (Phase::Building(build), input) => match build.handle(now, input, &mut self.queue) {
                 Progress::Going => {}
                 Progress::Done => {
-                    self.phase = Phase::AwaitingClose;
-                    self.queue.push(Action::CleanUp);
+                    self.phase = Phase::AwaitingClose { has_directory: true };
+                    self.clean_up_when_sent();
                 }
                 Progress::Broken(reason) => self.abort(now, reason),
             },
@@ -174,13 +180,15 @@ impl Worker {
 
     fn disconnected(&mut self, now: Duration, reason: Option<&str>) {
         let event = match &self.phase {
-            Phase::AwaitingClose if reason.is_none() && self.queue.is_sent() => return self.exit(Ok(())),
+            Phase::AwaitingClose { .. } if reason.is_none() && self.queue.is_sent() => {
+                return self.exit(Ok(()));
+            }
             Phase::Connecting | Phase::AwaitingHello { .. } => format!(
                 "the server closed the connection without a hello; is it a builder-server that speaks \
                  version {WORKER_VERSION} of the worker protocol?"
             ),
             Phase::AwaitingJob => "the server closed the connection before it had a job".to_owned(),
-            Phase::AwaitingClose => "the connection ended before the server had the result".to_owned(),
+            Phase::AwaitingClose { .. } => "the connection ended before the server had the result".to_owned(),
             Phase::Building(_) => "the server went away during the build".to_owned(),
             Phase::Aborting { .. } | Phase::Ended => return,
         };
@@ -195,7 +203,21 @@ impl Worker {
                 let killing = Killing::begin(now, &mut self.queue);
                 self.phase = Phase::Aborting { killing, complaint };
             }
+            Phase::AwaitingClose { has_directory: true } => {
+                self.queue.push(Action::CleanUp);
+                self.exit(Err(complaint));
+            }
             _ => self.exit(Err(complaint)),
+        }
+    }
+
+    fn clean_up_when_sent(&mut self) {
+        if let Phase::AwaitingClose { has_directory } = &mut self.phase
+            && *has_directory
+            && self.queue.is_sent()
+        {
+            *has_directory = false;
+            self.queue.push(Action::CleanUp);
         }
     }
 

@@ -47,9 +47,18 @@ fn messages_may_come_octet_by_octet() {
 fn after_the_result_the_directory_goes_and_the_end_of_the_connection_is_awaited() {
     let mut world = World::finished();
     assert_eq!(world.result(), Some(&BuildResult::Exited(0)));
-    assert_eq!(world.job(JobInput::ArtifactsSent), [Action::CleanUp]);
     world.handle(Input::Sent(usize::MAX));
+    assert_eq!(world.job(JobInput::ArtifactsSent), [Action::CleanUp]);
     assert_eq!(world.handle(Input::Disconnected(None)), [Action::Exit(Ok(()))]);
+}
+
+#[test]
+fn the_directory_stays_until_the_result_has_left() {
+    let mut world = World::building();
+    assert_eq!(world.job(JobInput::NotStarted("disk full".to_owned())), []);
+    assert_eq!(world.handle(Input::Sent(1)), []);
+    assert_eq!(world.handle(Input::Sent(usize::MAX)), [Action::CleanUp]);
+    assert_eq!(world.handle(Input::Sent(1)), [], "it goes once");
 }
 
 #[test]
@@ -57,6 +66,7 @@ fn a_result_that_did_not_reach_the_server_is_a_failure() {
     let mut world = World::finished();
     world.job(JobInput::ArtifactsSent);
     let actions = world.handle(Input::Disconnected(None));
+    assert_eq!(actions[0], Action::CleanUp);
     assert!(complaint(&actions).contains("before the server had the result"));
 
     let mut world = World::finished();
