@@ -47,6 +47,8 @@ pub const DRAIN_BYTES: usize = 16 * 1024 * 1024;
 pub const REMARKS: usize = 50;
 /// Directory entries a worker looks at for artifacts, each as often as links lead to it.
 pub const ARTIFACT_ENTRIES: u64 = 2_000_000;
+/// Names a worker looks up in directories on its way to the artifacts of one build: what takes seconds.
+pub const ARTIFACT_LOOKUPS: u64 = 4_000_000;
 /// Octets of the paths of all artifacts of one build, which the worker holds in memory.
 pub const ARTIFACT_LIST_BYTES: u64 = 64 * MEBIBYTE;
 /// Pause before another attempt at what the disk, or the source of randomness, did not allow.

@@ -9,6 +9,7 @@ mod connection;
 mod console;
 mod descriptors;
 mod directory;
+mod opener;
 mod outbox;
 mod processes;
 mod reactor;

@@ -1,6 +1,6 @@
 //! The loop that carries out what the engine decides.
 
-use super::artifacts::{ArtifactList, ArtifactStream, list_artifacts};
+use super::artifacts::{ArtifactList, ArtifactStream, Lister};
 use super::connection::Socket;
 use super::console::{Console, ConsoleRead, READ_BYTES};
 use super::directory::JobDirectory;
@@ -22,6 +22,9 @@ const SIGNALS: Token = Token(2);
 /// Writes of artifacts in one turn, before signals and the server's words are looked at again.
 const WRITES_PER_TURN: usize = 16;
 
+/// Time after which they are looked at again whatever there is to list or to write.
+const TURN_TIME: Duration = Duration::from_millis(50);
+
 /// A longer wait than mio can express would be cut to something random.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
@@ -37,6 +40,7 @@ pub(super) struct Reactor {
     /// Where job directories are made.
     parent: PathBuf,
     directory: Option<JobDirectory>,
+    lister: Option<Lister>,
     list: Option<ArtifactList>,
     stream: Option<ArtifactStream>,
     buffer: Vec<u8>,
@@ -75,6 +79,7 @@ impl Reactor {
             processes: Processes::default(),
             parent,
             directory: None,
+            lister: None,
             list: None,
             stream: None,
             buffer: vec![0; READ_BYTES],
@@ -101,6 +106,7 @@ impl Reactor {
             self.wait(&mut events).map_err(|error| format!("cannot wait for events: {error}"))?;
             self.read_socket();
             self.read_console();
+            self.list_artifacts();
             self.handle(Input::Tick);
         }
     }
@@ -135,7 +141,7 @@ impl Reactor {
     fn patience(&self) -> Option<Duration> {
         let console = self.engine.wants_console() && self.console.as_ref().is_some_and(Console::is_ready);
         let writing = self.server.is_writable && (self.stream.is_some() || !self.server.outbox.is_empty());
-        if console || (writing && self.server.is_open) {
+        if console || self.lister.is_some() || (writing && self.server.is_open) {
             return Some(Duration::ZERO);
         }
         let deadline = self.engine.next_deadline()?;
@@ -224,7 +230,7 @@ impl Reactor {
                     Some(console) => console.begin_draining(),
                     None => self.handle(Input::Job(JobInput::ConsoleDrained)),
                 },
-                Action::ListArtifacts => self.list_artifacts(),
+                Action::ListArtifacts => self.lister = Some(Lister::new()),
                 Action::SendArtifacts => self.stream = self.list.take().map(ArtifactStream::new),
                 Action::CleanUp => self.clean_up(),
                 Action::Exit(outcome) => self.outcome = Some(outcome),
@@ -242,10 +248,16 @@ impl Reactor {
         Ok(())
     }
 
+    /// Lists more artifacts, if that is to be done.
     fn list_artifacts(&mut self) {
-        let Some(directory) = &self.directory else { return };
-        let event = match list_artifacts(directory.tree()) {
-            Ok((list, remarks)) => {
+        let (Some(mut lister), Some(directory)) = (self.lister.take(), &self.directory) else { return };
+        let event = match lister.step(directory.tree(), Instant::now() + TURN_TIME) {
+            Ok(true) => {
+                self.lister = Some(lister);
+                return;
+            }
+            Ok(false) => {
+                let (list, remarks) = lister.finish();
                 log::info!("artifacts to send: {}", list.len());
                 let length = list.encoded_length();
                 self.list = Some(list);
@@ -258,7 +270,11 @@ impl Reactor {
 
     /// Writes what waits, then artifacts, until the socket is full or others deserve a turn.
     fn write_socket(&mut self) {
+        let until = Instant::now() + TURN_TIME;
         for _ in 0..WRITES_PER_TURN {
+            if Instant::now() >= until {
+                return;
+            }
             if self.server.outbox.is_empty() && !self.fill_from_artifacts() {
                 return;
             }
@@ -295,12 +311,17 @@ impl Reactor {
         false
     }
 
+    /// Takes as long as it takes, for nothing else is left to do: the server has the result, or will not get it.
     fn clean_up(&mut self) {
+        self.lister = None;
         self.stream = None;
         self.console = None;
         if let Some(directory) = self.directory.take() {
             let path = directory.path().to_path_buf();
-            if let Err(error) = directory.remove() {
+            // That the job removed it is as good.
+            if let Err(error) = directory.remove()
+                && error.kind() != io::ErrorKind::NotFound
+            {
                 log::warn!("cannot remove {}: {error}", path.display());
             }
         }

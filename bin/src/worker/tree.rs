@@ -7,12 +7,17 @@
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, readlinkat, statat};
 use rustix::io::Errno;
+use std::cell::Cell;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Links that may lie on the way to one file; more than that are taken for a loop, as systems do.
 const LINKS_ON_THE_WAY: usize = 40;
+
+/// Names that may be looked up to follow one link: what takes a fraction of a second. Without it, forty links with two
+/// thousand times `x/..` in each keep the worker busy for hours.
+const LOOKUPS_ON_THE_WAY: u64 = 100_000;
 
 const OPEN_DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -31,6 +36,8 @@ pub(super) struct Tree {
     root: OwnedFd,
     /// Paths by which links may name the root: as it was made, and without links.
     names: Vec<Vec<u8>>,
+    /// Names that were looked up in directories until now.
+    lookups: Cell<u64>,
 }
 
 /// What a link leads to. `real` is the path below the root on which there are no links.
@@ -45,6 +52,7 @@ pub(super) struct Target {
 pub(super) enum LinkError {
     LeadsOut,
     TooManyLinks,
+    TooFar,
     Broken(Errno),
 }
 
@@ -53,6 +61,7 @@ impl fmt::Display for LinkError {
         match self {
             Self::LeadsOut => f.write_str("is a link that leads out of the job's directory"),
             Self::TooManyLinks => write!(f, "is a link with more than {LINKS_ON_THE_WAY} links behind it"),
+            Self::TooFar => write!(f, "is a link that takes more than {LOOKUPS_ON_THE_WAY} steps to follow"),
             Self::Broken(error) => write!(f, "is a link that leads nowhere: {error}"),
         }
     }
@@ -70,7 +79,16 @@ impl Tree {
         let root = openat(CWD, path, OPEN_DIRECTORY, Mode::empty())?;
         let mut names = vec![path.as_os_str().as_bytes().to_vec()];
         names.push(path.canonicalize()?.as_os_str().as_bytes().to_vec());
-        Ok(Self { root, names })
+        Ok(Self { root, names, lookups: Cell::new(0) })
+    }
+
+    /// How many names were looked up in directories until now: the measure of the work that a job caused.
+    pub(super) fn lookups(&self) -> u64 {
+        self.lookups.get()
+    }
+
+    fn count_lookup(&self) {
+        self.lookups.set(self.lookups.get().saturating_add(1));
     }
 
     pub(super) fn root(&self) -> BorrowedFd<'_> {
@@ -81,6 +99,7 @@ impl Tree {
     pub(super) fn open_directory(&self, real: &[u8]) -> Result<OwnedFd, Errno> {
         let mut directory = openat(&self.root, c".", OPEN_DIRECTORY, Mode::empty())?;
         for name in components(real) {
+            self.count_lookup();
             directory = openat(&directory, name, OPEN_DIRECTORY, Mode::empty())?;
         }
         Ok(directory)
@@ -88,7 +107,8 @@ impl Tree {
 
     /// Finds where a link in the directory at `real` leads, when it was read as `target`.
     pub(super) fn follow(&self, real: &[u8], target: &[u8]) -> Result<Target, LinkError> {
-        let mut way = Way { tree: self, real: real.to_vec(), ahead: Vec::new(), links: 0 };
+        let most_lookups = self.lookups().saturating_add(LOOKUPS_ON_THE_WAY);
+        let mut way = Way { tree: self, real: real.to_vec(), ahead: Vec::new(), links: 0, most_lookups };
         way.take_link(target)?;
         way.walk()
     }
@@ -145,6 +165,8 @@ struct Way<'a> {
     /// Components still to go, the next one last.
     ahead: Vec<Vec<u8>>,
     links: usize,
+    /// Where the count of the tree may get to.
+    most_lookups: u64,
 }
 
 impl Way<'_> {
@@ -164,30 +186,42 @@ impl Way<'_> {
     }
 
     fn walk(mut self) -> Result<Target, LinkError> {
-        let mut directory = self.tree.open_directory(&self.real)?;
+        // Opened when a name is looked up in it, so that going up several times in a row costs one walk from the root.
+        let mut place = None;
         while let Some(name) = self.ahead.pop() {
+            if self.tree.lookups() > self.most_lookups {
+                return Err(LinkError::TooFar);
+            }
             if name == b".." {
                 if self.real.is_empty() {
                     return Err(LinkError::LeadsOut);
                 }
                 self.real.truncate(split(&self.real).0.len());
-                directory = self.tree.open_directory(&self.real)?;
+                place = None;
                 continue;
             }
+            let directory = match place.take() {
+                Some(directory) => directory,
+                None => self.tree.open_directory(&self.real)?,
+            };
+            self.tree.count_lookup();
             let kind = kind_of(&directory, &name)?;
             match kind {
                 FileType::Symlink => {
                     let target = readlinkat(&directory, name, Vec::new())?;
                     self.take_link(target.as_bytes())?;
-                    directory = self.tree.open_directory(&self.real)?;
                 }
                 FileType::Directory => {
-                    directory = open_subdirectory(&directory, &name[..])?;
+                    place = Some(open_subdirectory(&directory, &name[..])?);
                     self.real = join(&self.real, &name);
                 }
                 _ if self.ahead.is_empty() => return Ok(Target { real: join(&self.real, &name), kind }),
                 _ => return Err(LinkError::Broken(Errno::NOTDIR)),
             }
+        }
+        // What was left last may have vanished, or may not be entered.
+        if place.is_none() {
+            self.tree.open_directory(&self.real)?;
         }
         Ok(Target { real: self.real, kind: FileType::Directory })
     }
@@ -264,6 +298,33 @@ mod tests {
         assert_eq!(follow(make_files, "", "loop"), Err(LinkError::TooManyLinks));
         assert_eq!(follow(make_files, "", "absent"), Err(LinkError::Broken(Errno::NOENT)));
         assert_eq!(follow(make_files, "", "a/file/x"), Err(LinkError::Broken(Errno::NOTDIR)));
+    }
+
+    #[test]
+    fn a_link_costs_no_more_than_it_may() {
+        let place = tempfile::tempdir().unwrap();
+        let deep = vec!["d"; 500].join("/");
+        fs::create_dir_all(place.path().join(&deep).join("x")).unwrap();
+        for link in 0..20 {
+            let target = format!("{}link{}", "x/../".repeat(500), link + 1);
+            symlink(target, place.path().join(&deep).join(format!("link{link}"))).unwrap();
+        }
+        let tree = Tree::open(place.path()).unwrap();
+        assert_eq!(tree.follow(deep.as_bytes(), b"link0"), Err(LinkError::TooFar));
+        assert!(tree.lookups() < 2 * LOOKUPS_ON_THE_WAY, "{}", tree.lookups());
+    }
+
+    #[test]
+    fn going_up_many_times_costs_little() {
+        let place = tempfile::tempdir().unwrap();
+        let deep = vec!["d"; 1000].join("/");
+        fs::create_dir_all(place.path().join(&deep)).unwrap();
+        fs::write(place.path().join("file"), "x").unwrap();
+        let tree = Tree::open(place.path()).unwrap();
+        let target = format!("{}file", "../".repeat(1000));
+        let expected = Target { real: b"file".to_vec(), kind: FileType::RegularFile };
+        assert_eq!(tree.follow(deep.as_bytes(), target.as_bytes()), Ok(expected));
+        assert!(tree.lookups() < 10, "{}", tree.lookups());
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Jobs that mean harm.
 
-use crate::harness::{Setup, run};
+use crate::harness::{Conversation, Setup, is_alive, run, wait_until};
 use builder_proto::build_result::BuildResult;
+use rustix::process::Signal;
 use std::io::Read;
+use std::time::{Duration, Instant};
 
 #[test]
 fn endless_output_without_newline_takes_no_memory() {
@@ -83,6 +85,51 @@ fn directories_deeper_than_any_path_are_removed() {
     report.assert_clean();
 }
 
+/// Makes so many links, each with eight hundred detours, a thousand directories below.
+fn make_detours(links: usize) -> String {
+    format!(
+        "deep=$(printf 'a/%.0s' $(seq 1 1000)); mkdir -p ${{deep}}x; cd $deep; touch file
+        detour=$(printf 'x/../%.0s' $(seq 1 800))
+        for number in $(seq 1 {links}); do ln -s ${{detour}}file detour$number; done; echo $$"
+    )
+}
+
+#[test]
+fn links_with_endless_detours_are_left_out() {
+    let report = run(&make_detours(1));
+    assert_eq!(report.result, BuildResult::Exited(0));
+    let left_out = "/detour1 is a link that takes more than 100000 steps to follow; left out";
+    assert!(report.text().iter().any(|line| line.ends_with(left_out)), "{:?}", report.text());
+    report.assert_clean();
+}
+
+/// A worker that will look for artifacts for long.
+fn looking_for_artifacts() -> Conversation {
+    let mut conversation = Setup::new().start(&make_detours(100));
+    let script = conversation.line();
+    wait_until("the script has ended", || !is_alive(&script));
+    conversation
+}
+
+#[test]
+fn a_worker_that_looks_for_artifacts_ends_when_asked() {
+    let mut conversation = looking_for_artifacts();
+    let asked = Instant::now();
+    conversation.signal(Signal::TERM);
+    assert_eq!(conversation.receive(), None, "no result, so that the server puts the job back");
+    conversation.end().assert_failed("builder-worker: ended by SIGTERM");
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn a_worker_that_looks_for_artifacts_ends_with_the_connection() {
+    let mut conversation = looking_for_artifacts();
+    let asked = Instant::now();
+    conversation.close();
+    conversation.end().assert_failed("builder-worker: the server went away during the build");
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+}
+
 #[test]
 fn a_job_may_put_a_link_where_its_directory_was() {
     let outside = tempfile::tempdir().unwrap();
@@ -96,6 +143,14 @@ fn a_job_may_put_a_link_where_its_directory_was() {
     assert!(outside.path().join("kept").exists());
     assert!(report.end.status.success());
     assert!(report.end.stderr.contains("cannot remove "), "{}", report.end.stderr);
+}
+
+#[test]
+fn a_job_may_remove_its_directory() {
+    let report = run("echo gone; rm -r \"$PWD\"");
+    assert_eq!(report.result, BuildResult::Exited(0));
+    assert_eq!(report.text()[0], "gone");
+    report.assert_clean();
 }
 
 #[test]

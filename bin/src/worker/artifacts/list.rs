@@ -40,6 +40,7 @@ pub(in super::super) struct Artifact<'a> {
 pub(in super::super) enum ListError {
     Files,
     Entries { limit: u64 },
+    Lookups { limit: u64 },
     Paths,
     Bytes,
 }
@@ -53,6 +54,11 @@ impl fmt::Display for ListError {
             Self::Entries { limit } => {
                 write!(f, "the job's directory has more than {limit} entries; remove what is no artifact")
             }
+            Self::Lookups { limit } => write!(
+                f,
+                "finding the artifacts takes more than {limit} steps, as directories lie too deep or links lead too far; pack \
+                 the artifacts into an archive"
+            ),
             Self::Paths => {
                 write!(
                     f,

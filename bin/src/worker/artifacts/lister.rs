@@ -3,53 +3,44 @@
 use super::chain::Chain;
 use super::list::{ArtifactList, ListError};
 use crate::worker::directory::SCRIPT_NAME;
+use crate::worker::opener::Opener;
 use crate::worker::tree::{LinkError, Target, Tree, join, kind_of, open_file, split};
-use builder_engine::limits::{ARTIFACT_ENTRIES, ARTIFACT_LIST_BYTES, ARTIFACT_PATH_BYTES};
+use builder_engine::limits::{ARTIFACT_ENTRIES, ARTIFACT_LIST_BYTES, ARTIFACT_LOOKUPS, ARTIFACT_PATH_BYTES};
 use builder_engine::worker::Remarks;
 use builder_proto::text::Text;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Dir, DirEntry, FileType, fstat, readlinkat};
 use rustix::io::Errno;
+use std::time::Instant;
 
 /// Lists the regular files of a job: not its script, nothing whose name or directory begins with a dot, and links
 /// only where they stay inside. Also says what was left out that one might expect.
-pub(in super::super) fn list_artifacts(tree: &Tree) -> Result<(ArtifactList, Remarks), ListError> {
-    list_with_limit(tree, ARTIFACT_ENTRIES)
-}
-
-/// The same with another limit on the entries that are looked at.
-pub(super) fn list_with_limit(tree: &Tree, most_entries: u64) -> Result<(ArtifactList, Remarks), ListError> {
-    let root = Directory { path: Vec::new(), real: Vec::new(), chain: Chain::root() };
-    let mut lister = Lister {
-        tree,
-        list: ArtifactList::default(),
-        remarks: Remarks::default(),
-        pending: vec![root],
-        pending_bytes: 0,
-        entries: 0,
-        most_entries,
-    };
-    while let Some(directory) = lister.pending.pop() {
-        lister.pending_bytes = lister.pending_bytes.saturating_sub(directory.bytes());
-        lister.read_directory(&directory)?;
-    }
-    lister.list.sort();
-    Ok((lister.list, lister.remarks))
-}
-
-struct Lister<'a> {
-    tree: &'a Tree,
+///
+/// That can take long, and there are signals to be answered meanwhile. So it goes [step](Self::step) by step.
+#[derive(Debug)]
+pub(in super::super) struct Lister {
+    opener: Opener,
     list: ArtifactList,
     remarks: Remarks,
+    /// The directory that is being read.
+    current: Option<(Directory, Dir)>,
     pending: Vec<Directory>,
     /// Memory in `pending`.
     pending_bytes: u64,
     /// Entries looked at.
     entries: u64,
-    most_entries: u64,
+    limits: Limits,
+}
+
+/// How much a job may leave to look at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) entries: u64,
+    pub(super) lookups: u64,
 }
 
 /// A directory to be read.
+#[derive(Debug)]
 struct Directory {
     /// As the server sees it.
     path: Vec<u8>,
@@ -64,24 +55,81 @@ impl Directory {
     }
 }
 
-impl Lister<'_> {
-    fn read_directory(&mut self, directory: &Directory) -> Result<(), ListError> {
-        let opened = self.tree.open_directory(&directory.real).and_then(Dir::new);
-        let mut entries = match opened {
-            Ok(entries) => entries,
+impl Lister {
+    pub(in super::super) fn new() -> Self {
+        Self::with_limits(Limits { entries: ARTIFACT_ENTRIES, lookups: ARTIFACT_LOOKUPS })
+    }
+
+    pub(super) fn with_limits(limits: Limits) -> Self {
+        let root = Directory { path: Vec::new(), real: Vec::new(), chain: Chain::root() };
+        Self {
+            opener: Opener::default(),
+            list: ArtifactList::default(),
+            remarks: Remarks::default(),
+            current: None,
+            pending: vec![root],
+            pending_bytes: 0,
+            entries: 0,
+            limits,
+        }
+    }
+
+    /// Goes on until about `until`, and says whether there is more to do.
+    ///
+    /// # Errors
+    ///
+    /// When there is too much of something.
+    pub(in super::super) fn step(&mut self, tree: &Tree, until: Instant) -> Result<bool, ListError> {
+        loop {
+            if let Some((directory, entries)) = self.current.take() {
+                self.read_on(tree, directory, entries, until)?;
+            } else if let Some(directory) = self.pending.pop() {
+                self.pending_bytes = self.pending_bytes.saturating_sub(directory.bytes());
+                self.open(tree, directory);
+            } else {
+                return Ok(false);
+            }
+            self.check_work(tree)?;
+            if Instant::now() >= until {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// What was found, once no [step](Self::step) is left.
+    pub(in super::super) fn finish(mut self) -> (ArtifactList, Remarks) {
+        self.list.sort();
+        (self.list, self.remarks)
+    }
+
+    fn open(&mut self, tree: &Tree, directory: Directory) {
+        match self.opener.open(tree, &directory.real).and_then(Dir::read_from) {
+            Ok(entries) => self.current = Some((directory, entries)),
             Err(error) => {
                 let path: &[u8] = if directory.path.is_empty() { b"." } else { &directory.path };
                 self.leave_out(path, &unreadable(error));
-                return Ok(());
             }
-        };
+        }
+    }
+
+    fn read_on(
+        &mut self,
+        tree: &Tree,
+        directory: Directory,
+        mut entries: Dir,
+        until: Instant,
+    ) -> Result<(), ListError> {
         while let Some(entry) = entries.read() {
             match entry.and_then(|entry| Ok((entry, entries.fd()?))) {
-                Ok((entry, descriptor)) => self.look_at(directory, descriptor, &entry)?,
+                Ok((entry, place)) => self.look_at(tree, &directory, place, &entry)?,
                 Err(error) => {
                     self.leave_out(&directory.path, &unreadable(error));
                     break;
                 }
+            }
+            if Instant::now() >= until {
+                self.current = Some((directory, entries));
+                break;
             }
         }
         Ok(())
@@ -89,6 +137,7 @@ impl Lister<'_> {
 
     fn look_at(
         &mut self,
+        tree: &Tree,
         directory: &Directory,
         place: impl AsFd,
         entry: &DirEntry,
@@ -98,9 +147,7 @@ impl Lister<'_> {
             return Ok(());
         }
         self.entries += 1;
-        if self.entries > self.most_entries {
-            return Err(ListError::Entries { limit: self.most_entries });
-        }
+        self.check_work(tree)?;
         let path = join(&directory.path, name);
         if path.len() as u64 > ARTIFACT_PATH_BYTES {
             self.remarks.add(|| format!("a path of more than {ARTIFACT_PATH_BYTES} bytes is left out"));
@@ -111,22 +158,18 @@ impl Lister<'_> {
             FileType::Unknown => kind_of(place, name),
             kind => Ok(kind),
         };
-        let target = Target { real: join(&directory.real, name), kind: FileType::Unknown };
         match kind {
-            Ok(FileType::RegularFile) => self.add_file(&path, &target, open_file(place, name)),
+            Ok(FileType::RegularFile) => {
+                let target = Target { real: join(&directory.real, name), kind: FileType::RegularFile };
+                self.add_file(&path, &target, open_file(place, name))
+            }
             Ok(FileType::Symlink) => {
                 let target = readlinkat(place, name, Vec::new())
                     .map_err(LinkError::from)
-                    .and_then(|link| self.tree.follow(&directory.real, link.as_bytes()));
-                self.add_link(directory, path, target)
+                    .and_then(|link| tree.follow(&directory.real, link.as_bytes()));
+                self.add_link(tree, directory, path, target)
             }
-            Ok(FileType::Directory) => {
-                // Behind a link, the walk may come down to where it started.
-                if directory.chain.contains(&directory.real, &target.real) {
-                    return Ok(());
-                }
-                self.enter(path, target.real, directory.chain.clone())
-            }
+            Ok(FileType::Directory) => self.enter_below(directory, path, name),
             Ok(kind) => {
                 self.leave_out(&path, describe(kind));
                 Ok(())
@@ -138,8 +181,18 @@ impl Lister<'_> {
         }
     }
 
+    fn enter_below(&mut self, directory: &Directory, path: Vec<u8>, name: &[u8]) -> Result<(), ListError> {
+        let real = join(&directory.real, name);
+        // Behind a link, the walk may come down to where it started.
+        if directory.chain.contains(&directory.real, &real) {
+            return Ok(());
+        }
+        self.enter(path, real, directory.chain.clone())
+    }
+
     fn add_link(
         &mut self,
+        tree: &Tree,
         directory: &Directory,
         path: Vec<u8>,
         target: Result<Target, LinkError>,
@@ -150,7 +203,7 @@ impl Lister<'_> {
             }
             Ok(target) if target.kind == FileType::RegularFile => {
                 let (above, name) = split(&target.real);
-                let opened = self.tree.open_directory(above).and_then(|above| open_file(above, name));
+                let opened = tree.open_directory(above).and_then(|above| open_file(above, name));
                 return self.add_file(&path, &target, opened);
             }
             Ok(target) if target.kind == FileType::Directory => {
@@ -188,6 +241,17 @@ impl Lister<'_> {
         self.pending_bytes += directory.bytes();
         self.pending.push(directory);
         self.check_memory()
+    }
+
+    fn check_work(&self, tree: &Tree) -> Result<(), ListError> {
+        let Limits { entries, lookups } = self.limits;
+        if self.entries > entries {
+            return Err(ListError::Entries { limit: entries });
+        }
+        if tree.lookups() > lookups {
+            return Err(ListError::Lookups { limit: lookups });
+        }
+        Ok(())
     }
 
     fn check_memory(&self) -> Result<(), ListError> {

@@ -8,5 +8,5 @@ mod stream;
 mod tests;
 
 pub(super) use list::ArtifactList;
-pub(super) use lister::list_artifacts;
+pub(super) use lister::Lister;
 pub(super) use stream::ArtifactStream;

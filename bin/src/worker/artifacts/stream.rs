@@ -1,6 +1,7 @@
 //! Sending listed artifacts, with memory for one piece of one file.
 
 use super::list::{Artifact, ArtifactList};
+use crate::worker::opener::Opener;
 use crate::worker::tree::{Tree, open_file, split};
 use builder_proto::finished_frame::FileHead;
 use builder_proto::text::Text;
@@ -22,8 +23,7 @@ pub(in super::super) struct ArtifactStream {
     list: ArtifactList,
     next: usize,
     current: Option<OpenFile>,
-    /// The directory of the last file that was opened, with its path: the next file is probably in it, too.
-    directory: Option<(Vec<u8>, OwnedFd)>,
+    opener: Opener,
 }
 
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl fmt::Display for StreamError {
 
 impl ArtifactStream {
     pub(in super::super) fn new(list: ArtifactList) -> Self {
-        Self { list, next: 0, current: None, directory: None }
+        Self { list, next: 0, current: None, opener: Opener::default() }
     }
 
     /// Appends the next octets of the message to `output`: about as many as fit well into one write.
@@ -76,7 +76,7 @@ impl ArtifactStream {
                 Some(file) => file,
                 None => {
                     FileHead { path: artifact.path, data_length: artifact.size }.append_to(output);
-                    let opened = open_artifact(tree, &mut self.directory, &artifact);
+                    let opened = open_artifact(tree, &mut self.opener, &artifact);
                     let descriptor = opened.map_err(|error| failed(Change::Unreadable(error.into())))?;
                     OpenFile { file: File::from(descriptor), left: artifact.size }
                 }
@@ -113,15 +113,7 @@ impl OpenFile {
     }
 }
 
-fn open_artifact(
-    tree: &Tree,
-    last: &mut Option<(Vec<u8>, OwnedFd)>,
-    artifact: &Artifact<'_>,
-) -> Result<OwnedFd, Errno> {
+fn open_artifact(tree: &Tree, opener: &mut Opener, artifact: &Artifact<'_>) -> Result<OwnedFd, Errno> {
     let (directory, name) = split(artifact.real);
-    if let Some((_, descriptor)) = last.as_ref().filter(|(path, _)| path == directory) {
-        return open_file(descriptor, name);
-    }
-    let (_, descriptor) = last.insert((directory.to_vec(), tree.open_directory(directory)?));
-    open_file(descriptor, name)
+    open_file(opener.open(tree, directory)?, name)
 }

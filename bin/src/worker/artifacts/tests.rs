@@ -1,10 +1,12 @@
 use super::*;
 use crate::worker::tree::Tree;
+use builder_engine::worker::Remarks;
 use builder_proto::finished_frame::FileHead;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// The directory of a job, beside which is something that is not the job's.
@@ -46,7 +48,7 @@ impl Place {
 
     /// Paths of the artifacts, and what is said about the rest.
     fn list(&self) -> (Vec<String>, Vec<String>) {
-        let (list, remarks) = list_artifacts(&self.tree()).unwrap();
+        let (list, remarks) = list_artifacts(&self.tree());
         let path = |index| String::from_utf8(list.get(index).unwrap().path.to_vec()).unwrap();
         ((0..list.len()).map(path).collect(), remarks.lines().collect())
     }
@@ -59,11 +61,26 @@ impl Place {
 
     /// The artifacts as they go over the wire.
     fn stream(&self) -> Vec<u8> {
-        let (list, _) = list_artifacts(&self.tree()).unwrap();
+        let (list, _) = list_artifacts(&self.tree());
         let promised = list.encoded_length();
         let sent = send(self, list).unwrap();
         assert_eq!(sent.len() as u64, promised, "the announced length is kept");
         sent
+    }
+}
+
+fn list_artifacts(tree: &Tree) -> (ArtifactList, Remarks) {
+    let mut lister = Lister::new();
+    while lister.step(tree, Instant::now() + Duration::from_secs(60)).unwrap() {}
+    lister.finish()
+}
+
+fn list_with_limits(tree: &Tree, entries: u64, lookups: u64) -> String {
+    let mut lister = Lister::with_limits(lister::Limits { entries, lookups });
+    loop {
+        if let Err(error) = lister.step(tree, Instant::now() + Duration::from_secs(60)) {
+            return error.to_string();
+        }
     }
 }
 
@@ -165,8 +182,24 @@ fn links_among_many_directories_cannot_take_for_ever() {
             place.link(format!("../d{to}"), &format!("d{from}/to{to}"));
         }
     }
-    let error = lister::list_with_limit(&place.tree(), 10_000).unwrap_err().to_string();
+    let error = list_with_limits(&place.tree(), 10_000, u64::MAX);
     assert!(error.contains("more than 10000 entries"), "{error}");
+    let error = list_with_limits(&place.tree(), u64::MAX, 10_000);
+    assert!(error.contains("more than 10000 steps"), "{error}");
+}
+
+#[test]
+fn a_step_ends_when_its_time_is_over() {
+    let place = Place::new(&["a", "b", "sub/c"]);
+    let tree = place.tree();
+    let mut lister = Lister::new();
+    let mut steps = 0;
+    while lister.step(&tree, Instant::now()).unwrap() {
+        steps += 1;
+    }
+    // Opening two directories and looking at four entries, to say the least.
+    assert!(steps >= 6, "{steps}");
+    assert_eq!(lister.finish().0.len(), 3);
 }
 
 #[test]
@@ -206,7 +239,7 @@ fn names_are_any_octets() {
     let place = Place::new(&[]);
     let name: &[u8] = b"new\nline \xff";
     fs::write(place.root.join(std::ffi::OsStr::from_bytes(name)), "").unwrap();
-    let (list, _) = list_artifacts(&place.tree()).unwrap();
+    let (list, _) = list_artifacts(&place.tree());
     assert_eq!(list.get(0).unwrap().path, name);
 }
 
@@ -224,7 +257,7 @@ fn big_and_empty_files_are_streamed_as_announced() {
 fn sparse_files_cost_no_memory() {
     let place = Place::new(&[]);
     File::create(place.path("sparse")).unwrap().set_len(1 << 40).unwrap();
-    let (list, _) = list_artifacts(&place.tree()).unwrap();
+    let (list, _) = list_artifacts(&place.tree());
     assert!(list.encoded_length() > 1 << 40);
     let mut output = Vec::new();
     let mut stream = ArtifactStream::new(list);
@@ -246,7 +279,7 @@ fn files_that_change_after_they_were_listed_end_the_stream() {
     ];
     for (text, change) in changes {
         let place = Place::new(&["file"]);
-        let (list, _) = list_artifacts(&place.tree()).unwrap();
+        let (list, _) = list_artifacts(&place.tree());
         change(&place);
         let error = send(&place, list).unwrap_err();
         assert!(error.starts_with("artifact file ") && error.contains(text), "{error}");
