@@ -10,6 +10,32 @@ pub fn string(text: &Text) -> Value {
     Value::String(String::from_utf8_lossy(text.as_bytes()).into_owned())
 }
 
+/// The value on one line, fit for a terminal: what [`Text`] escapes there, such as the control characters beyond ASCII, is
+/// escaped here as JSON does it, although JSON does not ask for it.
+#[must_use]
+pub fn line(value: &Value) -> String {
+    let line = value.to_string();
+    // Nearly always there is nothing to do.
+    if Text::from(line.as_str()).to_string() == line {
+        return line;
+    }
+    let mut escaped = String::with_capacity(line.len());
+    for character in line.chars() {
+        let mut octets = [0; 4];
+        let as_it_is: &str = character.encode_utf8(&mut octets);
+        if Text::from(as_it_is).to_string() == as_it_is {
+            escaped.push(character);
+        } else {
+            // Outside of strings there is ASCII only, so this is in one.
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    escaped
+}
+
 /// A JSON string that comes in pieces, as it may be too long to be held.
 #[derive(Debug, Default)]
 pub struct LongString {
@@ -52,7 +78,7 @@ fn whole_characters(octets: &[u8]) -> usize {
 }
 
 fn append_escaped(output: &mut Vec<u8>, octets: &[u8]) {
-    let quoted = Value::from(String::from_utf8_lossy(octets)).to_string();
+    let quoted = line(&Value::from(String::from_utf8_lossy(octets)));
     let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     output.extend_from_slice(inner.unwrap_or_default().as_bytes());
 }
@@ -74,6 +100,17 @@ mod tests {
         assert_eq!(string(&b"a\"\\\x1b\n\xff"[..].into()).to_string(), "\"a\\\"\\\\\\u001b\\n\u{fffd}\"");
         assert_eq!(long(&[b"a\"", b"\x1b\xff", b"b"]), "\"a\\\"\\u001b\u{fffd}b\"");
         assert_eq!(long(&[]), "\"\"");
+    }
+
+    #[test]
+    fn nothing_controls_a_terminal() {
+        let text = "a\u{9b}2J\u{7f}\u{202e}b\u{85}é\u{1f980}\n";
+        let escaped = "\"a\\u009b2J\\u007f\\u202eb\\u0085é\u{1f980}\\n\"";
+        assert_eq!(line(&string(&text.into())), escaped);
+        assert_eq!(long(&[text.as_bytes()]), escaped);
+        assert_eq!(serde_json::from_str::<String>(escaped).unwrap(), text);
+        let object = serde_json::json!({ "\u{9b}": ["x", 1, null] });
+        assert_eq!(line(&object), "{\"\\u009b\":[\"x\",1,null]}");
     }
 
     #[test]

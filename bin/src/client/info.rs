@@ -6,6 +6,7 @@ use super::info_json;
 use super::info_table::Report;
 use super::request::{BuildFilter, Form};
 use crate::command_line::Address;
+use crate::json;
 use crate::terminal::Palette;
 use builder_proto::Uuid;
 use builder_proto::command::{Command, InfoReply, RunningInfo};
@@ -43,7 +44,7 @@ pub(super) fn find_running(reply: &InfoReply, uuid: Uuid) -> Option<&RunningInfo
 pub(super) fn print(reply: &InfoReply, form: Form) -> Result<(), ClientError> {
     let stdout = io::stdout();
     let text = match form {
-        Form::Json => format!("{}\n", info_json::describe(reply)),
+        Form::Json => format!("{}\n", json::line(&info_json::describe(reply))),
         Form::People => Report { reply, now: now(), palette: Palette::of(&stdout) }.to_string(),
     };
     stdout.lock().write_all(text.as_bytes()).map_err(ClientError::Print)

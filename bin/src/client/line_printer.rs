@@ -3,7 +3,7 @@
 use super::error::ClientError;
 use super::request::Form;
 use crate::console::{Elapsed, append_for_terminal};
-use crate::json::string;
+use crate::json::{self, string};
 use crate::terminal::{Look, Palette};
 use builder_proto::text::Text;
 use serde_json::{Value, json};
@@ -106,7 +106,7 @@ impl<W: Write> LinePrinter<W> {
     }
 
     fn append_value(&mut self, value: &Value) {
-        self.pending.extend_from_slice(value.to_string().as_bytes());
+        self.pending.extend_from_slice(json::line(value).as_bytes());
         self.pending.push(b'\n');
     }
 }

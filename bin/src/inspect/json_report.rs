@@ -4,7 +4,7 @@
 
 use super::printer::{PrintError, Printer};
 use super::report::succeeded;
-use crate::json::{LongString, string};
+use crate::json::{LongString, line, string};
 use crate::result_file::ResultFile;
 use builder_proto::execution::{ConsoleReader, FilesReader, StoredExecution};
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ pub(super) fn print<W: Write>(
         head["script"] = string(&stored.job.script);
     }
     // The object stays open for what is written piece by piece.
-    let head = head.to_string();
+    let head = line(&head);
     printer.text(format_args!("{}", head.strip_suffix('}').unwrap_or(&head)))?;
     print_artifacts(printer, file, stored)?;
     if console {
@@ -57,7 +57,7 @@ fn print_artifacts<W: Write>(
     while let Some(artifact) = artifacts.next_file()? {
         let value =
             json!({ "path": string(&artifact.path), "bytes": artifact.data.end - artifact.data.start });
-        printer.text(format_args!("{separator}{value}"))?;
+        printer.text(format_args!("{separator}{}", line(&value)))?;
         separator = ",";
     }
     printer.text(format_args!("]"))
