@@ -4,8 +4,9 @@ use super::error::ClientError;
 use crate::command_line::Address;
 use builder_engine::limits::COMMAND_FRAME_BYTES;
 use builder_proto::CLIENT_VERSION;
-use builder_proto::command::{Command, PeerType};
+use builder_proto::command::{Command, INFO_REPLY_TAG, InfoSource, PeerType, read_info_reply};
 use builder_proto::frame::{FrameDecoder, FrameEvent};
+use builder_proto::malformed::Malformed;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::ops::Range;
@@ -18,7 +19,7 @@ pub(super) const ANSWER_TIME: Duration = Duration::from_secs(60);
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// Silence after which the system asks whether the server is still there.
 const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
-/// Octets of the longest answer: `infoReply` holds every script several times.
+/// Octets of the longest answer that is held whole. A server of 0.4.0 sends console lines of any length.
 const ANSWER_BYTES: u64 = 16 * COMMAND_FRAME_BYTES;
 /// Octets that are read at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -38,13 +39,11 @@ impl Connection {
     pub(super) fn open(peer: &Address) -> Result<Connection, ClientError> {
         let stream =
             Stream::connect(peer).map_err(|error| ClientError::Connect { peer: peer.clone(), error })?;
-        let mut connection = Connection {
-            peer: peer.clone(),
-            stream,
-            decoder: FrameDecoder::new(ANSWER_BYTES),
-            buffer: vec![0; READ_BYTES],
-            unread: 0..0,
-        };
+        let mut decoder = FrameDecoder::new(ANSWER_BYTES);
+        decoder.set_streamed_tag(Some(INFO_REPLY_TAG));
+        decoder.set_streamed_limit(u64::MAX);
+        let mut connection =
+            Connection { peer: peer.clone(), stream, decoder, buffer: vec![0; READ_BYTES], unread: 0..0 };
         let hello = Command::ClientHello { peer: PeerType::Client, version: CLIENT_VERSION };
         match connection.ask(&hello) {
             Ok(Command::ServerHello) => Ok(connection),
@@ -83,7 +82,7 @@ impl Connection {
         }
     }
 
-    /// A message that has arrived already.
+    /// A message that has arrived already. Of an `infoReply` the beginning has, and the scripts in it are left out.
     pub(super) fn take_received(&mut self) -> Result<Option<Command>, ClientError> {
         let mut input = &self.buffer[self.unread.clone()];
         let event = self.decoder.next(&mut input);
@@ -93,9 +92,27 @@ impl Connection {
                 let command = Command::decode(payload);
                 command.map(Some).map_err(|error| ClientError::Decode { peer: self.peer.clone(), error })
             }
-            // Nothing is streamed to a client.
-            Ok(_) => Ok(None),
+            Ok(Some(FrameEvent::StreamStart { length })) => {
+                read_info_reply(self, length).map(|reply| Some(Command::InfoReply(reply)))
+            }
+            Ok(Some(FrameEvent::StreamBytes { .. }) | None) => Ok(None),
             Err(error) => Err(ClientError::Frame { peer: self.peer.clone(), error }),
+        }
+    }
+
+    /// The next octets of a message that is read in passing; at least one, at most `most`.
+    fn next_streamed(&mut self, most: usize) -> Result<&[u8], ClientError> {
+        if self.unread.is_empty() && !self.read_more()? {
+            return Err(self.closed("the end of its answer"));
+        }
+        let end = self.unread.end.min(self.unread.start.saturating_add(most));
+        let mut input = &self.buffer[self.unread.start..end];
+        let event = self.decoder.next(&mut input);
+        self.unread.start = end - input.len();
+        match event {
+            Ok(Some(FrameEvent::StreamBytes { bytes, .. })) => Ok(bytes),
+            // What is read is checked against the length of the message, so there is more of it.
+            _ => Err(ClientError::Closed { peer: self.peer.clone(), missing: "the end of its answer" }),
         }
     }
 
@@ -157,6 +174,32 @@ impl Connection {
         } else {
             ClientError::Connection { peer, error }
         }
+    }
+}
+
+impl InfoSource for Connection {
+    type Error = ClientError;
+
+    fn read(&mut self, mut buffer: &mut [u8]) -> Result<(), ClientError> {
+        while !buffer.is_empty() {
+            let bytes = self.next_streamed(buffer.len())?;
+            let (filled, rest) = buffer.split_at_mut(bytes.len());
+            filled.copy_from_slice(bytes);
+            buffer = rest;
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, mut count: u64) -> Result<(), ClientError> {
+        while count > 0 {
+            let most = usize::try_from(count).unwrap_or(usize::MAX);
+            count = count.saturating_sub(self.next_streamed(most)?.len() as u64);
+        }
+        Ok(())
+    }
+
+    fn malformed(&self, error: Malformed) -> ClientError {
+        ClientError::Malformed { peer: self.peer.clone(), error }
     }
 }
 

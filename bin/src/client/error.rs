@@ -6,6 +6,7 @@ use crate::command_line::Address;
 use builder_proto::CLIENT_VERSION;
 use builder_proto::error::{DecodeError, EncodeError};
 use builder_proto::frame::FrameError;
+use builder_proto::malformed::Malformed;
 use builder_proto::text::Text;
 use std::fmt;
 use std::io;
@@ -34,6 +35,8 @@ pub(super) enum ClientError {
     Frame { peer: Address, error: FrameError },
     /// What the server sent is no message.
     Decode { peer: Address, error: DecodeError },
+    /// What the server sent while it was read in passing is no message.
+    Malformed { peer: Address, error: Malformed },
     /// What the server sent is no answer to what it was asked.
     Unexpected { peer: Address, question: &'static str, answer: &'static str },
     /// The server says why not.
@@ -80,6 +83,9 @@ impl fmt::Display for ClientError {
                 write!(f, "{peer} does not speak like a builder server: {error}")
             }
             ClientError::Decode { peer, error } => {
+                write!(f, "{peer} sent what cannot be understood: {error}")
+            }
+            ClientError::Malformed { peer, error } => {
                 write!(f, "{peer} sent what cannot be understood: {error}")
             }
             ClientError::Unexpected { peer, question, answer } => {

@@ -193,12 +193,18 @@ impl ScheduleFile {
     /// Reads the script.
     pub(super) fn read(self) -> Result<Command, ClientError> {
         let ScheduleFile { period, name, platform, path } = self;
-        match read_at_most(&path, COMMAND_FRAME_BYTES) {
-            Ok(Some(script)) => {
-                Ok(Command::Schedule { period, job: ScriptJob { name, script: script.into(), platform } })
-            }
-            Ok(None) => Err(ClientError::ScriptTooLong { path, limit: COMMAND_FRAME_BYTES }),
-            Err(error) => Err(ClientError::ReadScript { path, error }),
+        let script = match read_at_most(&path, COMMAND_FRAME_BYTES) {
+            Ok(Some(script)) => script,
+            Ok(None) => return Err(ClientError::ScriptTooLong { path, limit: COMMAND_FRAME_BYTES }),
+            Err(error) => return Err(ClientError::ReadScript { path, error }),
+        };
+        let length = script.len() as u64;
+        let command = Command::Schedule { period, job: ScriptJob { name, script: script.into(), platform } };
+        // The server counts what surrounds the script, too.
+        let around = command.encode().map_err(ClientError::Encode)?.len() as u64 - length;
+        match COMMAND_FRAME_BYTES.saturating_sub(around) {
+            limit if length > limit => Err(ClientError::ScriptTooLong { path, limit }),
+            _ => Ok(command),
         }
     }
 }

@@ -2,6 +2,9 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
 
+mod info;
+mod schedule;
+
 use builder_proto::Uuid;
 use builder_proto::command::{Command, InfoReply, PeerType, RunningInfo};
 use builder_proto::frame::{FrameDecoder, FrameEvent};
@@ -133,24 +136,13 @@ fn reschedule_understands_zones() {
 }
 
 #[test]
-fn schedule_sends_the_bytes_of_the_file() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("script");
-    std::fs::write(&path, b"#!/bin/sh\necho \xff\n").unwrap();
-    let job = ScriptJob {
-        name: "hello".into(),
-        script: b"#!/bin/sh\necho \xff\n"[..].into(),
-        platform: "p".into(),
-    };
-    let words = ["schedule", "hello", "p", path.to_str().unwrap(), "--period", "hourly"];
-    assert_sends(&words, &Command::Schedule { period: Period::Hourly, job });
-}
-
-#[test]
-fn a_script_that_cannot_be_read_is_named_before_connecting() {
-    let output = run("127.0.0.1:1", &["schedule", "hello", "p", "/nonexistent/script"]);
+fn a_full_disk_behind_stdout_is_a_failure() {
+    let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else { return };
+    let (remote, server) = serve(vec![vec![Command::InfoReply(InfoReply::default())]]);
+    let output = client(&remote).arg("info").stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("cannot read the script /nonexistent/script: No such file"));
+    assert!(stderr(&output).starts_with("builder-client: cannot write to stdout: "), "{}", stderr(&output));
+    server.join().unwrap();
 }
 
 #[test]
@@ -233,27 +225,6 @@ fn a_socket_in_the_file_system_is_a_server_too() {
 }
 
 #[test]
-fn info_is_printed_as_tables() {
-    let reply = InfoReply { dropped_platforms: vec!["gone".into()], ..InfoReply::default() };
-    let (remote, server) = serve(vec![vec![Command::InfoReply(reply), Command::Success]]);
-    let output = run(&remote, &["info"]);
-    assert_eq!(stdout(&output), "Schedule (0)\n\nRunning (0)\n\nDropped platforms (1)\n  gone\n");
-    assert!(output.status.success());
-    assert_eq!(server.join().unwrap(), [Command::Info]);
-}
-
-#[test]
-fn programs_get_an_object_of_info() {
-    let reply = InfoReply { dropped_platforms: vec!["gone".into()], ..InfoReply::default() };
-    let (remote, server) = serve(vec![vec![Command::InfoReply(reply), Command::Success]]);
-    let output = run(&remote, &["info", "--json"]);
-    let expected =
-        "{\"dropped_platforms\":[\"gone\"],\"queues\":[],\"running\":[],\"schedule\":[],\"uploads\":null}\n";
-    assert_eq!(stdout(&output), expected);
-    server.join().unwrap();
-}
-
-#[test]
 fn programs_get_an_object_a_line_of_a_console() {
     let answers = vec![output("hello", 5), output("exited 3", 6), Command::Success];
     let (remote, server) = serve(vec![answers]);
@@ -270,14 +241,6 @@ fn a_console_whose_end_is_missing_has_no_result() {
     let output = run(&remote, &["--json", "observe", UUID]);
     assert_eq!(stdout(&output), "{\"line\":\"exited 0\",\"nanoseconds\":6000000}\n");
     assert_eq!(output.status.code(), Some(1));
-    server.join().unwrap();
-}
-
-#[test]
-fn the_answer_of_an_older_server_is_printed_too() {
-    let reply = Command::InfoReplyOld { schedule: Vec::new(), queues: Vec::new(), running: Vec::new() };
-    let (remote, server) = serve(vec![vec![reply]]);
-    assert_eq!(stdout(&run(&remote, &["info"])), "Schedule (0)\n\nRunning (0)\n");
     server.join().unwrap();
 }
 

@@ -3,11 +3,13 @@
 mod decode;
 mod encode;
 mod info;
+mod info_reader;
 mod info_stream;
 mod output;
 mod tag;
 
 pub use info::{InfoReply, QueueInfo, RunningInfo, UPLOADS};
+pub use info_reader::{INFO_REPLY_TAG, InfoSource, read_info_reply};
 pub use info_stream::{InfoPart, InfoStream};
 pub use output::{OutputRef, append_output_frame};
 pub(crate) use tag::JOB_FINISHED;

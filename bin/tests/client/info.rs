@@ -1,0 +1,99 @@
+//! What `info` prints, however much there is.
+
+use super::{greet, run, send, serve, serve_raw, stderr, stdout};
+use builder_proto::command::{Command, INFO_REPLY_TAG, InfoReply};
+use builder_proto::frame;
+use builder_proto::header::{Header, SEQUENCE};
+use builder_proto::job::{Job, ScheduleItem, ScriptJob};
+use builder_proto::time::{Period, Time};
+use std::io::Write;
+use std::process;
+
+#[test]
+fn info_is_printed_as_tables() {
+    let reply = InfoReply { dropped_platforms: vec!["gone".into()], ..InfoReply::default() };
+    let (remote, server) = serve(vec![vec![Command::InfoReply(reply), Command::Success]]);
+    let output = run(&remote, &["info"]);
+    assert_eq!(stdout(&output), "Schedule (0)\n\nRunning (0)\n\nDropped platforms (1)\n  gone\n");
+    assert!(output.status.success());
+    assert_eq!(server.join().unwrap(), [Command::Info]);
+}
+
+#[test]
+fn programs_get_an_object_of_info() {
+    let reply = InfoReply { dropped_platforms: vec!["gone".into()], ..InfoReply::default() };
+    let (remote, server) = serve(vec![vec![Command::InfoReply(reply), Command::Success]]);
+    let output = run(&remote, &["info", "--json"]);
+    let expected =
+        "{\"dropped_platforms\":[\"gone\"],\"queues\":[],\"running\":[],\"schedule\":[],\"uploads\":null}\n";
+    assert_eq!(stdout(&output), expected);
+    server.join().unwrap();
+}
+
+#[test]
+fn the_answer_of_an_older_server_is_printed_too() {
+    let reply = Command::InfoReplyOld { schedule: Vec::new(), queues: Vec::new(), running: Vec::new() };
+    let (remote, server) = serve(vec![vec![reply]]);
+    assert_eq!(stdout(&run(&remote, &["info"])), "Schedule (0)\n\nRunning (0)\n");
+    server.join().unwrap();
+}
+
+/// The beginning of the payload of an `infoReply` with this item so many times, and what follows the items.
+fn reply_of_many(item: &[u8], count: usize) -> (Vec<u8>, &'static [u8]) {
+    let end = b"\x30\x00\x30\x00\x30\x00";
+    let mut start = Vec::new();
+    let mut length = (item.len() * count) as u64;
+    for (tag, follows) in [(SEQUENCE, 0), (SEQUENCE, end.len()), (INFO_REPLY_TAG, 0)] {
+        let mut header = Vec::new();
+        length += follows as u64;
+        Header { tag, length }.append_to(&mut header);
+        length += header.len() as u64;
+        start.splice(0..0, header);
+    }
+    (start, end)
+}
+
+/// More octets of scripts than the client may hold here.
+#[test]
+fn scripts_of_any_size_do_not_keep_info_from_being_printed() {
+    let job = ScriptJob { name: "big".into(), script: vec![b'#'; 8 << 20].into(), platform: "p".into() };
+    let item = ScheduleItem { next: Time::NEVER, period: Period::Never, job: Job::Script(job) };
+    let one =
+        Command::InfoReply(InfoReply { schedule: vec![item], ..InfoReply::default() }).encode().unwrap();
+    // Each of the three headers around the item takes five octets: a tag, and a length of three with one that says so.
+    let item = one[3 * 5..one.len() - 6].to_vec();
+    assert_eq!(reply_of_many(&item, 1).0, one[..3 * 5]);
+
+    let (remote, server) = serve_raw(move |listener| {
+        let mut stream = listener.accept().unwrap().0;
+        assert_eq!(greet(&mut stream), Command::Info);
+        let (start, end) = reply_of_many(&item, 50);
+        let length = start.len() + 50 * item.len() + end.len();
+        stream.write_all(&frame::header(length as u64)).unwrap();
+        stream.write_all(&start).unwrap();
+        (0..50).for_each(|_| stream.write_all(&item).unwrap());
+        stream.write_all(end).unwrap();
+        send(&mut stream, &Command::Success);
+    });
+    let mut client = process::Command::new(env!("CARGO_BIN_EXE_builder-client"));
+    client.args(["--remote", &remote, "info"]);
+    let output = builder_tests::limited(&client, "-v 131072").output().unwrap();
+    assert_eq!(stderr(&output), "");
+    assert!(stdout(&output).starts_with("Schedule (50)\n"), "{}", stdout(&output));
+    assert!(output.status.success());
+    server.join().unwrap();
+}
+
+#[test]
+fn an_answer_that_ends_early_is_a_failure() {
+    let (remote, server) = serve_raw(|listener| {
+        let mut stream = listener.accept().unwrap().0;
+        greet(&mut stream);
+        let frame = Command::InfoReply(InfoReply::default()).to_frame().unwrap();
+        stream.write_all(&frame[..frame.len() - 1]).unwrap();
+    });
+    let output = run(&remote, &["info"]);
+    let expected = format!("builder-client: {remote} closed the connection before the end of its answer\n");
+    assert_eq!(stderr(&output), expected);
+    server.join().unwrap();
+}

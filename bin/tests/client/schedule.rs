@@ -1,0 +1,64 @@
+//! Scripts on their way into the schedule.
+
+use super::{assert_sends, run, stderr};
+use builder_proto::command::Command;
+use builder_proto::job::ScriptJob;
+use builder_proto::time::Period;
+
+#[test]
+fn schedule_sends_the_bytes_of_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("script");
+    std::fs::write(&path, b"#!/bin/sh\necho \xff\n").unwrap();
+    let job = ScriptJob {
+        name: "hello".into(),
+        script: b"#!/bin/sh\necho \xff\n"[..].into(),
+        platform: "p".into(),
+    };
+    let words = ["schedule", "hello", "p", path.to_str().unwrap(), "--period", "hourly"];
+    assert_sends(&words, &Command::Schedule { period: Period::Hourly, job });
+}
+
+/// The longest script fits into a frame of 16 MiB exactly, and the next is refused by the name of its file.
+#[test]
+fn a_script_is_too_long_when_its_command_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("script");
+    let words = ["schedule", "hello", "p", path.to_str().unwrap(), "--period", "never"];
+    let rest = Command::Schedule {
+        period: Period::Never,
+        job: ScriptJob { name: "hello".into(), script: vec![0; 1 << 20].into(), platform: "p".into() },
+    };
+    let longest = (17 << 20) - rest.encode().unwrap().len();
+
+    let script = vec![b'#'; longest];
+    std::fs::write(&path, &script).unwrap();
+    let job = ScriptJob { name: "hello".into(), script: script.into(), platform: "p".into() };
+    assert_sends(&words, &Command::Schedule { period: Period::Never, job });
+
+    std::fs::write(&path, vec![b'#'; longest + 1]).unwrap();
+    let output = run("127.0.0.1:1", &words);
+    let expected = format!(
+        "builder-client: the script {} is longer than {longest} bytes; let it fetch the rest\n",
+        path.display()
+    );
+    assert_eq!(stderr(&output), expected);
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn without_a_period_a_script_runs_daily() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("script");
+    std::fs::write(&path, "true").unwrap();
+    let job = ScriptJob { name: "hello".into(), script: "true".into(), platform: "p".into() };
+    let words = ["schedule", "hello", "p", path.to_str().unwrap()];
+    assert_sends(&words, &Command::Schedule { period: Period::Daily, job });
+}
+
+#[test]
+fn a_script_that_cannot_be_read_is_named_before_connecting() {
+    let output = run("127.0.0.1:1", &["schedule", "hello", "p", "/nonexistent/script"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("cannot read the script /nonexistent/script: No such file"));
+}

@@ -1,0 +1,248 @@
+//! Reading an `infoReply` while it arrives, without the scripts in it.
+//!
+//! A server repeats the script of a job wherever the job is: in the schedule, in its queue, and while it runs. A hundred
+//! jobs may so have an answer of gigabytes, of which nobody wants to see a script.
+
+use super::info::{InfoReply, QueueInfo, RunningInfo};
+use super::tag;
+use crate::header::{Header, SEQUENCE, UTF8_STRING, context};
+use crate::job::{Job, OrbBuildJob, ScheduleItem, ScriptJob};
+use crate::malformed::{Fit, Malformed, Problem, check_header};
+use crate::text::Text;
+use crate::wire::RawUuid;
+use der::Decode;
+
+/// The first octet of the payload of an `infoReply`, by which a frame decoder can tell it from other messages.
+pub const INFO_REPLY_TAG: u8 = context(tag::INFO_REPLY as u8);
+
+/// Octets of the longest value that is held: a name, or an opam package.
+const VALUE_BYTES: u64 = 1024 * 1024;
+
+/// Octets of all that is held together, so that no server can fill the memory of its client.
+const HELD_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Octets of memory that a job takes besides its texts.
+const JOB_BYTES: u64 = size_of::<ScheduleItem>() as u64;
+
+/// The octets of a message, one after the other.
+pub trait InfoSource {
+    /// Why there is no answer.
+    type Error;
+
+    /// Fills the buffer with the next octets.
+    ///
+    /// # Errors
+    ///
+    /// When fewer are to be had.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<(), Self::Error>;
+
+    /// Leaves out the next octets.
+    ///
+    /// # Errors
+    ///
+    /// When fewer are to be had.
+    fn skip(&mut self, count: u64) -> Result<(), Self::Error>;
+
+    /// The error for octets that are no `infoReply`.
+    fn malformed(&self, malformed: Malformed) -> Self::Error;
+}
+
+/// Reads an `infoReply` whose payload has `length` octets; every script in it is empty afterwards. What an error leaves of
+/// the payload is not read.
+///
+/// # Errors
+///
+/// Those of the source, and what it makes of octets that are no `infoReply` or of too much of them.
+pub fn read_info_reply<S: InfoSource>(source: &mut S, length: u64) -> Result<InfoReply, S::Error> {
+    let mut walk = Walk { source, offset: 0, held: 0 };
+    let message = walk.enter("infoReply", INFO_REPLY_TAG, length, Fit::Exactly)?;
+    let fields = walk.enter("infoReply", SEQUENCE, message, Fit::Exactly)?;
+    let reply = InfoReply {
+        schedule: walk.list("schedule", fields, Fit::Within, Walk::schedule_item)?,
+        queues: walk.list("queues", fields, Fit::Within, Walk::queue)?,
+        running: walk.list("running builds", fields, Fit::Within, Walk::running)?,
+        dropped_platforms: walk
+            .list("dropped platforms", fields, Fit::Exactly, |walk, end| walk.value("platform", end))?,
+    };
+    Ok(reply)
+}
+
+/// The way through the message. Ends are offsets in it.
+struct Walk<'a, S> {
+    source: &'a mut S,
+    offset: u64,
+    held: u64,
+}
+
+impl<S: InfoSource> Walk<'_, S> {
+    fn schedule_item(&mut self, end: u64) -> Result<ScheduleItem, S::Error> {
+        let end = self.enter("schedule item", SEQUENCE, end, Fit::Within)?;
+        let next = self.value("time of the next run", end)?;
+        let period = self.value("period", end)?;
+        let job = self.job(end)?;
+        self.leave("schedule item", end)?;
+        Ok(ScheduleItem { next, period, job })
+    }
+
+    fn queue(&mut self, end: u64) -> Result<QueueInfo, S::Error> {
+        let end = self.enter("queue", SEQUENCE, end, Fit::Within)?;
+        let platform = self.value("platform", end)?;
+        let jobs = self.list("jobs", end, Fit::Exactly, Walk::job)?;
+        Ok(QueueInfo { platform, jobs })
+    }
+
+    fn running(&mut self, end: u64) -> Result<RunningInfo, S::Error> {
+        let end = self.enter("running build", SEQUENCE, end, Fit::Within)?;
+        let started = self.value("time of the start", end)?;
+        let RawUuid(uuid) = self.value("uuid", end)?;
+        let job = self.script_job(end, Fit::Exactly)?;
+        Ok(RunningInfo { started, uuid, job })
+    }
+
+    fn job(&mut self, end: u64) -> Result<Job, S::Error> {
+        const SCRIPT: u8 = context(0);
+        const ORB_BUILD: u8 = context(1);
+        self.hold("job", JOB_BYTES)?;
+        let start = self.offset;
+        let (header, _) = self.header("job")?;
+        let end = self.check("job", start, header, header.tag, end, Fit::Within)?;
+        match header.tag {
+            SCRIPT => self.script_job(end, Fit::Exactly).map(Job::Script),
+            ORB_BUILD => {
+                let fields = self.enter("orb-build job", SEQUENCE, end, Fit::Exactly)?;
+                let name = self.value("name", fields)?;
+                let opam_package = self.value("opam package", fields)?;
+                self.leave("orb-build job", fields)?;
+                Ok(Job::OrbBuild(OrbBuildJob { name, opam_package }))
+            }
+            tag => Err(self.malformed(start, "job", Problem::UnexpectedTag(tag))),
+        }
+    }
+
+    fn script_job(&mut self, end: u64, fit: Fit) -> Result<ScriptJob, S::Error> {
+        let end = self.enter("job", SEQUENCE, end, fit)?;
+        let name = self.value("name", end)?;
+        let script = self.enter("script", UTF8_STRING, end, Fit::Within)?;
+        self.skip_to(script)?;
+        let files = self.enter("files of a job", SEQUENCE, end, Fit::Within)?;
+        self.skip_to(files)?;
+        // Jobs from before there were platforms have none.
+        let platform = if self.offset < end { Some(self.value("platform", end)?) } else { None };
+        self.leave("job", end)?;
+        let platform = platform.unwrap_or_else(|| ScriptJob::NO_PLATFORM.into());
+        Ok(ScriptJob { name, script: Text::default(), platform })
+    }
+
+    /// Reads the values of a list.
+    fn list<T>(
+        &mut self,
+        part: &'static str,
+        end: u64,
+        fit: Fit,
+        item: impl Fn(&mut Self, u64) -> Result<T, S::Error>,
+    ) -> Result<Vec<T>, S::Error> {
+        let end = self.enter(part, SEQUENCE, end, fit)?;
+        let mut items = Vec::new();
+        while self.offset < end {
+            self.hold(part, size_of::<T>() as u64)?;
+            items.push(item(self, end)?);
+        }
+        Ok(items)
+    }
+
+    /// Reads a value that is short enough to be held.
+    fn value<T: for<'a> Decode<'a, Error = der::Error>>(
+        &mut self,
+        part: &'static str,
+        end: u64,
+    ) -> Result<T, S::Error> {
+        let start = self.offset;
+        let (header, mut octets) = self.header(part)?;
+        self.check(part, start, header, header.tag, end, Fit::Within)?;
+        let length = header.length;
+        if length > VALUE_BYTES {
+            return Err(self.malformed(start, part, Problem::TooLong { length, limit: VALUE_BYTES }));
+        }
+        self.hold(part, length)?;
+        let content = octets.len();
+        octets.resize(content + length as usize, 0);
+        self.read(octets.get_mut(content..).unwrap_or_default())?;
+        T::from_der(&octets).map_err(|error| self.malformed(start, part, Problem::Value(error)))
+    }
+
+    /// Reads the header of what contains other values, and gives the end of it.
+    fn enter(&mut self, part: &'static str, tag: u8, end: u64, fit: Fit) -> Result<u64, S::Error> {
+        let start = self.offset;
+        let (header, _) = self.header(part)?;
+        self.check(part, start, header, tag, end, fit)
+    }
+
+    /// The end of a value whose header began at `start`.
+    fn check(
+        &self,
+        part: &'static str,
+        start: u64,
+        header: Header,
+        tag: u8,
+        end: u64,
+        fit: Fit,
+    ) -> Result<u64, S::Error> {
+        check_header(header, tag, end.saturating_sub(start), fit)
+            .map_err(|problem| self.malformed(start, part, problem))?;
+        Ok(self.offset.saturating_add(header.length))
+    }
+
+    /// What was entered must have been read to its end.
+    fn leave(&self, part: &'static str, end: u64) -> Result<(), S::Error> {
+        if self.offset == end {
+            return Ok(());
+        }
+        Err(self.malformed(self.offset, part, Problem::ShorterThanParent))
+    }
+
+    /// The next header and its octets. It is read with care, as the message may end with it.
+    fn header(&mut self, part: &'static str) -> Result<(Header, Vec<u8>), S::Error> {
+        let start = self.offset;
+        let mut octets = vec![0; 2];
+        self.read(&mut octets)?;
+        loop {
+            match Header::parse(&octets) {
+                Ok(Some((header, _))) => return Ok((header, octets)),
+                Ok(None) => {
+                    let mut next = [0];
+                    self.read(&mut next)?;
+                    octets.extend(next);
+                }
+                Err(error) => return Err(self.malformed(start, part, Problem::Header(error))),
+            }
+        }
+    }
+
+    fn hold(&mut self, part: &'static str, octets: u64) -> Result<(), S::Error> {
+        self.held = self.held.saturating_add(octets);
+        if self.held <= HELD_BYTES {
+            return Ok(());
+        }
+        let problem = Problem::TooLong { length: self.held, limit: HELD_BYTES };
+        Err(self.malformed(self.offset, part, problem))
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<(), S::Error> {
+        self.source.read(buffer)?;
+        self.offset = self.offset.saturating_add(buffer.len() as u64);
+        Ok(())
+    }
+
+    fn skip_to(&mut self, end: u64) -> Result<(), S::Error> {
+        self.source.skip(end.saturating_sub(self.offset))?;
+        self.offset = end;
+        Ok(())
+    }
+
+    fn malformed(&self, offset: u64, part: &'static str, problem: Problem) -> S::Error {
+        self.source.malformed(Malformed::new(offset, part, problem))
+    }
+}
+
+#[cfg(test)]
+mod tests;
