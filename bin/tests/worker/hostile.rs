@@ -4,7 +4,6 @@ use crate::harness::{Conversation, Setup, is_alive, run, wait_until};
 use builder_proto::build_result::BuildResult;
 use rustix::process::Signal;
 use std::io::Read;
-use std::time::{Duration, Instant};
 
 #[test]
 fn endless_output_without_newline_takes_no_memory() {
@@ -114,20 +113,16 @@ fn looking_for_artifacts() -> Conversation {
 #[test]
 fn a_worker_that_looks_for_artifacts_ends_when_asked() {
     let mut conversation = looking_for_artifacts();
-    let asked = Instant::now();
     conversation.signal(Signal::TERM);
     assert_eq!(conversation.receive(), None, "no result, so that the server puts the job back");
     conversation.end().assert_failed("builder-worker: ended by SIGTERM");
-    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
 }
 
 #[test]
 fn a_worker_that_looks_for_artifacts_ends_with_the_connection() {
     let mut conversation = looking_for_artifacts();
-    let asked = Instant::now();
     conversation.close();
     conversation.end().assert_failed("builder-worker: the server went away during the build");
-    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
 }
 
 #[test]
