@@ -12,6 +12,11 @@ pub(crate) const VARIABLE: &str = "BUILDER_UPLOAD_CREDENTIALS";
 /// Octets of the longest file with credentials.
 const FILE_BYTES: u64 = 4096;
 
+/// What is shown in the place of credentials.
+const CONCEALED: &str = "(the credentials)";
+/// Characters at the end of a text that are taken for the beginning of credentials when they are equal. Fewer say nothing.
+const SHORTEST_CUT: usize = 4;
+
 /// A user and a password, shown to nobody: there is no `Display`, and `Debug` says nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Credentials(String);
@@ -77,6 +82,19 @@ impl Credentials {
     /// The value of the header `Authorization`.
     pub(crate) fn authorization(&self) -> String {
         format!("Basic {}", base64(self.0.as_bytes()))
+    }
+
+    /// The text without the credentials, should a server have sent them back, not even when the text ends amid them.
+    pub(crate) fn conceal(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in [base64(self.0.as_bytes()), self.0.clone()] {
+            text = text.replace(&secret, CONCEALED);
+            let cut = (SHORTEST_CUT..secret.len()).rev().filter_map(|length| secret.get(..length));
+            if let Some(rest) = { cut }.find_map(|start| text.strip_suffix(start)) {
+                text = format!("{rest}{CONCEALED}");
+            }
+        }
+        text
     }
 }
 
@@ -173,6 +191,23 @@ mod tests {
         let credentials = Credentials::parse("Aladdin:open sesame").unwrap();
         assert_eq!(credentials.authorization(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         assert_eq!(format!("{credentials:?}"), "Credentials(..)");
+    }
+
+    #[test]
+    fn credentials_that_come_back_are_not_shown() {
+        let credentials = Credentials::parse("Aladdin:open sesame").unwrap();
+        for (text, shown) in [
+            (
+                "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ== x",
+                "Authorization: Basic (the credentials) x",
+            ),
+            ("you are Aladdin:open sesame, no?", "you are (the credentials), no?"),
+            ("Basic QWxhZGRpbjpvcG", "Basic (the credentials)"),
+            ("you are Aladdin:op", "you are (the credentials)"),
+            ("nothing of that", "nothing of that"),
+        ] {
+            assert_eq!(credentials.conceal(text), shown);
+        }
     }
 
     #[test]

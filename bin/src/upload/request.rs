@@ -68,13 +68,13 @@ pub(super) fn send(
     let answer = panic::catch_unwind(|| request.send_lazy());
     drop(panic::take_hook());
     match answer {
-        Ok(Ok(answer)) => judge(answer),
+        Ok(Ok(answer)) => judge(answer, credentials),
         Ok(Err(error)) => Err(explain(error, patience)),
         Err(_) => Err(Failure::refused("the HTTP library gave up; does the server answer in HTTP?")),
     }
 }
 
-fn judge(mut answer: ResponseLazy) -> Result<Success, Failure> {
+fn judge(mut answer: ResponseLazy, credentials: Option<&Credentials>) -> Result<Success, Failure> {
     let status = i32::from(answer.status_code);
     if (status, answer.reason_phrase.as_str()) == NO_STATUS_LINE {
         return Err(Failure::refused("the server closed the connection without an answer in HTTP"));
@@ -86,13 +86,18 @@ fn judge(mut answer: ResponseLazy) -> Result<Success, Failure> {
         }
         200..=299 => Ok(Success::Stored),
         409 => Ok(Success::Known),
-        _ => Err(reject(status, &mut answer)),
+        _ => Err(reject(status, &mut answer, credentials)),
     }
 }
 
 /// What an answer means that is no success.
-fn reject(status: i32, answer: &mut ResponseLazy) -> Failure {
-    let reason = format!("the server answered {status} {}", Shown(&answer.reason_phrase));
+fn reject(status: i32, answer: &mut ResponseLazy, credentials: Option<&Credentials>) -> Failure {
+    // Some servers send back what they got, and this goes into logs.
+    let show = |text: &str| {
+        let text = credentials.map_or_else(|| text.to_owned(), |credentials| credentials.conceal(text));
+        Shown(&text).to_string()
+    };
+    let reason = format!("the server answered {status} {}", show(&answer.reason_phrase));
     let verdict = match status {
         401 | 403 => Verdict::Unauthorized,
         // The server, or one before it, is overloaded or under maintenance.
@@ -104,10 +109,10 @@ fn reject(status: i32, answer: &mut ResponseLazy) -> Failure {
         300..=399 => {
             let location = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("location"));
             let location = location.map_or("elsewhere", |(_, location)| location.as_str());
-            format!("{reason}, pointing to {}; if that is right, upload there", Shown(location))
+            format!("{reason}, pointing to {}; if that is right, upload there", show(location))
         }
         _ => match read_explanation(answer) {
-            Some(explanation) => format!("{reason}: {explanation}"),
+            Some(explanation) => format!("{reason}: {}", show(&explanation)),
             None => reason,
         },
     };
@@ -126,8 +131,7 @@ fn read_explanation(answer: &mut ResponseLazy) -> Option<String> {
     // One read is enough: it is a courtesy, and the status says all that matters.
     let octets = answer.read(&mut block).ok()?;
     let text = String::from_utf8_lossy(block.get(..octets)?).into_owned();
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-    Some(Shown(line).to_string())
+    text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
 }
 
 /// Why there is no answer.
@@ -137,12 +141,14 @@ fn explain(error: Error, patience: Duration) -> Failure {
             ErrorKind::TimedOut | ErrorKind::WouldBlock => {
                 Failure::refused(format!("it was not done within {} seconds", patience.as_secs().max(1)))
             }
-            // Servers cut the connection when a body is too long for them, so the file may be at fault.
+            // Servers cut the connection when a body is too long for them, so the file may be at fault. A server may also have
+            // answered before it had the body, but what it said is lost then: the library sends everything before it reads.
             ErrorKind::BrokenPipe
             | ErrorKind::ConnectionAborted
             | ErrorKind::ConnectionReset
             | ErrorKind::UnexpectedEof => Failure::refused(format!(
-                "the server cut the connection ({error}); is the file too long for it?"
+                "the server cut the connection ({error}); is the file too long for it, or does it refuse the \
+                 credentials?"
             )),
             // So does rustls report a certificate that it does not trust.
             ErrorKind::InvalidData => Failure::untrusted(&error),

@@ -78,7 +78,10 @@ impl fmt::Display for UrlError {
             }
             UrlError::Character => "the URL contains a space or a character beyond ASCII; write it with %",
             UrlError::Host => "the URL has no host; write it like https://HOST:PORT/PATH",
-            UrlError::Ipv6 => "the URL has an IPv6 address for a host; give the host a name",
+            UrlError::Ipv6 => {
+                "the URL has an IPv6 address for a host, which the HTTP library does not read; give that address a name, in \
+                 /etc/hosts for example, and write the name"
+            }
             UrlError::Port => "the port in the URL is no number from 1 to 65535",
             UrlError::Credentials => "before the @ in the URL there must be user:pass",
             UrlError::At => {

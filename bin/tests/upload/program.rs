@@ -1,6 +1,6 @@
 //! `builder-upload` by hand.
 
-use crate::http::{Answer, ClosedDoor, HttpServer, Manners};
+use crate::http::{Answer, ClosedDoor, HttpServer, Manners, Request};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -257,6 +257,32 @@ fn a_connection_that_is_cut_refuses_the_file() {
     let place = Place::new();
     place.write("full", &vec![7; 8 << 20]);
     assert_fails(&place.upload(&server.url()), 4, "cut the connection");
+    assert_fails(&place.upload(&server.url()), 4, "does it refuse the credentials?");
+}
+
+#[test]
+fn credentials_that_a_server_sends_back_are_not_shown() {
+    let echo = |_, request: &Request| {
+        let authorization = request.header("authorization").unwrap();
+        let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\r\n";
+        Answer::Octets(format!("{head}authorization: {authorization}\r\n").into_bytes())
+    };
+    let server = ClosedDoor::new().open(echo);
+    let place = Place::new();
+    place.write_credentials("user:pass");
+    let output = place
+        .command()
+        .args(["--upload-credentials", "credentials", &server.url(), "full"])
+        .output()
+        .unwrap();
+    assert_fails(&output, 4, "400 Bad Request: authorization: Basic (the credentials)");
+}
+
+#[test]
+fn an_ipv6_address_needs_a_name() {
+    let output = Place::new().upload("http://[::1]:80/upload");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("give that address a name, in /etc/hosts"), "{output:?}");
 }
 
 #[test]
