@@ -3,7 +3,9 @@
 use super::Processes;
 use builder_engine::worker::JobInput;
 use rustix::io::Errno;
-use rustix::process::{PidInfoFlags, Signal, get_reaper_pids, reaper_kill, set_reaper_status};
+use rustix::process::{
+    PidInfoFlags, Signal, get_reaper_pids, reaper_kill, set_reaper_status, test_kill_process,
+};
 use std::io;
 
 /// Makes the worker the parent of every descendant whose own parent ends.
@@ -18,17 +20,18 @@ pub(super) fn kill_children(
 ) -> io::Result<bool> {
     let mut is_any_alive = false;
     let alive = get_reaper_pids(None)?;
-    let outcome = reaper_kill(None, Signal::KILL, false, None);
-    let failed = match outcome {
-        Ok(result) => result.first_failed,
-        // There was nothing to kill.
-        Err(Errno::SRCH) => None,
+    let is_refused = match reaper_kill(None, Signal::KILL, false, None) {
+        // Which process failed is not looked at: when none did, rustix gives a process with the id -1.
+        // There may have been nothing to kill.
+        Ok(_) | Err(Errno::SRCH) => false,
+        // All others were killed nevertheless.
+        Err(Errno::PERM) => true,
         Err(error) => return Err(error.into()),
     };
     for process in alive {
         if !process.flags.contains(PidInfoFlags::ZOMBIE) {
-            let refusal = (failed == Some(process.pid)).then_some(Errno::PERM);
-            processes.note_met(process.pid, None, refusal, events);
+            let refusal = is_refused.then(|| test_kill_process(process.pid).err()).flatten();
+            processes.note_met(process.pid, None, refusal.filter(|error| *error == Errno::PERM), events);
             is_any_alive = true;
         }
     }

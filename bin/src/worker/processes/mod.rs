@@ -68,8 +68,8 @@ impl Processes {
                 Some(Ok(true)) => {}
                 Some(Ok(false)) => events.append(&mut self.reap()),
                 Some(Err(error)) => {
-                    // Of this the worker warned when it started. The script's own group can be reached all the same.
-                    log::debug!("cannot find the processes of the job: {error}");
+                    // On Linux, the worker warned when it started. The script's own group can be reached all the same.
+                    log::debug!("cannot find or kill the processes of the job: {error}");
                     self.signal_group(Signal::KILL);
                     events.append(&mut self.reap());
                     break;
