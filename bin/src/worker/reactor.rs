@@ -7,10 +7,9 @@ use super::directory::JobDirectory;
 use super::outbox::Outbox;
 use super::processes::Processes;
 use super::script::{StartError, start_script};
-use super::signals::{self, Signal};
+use super::signals::{Signal, SignalSource};
 use builder_engine::worker::{Action, Input, JobInput, Worker};
 use mio::{Events, Interest, Poll, Token};
-use signal_hook_mio::v1_0::Signals;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -33,7 +32,7 @@ pub(super) struct Reactor {
     engine: Worker,
     start: Instant,
     poll: Poll,
-    signals: Signals,
+    signals: SignalSource,
     server: Server,
     console: Option<Console>,
     processes: Processes,
@@ -66,7 +65,7 @@ impl Reactor {
     pub(super) fn new(engine: Worker, mut socket: Socket, parent: PathBuf) -> io::Result<Self> {
         let poll = Poll::new()?;
         poll.registry().register(&mut socket, SOCKET, Interest::READABLE | Interest::WRITABLE)?;
-        let signals = signals::take_over(poll.registry(), SIGNALS)?;
+        let signals = SignalSource::new(poll.registry(), SIGNALS)?;
         let server =
             Server { socket, outbox: Outbox::default(), is_readable: true, is_writable: true, is_open: true };
         Ok(Self {
@@ -149,7 +148,7 @@ impl Reactor {
     }
 
     fn read_signals(&mut self) {
-        for signal in signals::pending(&mut self.signals) {
+        for signal in self.signals.pending() {
             match signal {
                 Signal::ChildEnded => {
                     let events = self.processes.children_ended();

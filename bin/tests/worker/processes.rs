@@ -110,6 +110,15 @@ fn a_worker_without_a_job_ends_when_asked() {
 }
 
 #[test]
+fn a_hangup_that_is_ignored_at_start_stays_ignored() {
+    let mut conversation = Setup::new().prelude("trap '' HUP").start("echo started; exec sleep 1011");
+    assert_eq!(conversation.line(), "started");
+    conversation.signal(Signal::HUP);
+    conversation.signal(Signal::TERM);
+    conversation.end().assert_failed("builder-worker: ended by SIGTERM");
+}
+
+#[test]
 fn orphans_of_a_long_job_do_not_pile_up() {
     let script = "i=0; while [ $i -lt 200 ]; do (true &); i=$((i+1)); done; sleep 0.2
         ps --ppid $PPID -o stat= | grep -c Z";
