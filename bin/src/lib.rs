@@ -9,6 +9,7 @@ pub mod json;
 pub mod log_file;
 pub mod result_file;
 pub mod server;
+mod socket;
 pub mod terminal;
 pub mod upload;
 pub mod wording;

@@ -2,23 +2,18 @@
 
 use super::error::ClientError;
 use crate::command_line::Address;
+use crate::socket::{self, Stream};
 use builder_engine::limits::COMMAND_FRAME_BYTES;
 use builder_proto::CLIENT_VERSION;
 use builder_proto::command::{Command, INFO_REPLY_TAG, InfoSource, PeerType, read_info_reply};
 use builder_proto::frame::{FrameDecoder, FrameEvent};
 use builder_proto::malformed::Malformed;
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
 use std::ops::Range;
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 /// How long the server may take for each answer.
 pub(super) const ANSWER_TIME: Duration = Duration::from_secs(60);
-/// How long each address of a host may take to accept a connection.
-const CONNECT_TIME: Duration = Duration::from_secs(10);
-/// Silence after which the system asks whether the server is still there.
-const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
 /// Octets of the longest answer that is held whole. A server of 0.4.0 sends console lines of any length.
 const ANSWER_BYTES: u64 = 16 * COMMAND_FRAME_BYTES;
 /// Octets that are read at once.
@@ -37,8 +32,7 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects and says hello.
     pub(super) fn open(peer: &Address) -> Result<Connection, ClientError> {
-        let stream =
-            Stream::connect(peer).map_err(|error| ClientError::Connect { peer: peer.clone(), error })?;
+        let stream = connect(peer).map_err(|error| ClientError::Connect { peer: peer.clone(), error })?;
         let mut decoder = FrameDecoder::new(ANSWER_BYTES);
         decoder.set_streamed_tag(Some(INFO_REPLY_TAG));
         decoder.set_streamed_limit(u64::MAX);
@@ -62,7 +56,7 @@ impl Connection {
     /// Sends a command.
     pub(super) fn tell(&mut self, command: &Command) -> Result<(), ClientError> {
         let frame = command.to_frame().map_err(ClientError::Encode)?;
-        log::debug!("sending {} to {}", command.name(), self.peer);
+        log::info!("sending {} to {}", command.name(), self.peer);
         if let Err(error) = self.stream.write_all(&frame) {
             // A server that does not want to read all of a command may still have said why.
             log::info!("{} did not take all of {}: {error}", self.peer, command.name());
@@ -123,7 +117,7 @@ impl Connection {
 
     /// Waits until more has arrived, but not longer than `time`; `None` when that is over.
     pub(super) fn read_within(&mut self, time: Duration) -> Result<Option<bool>, ClientError> {
-        self.stream.set_read_time(Some(time)).map_err(|error| self.broken(error))?;
+        set_read_time(&self.stream, Some(time)).map_err(|error| self.broken(error))?;
         match self.read() {
             Ok(arrived) => Ok(Some(arrived)),
             Err(error) if is_timeout(&error) => Ok(None),
@@ -147,7 +141,7 @@ impl Connection {
 
     /// Waits for the next message as long as it takes, as a build may be silent for long.
     pub(super) fn wait_without_limit(&self) -> Result<(), ClientError> {
-        self.stream.set_read_time(None).map_err(|error| self.broken(error))
+        set_read_time(&self.stream, None).map_err(|error| self.broken(error))
     }
 
     /// The error for an answer other than the one that was hoped for.
@@ -208,69 +202,20 @@ fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
-/// Either kind of socket.
-enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl Stream {
-    fn connect(address: &Address) -> io::Result<Stream> {
-        let stream = match address {
-            Address::Tcp { host, port } => Stream::Tcp(connect_tcp(host, *port)?),
-            Address::Unix(path) => Stream::Unix(UnixStream::connect(path)?),
-        };
-        stream.set_read_time(Some(ANSWER_TIME))?;
-        match &stream {
-            Stream::Tcp(stream) => stream.set_write_timeout(Some(ANSWER_TIME))?,
-            Stream::Unix(stream) => stream.set_write_timeout(Some(ANSWER_TIME))?,
-        }
-        Ok(stream)
+/// Connects, so that neither side can keep the other waiting for ever.
+fn connect(peer: &Address) -> io::Result<Stream> {
+    let stream = socket::connect(peer)?;
+    set_read_time(&stream, Some(ANSWER_TIME))?;
+    match &stream {
+        Stream::Tcp(stream) => stream.set_write_timeout(Some(ANSWER_TIME))?,
+        Stream::Unix(stream) => stream.set_write_timeout(Some(ANSWER_TIME))?,
     }
-
-    fn set_read_time(&self, time: Option<Duration>) -> io::Result<()> {
-        match self {
-            Stream::Tcp(stream) => stream.set_read_timeout(time),
-            Stream::Unix(stream) => stream.set_read_timeout(time),
-        }
-    }
-}
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(stream) => stream.read(buffer),
-            Stream::Unix(stream) => stream.read(buffer),
-        }
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(stream) => stream.write(octets),
-            Stream::Unix(stream) => stream.write(octets),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Tries every address of the host; the error is that of the last one.
-fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
-    let mut result = Err(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
-    for address in (host, port).to_socket_addrs()? {
-        log::debug!("connecting to {address}");
-        result = TcpStream::connect_timeout(&address, CONNECT_TIME);
-        if result.is_ok() {
-            break;
-        }
-    }
-    let stream = result?;
-    stream.set_nodelay(true)?;
-    rustix::net::sockopt::set_socket_keepalive(&stream, true)?;
-    rustix::net::sockopt::set_tcp_keepidle(&stream, KEEPALIVE_TIME)?;
     Ok(stream)
+}
+
+fn set_read_time(stream: &Stream, time: Option<Duration>) -> io::Result<()> {
+    match stream {
+        Stream::Tcp(stream) => stream.set_read_timeout(time),
+        Stream::Unix(stream) => stream.set_read_timeout(time),
+    }
 }

@@ -13,7 +13,7 @@ mod samples;
 mod silence;
 mod table;
 
-use crate::command_line::{Address, Matches, Program, UsageError, value};
+use crate::command_line::{Address, Matches, Program, REMOTE_OPTION, UsageError, declare_remote, value};
 use builder_proto::command::Command;
 use connection::Connection;
 use error::ClientError;
@@ -54,7 +54,7 @@ Without --remote, the environment variable BUILDER_REMOTE names the server.
 
 Exit status: 0 done, 1 refused or failed, 2 wrong usage. How an observed build ended does not matter.",
     options: |options| {
-        options.optopt("r", "remote", "the server (127.0.0.1:1234)", "HOST:PORT|unix:PATH");
+        declare_remote(options);
         options.optopt("", "period", "how often the job runs (daily)", "PERIOD");
         options.optopt("", "platform", "only this platform", "PLATFORM");
         options.optopt("", "job", "only builds of this job", "NAME");
@@ -72,7 +72,7 @@ struct Settings {
 
 impl Settings {
     fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
-        let remote = match value(matches, "remote")? {
+        let remote = match value(matches, REMOTE_OPTION)? {
             Some(remote) => remote,
             None => remote_of_environment()?.unwrap_or_default(),
         };

@@ -1,5 +1,6 @@
 //! Where to connect or to listen.
 
+use super::Options;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -33,6 +34,14 @@ impl fmt::Display for Address {
             Address::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
+}
+
+/// The option that names the server.
+pub const REMOTE_OPTION: &str = "remote";
+
+/// Declares the option that names the server to talk to.
+pub fn declare_remote(options: &mut Options) {
+    options.optopt("r", REMOTE_OPTION, "the server (default 127.0.0.1:1234)", "HOST:PORT|unix:PATH");
 }
 
 /// Why a word is no [`Address`].

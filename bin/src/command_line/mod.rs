@@ -43,7 +43,7 @@ mod address;
 mod logging;
 mod quantity;
 
-pub use address::{Address, AddressError};
+pub use address::{Address, AddressError, REMOTE_OPTION, declare_remote};
 pub use getopts::{Matches, Options};
 pub use quantity::{ByteSize, ByteSizeError, TimeSpan, TimeSpanError};
 

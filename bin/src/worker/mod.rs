@@ -18,74 +18,74 @@ mod script;
 mod signals;
 mod tree;
 
-use crate::command_line::{Address, Matches, Program, UsageError, value};
+use crate::command_line::{
+    Address, Matches, Program, REMOTE_OPTION, TimeSpan, UsageError, declare_remote, value,
+};
 use builder_engine::limits::JOB_TIME;
 use builder_engine::names::{NameKind, check_name};
 use builder_engine::worker::{Settings, Worker};
 use builder_proto::text::Text;
 use connection::Socket;
 use reactor::Reactor;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::process::ExitCode;
 
-/// The command line of `builder-worker`.
-pub const PROGRAM: Program = Program {
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    PROGRAM.main(resolve, run)
+}
+
+const PROGRAM: Program = Program {
     name: "builder-worker",
     usage: "[OPTIONS] PLATFORM",
     about: "Asks a builder server for one job of PLATFORM, runs it, reports the result, and ends.",
     options: |options| {
-        options.optopt("r", "remote", "the server (default 127.0.0.1:1234); also unix:PATH", "HOST:PORT");
-        options.optopt("", "timeout", "end a job that takes longer (default 1h)", "TIME");
+        declare_remote(options);
+        options.optopt("", TIMEOUT, "end a job that takes longer (default 1h)", "TIME");
     },
 };
 
+const TIMEOUT: &str = "timeout";
+
 /// What the command line says.
 #[derive(Clone, Debug)]
-pub struct Arguments {
+struct Arguments {
     remote: Address,
     settings: Settings,
 }
 
-/// Reads the command line.
-///
-/// # Errors
-///
 /// Refuses a platform that the server would not take, and times that are none.
-pub fn resolve(matches: &Matches) -> Result<Arguments, UsageError> {
+fn resolve(matches: &Matches) -> Result<Arguments, UsageError> {
     let [platform] = matches.free.as_slice() else {
         return Err(UsageError::new("exactly one PLATFORM is needed"));
     };
     let platform = Text::from(platform.as_str());
     check_name(NameKind::Platform, &platform).map_err(|error| UsageError::new(error.to_string()))?;
-    let (timeout, timeout_text) = match matches.opt_str("timeout") {
-        Some(text) => (parse_timeout(&text)?, text),
-        None => (JOB_TIME, humantime::format_duration(JOB_TIME).to_string()),
-    };
-    let remote = value(matches, "remote")?.unwrap_or_default();
+    let timeout = value(matches, TIMEOUT)?.map_or(JOB_TIME, |TimeSpan(time)| time);
+    let text = matches.opt_str(TIMEOUT);
+    let timeout_text = text.unwrap_or_else(|| humantime::format_duration(JOB_TIME).to_string());
+    if timeout.is_zero() {
+        let sentence = format_args!("--{TIMEOUT} {timeout_text}: a job needs some time; write it like 90m");
+        return Err(UsageError::new(sentence));
+    }
+    let remote = value(matches, REMOTE_OPTION)?.unwrap_or_default();
     Ok(Arguments { remote, settings: Settings { platform, timeout, timeout_text } })
 }
 
-fn parse_timeout(text: &str) -> Result<Duration, UsageError> {
-    match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => {
-            Err(UsageError::new(format_args!("--timeout {text}: a job needs some time; write it like 90m")))
-        }
-        Ok(timeout) => Ok(timeout),
-        Err(error) => Err(UsageError::new(format!("--timeout {text}: {error}; write it like 90m or 1h 30m"))),
-    }
-}
-
-/// Runs one job.
-///
-/// # Errors
-///
-/// A sentence that says what went wrong, and what to do about it where that is known.
-pub fn run(arguments: Arguments) -> Result<(), String> {
+fn run(arguments: Arguments) -> Result<(), String> {
     descriptors::close_on_execute();
     processes::adopt_orphans().map_err(|error| format!("cannot adopt the orphans of jobs: {error}"))?;
     let socket = Socket::connect(&arguments.remote).map_err(|error| error.to_string())?;
     log::info!("waiting for a job from {}", arguments.remote);
     let engine = Worker::new(arguments.settings);
-    let reactor = Reactor::new(engine, socket, std::env::temp_dir())
+    let reactor = Reactor::new(engine, socket, temporary_directory())
         .map_err(|error| format!("cannot watch the connection: {error}"))?;
     reactor.run()
+}
+
+/// An empty variable counts as none.
+fn temporary_directory() -> PathBuf {
+    let directory = std::env::temp_dir();
+    if directory.as_os_str().is_empty() { "/tmp".into() } else { directory }
 }

@@ -27,9 +27,17 @@ impl fmt::Display for StartError {
             Self::Script(error) => {
                 write!(f, "cannot run the script: {error}")?;
                 match error.kind() {
-                    io::ErrorKind::NotFound => write!(f, "; is the interpreter in its first line installed?"),
+                    io::ErrorKind::NotFound => write!(
+                        f,
+                        "; is the interpreter in its first line installed, and does that line end without a carriage \
+                         return?"
+                    ),
                     io::ErrorKind::PermissionDenied => {
-                        write!(f, "; is the job's directory on a file system mounted noexec?")
+                        write!(
+                            f,
+                            "; may the interpreter in its first line be executed, and is the job's directory not on a \
+                             file system mounted noexec?"
+                        )
                     }
                     _ => Ok(()),
                 }

@@ -118,7 +118,7 @@ fn wrong_usage_exits_2_with_advice() {
         (&[][..], "exactly one PLATFORM is needed"),
         (&["one", "two"], "exactly one PLATFORM is needed"),
         (&["a/b"], "platform name a/b must not contain /"),
-        (&["--timeout", "soon", "amiga"], "--timeout soon: "),
+        (&["--timeout", "soon", "amiga"], "--timeout soon: not a span of time; write it like"),
         (&["--timeout", "0s", "amiga"], "--timeout 0s: "),
         (&["--remote", "nowhere", "amiga"], "--remote nowhere: "),
         (&["--no-such-flag", "amiga"], "no-such-flag"),
@@ -128,6 +128,28 @@ fn wrong_usage_exits_2_with_advice() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
         assert!(stderr.contains(advice), "{arguments:?}: {stderr}");
     }
+}
+
+/// What a worker that finds no server writes to stderr, and that it writes nothing else.
+fn logged(level: Option<&str>, arguments: &[&str]) -> String {
+    let mut command = worker();
+    command.env_remove("RUST_LOG").envs(level.map(|level| ("RUST_LOG", level)));
+    let remote = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let output = command.args(["-r", &remote, "amiga"]).args(arguments).output().unwrap();
+    assert_eq!(output.stdout, b"", "logs go to stderr");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn the_environment_says_what_is_logged_and_options_count_more() {
+    let detail = "connecting to 127.0.0.1:";
+    assert!(!logged(None, &[]).contains(detail));
+    assert!(!logged(None, &["-v"]).contains(detail));
+    assert!(logged(None, &["-vv"]).contains(detail));
+    assert!(logged(Some("debug"), &[]).contains(detail));
+    assert!(!logged(Some("debug"), &["-v"]).contains(detail));
+    assert!(!logged(Some("debug"), &["-q"]).contains(detail));
+    assert!(!logged(Some("builder=warn"), &[]).contains(detail));
 }
 
 #[test]
