@@ -87,6 +87,13 @@ fn a_script_that_cannot_be_written_is_reported() {
 }
 
 #[test]
+fn an_empty_tmpdir_counts_as_none() {
+    let report = Setup::new().temporary("").run("pwd");
+    assert!(report.text()[0].starts_with("/tmp/builder-"), "{:?}", report.text());
+    report.assert_clean();
+}
+
+#[test]
 fn a_script_that_a_signal_killed_is_reported_with_its_artifacts() {
     let report = run("echo partial > log; kill -KILL $$");
     assert_eq!(report.result, BuildResult::Signalled(9));
