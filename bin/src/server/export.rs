@@ -62,8 +62,7 @@ fn look_after(paths: &Paths, result: &UnsettledResult) {
     let is_in_place = fs::read(&path).is_ok_and(|octets| octets == *result.contents.0);
     if !is_in_place || result::sync(paths, &result.name, result.uuid).is_err() {
         ::log::warn!(
-            "{} is not on the disk, only in the log; start this server once, so that it writes the result, and then \
-             export again",
+            "{} is not on the disk, only in the log; start this server once, then export again",
             path.display()
         );
     }
