@@ -98,3 +98,23 @@ fn a_template_that_makes_too_long_a_script_gives_a_failed_result_and_the_worker_
     site.succeed(&server, ["execute", "web"]);
     assert_eq!(worker.receive_job().1.script, "short".into());
 }
+
+#[test]
+fn a_template_that_was_read_amid_being_written_is_read_again_before_the_next_command() {
+    let site = site();
+    fs::write(template(&site), "").unwrap();
+    let server = site.start();
+    server.schedule("script", "linux");
+    server.wait_for_log("it is empty");
+    for round in 0..20 {
+        // In place: neither the name nor the directory changes.
+        fs::write(template(&site), "").unwrap();
+        signal(server.pid(), "HUP");
+        wait_for("the server to look", || server.log().matches("it is empty").count() > round + 1);
+        fs::write(template(&site), "done %%OPAM_PACKAGE%%").unwrap();
+        let name = format!("web-{round}");
+        site.succeed(&server, ["orb-build", &name, "mirage-web"]);
+        assert!(server.queue("linux").unwrap().contains(&name), "round {round}");
+        site.succeed(&server, ["unschedule", &name]);
+    }
+}

@@ -27,6 +27,7 @@ use crate::server::spool::Spools;
 use crate::server::stop::StopReason;
 use crate::server::template::TemplateDirectory;
 use crate::server::uploader::Uploader;
+use builder_engine::limits::RETRY_TIME;
 use builder_engine::server::record::Record;
 use builder_engine::server::{Action, ConnectionId, Input, Server, Settling};
 use builder_proto::Uuid;
@@ -133,6 +134,8 @@ impl Reactor {
             self.settling.next_deadline(),
             self.network.next_deadline(),
             self.upload_deadline(),
+            // Nothing tells when a template that could not be read is put right.
+            self.templates.has_failed().then(|| self.templates_checked.saturating_add(RETRY_TIME)),
         ];
         deadlines.into_iter().flatten().min().map(|at| self.clock.until(at))
     }
@@ -162,7 +165,7 @@ impl Reactor {
     fn update_templates(&mut self) -> Result<(), StopReason> {
         let now = self.clock.now();
         let rested = now.monotonic.saturating_sub(self.templates_checked) >= TEMPLATE_CHECK_INTERVAL;
-        let thorough = rested || self.machine.has_orb_builds();
+        let thorough = rested || self.machine.has_orb_builds() || self.templates.has_failed();
         if thorough {
             self.templates_checked = now.monotonic;
         }

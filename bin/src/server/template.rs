@@ -19,6 +19,8 @@ pub(crate) struct TemplateDirectory {
     path: PathBuf,
     /// What the directory and the templates in it looked like when they were read.
     seen: Seen,
+    /// Whether one of them could not be read.
+    has_failed: bool,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -39,7 +41,7 @@ struct Fingerprint {
 
 impl TemplateDirectory {
     pub(crate) fn new(path: &Path) -> TemplateDirectory {
-        TemplateDirectory { path: path.to_owned(), seen: Seen::default() }
+        TemplateDirectory { path: path.to_owned(), seen: Seen::default(), has_failed: false }
     }
 
     /// Reads all templates. What cannot be read is reported and left out.
@@ -49,19 +51,28 @@ impl TemplateDirectory {
             Seen::default()
         });
         let mut templates = Templates::new();
+        self.has_failed = false;
         for file in &self.seen.templates {
             match (platform_of(&file.path), read_template(&file.path)) {
                 (Some(platform), Ok(template)) => {
                     templates.insert(platform, template);
                 }
                 (None, _) => {}
-                (_, Err(error)) => log::error!(
-                    "cannot read the template {}: {error}; orb-build jobs of its platform wait until it can be read",
-                    file.path.display()
-                ),
+                (_, Err(error)) => {
+                    self.has_failed = true;
+                    log::error!(
+                        "cannot read the template {}: {error}; orb-build jobs of its platform wait until it can be read",
+                        file.path.display()
+                    );
+                }
             }
         }
         templates
+    }
+
+    /// Whether a template could not be read: it may just be written, or soon be put right.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.has_failed
     }
 
     /// Reads all templates if one came or went or, when looked at thoroughly, changed.
