@@ -13,12 +13,15 @@ use builder_proto::execution::{ExecutionHead, NO_ARTIFACTS};
 use builder_proto::text::Text;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Octets of a whole result that the log makes durable. Larger ones would be written twice for little gain.
 const SMALL_RESULT_BYTES: u64 = 32 * 1024;
+/// Octets of artifacts that are gathered before the disk begins to write them.
+const WRITE_BACK_BYTES: u64 = 8 * 1024 * 1024;
 /// Octets gathered before the console of a large result is written.
 const CONSOLE_BUFFER_BYTES: usize = 256 * 1024;
 
@@ -42,6 +45,8 @@ pub(crate) struct LargeResult {
     console: Option<(Arc<File>, u64)>,
     /// Where the next octets of artifacts go.
     position: u64,
+    /// Up to where the system was asked to write artifacts to the disk.
+    written_back: u64,
 }
 
 impl Staged {
@@ -83,6 +88,7 @@ impl Staged {
                 after_console: layout.after_console,
                 console,
                 position: layout.total_length - output_length,
+                written_back: layout.total_length - output_length,
             })
         };
         if empty {
@@ -98,6 +104,7 @@ impl Staged {
             Staged::Large(large) => {
                 large.file.write_all_at(octets, large.position)?;
                 large.position += octets.len() as u64;
+                large.write_back();
             }
         }
         Ok(())
@@ -107,6 +114,21 @@ impl Staged {
 impl LargeResult {
     pub(crate) fn uuid(&self) -> Uuid {
         self.uuid
+    }
+
+    /// Has the disk begin with what has arrived. Otherwise all of it would be left to the sync at the end, during which
+    /// commits wait, and so does a server that is to stop. Only a hint, so it does not matter when it fails.
+    fn write_back(&mut self) {
+        let length = self.position - self.written_back;
+        if length >= WRITE_BACK_BYTES {
+            let _ = rustix::fs::fadvise(
+                &self.file,
+                self.written_back,
+                NonZeroU64::new(length),
+                rustix::fs::Advice::DontNeed,
+            );
+            self.written_back = self.position;
+        }
     }
 
     /// Completes the file, makes it durable and puts it in place. Slow: it waits for the disk.

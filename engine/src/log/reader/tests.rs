@@ -127,6 +127,7 @@ fn a_reader_knows_the_position_from_which_to_go_on() {
 #[test]
 fn every_cut_behind_the_first_frame_leaves_the_frames_before_it() {
     let sample = sample();
+    println!("{} cuts", sample.octets.len());
     for length in 0..sample.octets.len() {
         let good_frames = sample.ends.iter().filter(|end| **end <= length).count().saturating_sub(1);
         let expected = match sample.ends[good_frames] {
@@ -146,6 +147,7 @@ fn every_cut_behind_the_first_frame_leaves_the_frames_before_it() {
 fn every_flipped_bit_is_found_and_costs_one_frame_at_most() {
     let sample = sample();
     let last = sample.payloads.len() - 1;
+    println!("{} flipped bits", sample.octets.len() * 8);
     for bit in 0..sample.octets.len() * 8 {
         let mut octets = sample.octets.clone();
         octets[bit / 8] ^= 1 << (bit % 8);
