@@ -13,7 +13,7 @@ use builder_proto::header::{Header, SEQUENCE};
 use builder_proto::job::Job;
 use builder_proto::time::{Period, Time};
 use builder_proto::wire::RawUuid;
-use der::Encode;
+use der::{Encode, Length};
 use std::sync::Arc;
 
 /// One value of the answer. Jobs are shared with the state, so that a long answer holds no copies.
@@ -88,23 +88,24 @@ fn lay_out(state: &State, uploads: Option<QueueInfo>) -> Result<InfoStream<InfoI
 impl InfoItem {
     /// Octets of the value without its own header; none when it is not a SEQUENCE of its own.
     fn content_length(&self) -> Result<Option<u64>, EncodeError> {
-        let length = match self {
-            InfoItem::Queued(_) => return Ok(None),
+        let octets = |length: Length| u64::from(u32::from(length));
+        Ok(match self {
+            InfoItem::Queued(_) => None,
             InfoItem::Scheduled { next, period, job } => {
-                (next.encoded_len()? + period.encoded_len()? + job.encoded_len()?)?
+                Some(octets((next.encoded_len()? + period.encoded_len()?)?) + job.encoded_length())
             }
             InfoItem::Running { started, uuid, script } => {
-                (started.encoded_len()? + RawUuid(*uuid).encoded_len()? + script.job().encoded_len()?)?
+                let started = (started.encoded_len()? + RawUuid(*uuid).encoded_len()?)?;
+                Some(octets((started + script.job().encoded_len()?)?))
             }
-        };
-        Ok(Some(u64::from(u32::from(length))))
+        })
     }
 }
 
 impl InfoPart for InfoItem {
     fn length(&self) -> Result<u64, EncodeError> {
         if let InfoItem::Queued(job) = self {
-            return Ok(u64::from(u32::from(job.encoded_len()?)));
+            return Ok(job.encoded_length());
         }
         let length = self.content_length()?.unwrap_or_default();
         Ok(length + Header { tag: SEQUENCE, length }.encoded_length())
