@@ -142,6 +142,31 @@ fn a_damaged_log_is_refused_unless_it_is_to_be_salvaged() {
 }
 
 #[test]
+fn a_salvage_that_leaves_out_contradictions_leaves_a_log_that_the_next_start_reads() {
+    let site = site();
+    let server = site.start();
+    let before = fs::metadata(site.log_file()).unwrap().len();
+    server.schedule("lost", "linux");
+    let after = fs::metadata(site.log_file()).unwrap().len();
+    // This is about a job that the log will not know any longer.
+    site.succeed(&server, ["execute", "lost"]);
+    server.schedule("kept", "linux");
+    server.kill();
+    let log = OpenOptions::new().read(true).write(true).open(site.log_file()).unwrap();
+    let middle = (before + after) / 2;
+    let mut octet = [0];
+    log.read_exact_at(&mut octet, middle).unwrap();
+    log.write_all_at(&[octet[0] ^ 0x10], middle).unwrap();
+
+    let mut salvaging = site.server_command();
+    salvaging.arg("--salvage");
+    let server = site.start_with(salvaging);
+    server.wait_for_log("records that contradict what was salvaged");
+    server.kill();
+    assert_eq!(scheduled(&site), ["kept"]);
+}
+
+#[test]
 fn a_log_that_was_emptied_or_cut_to_its_beginning_is_refused_until_it_is_salvaged() {
     let site = site();
     fill_log(&site);
