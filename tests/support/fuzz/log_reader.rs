@@ -204,12 +204,19 @@ impl Written {
         found
     }
 
-    /// The frames that are in the file, behind its header, as they were written.
+    /// The frames that are in the file, behind its header, as they were written. Where an octet is cut out that was the same as
+    /// the next, two of them seem to share it; it belongs to the first.
     fn present(&self, file: &[u8]) -> Vec<usize> {
-        let frames = &file[HEADER_LENGTH..];
-        let is_present =
-            |frame: &Sealed| frames.windows(frame.octets.len()).any(|window| window == frame.octets);
-        (0..self.frames.len()).filter(|number| is_present(&self.frames[*number])).collect()
+        let mut rest = &file[HEADER_LENGTH..];
+        let mut present = Vec::new();
+        for (number, frame) in self.frames.iter().enumerate() {
+            let start = rest.windows(frame.octets.len()).position(|window| window == frame.octets);
+            if let Some(start) = start {
+                rest = &rest[start + frame.octets.len()..];
+                present.push(number);
+            }
+        }
+        present
     }
 }
 
