@@ -187,14 +187,19 @@ impl Written {
         self.present(file).iter().all(|number| *number < whole)
     }
 
-    /// Whether a frame with a salt of its own stands in the first place, behind a bad header. The reader believes it, as no job
-    /// can put anything there.
+    /// Whether the frames found have a salt that is not the one of this log. The reader believes such frames behind a bad
+    /// header, as no job can choose what stands there.
     fn is_forged(&self, changed: &Changed, reports: &[Report]) -> bool {
-        let first_salt = changed.octets.get(HEADER_LENGTH + 4..HEADER_LENGTH + 20);
-        let is_first = |report: &Report| matches!(report, Report::Frame { offset, .. } if *offset == HEADER_LENGTH as u64);
+        let found = |wanted: Option<usize>| {
+            reports.iter().any(|report| match report {
+                Report::Frame { offset, .. } => wanted.is_none_or(|wanted| *offset == wanted as u64),
+                _ => false,
+            })
+        };
+        let salt = if found(Some(HEADER_LENGTH)) { HEADER_LENGTH + 4..HEADER_LENGTH + 20 } else { 12..28 };
         !changed.octets.starts_with(&self.header)
-            && first_salt != self.header.get(12..28)
-            && reports.iter().any(is_first)
+            && found(None)
+            && changed.octets.get(salt) != self.header.get(12..28)
     }
 
     /// Every frame found was written, and comes in its turn. Gives their numbers.
