@@ -4,6 +4,7 @@ use crate::Now;
 use crate::limits::INFO_PIECE_BYTES;
 use crate::server::connection::Phase;
 use crate::server::conversation::Step;
+use crate::server::schedule::Item;
 use crate::server::state::{Script, State};
 use crate::server::{Action, ConnectionId, Server};
 use builder_proto::Uuid;
@@ -47,7 +48,7 @@ impl Server {
     }
 
     fn send_piece(&mut self, id: ConnectionId, mut stream: InfoStream<InfoItem>) -> Step {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(INFO_PIECE_BYTES);
         if let Err(error) = stream.encode_next(&mut bytes, INFO_PIECE_BYTES) {
             // Part of the message is on its way; only the end of the connection can tell that it is not whole.
             ::log::error!("connection {id}: cannot encode infoReply: {error}");
@@ -64,11 +65,11 @@ impl Server {
 }
 
 fn lay_out(state: &State, uploads: Option<QueueInfo>) -> Result<InfoStream<InfoItem>, EncodeError> {
-    let schedule = state.schedule.by_next_run().map(|item| InfoItem::Scheduled {
-        next: item.next,
-        period: item.period,
-        job: Arc::clone(&item.job),
-    });
+    let schedule = state
+        .schedule
+        .by_next_run()
+        .map(|Item { next, period, job }| InfoItem::Scheduled { next, period, job })
+        .collect();
     let queues = state.queues.iter().map(|(platform, queue)| {
         (platform, queue.jobs().map(|job| InfoItem::Queued(Arc::clone(job))).collect())
     });
@@ -82,6 +83,7 @@ fn lay_out(state: &State, uploads: Option<QueueInfo>) -> Result<InfoStream<InfoI
         uuid: *uuid,
         script: build.script.clone(),
     });
+    let running = running.collect();
     InfoStream::new(schedule, queues, running, &state.dropped)
 }
 

@@ -25,7 +25,8 @@ impl Item {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Schedule {
     items: BTreeMap<Text, Item>,
-    due: BTreeSet<(Time, Text)>,
+    /// The jobs again, by their next run. Whoever wants all of them in this order need not look up each by its name.
+    due: BTreeMap<(Time, Text), (Period, Arc<Job>)>,
     /// Script jobs by platform and name.
     scripts: BTreeSet<(Text, Text)>,
     orb_builds: BTreeSet<Text>,
@@ -39,7 +40,7 @@ impl Schedule {
     pub(crate) fn insert(&mut self, item: Item) {
         let name = item.job.name().clone();
         self.remove(&name);
-        self.due.insert((item.next, name.clone()));
+        self.due.insert((item.next, name.clone()), (item.period, Arc::clone(&item.job)));
         match &*item.job {
             Job::Script(job) => self.scripts.insert((job.platform.clone(), name.clone())),
             Job::OrbBuild(_) => self.orb_builds.insert(name.clone()),
@@ -61,14 +62,15 @@ impl Schedule {
     pub(crate) fn reschedule(&mut self, name: &Text, next: Time, period: Period) -> bool {
         let Some(item) = self.items.get_mut(name) else { return false };
         self.due.remove(&(item.next, name.clone()));
-        self.due.insert((next, name.clone()));
+        self.due.insert((next, name.clone()), (period, Arc::clone(&item.job)));
         (item.next, item.period) = (next, period);
         true
     }
 
     /// The earliest next run of all jobs. `Time::NEVER` is never due, whatever the clock says.
     pub(crate) fn next_due(&self) -> Option<(Time, &Text)> {
-        self.due.first().filter(|(next, _)| *next < Time::NEVER).map(|(next, name)| (*next, name))
+        let ((next, name), _) = self.due.first_key_value()?;
+        (*next < Time::NEVER).then_some((*next, name))
     }
 
     /// All jobs, by name.
@@ -77,8 +79,12 @@ impl Schedule {
     }
 
     /// All jobs, the next to run first.
-    pub(crate) fn by_next_run(&self) -> impl Iterator<Item = &Item> {
-        self.due.iter().filter_map(|(_, name)| self.items.get(name))
+    pub(crate) fn by_next_run(&self) -> impl Iterator<Item = Item> {
+        self.due.iter().map(|((next, _), (period, job))| Item {
+            next: *next,
+            period: *period,
+            job: Arc::clone(job),
+        })
     }
 
     /// The script jobs that name the platform, by name.

@@ -6,6 +6,10 @@ use crate::header::{Header, SEQUENCE, context};
 use crate::text::Text;
 use der::Encode;
 use std::collections::VecDeque;
+use std::vec;
+
+/// Values in a piece at most: small ones take their time, too, and a piece of octets alone could hold thousands.
+const PARTS_PER_PIECE: usize = 128;
 
 /// One value of an `infoReply` that can say how long it is before it is encoded.
 pub trait InfoPart {
@@ -32,9 +36,8 @@ pub struct InfoStream<P> {
 
 #[derive(Debug)]
 enum Piece<P> {
-    Header(Header),
     Octets(Vec<u8>),
-    Part(P),
+    Parts(vec::IntoIter<P>),
 }
 
 /// Some pieces in a row and the octets they take.
@@ -52,9 +55,9 @@ impl<P: InfoPart> InfoStream<P> {
     ///
     /// When a value has no encoding.
     pub fn new<'a>(
-        schedule: impl IntoIterator<Item = P>,
+        schedule: Vec<P>,
         queues: impl IntoIterator<Item = (&'a Text, Vec<P>)>,
-        running: impl IntoIterator<Item = P>,
+        running: Vec<P>,
         dropped_platforms: impl IntoIterator<Item = &'a Text>,
     ) -> Result<InfoStream<P>, EncodeError> {
         let mut rows = Row::of_parts(schedule)?.within(SEQUENCE);
@@ -76,19 +79,27 @@ impl<P: InfoPart> InfoStream<P> {
         Ok(InfoStream { pieces: message.pieces })
     }
 
-    /// Appends the next pieces until `output` holds `enough` octets or more, or nothing is left.
+    /// Appends what comes next, until `output` holds `enough` octets or more, many values were encoded, or nothing is
+    /// left.
     ///
     /// # Errors
     ///
     /// When a value has no encoding; the message cannot be completed then.
     pub fn encode_next(&mut self, output: &mut Vec<u8>, enough: usize) -> Result<(), EncodeError> {
-        while output.len() < enough {
-            match self.pieces.pop_front() {
+        let mut parts_left = PARTS_PER_PIECE;
+        while output.len() < enough && parts_left > 0 {
+            match self.pieces.front_mut() {
                 None => break,
-                Some(Piece::Header(header)) => header.append_to(output),
-                Some(Piece::Octets(octets)) => output.extend_from_slice(&octets),
-                Some(Piece::Part(part)) => part.append_to(output)?,
+                Some(Piece::Octets(octets)) => output.append(octets),
+                Some(Piece::Parts(parts)) => {
+                    if let Some(part) = parts.next() {
+                        part.append_to(output)?;
+                        parts_left -= 1;
+                        continue;
+                    }
+                }
             }
+            self.pieces.pop_front();
         }
         Ok(())
     }
@@ -96,7 +107,7 @@ impl<P: InfoPart> InfoStream<P> {
     /// Whether everything was encoded.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.pieces.is_empty()
+        self.pieces.iter().all(|piece| matches!(piece, Piece::Parts(parts) if parts.len() == 0))
     }
 }
 
@@ -111,13 +122,12 @@ impl<P: InfoPart> Row<P> {
         Ok(Row { pieces: [Piece::Octets(octets)].into(), length })
     }
 
-    fn of_parts(parts: impl IntoIterator<Item = P>) -> Result<Row<P>, EncodeError> {
-        let mut row = Row::empty();
-        for part in parts {
-            row.length += part.length()?;
-            row.pieces.push_back(Piece::Part(part));
+    fn of_parts(parts: Vec<P>) -> Result<Row<P>, EncodeError> {
+        let mut length = 0;
+        for part in &parts {
+            length += part.length()?;
         }
-        Ok(row)
+        Ok(Row { pieces: [Piece::Parts(parts.into_iter())].into(), length })
     }
 
     fn append(&mut self, mut other: Row<P>) {
@@ -127,8 +137,10 @@ impl<P: InfoPart> Row<P> {
 
     fn within(mut self, tag: u8) -> Row<P> {
         let header = Header { tag, length: self.length };
+        let mut octets = Vec::new();
+        header.append_to(&mut octets);
         self.length += header.encoded_length();
-        self.pieces.push_front(Piece::Header(header));
+        self.pieces.push_front(Piece::Octets(octets));
         self
     }
 }
@@ -182,9 +194,9 @@ mod tests {
     fn stream(reply: &InfoReply) -> InfoStream<Encoded> {
         let queues =
             reply.queues.iter().map(|queue| (&queue.platform, queue.jobs.iter().map(encoded).collect()));
-        let running = reply.running.iter().map(encoded);
-        InfoStream::new(reply.schedule.iter().map(encoded), queues, running, &reply.dropped_platforms)
-            .unwrap()
+        let running = reply.running.iter().map(encoded).collect();
+        let schedule = reply.schedule.iter().map(encoded).collect();
+        InfoStream::new(schedule, queues, running, &reply.dropped_platforms).unwrap()
     }
 
     #[test]
@@ -201,5 +213,20 @@ mod tests {
                 assert_eq!(octets, frame);
             }
         }
+    }
+
+    #[test]
+    fn a_piece_of_small_values_is_not_all_of_them() {
+        let values = PARTS_PER_PIECE * 2 + 1;
+        let schedule = (0..values).map(|_| Encoded(vec![5, 0])).collect();
+        let mut stream = InfoStream::new(schedule, [], vec![], []).unwrap();
+        let mut pieces = 0;
+        while !stream.is_finished() {
+            let mut piece = Vec::new();
+            stream.encode_next(&mut piece, usize::MAX).unwrap();
+            assert!(piece.len() <= PARTS_PER_PIECE * 2 + 64);
+            pieces += 1;
+        }
+        assert_eq!(pieces, 3);
     }
 }

@@ -54,9 +54,9 @@ fn check_borrowed(input: &[u8], command: &Command, frame: &[u8]) {
 fn check_stream(reply: &InfoReply, frame: &[u8]) {
     let queues = reply.queues.iter().map(|queue| (&queue.platform, queue.jobs.iter().map(encoded).collect()));
     let mut stream = InfoStream::new(
-        reply.schedule.iter().map(encoded),
+        reply.schedule.iter().map(encoded).collect(),
         queues,
-        reply.running.iter().map(encoded),
+        reply.running.iter().map(encoded).collect(),
         &reply.dropped_platforms,
     )
     .unwrap();
