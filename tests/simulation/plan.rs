@@ -43,6 +43,7 @@ pub(crate) struct Plan {
     pub(crate) small_result_octets: u64,
     pub(crate) rotation_octets: u64,
     pub(crate) reserve_octets: u64,
+    pub(crate) room_octets: u64,
     /// How many of a thousand lives of the server upload results.
     pub(crate) uploads: u64,
     /// How many of a thousand uploads fail.
@@ -88,6 +89,7 @@ impl Plan {
             small_result_octets: sometimes(&[0, 0, 1_000, 4_000, 32_768]),
             rotation_octets: sometimes(&[4_096, 16_384, 100_000]),
             reserve_octets: sometimes(&[1_024, 8_192]),
+            room_octets: sometimes(&[0, 700, 8_192]),
             uploads: sometimes(&[0, 0, 800, 1000]),
             failing_uploads: sometimes(&[0, 200]),
             keeps_uploaded: sometimes(&[0, 0, 1]) == 1,

@@ -67,10 +67,11 @@ fn a_torn_end_is_saved_and_cut_and_damage_is_refused_by_its_path() {
     for record in [b"one", b"two", b"six"] {
         commit(&mut log, record).unwrap();
     }
+    let length = log.length() as usize;
     drop(log);
 
     let mut octets = fs::read(&path).unwrap();
-    fs::write(&path, &octets[..octets.len() - 1]).unwrap();
+    fs::write(&path, &octets[..length - 1]).unwrap();
     let (_, recovery, payloads) = open(directory.path(), false).unwrap();
     assert_eq!(payloads, [b"one", b"two"]);
     let torn = directory.path().join("log.torn-1");

@@ -2,6 +2,7 @@
 
 use super::format::{Frame, HEADER_LENGTH, Position, Salt};
 use super::storage::{Files, NamedFile, Storage, StorageError};
+use super::written::Written;
 use super::{DRAFT, LOG};
 
 /// Octets after which a frame of a snapshot is written: large enough to make headers cheap, small enough that
@@ -15,15 +16,6 @@ pub(super) struct Draft<'a, S: Storage> {
     frame: Frame,
     position: Position,
     length: u64,
-}
-
-/// A log file and where it stands.
-#[derive(Debug)]
-pub(super) struct Written<F> {
-    pub(super) file: NamedFile<F>,
-    pub(super) position: Position,
-    /// Octets of the file up to the end of the last frame.
-    pub(super) length: u64,
 }
 
 impl<'a, S: Storage> Draft<'a, S> {
@@ -56,7 +48,7 @@ impl<'a, S: Storage> Draft<'a, S> {
     pub(super) fn publish(mut self) -> Result<Written<S::File>, StorageError> {
         self.write_frame()?;
         let file = self.files.publish(self.file, LOG)?;
-        Ok(Written { file, position: self.position, length: self.length })
+        Ok(Written::new(file, self.position, self.length))
     }
 
     /// Unlike those of a log in use, the frames of a draft need no sync in between: no part of it counts before

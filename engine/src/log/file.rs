@@ -1,10 +1,11 @@
 //! The log in use: what is appended becomes durable with the next commit.
 
-use super::draft::{Draft, Written};
+use super::draft::Draft;
 use super::format::{Frame, Salt};
 use super::storage::{Files, Storage, StorageError};
+use super::written::Written;
 use super::{DRAFT, reserve};
-use crate::limits::{LOG_FRAME_BYTES, LOG_RESERVE_BYTES, LOG_ROTATION_BYTES};
+use crate::limits::{LOG_FRAME_BYTES, LOG_RESERVE_BYTES, LOG_ROOM_BYTES, LOG_ROTATION_BYTES};
 use core::fmt;
 
 /// The write-ahead log of one directory.
@@ -43,6 +44,9 @@ pub struct Settings {
     pub reserve_octets: u64,
     /// Octets up to which the log is never rotated.
     pub rotation_octets: u64,
+    /// Octets of zeros to write behind a frame that leaves no room for the next. A sync of a file that does not grow
+    /// need not write where the file ends and which blocks it has.
+    pub room_octets: u64,
 }
 
 /// Why the log did not take something.
@@ -63,13 +67,14 @@ pub enum WriteError {
 }
 
 impl Settings {
-    /// What the server uses: no salvage, [`LOG_RESERVE_BYTES`] and [`LOG_ROTATION_BYTES`].
+    /// What the server uses: no salvage, [`LOG_RESERVE_BYTES`], [`LOG_ROTATION_BYTES`] and [`LOG_ROOM_BYTES`].
     pub fn new(salt: Salt) -> Settings {
         Settings {
             salt,
             salvage: false,
             reserve_octets: LOG_RESERVE_BYTES,
             rotation_octets: LOG_ROTATION_BYTES,
+            room_octets: LOG_ROOM_BYTES,
         }
     }
 }
@@ -172,7 +177,7 @@ impl<S: Storage> LogFile<S> {
         committed
     }
 
-    /// Octets of the log file; 0 before there is one.
+    /// Octets of the log file up to the end of its last frame; 0 before there is one.
     pub fn length(&self) -> u64 {
         self.written.as_ref().map_or(0, |written| written.length)
     }
@@ -277,12 +282,12 @@ impl<S: Storage> LogFile<S> {
         let Some(written) = &mut self.written else { return Ok(()) };
         let before = (written.position, written.length);
         for frame in frames {
-            let outcome = write_frame(&self.files, written, &mut self.reserve_available, frame);
-            match outcome {
+            let room_octets = self.settings.room_octets;
+            match written.append(&self.files, &mut self.reserve_available, room_octets, frame) {
                 Ok(()) => {}
                 Err(error) if error.is_full() => {
                     (written.position, written.length) = before;
-                    cut(&self.files, written).map_err(|error| self.fail(error.to_string()))?;
+                    written.cut(&self.files).map_err(|error| self.fail(error.to_string()))?;
                     return Err(WriteError::Full(error));
                 }
                 Err(error) => return Err(self.fail(error.to_string())),
@@ -290,35 +295,6 @@ impl<S: Storage> LogFile<S> {
         }
         Ok(())
     }
-}
-
-/// Writes one frame and makes it durable. Gives up the reserve when that is what it takes.
-fn write_frame<S: Storage>(
-    files: &Files<S>,
-    log: &mut Written<S::File>,
-    reserve_available: &mut bool,
-    frame: &mut Frame,
-) -> Result<(), StorageError> {
-    let (octets, after) = frame.seal(log.position);
-    let mut written = files.write_all_at(&log.file, log.length, octets);
-    if *reserve_available && matches!(&written, Err(error) if error.is_full_disk()) {
-        // Cut first: until then the part that was written takes space, too.
-        files.set_length(&log.file, log.length)?;
-        *reserve_available = false;
-        reserve::give_up(files)?;
-        written = files.write_all_at(&log.file, log.length, octets);
-    }
-    written?;
-    files.sync(&log.file)?;
-    log.length += octets.len() as u64;
-    log.position = after;
-    Ok(())
-}
-
-/// Takes back, durably, whatever stands behind the last frame that counts.
-fn cut<S: Storage>(files: &Files<S>, log: &Written<S::File>) -> Result<(), StorageError> {
-    files.set_length(&log.file, log.length)?;
-    files.sync(&log.file)
 }
 
 /// Writes and publishes a new log.

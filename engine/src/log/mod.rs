@@ -12,6 +12,10 @@
 //! without a good frame, and damage is for a person to decide about, while a bad end behind a good frame is what an
 //! interrupted commit leaves behind. Nobody was told that it had succeeded, so it is cut off.
 //!
+//! Zeros behind the last frame are room for the next ones. A file that grows with every commit has its length and its blocks
+//! synced with every commit, too; so it is made longer for many commits at once. An interrupted commit of which nothing
+//! arrived looks the same, and means the same.
+//!
 //! A good frame has a plausible length, the salt of this file, the right CRC and a sequence number later than
 //! that of the last good frame. In its place it also has the next number and the CRC of the frame before.
 //!
@@ -19,10 +23,10 @@
 //!
 //! | the file | verdict | what is replayed |
 //! |---|---|---|
-//! | header and good frames | [`Verdict::Clean`] | everything |
+//! | header and good frames, behind them nothing or zeros | [`Verdict::Clean`] | everything |
 //! | ends within a frame, a good one before it | [`Verdict::Torn`] | all frames before it |
 //! | last frame bad in any bit, any length claimed, a good one before it | [`Verdict::Torn`] | all frames before it |
-//! | zeros or garbage after the last good frame | [`Verdict::Torn`] | all frames |
+//! | garbage after the last good frame | [`Verdict::Torn`] | all frames |
 //! | after the last good frame, older frames of this file or any frame of another file | [`Verdict::Torn`] | all frames |
 //! | after the last good frame, a payload that imitates a frame without knowing the salt | [`Verdict::Torn`] | all frames |
 //! | any other frame bad, or missing, or something inserted before a good frame | [`Event::Damage`] | all frames before; with salvage those behind, too |
@@ -47,6 +51,7 @@ mod reserve;
 mod storage;
 #[cfg(test)]
 mod test_disk;
+mod written;
 
 pub use file::{LogFile, Settings, WriteError};
 pub use format::{FRAME_HEADER_LENGTH, Frame, HEADER_LENGTH, Position, Salt};

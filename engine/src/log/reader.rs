@@ -63,8 +63,11 @@ pub struct Damage {
 /// How a log ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// With a good frame, or right after the file header.
-    Clean,
+    /// With a good frame, behind which there is nothing, or room: zeros, into which the next frames go.
+    Clean {
+        /// Octets up to the end of the last good frame.
+        good_length: u64,
+    },
     /// In the middle of a frame that is not the first. A crash does that; nothing good comes later.
     Torn {
         /// Octets up to the end of the last good frame.
@@ -88,9 +91,10 @@ enum State {
         salt: Salt,
     },
     Frames,
-    /// Looking for a good frame after something bad at `from`.
+    /// Looking for a good frame behind what is none at `from`, and whether there were only zeros so far.
     Searching {
         from: u64,
+        blank: bool,
     },
     Ended(Verdict),
 }
@@ -141,7 +145,7 @@ impl LogReader {
                 State::Header => self.read_header(),
                 State::BadHeader { salt } => self.guess_salt(salt),
                 State::Frames => self.read_frame(),
-                State::Searching { from } => self.search(from),
+                State::Searching { from, blank } => self.search(from, blank),
                 State::Ended(verdict) => return Event::End(verdict),
             };
             match step {
@@ -186,12 +190,12 @@ impl LogReader {
             Inspection::Sound(_) => self.position.salt = salt,
             Inspection::Incomplete | Inspection::Unsound => self.position.salt = header_salt,
         }
-        self.go_to(State::Searching { from: 0 })
+        self.go_to(State::Searching { from: 0, blank: false })
     }
 
     fn read_frame(&mut self) -> Step {
         if self.unread().is_empty() {
-            return self.end(Verdict::Clean);
+            return self.end(Verdict::Clean { good_length: self.offset });
         }
         match inspect(self.unread(), self.position.salt) {
             Inspection::Incomplete if !self.finished => Step::NeedInput,
@@ -202,18 +206,25 @@ impl LogReader {
                 self.skip(frame.frame_length());
                 Step::Frame { offset, payload }
             }
-            _ => self.go_to(State::Searching { from: self.offset }),
+            _ => self.go_to(State::Searching { from: self.offset, blank: true }),
         }
     }
 
     /// Looks for a sound frame that is later than the last good one. The salt is searched for first, so a
     /// CRC is computed only where a frame of this file once began, and the whole stays linear.
-    fn search(&mut self, from: u64) -> Step {
+    fn search(&mut self, from: u64, blank: bool) -> Step {
         let Some(found) = find_salt(self.unread(), self.position.salt) else {
+            let blank = blank && self.unread().iter().all(|octet| *octet == 0);
+            self.state = State::Searching { from, blank };
             // The last octets may hold the beginning of a frame header.
             self.skip(self.unread().len().saturating_sub(SALT_OFFSET + SALT_LENGTH - 1));
-            return self.end(Verdict::Torn { good_length: from });
+            let good_length = from;
+            return self.end(match blank {
+                true => Verdict::Clean { good_length },
+                false => Verdict::Torn { good_length },
+            });
         };
+        self.state = State::Searching { from, blank: false };
         self.skip(found);
         match inspect(self.unread(), self.position.salt) {
             Inspection::Incomplete if !self.finished => Step::NeedInput,

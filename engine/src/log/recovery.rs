@@ -1,11 +1,12 @@
 //! Opening a log: replay it, mend what a crash has left, refuse what a crash cannot have done.
 
-use super::draft::{Draft, Written};
+use super::draft::Draft;
 use super::file::{LogFile, Settings};
 use super::format::{Position, Salt};
 use super::reader::{Event, LogReader, Verdict};
 use super::report::{OpenError, Reading, Recovery, Salvaged, Saved};
 use super::storage::{Files, NamedFile, Storage, StorageError};
+use super::written::Written;
 use super::{DRAFT, LOG, reserve};
 use core::fmt;
 use core::ops::Range;
@@ -21,7 +22,8 @@ struct Scan {
     /// Where the last good frame begins.
     last_frame: u64,
     damaged: bool,
-    bad_octets: u64,
+    /// Octets of damage before good frames.
+    skipped_octets: u64,
     lost_frames: u64,
     /// Octets of the whole file.
     length: u64,
@@ -78,18 +80,25 @@ pub fn read<S: Storage, E: fmt::Display>(
     let files = Files(storage);
     let Some(file) = files.open(LOG)? else { return Ok(None) };
     let scan = scan_replaying(&files, &file, salvage, replay)?;
-    let bad_octets = scan.bad_octets + (scan.length - scan.good_length());
-    Ok(Some(Reading { frames: scan.frames, bad_octets }))
+    Ok(Some(Reading { frames: scan.frames, bad_octets: scan.bad_octets() }))
 }
 
 impl Scan {
     /// Octets up to the end of the last good frame; 0 when there is none.
     fn good_length(&self) -> u64 {
         match self.verdict {
-            Verdict::Clean => self.length,
-            Verdict::Torn { good_length } => good_length,
+            Verdict::Clean { good_length } | Verdict::Torn { good_length } => good_length,
             Verdict::Unreadable | Verdict::UnknownVersion { .. } => 0,
         }
+    }
+
+    /// Octets that could not be read, wherever they are.
+    fn bad_octets(&self) -> u64 {
+        let at_the_end = match self.verdict {
+            Verdict::Clean { .. } => 0,
+            _ => self.length - self.good_length(),
+        };
+        self.skipped_octets + at_the_end
     }
 }
 
@@ -106,8 +115,8 @@ fn recover<S: Storage, E: fmt::Display>(
     let good_length = scan.good_length();
     if scan.damaged || scan.verdict == Verdict::Unreadable {
         let saved = with_reserve(files, || save(files, &file, 0..scan.length, "damaged"))?;
-        let bad_octets = scan.bad_octets + (scan.length - good_length);
-        recovery.salvaged = Some(Salvaged { saved, bad_octets, lost_frames: scan.lost_frames });
+        let (bad_octets, lost_frames) = (scan.bad_octets(), scan.lost_frames);
+        recovery.salvaged = Some(Salvaged { saved, bad_octets, lost_frames });
         if scan.frames == 0 {
             return Ok(None);
         }
@@ -121,7 +130,7 @@ fn recover<S: Storage, E: fmt::Display>(
     // it. That can be the last frame, no other, so it is written again, as it is.
     let last_frame = scan.last_frame..good_length;
     with_reserve(files, || Ok(copy(files, (&file, last_frame.clone()), (&file, last_frame.start))?))?;
-    Ok(Some(Written { file, position: scan.position, length: good_length }))
+    Ok(Some(Written::new(file, scan.position, good_length)))
 }
 
 /// Reads a log to its end and hands its payloads to `replay`. Refuses what a crash cannot have done.
@@ -145,7 +154,7 @@ fn scan_replaying<S: Storage, E: fmt::Display>(
             Err(OpenError::UnknownVersion { file: files.describe(LOG), version })
         }
         Verdict::Unreadable if !salvage => Err(OpenError::Unreadable { file: files.describe(LOG) }),
-        Verdict::Clean | Verdict::Torn { .. } | Verdict::Unreadable => Ok(scan),
+        Verdict::Clean { .. } | Verdict::Torn { .. } | Verdict::Unreadable => Ok(scan),
     }
 }
 
@@ -157,12 +166,12 @@ fn scan<S: Storage>(
 ) -> Result<Scan, OpenError> {
     let mut reader = LogReader::new();
     let mut scan = Scan {
-        verdict: Verdict::Clean,
+        verdict: Verdict::Unreadable,
         position: reader.position(),
         frames: 0,
         last_frame: 0,
         damaged: false,
-        bad_octets: 0,
+        skipped_octets: 0,
         lost_frames: 0,
         length: 0,
     };
@@ -185,7 +194,7 @@ fn scan<S: Storage>(
             Event::Damage(damage) => {
                 handle(event)?;
                 scan.damaged = true;
-                scan.bad_octets += damage.to - damage.from;
+                scan.skipped_octets += damage.to - damage.from;
                 scan.lost_frames += damage.lost_frames;
             }
             Event::End(verdict) => {

@@ -1,6 +1,7 @@
 //! A disk in memory that fills up, breaks and crashes as told.
 
 use super::storage::Storage;
+use core::ops::Range;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
@@ -50,11 +51,11 @@ pub(super) struct Faults {
 pub(super) enum Unsynced {
     Kept,
     Lost,
-    /// The first half of what was added.
+    /// The first half of what was written.
     Half,
-    /// The length, but zeros instead of the octets added.
+    /// The length, but zeros instead of the octets written.
     Zeros,
-    /// The length, but zeros instead of the first half of what was added.
+    /// The length, but zeros instead of the first half of what was written.
     ZerosFirst,
 }
 
@@ -132,19 +133,26 @@ impl TestDisk {
 
 impl TestFile {
     fn after_crash(&self, unsynced: Unsynced) -> TestFile {
-        let kept = self.durable.len().min(self.octets.len());
-        let added = self.octets.len() - kept;
+        let Range { start, end } = self.written();
+        let middle = start + (end - start) / 2;
+        let octets = &self.octets[..];
         let octets = match unsynced {
-            Unsynced::Kept => self.octets.clone(),
+            Unsynced::Kept => octets.to_vec(),
             Unsynced::Lost => self.durable.clone(),
-            Unsynced::Half => self.octets[..kept + added / 2].to_vec(),
-            Unsynced::Zeros => [&self.octets[..kept], &vec![0; added]].concat(),
-            Unsynced::ZerosFirst => {
-                let zeros = vec![0; added / 2];
-                [&self.octets[..kept], &zeros, &self.octets[kept + zeros.len()..]].concat()
-            }
+            Unsynced::Half => [&octets[..middle], self.durable.get(middle..).unwrap_or_default()].concat(),
+            Unsynced::Zeros => [&octets[..start], &vec![0; end - start], &octets[end..]].concat(),
+            Unsynced::ZerosFirst => [&octets[..start], &vec![0; middle - start], &octets[middle..]].concat(),
         };
         TestFile::durable(octets)
+    }
+
+    /// The octets that differ from what is durable, other than by being cut off.
+    fn written(&self) -> Range<usize> {
+        let (octets, durable) = (&self.octets, &self.durable);
+        let differs = |place: &usize| octets.get(*place) != durable.get(*place);
+        let start = (0..octets.len()).find(differs).unwrap_or(octets.len());
+        let end = (start..octets.len()).rfind(differs).map_or(start, |last| last + 1);
+        start..end
     }
 
     fn durable(octets: Vec<u8>) -> TestFile {
@@ -213,14 +221,17 @@ impl Storage for TestDisk {
         let length = inner.files[*file].octets.len();
         let room_in_file =
             inner.faults.longest_file.map_or(usize::MAX, |longest| longest.saturating_sub(length));
-        if room_in_file == 0 {
+        assert!(offset as usize <= length, "no holes");
+        // What is overwritten takes no room.
+        let overwritten = (length - offset as usize).min(octets.len());
+        if overwritten == 0 && room_in_file == 0 {
             return Err(io::ErrorKind::FileTooLarge.into());
-        } else if room == 0 {
+        } else if overwritten == 0 && room == 0 {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        assert!(offset as usize <= length, "no holes");
         let longest = inner.faults.longest_write.unwrap_or(usize::MAX);
-        let written = octets.len().min(room).min(room_in_file).min(longest);
+        let added = (octets.len() - overwritten).min(room).min(room_in_file);
+        let written = (overwritten + added).min(longest);
         inner.files[*file].write(offset as usize, &octets[..written]);
         Ok(written)
     }

@@ -91,6 +91,7 @@ fn open_log(
         salvage: false,
         reserve_octets: environment.plan.reserve_octets,
         rotation_octets: environment.plan.rotation_octets,
+        room_octets: environment.plan.room_octets,
     };
     let mut recovery = Recovery::new(false);
     let (mut log, report) =

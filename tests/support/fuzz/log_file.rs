@@ -98,9 +98,13 @@ impl World {
         }
         match &self.log {
             Some(log) => {
-                let octets = self.disk.read(LOG).map_or(0, |octets| octets.len() as u64);
-                assert_eq!((log.length(), log.has_pending()), (octets, !self.pending.is_empty()));
-                assert!(octets == 0 || octets > HEADER_LENGTH as u64, "a log without a commit");
+                let length = log.length();
+                let octets = self.disk.read(LOG).unwrap_or_default();
+                assert_eq!(log.has_pending(), !self.pending.is_empty());
+                assert!(octets.len() as u64 >= length);
+                assert_eq!(length == 0, octets.is_empty(), "a file with room and nothing else");
+                assert!(octets.iter().skip(length as usize).all(|octet| *octet == 0), "room is of zeros");
+                assert!(length == 0 || length > HEADER_LENGTH as u64, "a log without a commit");
             }
             // Whoever runs it starts it again.
             None => self.restart(choices),
@@ -229,8 +233,13 @@ impl World {
 
     fn try_open(&mut self, salvage: bool) -> Result<(Frames, Recovery), OpenError> {
         self.salts += 1;
-        let settings =
-            Settings { salt: Salt([self.salts; 16]), salvage, reserve_octets: 40, rotation_octets: 200 };
+        let settings = Settings {
+            salt: Salt([self.salts; 16]),
+            salvage,
+            reserve_octets: 40,
+            rotation_octets: 200,
+            room_octets: if self.salts & 1 == 0 { 0 } else { 90 },
+        };
         let mut frames = Frames::new();
         let (log, recovery) = LogFile::open(self.disk.clone(), settings, |payload| {
             frames.push(payload.to_vec());
@@ -244,12 +253,11 @@ impl World {
     /// Something changes the log while the program does not run.
     fn damage(&mut self, choices: &mut Choices<'_>) {
         self.restart(choices);
-        self.log = None;
+        let length = self.log.take().map_or(0, |log| log.length() as usize);
         self.disk.set_fault(None);
         self.disk.leave(None);
         let Some(mut octets) = self.disk.read(LOG) else { return };
-        let last_frame =
-            self.frames.last().map_or(octets.len(), |last| octets.len() - FRAME_HEADER_LENGTH - last.len());
+        let last_frame = self.frames.last().map_or(length, |last| length - FRAME_HEADER_LENGTH - last.len());
         let is_cut = choices.flag();
         let range = choices.range(octets.len());
         match is_cut {

@@ -165,12 +165,19 @@ impl Written {
         }
         let Some(Report::End(verdict)) = reports.last() else { panic!("no verdict") };
         match verdict {
-            Verdict::Clean if !is_damaged => {
-                assert_eq!(changed.octets, self.octets()[..end(found.len())], "clean, but not as written");
+            Verdict::Clean { good_length } if !is_damaged => {
+                assert_eq!(*good_length, end(found.len()) as u64);
+                let (good, room) = changed.octets.split_at(end(found.len()));
+                assert_eq!(good, &self.octets()[..good.len()], "clean, but not as written");
+                assert!(room.iter().all(|octet| *octet == 0), "clean, but with something behind it");
             }
-            Verdict::Torn { good_length } if !is_damaged => assert_eq!(*good_length, end(found.len()) as u64),
+            Verdict::Torn { good_length } if !is_damaged => {
+                assert_eq!(*good_length, end(found.len()) as u64);
+                let bad = &changed.octets[end(found.len())..];
+                assert!(bad.iter().any(|octet| *octet != 0), "room is taken for a torn end");
+            }
             Verdict::UnknownVersion { .. } => assert!(found.is_empty() && changed.intact < HEADER_LENGTH),
-            Verdict::Unreadable | Verdict::Clean | Verdict::Torn { .. } => {}
+            Verdict::Unreadable | Verdict::Clean { .. } | Verdict::Torn { .. } => {}
         }
         assert!(!found.is_empty() || matches!(verdict, Verdict::Unreadable | Verdict::UnknownVersion { .. }));
         if let Some(last) = found.last() {

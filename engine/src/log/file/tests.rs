@@ -10,9 +10,10 @@ const FIRST: &[u8] = b"1st";
 /// Octets of a frame with three octets in it, and of a log with one.
 const FRAME: usize = 36 + 3;
 const BEGUN: usize = 32 + FRAME;
+const ROOM: usize = 2 * FRAME + 10;
 
 fn settings() -> Settings {
-    Settings { reserve_octets: 100, rotation_octets: 200, ..Settings::new(SALT) }
+    Settings { reserve_octets: 100, rotation_octets: 200, room_octets: 0, ..Settings::new(SALT) }
 }
 
 /// A log that has not begun.
@@ -22,6 +23,14 @@ fn open(disk: &TestDisk) -> LogFile<TestDisk> {
 
 fn begin(disk: &TestDisk) -> LogFile<TestDisk> {
     let mut log = open(disk);
+    commit(&mut log, FIRST).unwrap();
+    log
+}
+
+/// Keeps room for two frames and a bit.
+fn begin_with_room(disk: &TestDisk) -> LogFile<TestDisk> {
+    let settings = Settings { room_octets: ROOM as u64, ..settings() };
+    let mut log = LogFile::open(disk.clone(), settings, |_| Ok::<(), Infallible>(())).unwrap().0;
     commit(&mut log, FIRST).unwrap();
     log
 }
@@ -66,6 +75,69 @@ fn one_commit_is_one_write_one_sync_and_one_frame() {
     log.commit().unwrap();
     assert_eq!(disk.operations(), before + 2, "nothing to commit");
     assert_eq!(log.length() as usize, disk.read("log").len());
+}
+
+#[test]
+fn room_is_made_for_several_commits_at_once() {
+    let disk = TestDisk::default();
+    let mut log = begin_with_room(&disk);
+    let mut lengths = vec![disk.read("log").len()];
+    let mut expected = Vec::new();
+    for _ in 0..7 {
+        commit(&mut log, b"one").unwrap();
+        expected.push(b"one".to_vec());
+        let octets = disk.read("log");
+        assert!(octets[log.length() as usize..].iter().all(|octet| *octet == 0));
+        lengths.push(octets.len());
+        assert_eq!(replay(&disk), expected);
+    }
+    let first = BEGUN + FRAME + ROOM;
+    let second = BEGUN + 4 * FRAME + ROOM;
+    let third = BEGUN + 7 * FRAME + ROOM;
+    assert_eq!(lengths, [BEGUN, first, first, first, second, second, second, third]);
+    assert_eq!(log.length() as usize, BEGUN + 7 * FRAME);
+}
+
+#[test]
+fn a_log_without_room_for_room_goes_on_as_long_as_there_is_some_for_frames() {
+    // None at all, less than was wanted, and a limit on the length of the file.
+    for faults in [
+        full(BEGUN + 100 + 2 * FRAME),
+        full(BEGUN + 100 + 2 * FRAME + ROOM / 2),
+        Faults { longest_file: Some(BEGUN + 2 * FRAME + ROOM / 2), ..Faults::default() },
+    ] {
+        let disk = TestDisk::default();
+        let mut log = begin_with_room(&disk);
+        disk.set_faults(faults);
+        commit(&mut log, b"one").unwrap();
+        assert_eq!(disk.read("log").len(), BEGUN + FRAME, "what there was of room is given back");
+        let before = disk.operations();
+        commit(&mut log, b"two").unwrap();
+        assert_eq!(disk.operations(), before + 2, "no attempt with each commit");
+        assert!(log.reserve_available());
+        assert_eq!(replay(&disk), [b"one", b"two"]);
+
+        disk.set_faults(Faults::default());
+        for _ in 0..3 {
+            commit(&mut log, b"six").unwrap();
+        }
+        assert!(disk.read("log").len() as u64 > log.length());
+    }
+}
+
+#[test]
+fn a_log_with_room_takes_commits_when_the_disk_is_full() {
+    let disk = TestDisk::default();
+    let mut log = begin_with_room(&disk);
+    commit(&mut log, b"one").unwrap();
+    disk.set_faults(full(0));
+    commit(&mut log, b"two").unwrap();
+    commit(&mut log, b"six").unwrap();
+    assert!(log.reserve_available());
+    // The next one does not fit, and takes back what was written of it.
+    assert!(matches!(commit(&mut log, b"a longer record"), Err(WriteError::Full(_))));
+    assert_eq!(disk.read("log").len(), BEGUN + 3 * FRAME);
+    assert_eq!(replay(&disk), [b"one", b"two", b"six"]);
 }
 
 #[test]

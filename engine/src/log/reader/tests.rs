@@ -71,8 +71,18 @@ fn read(octets: &[u8]) -> Reading {
     read_in_chunks(octets, usize::MAX)
 }
 
+fn clean(good_length: usize) -> Verdict {
+    Verdict::Clean { good_length: good_length as u64 }
+}
+
 fn torn(good_length: usize) -> Verdict {
     Verdict::Torn { good_length: good_length as u64 }
+}
+
+/// The end of a log whose last good frame ends there.
+fn end_of(octets: &[u8], good_length: usize) -> Verdict {
+    let is_room = octets[good_length..].iter().all(|octet| *octet == 0);
+    if is_room { clean(good_length) } else { torn(good_length) }
 }
 
 #[test]
@@ -81,7 +91,7 @@ fn a_whole_log_is_clean_in_chunks_of_any_size() {
     for chunk in (1..80).chain([usize::MAX]) {
         let reading = read_in_chunks(&sample.octets, chunk);
         assert_eq!(reading.payloads, sample.payloads);
-        assert_eq!((reading.damage, reading.verdict), (vec![], Verdict::Clean));
+        assert_eq!((reading.damage, reading.verdict), (vec![], clean(sample.octets.len())));
     }
 }
 
@@ -121,7 +131,7 @@ fn a_reader_knows_the_position_from_which_to_go_on() {
     frame.append(b"appended later");
     octets.extend_from_slice(frame.seal(reader.position()).0);
     let reading = read(&octets);
-    assert_eq!((reading.payloads.len(), reading.verdict), (6, Verdict::Clean));
+    assert_eq!((reading.payloads.len(), reading.verdict), (6, clean(octets.len())));
 }
 
 #[test]
@@ -132,8 +142,7 @@ fn every_cut_behind_the_first_frame_leaves_the_frames_before_it() {
         let good_frames = sample.ends.iter().filter(|end| **end <= length).count().saturating_sub(1);
         let expected = match sample.ends[good_frames] {
             _ if good_frames == 0 => Verdict::Unreadable,
-            good_length if good_length == length => Verdict::Clean,
-            good_length => torn(good_length),
+            good_length => end_of(&sample.octets[..length], good_length),
         };
         for chunk in [1, 13, usize::MAX] {
             let reading = read_in_chunks(&sample.octets[..length], chunk);
@@ -158,14 +167,15 @@ fn every_flipped_bit_is_found_and_costs_one_frame_at_most() {
             let mut surviving = sample.payloads.clone();
             let (damage, verdict) = if hit == 0 {
                 let to = HEADER_LENGTH as u64;
-                (vec![Damage { from: 0, to, lost_frames: 0 }], Verdict::Clean)
+                (vec![Damage { from: 0, to, lost_frames: 0 }], clean(octets.len()))
             } else {
                 surviving.remove(hit - 1);
                 let (from, to) = (sample.ends[hit - 1], sample.ends[hit]);
                 if hit - 1 == last {
                     (vec![], torn(from))
                 } else {
-                    (vec![Damage { from: from as u64, to: to as u64, lost_frames: 1 }], Verdict::Clean)
+                    let (from, to) = (from as u64, to as u64);
+                    (vec![Damage { from, to, lost_frames: 1 }], clean(octets.len()))
                 }
             };
             assert_eq!(reading.payloads, surviving, "bit {bit}");
@@ -176,9 +186,40 @@ fn every_flipped_bit_is_found_and_costs_one_frame_at_most() {
 }
 
 #[test]
-fn zeros_and_garbage_after_the_last_frame_are_a_torn_tail() {
+fn zeros_after_the_last_frame_are_room_for_more() {
     let sample = sample();
-    for tail in [vec![0; 1], vec![0; 35], vec![0; 4096], vec![0xff; 4096], vec![7; 100], b"\n".to_vec()] {
+    for room in [1, 35, 36, 4096, 300_000] {
+        let octets = [sample.octets.clone(), vec![0; room]].concat();
+        for chunk in [11, 64 * 1024, usize::MAX] {
+            let reading = read_in_chunks(&octets, chunk);
+            assert_eq!(reading.payloads, sample.payloads);
+            assert_eq!((reading.damage, reading.verdict), (vec![], clean(sample.octets.len())));
+        }
+    }
+}
+
+#[test]
+fn a_frame_behind_zeros_that_are_not_its_own_is_damage() {
+    let sample = sample();
+    let last = sample.ends[4];
+    for zeros in [1, 4, 35, 36, 100] {
+        let octets = [&sample.octets[..last], &vec![0; zeros], &sample.octets[last..]].concat();
+        for chunk in [1, 7, usize::MAX] {
+            let reading = read_in_chunks(&octets, chunk);
+            assert_eq!(
+                reading.damage,
+                [Damage { from: last as u64, to: (last + zeros) as u64, lost_frames: 0 }]
+            );
+            assert_eq!((reading.payloads, reading.verdict), (sample.payloads.clone(), clean(octets.len())));
+        }
+    }
+}
+
+#[test]
+fn garbage_after_the_last_frame_is_a_torn_tail() {
+    let sample = sample();
+    let behind_room = [vec![0; 5000], vec![1]].concat();
+    for tail in [vec![0xff; 4096], vec![7; 100], b"\n".to_vec(), behind_room] {
         let reading = read(&[sample.octets.clone(), tail].concat());
         assert_eq!(reading.payloads, sample.payloads);
         assert_eq!((reading.damage, reading.verdict), (vec![], torn(sample.octets.len())));
@@ -198,7 +239,7 @@ fn a_frame_half_of_zeros_is_a_torn_tail_whichever_half_it_is() {
             octets[zeros].fill(0);
             let reading = read(&octets);
             assert_eq!(reading.payloads, sample.payloads[..4]);
-            assert_eq!((reading.damage, reading.verdict), (vec![], torn(from)));
+            assert_eq!((reading.damage, reading.verdict), (vec![], end_of(&octets, from)));
         }
     }
 }
@@ -223,8 +264,10 @@ fn an_imitated_frame_in_a_torn_payload_proves_nothing() {
     let imitation = write_log(OTHER_SALT, &vec![b"imitated".to_vec(); 9]).octets;
     let log = write_log(SALT, &[b"first".to_vec(), imitation]);
     for length in log.ends[1] + 1..log.octets.len() {
-        let reading = read(&log.octets[..length]);
-        assert_eq!((reading.damage, reading.verdict), (vec![], torn(log.ends[1])), "cut at {length}");
+        let octets = &log.octets[..length];
+        let reading = read(octets);
+        let expected = (vec![], end_of(octets, log.ends[1]));
+        assert_eq!((reading.damage, reading.verdict), expected, "cut at {length}");
     }
 }
 
@@ -232,15 +275,17 @@ fn an_imitated_frame_in_a_torn_payload_proves_nothing() {
 fn a_missing_frame_and_inserted_octets_are_damage() {
     let sample = sample();
     let (from, to) = (sample.ends[1], sample.ends[3]);
-    let reading = read(&[&sample.octets[..from], &sample.octets[to..]].concat());
+    let octets = [&sample.octets[..from], &sample.octets[to..]].concat();
+    let reading = read(&octets);
     assert_eq!(reading.damage, [Damage { from: from as u64, to: from as u64, lost_frames: 2 }]);
     assert_eq!(reading.payloads, [&sample.payloads[..1], &sample.payloads[3..]].concat());
-    assert_eq!(reading.verdict, Verdict::Clean);
+    assert_eq!(reading.verdict, clean(octets.len()));
 
     let last = sample.ends[4];
-    let reading = read(&[&sample.octets[..last], b"inserted", &sample.octets[last..]].concat());
+    let octets = [&sample.octets[..last], b"inserted", &sample.octets[last..]].concat();
+    let reading = read(&octets);
     assert_eq!(reading.damage, [Damage { from: last as u64, to: last as u64 + 8, lost_frames: 0 }]);
-    assert_eq!((reading.payloads, reading.verdict), (sample.payloads, Verdict::Clean));
+    assert_eq!((reading.payloads, reading.verdict), (sample.payloads, clean(octets.len())));
 }
 
 #[test]
@@ -326,7 +371,7 @@ fn the_longest_frame_is_read_and_its_memory_is_bounded() {
             },
             Event::Frame { .. } => frames += 1,
             Event::Damage(damage) => panic!("{damage:?}"),
-            Event::End(verdict) => break assert_eq!((frames, verdict), (3, Verdict::Clean)),
+            Event::End(verdict) => break assert_eq!((frames, verdict), (3, clean(log.octets.len()))),
         }
         assert!(reader.buffer.len() as u64 <= LOG_FRAME_BYTES + 2 * 64 * 1024);
     }

@@ -12,7 +12,7 @@ mod crashes;
 type Opened = (LogFile<TestDisk>, Recovery, Vec<Vec<u8>>);
 
 fn settings() -> Settings {
-    Settings { reserve_octets: 100, ..Settings::new(SALT) }
+    Settings { reserve_octets: 100, room_octets: 0, ..Settings::new(SALT) }
 }
 
 fn salvage() -> Settings {
@@ -79,6 +79,24 @@ fn a_clean_log_is_replayed_and_goes_on() {
 }
 
 #[test]
+fn a_log_with_room_behind_its_last_frame_is_clean_and_goes_on_where_that_ends() {
+    let settings = || Settings { room_octets: 500, ..settings() };
+    let disk = disk_with(&[b"one"]);
+    for (number, record) in [b"two", b"six", b"ten"].into_iter().enumerate() {
+        let (mut log, recovery, payloads) = open_with(&disk, settings()).unwrap();
+        assert_eq!(
+            (payloads.len(), recovery.to_string()),
+            (number + 1, format!("replayed {} commits", number + 1))
+        );
+        log.append(record).unwrap();
+        log.commit().unwrap();
+        assert_eq!(disk.read("log").len() as u64, log.length() + 500);
+    }
+    assert_eq!(open(&disk).2.concat(), b"onetwosixten");
+    assert_eq!(disk.read("log").len(), 32 + 4 * (36 + 3), "what is not to be used is cut off");
+}
+
+#[test]
 fn a_torn_end_is_saved_and_cut_off_wherever_the_log_is_cut_behind_its_first_commit() {
     let whole = disk_with(&[b"one", b"two", b"six"]).read("log");
     let ends: Vec<usize> = (1..=3).map(|frames| 32 + frames * (36 + 3)).collect();
@@ -89,7 +107,7 @@ fn a_torn_end_is_saved_and_cut_off_wherever_the_log_is_cut_behind_its_first_comm
         let good_frames = ends.iter().filter(|end| **end <= length).count();
         let good_length = ends[good_frames - 1];
         assert_eq!(payloads, [b"one", b"two"][..good_frames], "cut at {length}");
-        if length == good_length {
+        if whole[good_length..length].iter().all(|octet| *octet == 0) {
             assert_eq!(recovery.torn, None);
         } else {
             let octets = (length - good_length) as u64;
@@ -131,9 +149,9 @@ fn a_log_without_its_first_commit_is_refused_and_salvage_sets_it_aside() {
 fn each_torn_end_gets_a_number_of_its_own() {
     let disk = disk_with(&[b"one"]);
     for number in 1..4 {
-        disk.write("log", &[disk.read("log"), vec![0; number]].concat());
+        disk.write("log", &[disk.read("log"), vec![7; number]].concat());
         open(&disk);
-        assert_eq!(disk.read(&format!("log.torn-{number}")), vec![0; number]);
+        assert_eq!(disk.read(&format!("log.torn-{number}")), vec![7; number]);
     }
 }
 

@@ -1,0 +1,72 @@
+//! A log file with its name: frames go behind the last one.
+
+use super::format::{Frame, Position};
+use super::reserve;
+use super::storage::{Files, NamedFile, Storage, StorageError};
+
+/// A log file and where it stands.
+#[derive(Debug)]
+pub(super) struct Written<F> {
+    pub(super) file: NamedFile<F>,
+    pub(super) position: Position,
+    /// Octets of the file up to the end of the last frame.
+    pub(super) length: u64,
+    /// Where the file is given room again: up to there it has some, or there was none to be had.
+    room_until: u64,
+}
+
+impl<F> Written<F> {
+    /// A file that ends with its last frame.
+    pub(super) fn new(file: NamedFile<F>, position: Position, length: u64) -> Written<F> {
+        Written { file, position, length, room_until: length }
+    }
+
+    /// Writes one frame and makes it durable. Gives up the reserve when that is what it takes. Behind a frame that leaves no
+    /// room for the next, `room_octets` of it are made.
+    pub(super) fn append<S: Storage<File = F>>(
+        &mut self,
+        files: &Files<S>,
+        reserve_available: &mut bool,
+        room_octets: u64,
+        frame: &mut Frame,
+    ) -> Result<(), StorageError> {
+        let (octets, after) = frame.seal(self.position);
+        let mut written = files.write_all_at(&self.file, self.length, octets);
+        if *reserve_available && matches!(&written, Err(error) if error.is_full_disk()) {
+            // Cut first: until then the part that was written takes space, too.
+            files.set_length(&self.file, self.length)?;
+            *reserve_available = false;
+            reserve::give_up(files)?;
+            written = files.write_all_at(&self.file, self.length, octets);
+        }
+        written?;
+        let length = self.length + octets.len() as u64;
+        if length > self.room_until {
+            self.make_room(files, length, room_octets)?;
+        }
+        files.sync(&self.file)?;
+        (self.length, self.position) = (length, after);
+        Ok(())
+    }
+
+    /// Takes back, durably, whatever stands behind the last frame that counts.
+    pub(super) fn cut<S: Storage<File = F>>(&self, files: &Files<S>) -> Result<(), StorageError> {
+        files.set_length(&self.file, self.length)?;
+        files.sync(&self.file)
+    }
+
+    /// Writes zeros from `from` on, for frames to come; the next sync makes them durable. Where there is no space for them,
+    /// the file grows with every frame.
+    fn make_room<S: Storage<File = F>>(
+        &mut self,
+        files: &Files<S>,
+        from: u64,
+        octets: u64,
+    ) -> Result<(), StorageError> {
+        self.room_until = from + octets;
+        match files.write_all_at(&self.file, from, &vec![0; octets as usize]) {
+            Err(error) if error.is_full() => files.set_length(&self.file, from),
+            outcome => outcome,
+        }
+    }
+}
