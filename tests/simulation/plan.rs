@@ -107,6 +107,10 @@ impl Plan {
                 self.crash_gap = 1_500_000;
                 self.power_failures = 900;
             }
+            Variant::PlacedTakenForFailed => {
+                self.disk.failed_syncs = 150;
+                self.small_result_octets = 0;
+            }
             Variant::PublishBeforeCommit => self.small_result_octets = 4_000,
             Variant::LinesSkipped => self.crash_gap = 400_000,
             _ => {}

@@ -23,6 +23,8 @@ pub(crate) enum Variant {
     PlaceBeforeSync,
     /// Large results get into place before the record that says how their builds ended is synced.
     PlaceBeforeCommit,
+    /// A large result gives way to another because its directories could not be synced, though it is in place.
+    PlacedTakenForFailed,
     /// The directories of results are not synced.
     ResultNamesNotSynced,
     /// The log forgets small results before their files are synced.
@@ -48,7 +50,7 @@ pub(crate) enum Variant {
 }
 
 impl Variant {
-    pub(crate) const WRONG: [Variant; 20] = [
+    pub(crate) const WRONG: [Variant; 21] = [
         Variant::ReplyBeforeSync,
         Variant::LogNotSynced,
         Variant::LogNamesNotSynced,
@@ -58,6 +60,7 @@ impl Variant {
         Variant::PublishBeforeCommit,
         Variant::PlaceBeforeSync,
         Variant::PlaceBeforeCommit,
+        Variant::PlacedTakenForFailed,
         Variant::ResultNamesNotSynced,
         Variant::SettleBeforeSync,
         Variant::FailedSyncRetried,

@@ -41,7 +41,9 @@ impl Reactor {
                 self.activate_followers(uuid);
             }
             Action::RemoveSpool { uuid } => {
-                self.spools.remove(uuid);
+                if let Some(file) = self.spools.remove(uuid) {
+                    self.disk.close(file);
+                }
                 self.followers.remove(&uuid);
             }
             Action::Upload { uuid, name } => self.upload(uuid, name),
@@ -221,8 +223,11 @@ impl Reactor {
     }
 
     fn abandon_result(&mut self, uuid: Uuid) {
-        self.staged.remove(&uuid);
+        let staged = self.staged.remove(&uuid);
         result::abandon(&self.paths, uuid);
+        if let Some(Staged::Large(result)) = staged {
+            self.disk.close(Arc::new(result.into_file()));
+        }
     }
 
     fn refuse_result(&mut self, uuid: Uuid, error: &io::Error) {

@@ -6,6 +6,7 @@ use builder_engine::server::{BuildOfJob, ConnectionId, UnsettledResult};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
 use mio::Waker;
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -27,6 +28,8 @@ pub(crate) enum Task {
     Sync(Vec<BuildOfJob>),
     /// Remove a result that is uploaded.
     Remove { uuid: Uuid, name: Text },
+    /// Close a file that has no name any more: only that frees its space, and it takes a quarter of a second for a gigabyte.
+    Close(Arc<File>),
 }
 
 /// Small results to be written to their files, which others wait for.
@@ -47,11 +50,26 @@ pub(crate) struct Search {
 /// What a thread has done.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    Written { batch: Option<u64>, outcomes: Vec<(Uuid, io::Result<()>)> },
-    Stored { uuid: Uuid, outcome: io::Result<()> },
+    Written {
+        batch: Option<u64>,
+        outcomes: Vec<(Uuid, io::Result<()>)>,
+    },
+    Stored {
+        uuid: Uuid,
+        outcome: io::Result<()>,
+    },
+    /// Results in their places were made durable, or what is durable is unknown.
     Synced(io::Result<()>),
-    Removed { uuid: Uuid, name: Text, outcome: io::Result<()> },
-    Found { connection: ConnectionId, uuid: Uuid, result: Option<PathBuf> },
+    Removed {
+        uuid: Uuid,
+        name: Text,
+        outcome: io::Result<()>,
+    },
+    Found {
+        connection: ConnectionId,
+        uuid: Uuid,
+        result: Option<PathBuf>,
+    },
 }
 
 /// The threads. They end with the program: all they do can be cut off at any point.
@@ -75,12 +93,12 @@ impl Disk {
         let write_paths = paths.clone();
         let writes = serve("writer", WRITERS, &reports, move |WriteTask { results, batch }: WriteTask| {
             let write = |result: UnsettledResult| (result.uuid, result::write(&write_paths, &result));
-            Outcome::Written { batch, outcomes: results.into_iter().map(write).collect() }
+            Some(Outcome::Written { batch, outcomes: results.into_iter().map(write).collect() })
         })?;
         // Any number of clients may ask for any uuid.
         let paths = paths.clone();
         let searches = serve("searcher", 1, &reports, move |Search { connection, uuid }: Search| {
-            Outcome::Found { connection, uuid, result: find(&paths, uuid) }
+            Some(Outcome::Found { connection, uuid, result: find(&paths, uuid) })
         })?;
         Ok(Disk { tasks, writes, searches, outcomes })
     }
@@ -89,6 +107,10 @@ impl Disk {
         if self.tasks.send(task).is_err() {
             log::error!("the threads that store results are gone");
         }
+    }
+
+    pub(crate) fn close(&self, file: Arc<File>) {
+        self.submit(Task::Close(file));
     }
 
     pub(crate) fn sync(&self, builds: Vec<BuildOfJob>) {
@@ -121,7 +143,7 @@ fn serve<T: Send + 'static>(
     name: &str,
     threads: usize,
     reports: &Reports,
-    perform: impl Fn(T) -> Outcome + Clone + Send + 'static,
+    perform: impl Fn(T) -> Option<Outcome> + Clone + Send + 'static,
 ) -> io::Result<Sender<T>> {
     let (sender, receiver) = mpsc::channel();
     let receiver = Arc::new(Mutex::new(receiver));
@@ -130,7 +152,9 @@ fn serve<T: Send + 'static>(
         thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
             let next = || receiver.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
             while let Some(task) = next() {
-                reports.send(perform(task));
+                if let Some(outcome) = perform(task) {
+                    reports.send(outcome);
+                }
             }
         })?;
     }
@@ -155,15 +179,32 @@ impl Reports {
     }
 }
 
-fn perform(paths: &Paths, sync_method: &SyncMethod, task: Task) -> Outcome {
-    match task {
-        Task::Store(result) => Outcome::Stored { uuid: result.uuid(), outcome: result.store(paths) },
+fn perform(paths: &Paths, sync_method: &SyncMethod, task: Task) -> Option<Outcome> {
+    Some(match task {
+        Task::Store(result) => {
+            let uuid = result.uuid();
+            match result.put_in_place(paths) {
+                Ok(place) => match place.sync() {
+                    Ok(()) => Outcome::Stored { uuid, outcome: Ok(()) },
+                    Err(error) => Outcome::Synced(Err(error)),
+                },
+                Err(error) => {
+                    // The machine has it removed in any case, but the event loop would wait until its space is free.
+                    result::abandon(paths, uuid);
+                    Outcome::Stored { uuid, outcome: Err(error) }
+                }
+            }
+        }
         Task::Sync(builds) => Outcome::Synced(sync_method.sync(paths, &builds)),
         Task::Remove { uuid, name } => {
             let outcome = result::remove(paths, &name, uuid);
             Outcome::Removed { uuid, name, outcome }
         }
-    }
+        Task::Close(file) => {
+            drop(file);
+            return None;
+        }
+    })
 }
 
 /// Looks into the directory of every job.

@@ -116,6 +116,10 @@ impl LargeResult {
         self.uuid
     }
 
+    pub(crate) fn into_file(self) -> File {
+        self.file
+    }
+
     /// Has the disk begin with what has arrived. Otherwise all of it would be left to the sync at the end, during which
     /// commits wait, and so does a server that is to stop. Only a hint, so it does not matter when it fails.
     fn write_back(&mut self) {
@@ -131,8 +135,8 @@ impl LargeResult {
         }
     }
 
-    /// Completes the file, makes it durable and puts it in place. Slow: it waits for the disk.
-    pub(crate) fn store(mut self, paths: &Paths) -> io::Result<()> {
+    /// Completes the file, makes it durable and puts it in place, to be synced there. Slow: it waits for the disk.
+    pub(crate) fn put_in_place(mut self, paths: &Paths) -> io::Result<Place> {
         self.file.seek(SeekFrom::Start(0))?;
         let mut output = BufWriter::with_capacity(CONSOLE_BUFFER_BYTES, &self.file);
         output.write_all(&self.before_console)?;
@@ -145,13 +149,13 @@ impl LargeResult {
         self.file.sync_all()?;
         let place = Place::prepare(paths, &self.name, self.uuid)?;
         place.put(paths, self.uuid)?;
-        place.sync()
+        Ok(place)
     }
 }
 
 /// The directories that lead to a result. They are open before the result gets there: what is in place must not be taken
 /// for failed only because descriptors have run out.
-struct Place {
+pub(crate) struct Place {
     result: PathBuf,
     directories: [File; 3],
 }
@@ -170,7 +174,9 @@ impl Place {
         fs::rename(paths.staging(uuid), &self.result)
     }
 
-    fn sync(&self) -> io::Result<()> {
+    /// Makes durable that it is there. When this fails nobody knows whether it is: it must not be taken for stored, nor give
+    /// way to another result, as the next start may find it.
+    pub(crate) fn sync(&self) -> io::Result<()> {
         self.directories.iter().try_for_each(File::sync_all)
     }
 }

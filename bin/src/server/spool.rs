@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// Octets read at once.
 const BLOCK_BYTES: usize = 256 * 1024;
+/// Octets of a spool whose space takes some milliseconds to be freed.
+const LONG_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The console of one build. Observers share it, and keep what they still read when the spool is removed.
 #[derive(Debug, Default)]
@@ -124,16 +126,16 @@ impl Spools {
         self.spools.insert(uuid, Rc::new(RefCell::new(spool)));
     }
 
-    /// Removes the spool of a build whose result is stored.
-    pub(crate) fn remove(&mut self, uuid: Uuid) {
-        let Some(spool) = self.spools.remove(&uuid) else { return };
-        if spool.borrow().file.is_none() {
-            return;
-        }
+    /// Removes the spool of a build whose result is stored. Gives its file when that is long: whoever closes it last waits
+    /// until its space is free.
+    pub(crate) fn remove(&mut self, uuid: Uuid) -> Option<Arc<File>> {
+        let spool = self.spools.remove(&uuid)?;
+        let file = spool.borrow().file.clone()?;
         let path = self.paths.spool(uuid);
         if let Err(error) = fs::remove_file(&path) {
             log::warn!("cannot remove {}: {error}; it is of no further use", path.display());
         }
+        (spool.borrow().length > LONG_BYTES).then_some(file)
     }
 
     /// Removes all spools that were not taken up, apart from those of `unfinished` builds, which could not be opened.

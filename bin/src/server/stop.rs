@@ -53,7 +53,8 @@ impl fmt::Display for StopReason {
             StopReason::Results(error) => {
                 write!(
                     f,
-                    "results could not be synced: {error}; they are safe in the log, from which the next start writes them again"
+                    "results could not be synced: {error}; check the disk, then start again: nothing that was answered \
+                     is lost"
                 )
             }
             StopReason::Encoding(error) => write!(f, "a record cannot be encoded: {error}"),

@@ -13,6 +13,8 @@ use std::io::{Error, ErrorKind, Result};
 pub(crate) const ROOT: &str = "";
 pub(super) const STAGINGS: &str = ".builder/staging";
 const RESULT: &str = "full";
+/// The step of storing a large result after which others can see it.
+const PUT_IN_PLACE: usize = 4;
 
 /// A result that is being written.
 #[derive(Debug)]
@@ -98,7 +100,12 @@ impl LargeResult {
         self.uuid
     }
 
-    /// Takes the next step of `LargeResult::store`; true after the last.
+    /// Whether only the names that lead to it are still to be synced.
+    pub(super) fn is_in_place(&self) -> bool {
+        self.steps > PUT_IN_PLACE
+    }
+
+    /// Takes the next step of storing it; true after the last.
     pub(super) fn store_further(&mut self, disk: &mut Disk, variant: Variant) -> Result<bool> {
         self.steps += 1;
         match self.steps {
@@ -113,7 +120,7 @@ impl LargeResult {
             2 if variant == Variant::PlaceBeforeSync => {}
             2 => disk.sync(self.file)?,
             3 => make_directories(disk, &self.name, self.uuid)?,
-            4 => put_in_place(disk, &self.name, self.uuid)?,
+            PUT_IN_PLACE => put_in_place(disk, &self.name, self.uuid)?,
             5..8 if variant == Variant::ResultNamesNotSynced => {}
             5 => disk.sync_directory(&build_path(&self.name, self.uuid))?,
             6 => disk.sync_directory(&job_path(&self.name))?,

@@ -157,6 +157,13 @@ impl Task {
                     Ok(false) => return None,
                     outcome => outcome.map(|_| ()),
                 };
+                match outcome {
+                    Err(error) if result.is_in_place() && variant != Variant::PlacedTakenForFailed => {
+                        return Some(Outcome::Synced(Err(error)));
+                    }
+                    Err(_) => results::abandon(disk, result.uuid()),
+                    Ok(()) => {}
+                }
                 Some(Outcome::Stored { uuid: result.uuid(), outcome })
             }
             Task::SyncAll => Some(Outcome::Synced(disk.sync_everything())),
