@@ -2,6 +2,7 @@
 
 use builder_proto::job::Job;
 use builder_proto::text::Text;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -22,8 +23,9 @@ impl Queue {
 
     /// Puts the job behind all others, unless it is queued already.
     pub(crate) fn push_back(&mut self, job: Arc<Job>) {
-        if !self.contains(job.name()) {
-            let position = self.jobs.last_key_value().map_or(0, |(last, _)| last + 1);
+        let position = self.jobs.last_key_value().map_or(0, |(last, _)| last + 1);
+        if let Entry::Vacant(place) = self.positions.entry(job.name().clone()) {
+            place.insert(position);
             self.insert(position, job);
         }
     }
@@ -32,6 +34,7 @@ impl Queue {
     pub(crate) fn push_front(&mut self, job: Arc<Job>) {
         self.remove(job.name());
         let position = self.jobs.first_key_value().map_or(0, |(first, _)| first - 1);
+        self.positions.insert(job.name().clone(), position);
         self.insert(position, job);
     }
 
@@ -58,8 +61,8 @@ impl Queue {
         self.jobs.len()
     }
 
+    /// Puts a job where `positions` says that it is.
     fn insert(&mut self, position: i64, job: Arc<Job>) {
-        self.positions.insert(job.name().clone(), position);
         if matches!(*job, Job::Script(_)) {
             self.scripts.insert(position);
         }

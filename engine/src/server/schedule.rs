@@ -4,6 +4,7 @@ use builder_proto::job::{Job, ScheduleItem};
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
 use core::time::Duration;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -37,15 +38,17 @@ impl Schedule {
         self.items.get(name)
     }
 
-    pub(crate) fn insert(&mut self, item: Item) {
-        let name = item.job.name().clone();
-        self.remove(&name);
+    /// Takes in a job; false when there is one of that name.
+    pub(crate) fn insert(&mut self, item: Item) -> bool {
+        let Entry::Vacant(place) = self.items.entry(item.job.name().clone()) else { return false };
+        let name = place.key();
         self.due.insert((item.next, name.clone()), (item.period, Arc::clone(&item.job)));
         match &*item.job {
             Job::Script(job) => self.scripts.insert((job.platform.clone(), name.clone())),
             Job::OrbBuild(_) => self.orb_builds.insert(name.clone()),
         };
-        self.items.insert(name, item);
+        place.insert(item);
+        true
     }
 
     pub(crate) fn remove(&mut self, name: &Text) -> Option<Item> {
@@ -154,7 +157,9 @@ mod tests {
         let mut schedule = Schedule::default();
         let job =
             Job::OrbBuild(builder_proto::job::OrbBuildJob { name: "a".into(), opam_package: "b".into() });
-        schedule.insert(Item { next: Time::NEVER, period: Period::Never, job: Arc::new(job) });
+        let item = Item { next: Time::NEVER, period: Period::Never, job: Arc::new(job) };
+        assert!(schedule.insert(item.clone()));
+        assert!(!schedule.insert(item));
         assert!(schedule.next_due().is_none());
         assert!(schedule.reschedule(&"a".into(), at(1), Period::Never));
         assert_eq!(schedule.next_due().map(|(next, _)| next), Some(at(1)));

@@ -234,12 +234,11 @@ impl State {
     }
 
     fn apply_scheduled(&mut self, item: &ScheduleItem) -> Result<(), Inconsistency> {
-        if self.schedule.get(item.job.name()).is_some() {
-            return Err(Inconsistency(format!("job {} is scheduled twice", item.job.name())));
-        }
         let job = Arc::new(item.job.clone());
-        self.schedule.insert(Item { next: item.next, period: item.period, job });
-        Ok(())
+        match self.schedule.insert(Item { next: item.next, period: item.period, job }) {
+            true => Ok(()),
+            false => Err(Inconsistency(format!("job {} is scheduled twice", item.job.name()))),
+        }
     }
 
     fn apply_unscheduled(&mut self, name: &Text) -> Result<(), Inconsistency> {
