@@ -113,6 +113,7 @@ impl Following {
             file.read_exact_at(block, self.position)?;
             let mut rest = block.as_slice();
             while let (true, Found::Entry(entry, octets)) = (outbox.len() < full, first_entry(rest)) {
+                make_room(outbox, full, entry.line);
                 append_output_frame(outbox, self.uuid, entry.line, Some(entry.delta));
                 rest = rest.get(octets..).unwrap_or_default();
             }
@@ -146,9 +147,7 @@ impl Replaying {
         while outbox.len() < full && blocks < STEPS_PER_TURN {
             match self.console.step() {
                 Ok(ConsoleStep::Entry(entry)) => {
-                    // An outbox that grows by doubling could hold twice as much.
-                    let room = (full - outbox.len()).max(entry.line.len() + FRAMING_BYTES);
-                    outbox.reserve_exact(room);
+                    make_room(outbox, full, entry.line);
                     append_output_frame(outbox, self.uuid, entry.line, Some(entry.delta_nanoseconds));
                 }
                 Ok(ConsoleStep::Working) => blocks += 1,
@@ -168,4 +167,9 @@ impl Replaying {
         }
         Progress::Ready
     }
+}
+
+/// Makes room for a line, and for more up to where the outbox is full. If it grew by doubling it could take twice as much.
+fn make_room(outbox: &mut Vec<u8>, full: usize, line: &[u8]) {
+    outbox.reserve_exact((full - outbox.len()).max(line.len() + FRAMING_BYTES));
 }
