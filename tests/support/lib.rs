@@ -11,6 +11,7 @@
     reason = "all of this is test code"
 )]
 
+mod closed_door;
 pub mod fuzz;
 mod peer;
 mod process;
@@ -18,6 +19,7 @@ pub mod results;
 mod usage;
 pub mod vectors;
 
+pub use closed_door::ClosedDoor;
 pub use peer::{Peer, framed, header, tlv};
 pub use process::{PATIENCE, Programs, Server, Site, script, signal, stored, uuid_of, wait_for};
 pub use usage::{is_root, limited, now, peak_memory, processor_ticks};

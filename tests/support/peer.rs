@@ -141,6 +141,15 @@ impl Peer {
     }
 }
 
+/// The server is told at once. Closing alone tells it only when no other test is starting a program, which has a copy of
+/// every descriptor until it runs.
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It fails when the server has ended the connection, which is fine.
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
 /// A frame around octets.
 pub fn framed(payload: &[u8]) -> Vec<u8> {
     let mut frame = (payload.len() as u64).to_be_bytes().to_vec();

@@ -10,6 +10,7 @@ use builder_proto::command::{Command, InfoReply, PeerType, RunningInfo};
 use builder_proto::frame::{FrameDecoder, FrameEvent};
 use builder_proto::job::{OrbBuildJob, ScriptJob};
 use builder_proto::time::{Period, Time};
+use builder_tests::ClosedDoor;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
@@ -390,7 +391,8 @@ fn a_server_that_misbehaves_is_named() {
 
 #[test]
 fn a_server_that_is_not_there_is_named() {
-    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let door = ClosedDoor::new();
+    let unused = door.address().to_string();
     let output = run(&unused, &["info"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).starts_with(&format!("builder-client: cannot connect to {unused}: ")));

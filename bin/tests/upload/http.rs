@@ -1,9 +1,8 @@
 //! A small HTTP server that answers as a test wants, well or badly.
 
-use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
+use builder_tests::ClosedDoor;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -52,38 +51,33 @@ pub(crate) struct HttpServer {
 
 type Answers = dyn Fn(usize, &Request) -> Answer + Send + Sync;
 
-/// An address at which nobody listens, but nobody else can either.
-pub(crate) struct ClosedDoor {
-    socket: OwnedFd,
-    address: SocketAddr,
-}
-
-impl ClosedDoor {
-    pub(crate) fn new() -> ClosedDoor {
-        let socket =
-            net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        net::bind(&socket, &any).unwrap();
-        let address = net::getsockname(&socket).unwrap().try_into().unwrap();
-        ClosedDoor { socket, address }
+impl HttpServer {
+    /// Answers every request in the same way.
+    pub(crate) fn answering(status: &'static str) -> HttpServer {
+        HttpServer::start(move |_, _| Answer::Status(status))
     }
 
-    /// The URL of a server behind it.
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}/upload", self.address)
+    /// Answers by the number of the request, from 0, and by what it says.
+    pub(crate) fn start(answers: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static) -> HttpServer {
+        HttpServer::behind(ClosedDoor::new(), answers)
     }
 
-    /// Begins to answer by the number of the request, from 0, and by what it says.
-    pub(crate) fn open(
-        self,
+    /// The same where nobody has listened so far.
+    pub(crate) fn behind(
+        door: ClosedDoor,
         answers: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static,
     ) -> HttpServer {
-        self.serve(Manners::Answer, Arc::new(answers))
+        HttpServer::serve(door, Manners::Answer, Arc::new(answers))
     }
 
-    fn serve(self, manners: Manners, answers: Arc<Answers>) -> HttpServer {
-        net::listen(&self.socket, 128).unwrap();
-        let (listener, address) = (TcpListener::from(self.socket), self.address);
+    /// Treats every connection badly.
+    pub(crate) fn with_manners(manners: Manners) -> HttpServer {
+        HttpServer::serve(ClosedDoor::new(), manners, Arc::new(|_, _| Answer::Stall))
+    }
+
+    fn serve(door: ClosedDoor, manners: Manners, answers: Arc<Answers>) -> HttpServer {
+        let address = door.address();
+        let listener = door.open();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let connections = Arc::new(Mutex::new(Vec::new()));
         let stopped = Arc::new(AtomicBool::new(false));
@@ -102,27 +96,10 @@ impl ClosedDoor {
         });
         HttpServer { address, requests, connections, stopped, thread: Some(thread) }
     }
-}
-
-impl HttpServer {
-    /// Answers every request in the same way.
-    pub(crate) fn answering(status: &'static str) -> HttpServer {
-        HttpServer::start(move |_, _| Answer::Status(status))
-    }
-
-    /// Answers by the number of the request, from 0, and by what it says.
-    pub(crate) fn start(answers: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static) -> HttpServer {
-        ClosedDoor::new().open(answers)
-    }
-
-    /// Treats every connection badly.
-    pub(crate) fn with_manners(manners: Manners) -> HttpServer {
-        ClosedDoor::new().serve(manners, Arc::new(|_, _| Answer::Stall))
-    }
 
     /// Where results are uploaded to.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}/upload", self.address)
+        upload_url(self.address)
     }
 
     /// The requests that were received whole.
@@ -134,6 +111,11 @@ impl HttpServer {
     pub(crate) fn connections(&self) -> usize {
         self.connections.lock().unwrap().len()
     }
+}
+
+/// Where results are uploaded to at an address.
+pub(crate) fn upload_url(address: SocketAddr) -> String {
+    format!("http://{address}/upload")
 }
 
 impl Drop for HttpServer {

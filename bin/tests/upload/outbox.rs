@@ -1,13 +1,13 @@
 //! The outbox of `builder-server`, which starts `builder-upload`.
 
-use crate::http::{Answer, ClosedDoor, HttpServer, Manners};
+use crate::http::{Answer, HttpServer, Manners, upload_url};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command as Message;
 use builder_proto::execution::Execution;
 use builder_proto::job::{File, ScriptJob};
 use builder_proto::time::Period;
-use builder_tests::{Peer, Server, Site, programs, signal, wait_for};
+use builder_tests::{ClosedDoor, Peer, Server, Site, programs, signal, wait_for};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -148,12 +148,15 @@ fn a_result_that_is_refused_is_tried_again_and_holds_up_nobody() {
 #[test]
 fn a_server_out_of_reach_slows_nothing_and_gets_everything_when_it_is_back() {
     let door = ClosedDoor::new();
-    let site = site(&door.url().replace("//", &format!("//user:{SECRET}@")), &[]);
+    let site = site(&upload_url(door.address()).replace("//", &format!("//user:{SECRET}@")), &[]);
     let server = start(&site);
     let builds: Vec<Uuid> = (0..5).map(|number| build(&server, &format!("job-{number}"), 10)).collect();
     wait_for_log(&server, "cannot reach the server");
     let (title, jobs) = uploads(&server).unwrap();
-    assert!(title.starts_with(&format!("uploads to {}; cannot reach", door.url())), "{title}");
+    assert!(
+        title.starts_with(&format!("uploads to {}; cannot reach", upload_url(door.address()))),
+        "{title}"
+    );
     assert_eq!(jobs, ["job-0", "job-1", "job-2", "job-3", "job-4"]);
     let start = Instant::now();
     for _ in 0..100 {
@@ -161,7 +164,7 @@ fn a_server_out_of_reach_slows_nothing_and_gets_everything_when_it_is_back() {
     }
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 
-    let http = door.open(|_, _| Answer::Status("201 Created"));
+    let http = HttpServer::behind(door, |_, _| Answer::Status("201 Created"));
     wait_until_empty(&server);
     let mut sent = received(&http);
     sent.sort();
@@ -199,7 +202,7 @@ fn refused_credentials_pause_until_a_person_has_corrected_them() {
 #[test]
 fn the_outbox_survives_servers_that_are_killed_and_stopped() {
     let door = ClosedDoor::new();
-    let site = site(&door.url(), &[]);
+    let site = site(&upload_url(door.address()), &[]);
     let server = start(&site);
     let small = build(&server, "small", 10);
     let large = build(&server, "large", 1_000_000);
@@ -209,7 +212,7 @@ fn the_outbox_survives_servers_that_are_killed_and_stopped() {
     wait_for_log(&server, "/upload: 2");
     assert_eq!(server.terminate().code(), Some(0));
 
-    let http = door.open(|_, _| Answer::Status("201 Created"));
+    let http = HttpServer::behind(door, |_, _| Answer::Status("201 Created"));
     let server = start(&site);
     wait_until_empty(&server);
     let mut sent = received(&http);
@@ -295,7 +298,7 @@ fn credentials_are_nowhere_to_be_seen() {
 #[test]
 fn a_result_that_someone_took_away_is_forgotten() {
     let door = ClosedDoor::new();
-    let site = site(&door.url(), &[]);
+    let site = site(&upload_url(door.address()), &[]);
     let server = start(&site);
     let uuid = build(&server, "taken", 100_000);
     fs::remove_file(result(&site, "taken", uuid)).unwrap();
@@ -306,7 +309,7 @@ fn a_result_that_someone_took_away_is_forgotten() {
 #[test]
 fn what_waits_is_kept_when_uploads_are_switched_off() {
     let door = ClosedDoor::new();
-    let mut site = site(&door.url(), &[]);
+    let mut site = site(&upload_url(door.address()), &[]);
     let server = start(&site);
     let uuid = build(&server, "waiting", 10);
     server.kill();
@@ -318,7 +321,7 @@ fn what_waits_is_kept_when_uploads_are_switched_off() {
     assert_eq!(uploads(&server).unwrap().1, ["waiting"], "the new one stays local");
     server.kill();
     site.options = options;
-    let http = door.open(|_, _| Answer::Status("201 Created"));
+    let http = HttpServer::behind(door, |_, _| Answer::Status("201 Created"));
     let server = start(&site);
     wait_until_empty(&server);
     assert_eq!(received(&http), [uuid]);
@@ -327,11 +330,11 @@ fn what_waits_is_kept_when_uploads_are_switched_off() {
 #[test]
 fn people_see_what_waits() {
     let door = ClosedDoor::new();
-    let site = site(&door.url(), &[]);
+    let site = site(&upload_url(door.address()), &[]);
     let server = start(&site);
     let uuid = build(&server, "waiting", 10);
     let shown = site.succeed(&server, ["info"]);
-    assert!(shown.contains(&format!("Waiting for upload to {}", door.url())), "{shown}");
+    assert!(shown.contains(&format!("Waiting for upload to {}", upload_url(door.address()))), "{shown}");
     assert!(shown.contains(&format!("{uuid}  waiting")), "{shown}");
 }
 

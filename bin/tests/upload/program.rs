@@ -1,6 +1,7 @@
 //! `builder-upload` by hand.
 
-use crate::http::{Answer, ClosedDoor, HttpServer, Manners, Request};
+use crate::http::{Answer, HttpServer, Manners, Request, upload_url};
+use builder_tests::ClosedDoor;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -244,10 +245,10 @@ fn an_answer_without_end_is_cut_off() {
 #[test]
 fn a_server_that_is_not_there_is_to_be_tried_again_later() {
     let door = ClosedDoor::new();
-    let output = Place::new().upload(&door.url().replace("//", &format!("//user:{SECRET}@")));
+    let output = Place::new().upload(&upload_url(door.address()).replace("//", &format!("//user:{SECRET}@")));
     assert_eq!(output.status.code(), Some(1));
     let stderr = stderr(&output);
-    assert!(stderr.contains(&format!("cannot upload full to {}: ", door.url())), "{stderr}");
+    assert!(stderr.contains(&format!("cannot upload full to {}: ", upload_url(door.address()))), "{stderr}");
     assert!(stderr.contains("cannot reach the server") && !stderr.contains(SECRET), "{stderr}");
 }
 
@@ -267,7 +268,7 @@ fn credentials_that_a_server_sends_back_are_not_shown() {
         let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\r\n";
         Answer::Octets(format!("{head}authorization: {authorization}\r\n").into_bytes())
     };
-    let server = ClosedDoor::new().open(echo);
+    let server = HttpServer::start(echo);
     let place = Place::new();
     place.write_credentials("user:pass");
     let output = place

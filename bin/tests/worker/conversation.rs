@@ -3,6 +3,7 @@
 use crate::harness::{Setup, UUID, job, run, wait_until};
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command as Message;
+use builder_tests::ClosedDoor;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
@@ -84,9 +85,8 @@ fn a_server_that_hangs_up_is_a_failure() {
 
 #[test]
 fn a_server_that_is_not_there_is_named_with_what_to_do() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let remote = listener.local_addr().unwrap().to_string();
-    drop(listener);
+    let door = ClosedDoor::new();
+    let remote = door.address().to_string();
     let output = worker().args(["-r", &remote, "amiga"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -134,8 +134,8 @@ fn wrong_usage_exits_2_with_advice() {
 fn logged(level: Option<&str>, arguments: &[&str]) -> String {
     let mut command = worker();
     command.env_remove("RUST_LOG").envs(level.map(|level| ("RUST_LOG", level)));
-    let remote = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let output = command.args(["-r", &remote, "amiga"]).args(arguments).output().unwrap();
+    let door = ClosedDoor::new();
+    let output = command.args(["-r", &door.address().to_string(), "amiga"]).args(arguments).output().unwrap();
     assert_eq!(output.stdout, b"", "logs go to stderr");
     String::from_utf8(output.stderr).unwrap()
 }
