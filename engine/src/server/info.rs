@@ -65,11 +65,12 @@ impl Server {
 }
 
 fn lay_out(state: &State, uploads: Option<QueueInfo>) -> Result<InfoStream<InfoItem>, EncodeError> {
-    let schedule = state
-        .schedule
-        .by_next_run()
-        .map(|Item { next, period, job }| InfoItem::Scheduled { next, period, job })
-        .collect();
+    let scheduled = |item: &Item| InfoItem::Scheduled {
+        next: item.next,
+        period: item.period,
+        job: Arc::clone(&item.job),
+    };
+    let schedule = state.schedule.items().map(scheduled).collect();
     let queues = state.queues.iter().map(|(platform, queue)| {
         (platform, queue.jobs().map(|job| InfoItem::Queued(Arc::clone(job))).collect())
     });
@@ -83,8 +84,7 @@ fn lay_out(state: &State, uploads: Option<QueueInfo>) -> Result<InfoStream<InfoI
         uuid: *uuid,
         script: build.script.clone(),
     });
-    let running = running.collect();
-    InfoStream::new(schedule, queues, running, &state.dropped)
+    InfoStream::new(schedule, queues, running.collect(), &state.dropped)
 }
 
 impl InfoItem {

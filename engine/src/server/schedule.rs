@@ -25,9 +25,9 @@ impl Item {
 /// All jobs that run again and again. Every operation takes logarithmic time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Schedule {
-    items: BTreeMap<Text, Item>,
-    /// The jobs again, by their next run. Whoever wants all of them in this order need not look up each by its name.
-    due: BTreeMap<(Time, Text), (Period, Arc<Job>)>,
+    items: BTreeMap<Text, Arc<Item>>,
+    /// The same, by the next run, and for the same time by name.
+    due: BTreeMap<(Time, Text), Arc<Item>>,
     /// Script jobs by platform and name.
     scripts: BTreeSet<(Text, Text)>,
     orb_builds: BTreeSet<Text>,
@@ -35,23 +35,24 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     pub(crate) fn get(&self, name: &Text) -> Option<&Item> {
-        self.items.get(name)
+        self.items.get(name).map(|item| &**item)
     }
 
     /// Takes in a job; false when there is one of that name.
     pub(crate) fn insert(&mut self, item: Item) -> bool {
         let Entry::Vacant(place) = self.items.entry(item.job.name().clone()) else { return false };
-        let name = place.key();
-        self.due.insert((item.next, name.clone()), (item.period, Arc::clone(&item.job)));
+        let name = place.key().clone();
         match &*item.job {
             Job::Script(job) => self.scripts.insert((job.platform.clone(), name.clone())),
             Job::OrbBuild(_) => self.orb_builds.insert(name.clone()),
         };
-        place.insert(item);
+        let item = place.insert(Arc::new(item));
+        self.due.insert((item.next, name), Arc::clone(item));
         true
     }
 
-    pub(crate) fn remove(&mut self, name: &Text) -> Option<Item> {
+    /// Takes out a job, if there is one of that name.
+    pub(crate) fn remove(&mut self, name: &Text) -> Option<Arc<Item>> {
         let item = self.items.remove(name)?;
         self.due.remove(&(item.next, name.clone()));
         match &*item.job {
@@ -65,8 +66,8 @@ impl Schedule {
     pub(crate) fn reschedule(&mut self, name: &Text, next: Time, period: Period) -> bool {
         let Some(item) = self.items.get_mut(name) else { return false };
         self.due.remove(&(item.next, name.clone()));
-        self.due.insert((next, name.clone()), (period, Arc::clone(&item.job)));
-        (item.next, item.period) = (next, period);
+        *item = Arc::new(Item { next, period, job: Arc::clone(&item.job) });
+        self.due.insert((next, name.clone()), Arc::clone(item));
         true
     }
 
@@ -76,18 +77,9 @@ impl Schedule {
         (*next < Time::NEVER).then_some((*next, name))
     }
 
-    /// All jobs, by name.
-    pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
-        self.items.values()
-    }
-
     /// All jobs, the next to run first.
-    pub(crate) fn by_next_run(&self) -> impl Iterator<Item = Item> {
-        self.due.iter().map(|((next, _), (period, job))| Item {
-            next: *next,
-            period: *period,
-            job: Arc::clone(job),
-        })
+    pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
+        self.due.values().map(|item| &**item)
     }
 
     /// The script jobs that name the platform, by name.
@@ -96,12 +88,12 @@ impl Schedule {
         self.scripts
             .range((platform.clone(), Text::default())..)
             .take_while(move |(named, _)| *named == platform)
-            .filter_map(|(_, name)| self.items.get(name))
+            .filter_map(|(_, name)| self.get(name))
     }
 
     /// The orb-build jobs, by name.
     pub(crate) fn orb_builds(&self) -> impl Iterator<Item = &Item> {
-        self.orb_builds.iter().filter_map(|name| self.items.get(name))
+        self.orb_builds.iter().filter_map(|name| self.get(name))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -121,6 +113,7 @@ pub(crate) fn next_run(due: Time, period: Period, now: Time) -> Time {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use builder_proto::job::OrbBuildJob;
 
     const HOUR: i64 = 3_600_000;
 
@@ -152,16 +145,37 @@ mod tests {
         assert_eq!(next_run(at(10), Period::Never, at(10)), Time::NEVER);
     }
 
+    fn orb_build(name: &str, next: Time) -> Item {
+        let job = OrbBuildJob { name: name.into(), opam_package: "package".into() };
+        Item { next, period: Period::Never, job: Arc::new(Job::OrbBuild(job)) }
+    }
+
     #[test]
     fn the_end_of_time_is_never_due() {
         let mut schedule = Schedule::default();
-        let job =
-            Job::OrbBuild(builder_proto::job::OrbBuildJob { name: "a".into(), opam_package: "b".into() });
-        let item = Item { next: Time::NEVER, period: Period::Never, job: Arc::new(job) };
-        assert!(schedule.insert(item.clone()));
-        assert!(!schedule.insert(item));
+        assert!(schedule.insert(orb_build("a", Time::NEVER)));
         assert!(schedule.next_due().is_none());
         assert!(schedule.reschedule(&"a".into(), at(1), Period::Never));
         assert_eq!(schedule.next_due().map(|(next, _)| next), Some(at(1)));
+    }
+
+    #[test]
+    fn jobs_are_found_by_name_and_come_by_their_next_run() {
+        let mut schedule = Schedule::default();
+        for (name, next) in [("a", at(3)), ("b", at(1)), ("c", at(2))] {
+            assert!(schedule.insert(orb_build(name, next)));
+        }
+        assert!(!schedule.insert(orb_build("a", at(0))), "there is one of that name");
+        assert!(schedule.reschedule(&"b".into(), at(4), Period::Daily));
+        assert!(!schedule.reschedule(&"d".into(), at(4), Period::Daily));
+        let order = |schedule: &Schedule| -> Vec<(String, Time)> {
+            schedule.items().map(|item| (item.job.name().to_string(), item.next)).collect()
+        };
+        let expected = [("c", at(2)), ("a", at(3)), ("b", at(4))].map(|(name, next)| (name.to_owned(), next));
+        assert_eq!(order(&schedule), expected);
+        assert_eq!(schedule.get(&"b".into()).unwrap().period, Period::Daily);
+        assert_eq!(schedule.remove(&"a".into()).unwrap().next, at(3));
+        assert!(schedule.get(&"a".into()).is_none() && schedule.remove(&"a".into()).is_none());
+        assert_eq!((schedule.len(), schedule.orb_builds().count()), (2, 2));
     }
 }
