@@ -42,7 +42,7 @@ impl Reactor {
             }
             Action::RemoveSpool { uuid } => {
                 if let Some(file) = self.spools.remove(uuid) {
-                    self.disk.close(file);
+                    self.disk.submit(Task::Close(file));
                 }
                 self.followers.remove(&uuid);
             }
@@ -226,7 +226,7 @@ impl Reactor {
         let staged = self.staged.remove(&uuid);
         result::abandon(&self.paths, uuid);
         if let Some(Staged::Large(result)) = staged {
-            self.disk.close(Arc::new(result.into_file()));
+            self.disk.submit(Task::Close(Arc::new(result.into_file())));
         }
     }
 

@@ -47,29 +47,15 @@ pub(crate) struct Search {
     pub(crate) uuid: Uuid,
 }
 
-/// What a thread has done.
+/// What a thread has done. `Synced` is about all results that are in their places: they are durable, or what of them is
+/// durable is unknown.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    Written {
-        batch: Option<u64>,
-        outcomes: Vec<(Uuid, io::Result<()>)>,
-    },
-    Stored {
-        uuid: Uuid,
-        outcome: io::Result<()>,
-    },
-    /// Results in their places were made durable, or what is durable is unknown.
+    Written { batch: Option<u64>, outcomes: Vec<(Uuid, io::Result<()>)> },
+    Stored { uuid: Uuid, outcome: io::Result<()> },
     Synced(io::Result<()>),
-    Removed {
-        uuid: Uuid,
-        name: Text,
-        outcome: io::Result<()>,
-    },
-    Found {
-        connection: ConnectionId,
-        uuid: Uuid,
-        result: Option<PathBuf>,
-    },
+    Removed { uuid: Uuid, name: Text, outcome: io::Result<()> },
+    Found { connection: ConnectionId, uuid: Uuid, result: Option<PathBuf> },
 }
 
 /// The threads. They end with the program: all they do can be cut off at any point.
@@ -107,14 +93,6 @@ impl Disk {
         if self.tasks.send(task).is_err() {
             log::error!("the threads that store results are gone");
         }
-    }
-
-    pub(crate) fn close(&self, file: Arc<File>) {
-        self.submit(Task::Close(file));
-    }
-
-    pub(crate) fn sync(&self, builds: Vec<BuildOfJob>) {
-        self.submit(Task::Sync(builds));
     }
 
     pub(crate) fn write(&self, task: WriteTask) {
@@ -218,4 +196,25 @@ fn find(paths: &Paths, uuid: Uuid) -> Option<PathBuf> {
         }
     };
     entries.filter_map(Result::ok).map(|entry| entry.path().join(&build)).find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::reactor::WAKER;
+    use builder_tests::wait_for;
+
+    #[test]
+    fn a_file_is_closed_by_a_thread() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = Paths::new(directory.path(), directory.path().join("private"));
+        let poll = mio::Poll::new().unwrap();
+        let waker = Waker::new(poll.registry(), WAKER).unwrap();
+        let disk = Disk::start(&paths, SyncMethod::choose(&paths).unwrap(), waker).unwrap();
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let observed = Arc::downgrade(&file);
+        disk.submit(Task::Close(file));
+        wait_for("the file to be closed", || observed.strong_count() == 0);
+        assert!(disk.next_outcome().is_none(), "nobody waits for that");
+    }
 }

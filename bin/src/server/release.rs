@@ -3,7 +3,7 @@
 //! The files of small results are written by threads, while the reactor goes on with the next turn. Whatever came out of
 //! the machine with or after a result waits for its file, so that who is told of a result finds it.
 
-use crate::server::disk::{Outcome, WRITERS, WriteTask};
+use crate::server::disk::{Outcome, Task, WRITERS, WriteTask};
 use crate::server::reactor::Reactor;
 use builder_engine::server::{Action, UnsettledResult};
 use builder_proto::Uuid;
@@ -65,7 +65,7 @@ impl Reactor {
             self.disk.write(WriteTask { results, batch: None });
         }
         if let Some(builds) = self.settling.sync(now) {
-            self.disk.sync(builds);
+            self.disk.submit(Task::Sync(builds));
         }
     }
 

@@ -196,3 +196,24 @@ pub(crate) fn write_newest_first(spool: &File, length: u64, output: &mut impl Wr
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_file_of_a_long_spool_is_left_to_others_to_close() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("spool")).unwrap();
+        let mut spools = Spools::new(Paths::new(directory.path(), directory.path().to_owned()));
+        let entries = vec![0; LONG_BYTES as usize];
+        let [none, short, long] = [0, 1, 2].map(Uuid::from_u128);
+        assert!(spools.remove(none).is_none());
+        spools.append(short, &entries, 0).unwrap();
+        assert!(spools.remove(short).is_none());
+        spools.append(long, &entries, 0).unwrap();
+        spools.append(long, b"more", 0).unwrap();
+        assert_eq!(spools.remove(long).unwrap().metadata().unwrap().len(), LONG_BYTES + 4);
+        assert_eq!(fs::read_dir(directory.path().join("spool")).unwrap().count(), 0);
+    }
+}
