@@ -131,6 +131,14 @@ impl Setup {
         if let Some(user) = self.user {
             command.uid(user).gid(user);
         }
+        // The tests may run below `nohup`, and what is ignored is inherited.
+        // SAFETY: between fork and exec, this calls only what may be called there.
+        unsafe {
+            command.pre_exec(|| match libc::signal(libc::SIGHUP, libc::SIG_DFL) {
+                libc::SIG_ERR => Err(io::Error::last_os_error()),
+                _ => Ok(()),
+            });
+        }
         command
     }
 
