@@ -209,7 +209,7 @@ fn fish_completes_every_option_and_no_other() {
 
 /// What differs from one log line to the next of its kind: a value in the source, a word in capitals on the page.
 const WILD: char = '…';
-/// Where the log lines come from that `OPERATING.md` explains.
+/// Where the log lines come from that `LOG.md` explains.
 const LOGGING: [&str; 5] =
     ["src/directory.rs", "src/server", "src/upload", "src/worker", "../engine/src/server"];
 /// Formats that are nothing but values, and how their lines begin on the page.
@@ -304,10 +304,9 @@ fn explained(page: &str) -> Vec<(String, String)> {
     .collect()
 }
 
-/// The part of the page that is about the log.
+/// The page about the log.
 fn log_lines() -> String {
-    let page = fs::read_to_string(path_of("OPERATING.md")).unwrap();
-    page.split_once("## What the log lines mean").unwrap().1.to_owned()
+    fs::read_to_string(path_of("LOG.md")).unwrap()
 }
 
 #[test]
@@ -323,7 +322,7 @@ fn every_log_line_is_explained() {
             }
         }
     }
-    assert!(missing.is_empty(), "OPERATING.md does not explain\n{}", missing.join("\n"));
+    assert!(missing.is_empty(), "LOG.md does not explain\n{}", missing.join("\n"));
 }
 
 #[test]

@@ -64,7 +64,9 @@ fn pages() -> Vec<String> {
             }
         }
     }
-    for known in ["README.md", "bin/OPERATING.md", "fuzz/README.md", "sandbox-scripts/systemd/README.md"] {
+    for known in
+        ["README.md", "bin/LOG.md", "bin/OPERATING.md", "fuzz/README.md", "sandbox-scripts/systemd/README.md"]
+    {
         assert!(pages.iter().any(|page| page == known), "{known} is not among {pages:?}");
     }
     pages
