@@ -8,7 +8,8 @@ pages='README.md SECURITY.md bin/JOBS.md bin/LOG.md bin/MOVING.md bin/OPERATING.
     sandbox-scripts/kubernetes/README.md sandbox-scripts/kubernetes/server.yaml
     sandbox-scripts/kubernetes/server-pod.yaml sandbox-scripts/kubernetes/worker.yaml
     sandbox-scripts/systemd/README.md
-    sandbox-scripts/templates/orb-build.template.debian sandbox-scripts/templates/orb-build.template.freebsd'
+    sandbox-scripts/templates/orb-build.template.debian sandbox-scripts/templates/orb-build.template.freebsd
+    sandbox-scripts/templates/orb-build.template.ubuntu'
 
 # gather_pages MODE DIRECTORY: copies the pages to where they are in the tree, so that their links and commands work.
 # Links to what is not installed become plain text.

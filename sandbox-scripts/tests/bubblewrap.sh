@@ -23,7 +23,7 @@ sandbox() {
 }
 
 sandbox_exists() {
-    [ -e "$directory/work/$1/work" ]
+    [ -e "$directory/work/$1/work" ] || [ -e "$directory/work/$1/tmp" ]
 }
 
 kill_sandbox() {
@@ -41,9 +41,12 @@ leaves_stubborn_directories() {
     say "directories that nobody may enter go too"
     schedule stubborn "$platform" <<'END'
 #!/bin/sh
-mkdir -p "$HOME/locked/inner" && chmod 0 "$HOME/locked"
+for parent in "$HOME" /tmp; do mkdir -p "$parent/locked/inner" && chmod 0 "$parent/locked"; done
 END
+    BUILDER_TMP=disk
+    export BUILDER_TMP
     begin one "$platform"
+    unset BUILDER_TMP
     finish
     [ "$status" -eq 0 ] || fail "the sandbox ended with $status"
     if sandbox_exists one; then fail "something of the sandbox is left"; fi
@@ -80,6 +83,7 @@ puts_jobs_back
 survives_a_crash
 refuses_a_name_in_use
 refuses_bad_names
+keeps_tmp_where_it_is_told
 leaves_stubborn_directories
 has_the_network_it_is_given
 BUILDER_MEMORY=100m BUILDER_PROCESSES=40 BUILDER_TIMEOUT=4s

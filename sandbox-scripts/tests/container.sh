@@ -76,6 +76,7 @@ puts_jobs_back
 survives_a_crash
 refuses_a_name_in_use
 refuses_bad_names
+keeps_tmp_where_it_is_told
 BUILDER_MEMORY=100m BUILDER_PROCESSES=40 BUILDER_TIMEOUT=4s
 export BUILDER_MEMORY BUILDER_PROCESSES BUILDER_TIMEOUT
 keeps_limits

@@ -139,6 +139,35 @@ END
     builder-client unschedule greedy
 }
 
+# As orb-build templates need it: /tmp is empty and writable for every job, in memory or on the disk.
+keeps_tmp_where_it_is_told() {
+    say "/tmp is in memory, or on the disk"
+    for tmp in 64m disk; do
+        for build in first second; do
+            schedule "tmp-$tmp-$build" "$platform" <<'END'
+#!/bin/sh
+echo "left: $(ls -A /tmp)"
+echo "size: $(df -P -k /tmp | awk 'NR == 2 { print $2 }')"
+echo "type: $(awk '$2 == "/tmp" { print $3 }' /proc/mounts)"
+printf '#!/bin/sh\necho "runs as $(id -u)"\n' >/tmp/program && chmod +x /tmp/program && /tmp/program
+END
+            BUILDER_TMP=$tmp
+            export BUILDER_TMP
+            begin one "$platform"
+            unset BUILDER_TMP
+            finish
+            [ "$status" -eq 0 ] || fail "the sandbox ended with $status"
+            find_result "tmp-$tmp-$build"
+            has_line "tmp-$tmp-$build" 'left: $' || fail "the $build job found something in /tmp"
+            has_line "tmp-$tmp-$build" 'runs as 10000$' || fail "the $build job cannot use /tmp, or is another user"
+            if sandbox_exists one; then fail "something of the sandbox is left"; fi
+        done
+    done
+    has_line tmp-64m-first 'size: 65536$' || fail "/tmp in memory has not the size that was asked for"
+    has_line tmp-64m-first 'type: tmpfs$' || fail "/tmp is not in memory"
+    if has_line tmp-disk-first 'type: tmpfs$'; then fail "/tmp is not on the disk"; fi
+}
+
 # A name is used once at a time.
 refuses_a_name_in_use() {
     say "a second sandbox of the same name is refused, one of another name is not"
