@@ -132,9 +132,11 @@ fn what_programs_read_from_the_environment_is_in_their_pages() {
         ("builder-client.1", "NO_COLOR"),
         ("builder-inspect.1", "NO_COLOR"),
         ("builder-server.8", "BUILDER_UPLOAD_CREDENTIALS"),
+        ("builder-server.8", "JOURNAL_STREAM"),
         ("builder-server.8", "NOTIFY_SOCKET"),
         ("builder-server.8", "SSL_CERT_FILE"),
         ("builder-upload.1", "BUILDER_UPLOAD_CREDENTIALS"),
+        ("builder-worker.1", "JOURNAL_STREAM"),
         ("builder-worker.1", "TMPDIR"),
     ] {
         let page = fs::read_to_string(path_of("man").join(program)).unwrap();

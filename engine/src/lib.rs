@@ -19,6 +19,7 @@ pub mod log;
 pub mod names;
 pub mod server;
 pub mod spool;
+pub mod wording;
 pub mod worker;
 
 use builder_proto::time::Time;

@@ -74,6 +74,11 @@ has_result() {
     inside sh -c "ls /var/lib/builder/$1/*/full" >/dev/null
 }
 
+# warns TEXT: the journal has such a line of the server, of priority warning or higher.
+warns() {
+    inside journalctl --quiet -u builder -p warning -o cat | grep -q "^$1"
+}
+
 runs() {
     inside builder-client info | awk -v job="$1" '/^Running/ { found = 1 } found && $4 == job { print $2 }' | grep -q .
 }
@@ -114,6 +119,11 @@ serves() {
     wait_for "the second job is done" has_result second
     inside sh -c 'builder-inspect /var/lib/builder/second/*/full' | grep -q '^result *exited 0$' ||
         fail "the result is not that of the job"
+    inside sh -c "printf '#!/bin/sh\nexit 3\n' >/root/job
+        builder-client schedule failing debian-test /root/job --period never"
+    wait_for "the failing job is done" has_result failing
+    wait_for "the journal knows it among what went wrong" warns 'job failing on debian-test ended after .*: exited 3'
+    if warns 'job second on'; then fail "a success counts as a warning"; fi
     if inside setpriv --reuid 65534 --regid 65534 --clear-groups ls /run/builder 2>/dev/null; then
         fail "everybody can reach the socket of the workers"
     fi

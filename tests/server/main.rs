@@ -9,6 +9,7 @@ mod idle;
 mod info;
 mod interop;
 mod listening;
+mod log;
 mod migration;
 mod observers;
 mod programs;

@@ -101,10 +101,18 @@ impl Site {
         fs::rename(draft, self.config().join(format!("orb-build.template.{platform}"))).unwrap();
     }
 
-    /// The command that starts a server here, on any free port.
+    /// The command that starts a server here, on any free port, and that logs more than usual.
     pub fn server_command(&self) -> Command {
+        let mut command = self.usual_server_command();
+        command.arg("-v");
+        command
+    }
+
+    /// The same without what makes it log more.
+    pub fn usual_server_command(&self) -> Command {
         let mut command = Command::new(self.programs.server);
-        command.args(["-v", "--port", "0", "--dir"]).arg(self.data()).arg("--config-dir").arg(self.config());
+        command.env_remove("RUST_LOG").env_remove("JOURNAL_STREAM");
+        command.args(["--port", "0", "--dir"]).arg(self.data()).arg("--config-dir").arg(self.config());
         command.args(&self.options).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -225,7 +233,9 @@ impl Site {
 impl Server {
     fn wait_for(mut child: Child, listeners: usize) -> Server {
         let log = Arc::new(Mutex::new(String::new()));
-        gather(child.stderr.take().unwrap(), Arc::clone(&log));
+        if let Some(stderr) = child.stderr.take() {
+            gather(stderr, Arc::clone(&log));
+        }
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (mut for_clients, mut for_workers) = (String::new(), String::new());
         for _ in 0..listeners {

@@ -13,7 +13,9 @@ mod samples;
 mod silence;
 mod table;
 
-use crate::command_line::{Address, Matches, Program, REMOTE_OPTION, UsageError, declare_remote, value};
+use crate::command_line::{
+    Address, Logging, Matches, Program, REMOTE_OPTION, UsageError, declare_remote, value,
+};
 use builder_proto::command::Command;
 use connection::Connection;
 use error::ClientError;
@@ -53,6 +55,7 @@ A PERIOD is hourly, daily, weekly or never; with never, NAME runs once, and then
 Without --remote, the environment variable BUILDER_REMOTE names the server.
 
 Exit status: 0 done, 1 refused or failed, 2 wrong usage. How an observed build ended does not matter.",
+    logging: Logging::Command,
     options: |options| {
         declare_remote(options);
         options.optopt("", "period", "how often the job runs (daily)", "PERIOD");

@@ -3,13 +3,14 @@
 //! A program describes itself in a [`Program`], turns its options into settings, and runs with them:
 //!
 //! ```no_run
-//! use builder::command_line::{Address, Matches, Program, UsageError, value};
+//! use builder::command_line::{Address, Logging, Matches, Program, UsageError, value};
 //! use std::process::ExitCode;
 //!
 //! const PROGRAM: Program = Program {
 //!     name: "builder-example",
 //!     usage: "[OPTIONS] WORD",
 //!     about: "Connects and says WORD.",
+//!     logging: Logging::Command,
 //!     options: |options| {
 //!         options.optopt("r", "remote", "connect to this server", "HOST:PORT");
 //!     },
@@ -45,6 +46,7 @@ mod quantity;
 
 pub use address::{Address, AddressError, REMOTE_OPTION, declare_remote};
 pub use getopts::{Matches, Options};
+pub use logging::Logging;
 pub use quantity::{ByteSize, ByteSizeError, TimeSpan, TimeSpanError};
 
 use builder_proto::{CLIENT_VERSION, WORKER_VERSION};
@@ -64,6 +66,8 @@ pub struct Program {
     pub usage: &'static str,
     /// What the program does, in as many lines as it takes; shown by `--help` below the usage line.
     pub about: &'static str,
+    /// What it logs, and for whom.
+    pub logging: Logging,
     /// Declares the options of this program; those that all programs share come by themselves.
     pub options: fn(&mut Options),
 }
@@ -106,7 +110,7 @@ impl Program {
             Ok(Request::Print(text)) => return self.print(&text),
             Err(error) => return self.refuse(&error),
         };
-        logging::start(matches.opt_count(VERBOSE), matches.opt_present(QUIET));
+        logging::start(self.name, self.logging, matches.opt_count(VERBOSE), matches.opt_present(QUIET));
         match resolve(&matches) {
             Ok(settings) => run(settings),
             Err(error) => self.refuse(&error),
@@ -164,9 +168,9 @@ impl Program {
         ExitCode::from(USAGE_EXIT_CODE)
     }
 
-    /// Prints to stderr. When nobody reads that, the exit code has to do.
+    /// Prints to stderr, where systemd may have connected it to its journal. When nobody reads that, the exit code has to do.
     pub fn complain(&self, error: &dyn fmt::Display) {
-        let _ = writeln!(io::stderr().lock(), "{}: {error}", self.name);
+        logging::complain(self.name, error);
     }
 }
 

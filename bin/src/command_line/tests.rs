@@ -4,6 +4,7 @@ const PROGRAM: Program = Program {
     name: "builder-test",
     usage: "[OPTIONS] WORD",
     about: "Tests.",
+    logging: Logging::Command,
     options: |options| {
         options.optopt("p", "port", "a port", "PORT");
     },

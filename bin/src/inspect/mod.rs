@@ -9,7 +9,7 @@ mod printer;
 mod progress;
 mod report;
 
-use crate::command_line::{Matches, Program, UsageError};
+use crate::command_line::{Logging, Matches, Program, UsageError};
 use crate::result_file::ResultFile;
 use crate::terminal::Palette;
 use builder_proto::execution::{FilesReader, ReadError, StoredExecution};
@@ -27,6 +27,7 @@ const PROGRAM: Program = Program {
     about: "Shows the stored result of a build: what ran, when, how it ended and what it left behind.\n\
             With options, shows or writes only what they name.\n\
             The members of the JSON object are in builder-inspect(1).",
+    logging: Logging::Command,
     options: |options| {
         options.optflagmulti("", "job", "print name, platform and uuid");
         options.optflagmulti("", "script", "print the script");

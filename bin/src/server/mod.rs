@@ -40,13 +40,14 @@ mod uploader;
 mod uploads;
 mod uuids;
 
-use crate::command_line::Program;
+use crate::command_line::{Logging, Program};
 use std::process::ExitCode;
 
 const PROGRAM: Program = Program {
     name: "builder-server",
     usage: "[OPTIONS]",
     about: "Keeps a schedule of jobs, hands them to workers, and stores what they print and leave.",
+    logging: Logging::Server,
     options: options::declare,
 };
 

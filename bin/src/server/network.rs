@@ -203,7 +203,7 @@ impl Network {
     /// Forgets a peer and closes its socket, of which the system then tells nothing more.
     pub(crate) fn close(&mut self, connection: ConnectionId, reason: &str) {
         let Some(peer) = self.peers.remove(&connection) else { return };
-        log::debug!("connection {connection}: closed: {reason}");
+        log::trace!("connection {connection}: closed: {reason}");
         self.readable.remove(&connection);
         self.held.remove(&connection);
         self.unflushed.remove(&connection);
@@ -217,7 +217,7 @@ impl Network {
         let Visitor { socket, name, door, .. } = visitor;
         let connection = self.next_connection;
         self.next_connection += 1;
-        log::debug!("connection {connection}: from {name}");
+        log::trace!("connection {connection}: from {name}");
         self.peers.insert(connection, Peer::new(socket, door));
         self.readable.insert(connection);
         self.unflushed.insert(connection);

@@ -69,7 +69,7 @@ impl Reactor {
         match self.log.rotate(salt, encode_all(snapshot)) {
             Ok(()) => {
                 self.space.snapshot = self.log.length();
-                log::info!(
+                log::debug!(
                     "rotated the log: {} bytes, {}",
                     self.space.snapshot,
                     self.machine.state().summary()

@@ -15,7 +15,7 @@ pub(crate) use request::patience;
 pub(crate) use target::{CREDENTIALS_OPTION, Target, declare_credentials, resolve as resolve_target};
 pub(crate) use verdict::Verdict;
 
-use crate::command_line::{Matches, Program, TimeSpan, UsageError, value};
+use crate::command_line::{Logging, Matches, Program, TimeSpan, UsageError, value};
 use crate::wording::Size;
 use credentials::Credentials;
 use progress::Progress;
@@ -38,6 +38,7 @@ const PROGRAM: Program = Program {
             Credentials come from a file, from BUILDER_UPLOAD_CREDENTIALS or from the URL (http://USER:PASS@HOST/).\n\
             Exit codes: 0 the server has all files, 1 the server is out of reach or busy, 2 wrong usage,\n\
             3 the credentials are refused, 4 the server did not take a file.",
+    logging: Logging::Command,
     options: |options| {
         declare_credentials(options);
         options.optopt(

@@ -19,7 +19,7 @@ mod signals;
 mod tree;
 
 use crate::command_line::{
-    Address, Matches, Program, REMOTE_OPTION, TimeSpan, UsageError, declare_remote, value,
+    Address, Logging, Matches, Program, REMOTE_OPTION, TimeSpan, UsageError, declare_remote, value,
 };
 use builder_engine::limits::JOB_TIME;
 use builder_engine::names::{NameKind, check_name};
@@ -40,6 +40,7 @@ const PROGRAM: Program = Program {
     name: "builder-worker",
     usage: "[OPTIONS] PLATFORM",
     about: "Asks a builder server for one job of PLATFORM, runs it, reports the result, and ends.",
+    logging: Logging::Task,
     options: |options| {
         declare_remote(options);
         options.optopt("", TIMEOUT, "end a job that takes longer (default 1h)", "TIME");

@@ -3,6 +3,7 @@
 use crate::Now;
 use crate::limits::{ARTIFACT_PROGRESS_TIME, LOSSES_IN_A_ROW, TIMEOUT_GRACE};
 use crate::server::action::Action;
+use crate::server::build_log::log_end;
 use crate::server::conversation::Step;
 use crate::server::deadlines::Subject;
 use crate::server::record::{Aborted, Record, Requeue};
@@ -146,7 +147,6 @@ impl Server {
     }
 
     fn abort(&mut self, now: Now, uuid: Uuid, reason: &str, requeue: Requeue) {
-        ::log::warn!("build {uuid} aborted: {reason}");
         self.abort_record(now, uuid, reason, requeue);
         self.seal_aborted(uuid);
         self.store_aborted(uuid);
@@ -170,7 +170,8 @@ impl Server {
         if requeue != Requeue::No {
             self.undispatched.insert(build.platform.clone());
         }
-        let reason = Text::from(reason);
+        let (reason, elapsed) = (Text::from(reason), finished.duration_since(build.started));
+        log_end(uuid, &build.script, &build.platform, elapsed, &BuildResult::Message(reason.clone()));
         self.commit(Record::Aborted(Aborted { uuid: RawUuid(uuid), finished, reason, requeue }));
     }
 

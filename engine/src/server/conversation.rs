@@ -145,7 +145,7 @@ impl Server {
         match phase {
             Phase::Waiting { platform, turn } => self.stop_waiting(platform, *turn),
             Phase::Building(uuid) | Phase::Finishing(uuid, _) => {
-                ::log::warn!("connection {id}: lost the worker of build {uuid}: {reason}");
+                ::log::debug!("connection {id}: lost the worker of build {uuid}: {reason}");
                 self.end_build(now, *uuid, Ending::Lost(reason));
             }
             Phase::Hello
@@ -160,7 +160,7 @@ impl Server {
 
     fn close(&mut self, now: Now, id: ConnectionId, connection: &mut Connection, failure: Option<String>) {
         if let Some(text) = failure {
-            ::log::info!("connection {id}: refused: {text}");
+            ::log::debug!("connection {id}: refused: {text}");
             // Amid a long answer it would be taken for part of that.
             if !matches!(connection.phase, Phase::Informing(_)) {
                 self.send(id, &Command::Failure(Text::from(text)));

@@ -198,7 +198,7 @@ impl Server {
     }
 
     fn hand_over(&mut self, now: Now, id: ConnectionId, uuid: Uuid, job: ScriptJob) {
-        ::log::info!("connection {id}: job {} on {} starts as build {uuid}", job.name, job.platform);
+        ::log::debug!("connection {id}: job {} on {} starts as build {uuid}", job.name, job.platform);
         self.send(id, &Command::JobSchedule { uuid, job });
         self.step_by_id(now, id, Step::Enter(Phase::Building(uuid)));
         self.add_build(now, uuid, id);

@@ -18,6 +18,7 @@
 
 mod action;
 mod admission;
+mod build_log;
 mod builds;
 mod commands;
 mod connection;

@@ -6,11 +6,13 @@ use crate::limits::{
 };
 use crate::server::Server;
 use crate::server::action::{Action, OutputSource, ResultHead, closing_messages};
+use crate::server::build_log::log_end;
 use crate::server::builds::{Build, Ending, Stage};
 use crate::server::connection::Phase;
 use crate::server::conversation::Step;
 use crate::server::deadlines::Subject;
 use crate::server::record::{Contents, Finished, Record};
+use crate::server::state::Running;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::finished::{ArtifactLimits, FinishedError, FinishedEvent, FinishedHead, FinishedWalker};
@@ -85,6 +87,7 @@ impl Server {
     /// A result is durable: in its file, or in its contents and with the next commit.
     pub(crate) fn on_result_stored(&mut self, now: Now, uuid: Uuid, contents: Option<Contents>) {
         let Some(name) = self.state.name_of_build(uuid).cloned() else { return };
+        let running = self.state.running.get(&uuid).cloned();
         self.finish_record(uuid, contents.clone());
         if let Some(contents) = contents {
             self.actions.push_back(Action::Publish { uuid, name, contents });
@@ -95,12 +98,19 @@ impl Server {
         if let Some(build) = self.builds.remove(&uuid) {
             self.deadlines.clear(Subject::Build(uuid));
             if let Stage::Storing { result } = build.stage {
-                ::log::info!("build {uuid} finished: {result}");
                 let elapsed = now.monotonic.saturating_sub(build.started);
+                if let Some(Running { script, platform, .. }) = &running {
+                    log_end(uuid, script, platform, elapsed, &result);
+                }
                 let closing = closing_messages(uuid, &result, elapsed);
                 self.actions.push_back(Action::Seal { uuid, closing });
             }
             self.step_by_id(now, build.connection, Step::Finish);
+        } else if let Some(Running { script, platform, .. }) = running {
+            let name = script.name();
+            ::log::info!(
+                "job {name} on {platform} ended when the server did; its result is stored (build {uuid})"
+            );
         }
         self.actions.push_back(Action::RemoveSpool { uuid });
     }

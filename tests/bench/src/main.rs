@@ -30,13 +30,14 @@ mod site;
 mod statistics;
 mod table;
 
-use builder::command_line::Program;
+use builder::command_line::{Logging, Program};
 use std::process::ExitCode;
 
 const PROGRAM: Program = Program {
     name: "builder-bench",
     usage: "[OPTIONS]",
     about: "Measures the programs of builder beside the limits of this machine.",
+    logging: Logging::Command,
     options: options::declare,
 };
 
