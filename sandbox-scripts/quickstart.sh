@@ -189,9 +189,9 @@ tour() {
     say "What is stored"
     result=data/hello/$uuid/full
     wait_for "the result is stored" [ -f "$result" ]
-    show builder-inspect "$result"
-    show builder-inspect --console "$result"
-    show builder-inspect --output artifacts "$result"
+    show builder-inspect data/hello
+    show builder-inspect --latest --console data/hello
+    show builder-inspect --latest --output artifacts data/hello
     show cat artifacts/bin/hello.txt
     [ "$(cat artifacts/bin/hello.txt)" = "made by a job" ] || fail "the artifact is not what the job left"
 }
@@ -205,7 +205,7 @@ say_goodbye() {
     builder-client schedule NAME PLATFORM SCRIPT    # run SCRIPT now and daily
     builder-worker PLATFORM                         # run one job; once more for the next
     builder-client --help                           # info, observe, execute, ...
-    builder-inspect builder-data/NAME/UUID/full     # what a job has printed and left
+    builder-inspect --latest builder-data/NAME      # what the last build of a job has left
 END
 }
 

@@ -17,7 +17,7 @@ _builder() {
             words='schedule orb-build reschedule unschedule execute info observe observe-latest drop-platform
                 undrop-platform' ;;
         builder-inspect)
-            options='--job --script --console --json --output' ;;
+            options='--latest --failed --job --script --console --json --output' ;;
         builder-upload)
             options='--upload-credentials --timeout' ;;
     esac

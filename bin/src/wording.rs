@@ -23,6 +23,7 @@ impl fmt::Display for Size {
             unit = Some(larger);
         }
         match unit {
+            None if self.0 == 1 => f.write_str("1 byte"),
             None => write!(f, "{} bytes", self.0),
             Some(unit) => write!(f, "{}.{} {unit}", tenths / 10, tenths % 10),
         }
@@ -37,6 +38,7 @@ mod tests {
     fn sizes_are_short() {
         for (octets, text) in [
             (0, "0 bytes"),
+            (1, "1 byte"),
             (1023, "1023 bytes"),
             (1024, "1.0 KiB"),
             (1_600_000, "1.5 MiB"),

@@ -38,7 +38,12 @@ impl Terminal {
         let inner = File::options().read(true).write(true).open(name).unwrap();
         tcsetwinsize(&inner, Winsize { ws_row: 24, ws_col: 60, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
         let mut command = process::Command::new(program);
-        command.args(arguments).env_remove("NO_COLOR").env_remove("RUST_LOG").env("TERM", "xterm");
+        command
+            .args(arguments)
+            .env_remove("NO_COLOR")
+            .env_remove("RUST_LOG")
+            .env("TERM", "xterm")
+            .env("LC_ALL", "C");
         command.envs(environment.iter().copied());
         command.stdin(inner.try_clone().unwrap()).stdout(inner.try_clone().unwrap()).stderr(inner);
         let program = command.spawn().unwrap();
@@ -204,6 +209,10 @@ fn a_result_is_green_or_red() {
     assert!(summary(BuildResult::Exited(0), &[]).contains("result    \x1b[32mexited 0\x1b[0m\n"));
     assert!(summary(BuildResult::Exited(1), &[]).contains("result    \x1b[31mexited 1\x1b[0m\n"));
     assert!(summary(BuildResult::Exited(1), &[("NO_COLOR", "1")]).contains("result    exited 1\n"));
+    let utf8 = ("LC_ALL", "C.UTF-8");
+    assert!(summary(BuildResult::Exited(0), &[utf8]).contains("result    \x1b[32m✓ exited 0\x1b[0m\n"));
+    let uncoloured = summary(BuildResult::Signalled(9), &[utf8, ("NO_COLOR", "1")]);
+    assert!(uncoloured.contains("result    ✗ signalled SIGKILL\n"), "{uncoloured}");
 }
 
 #[test]
@@ -214,4 +223,21 @@ fn the_colours_of_a_job_are_left_out_when_colours_are_unwanted() {
     };
     assert!(console(&[]).contains("\x1b[2m0.000s\x1b[0m \x1b[31mred\x1b[0m\n"));
     assert!(console(&[("NO_COLOR", "1")]).contains("\n0.000s red\n"));
+}
+
+#[test]
+fn a_console_ends_with_the_result_in_its_colour() {
+    let (_directory, path) = store(BuildResult::Exited(1));
+    let console = Terminal::run(INSPECT, &["--console", path.to_str().unwrap()], &[]).end();
+    assert!(console.ends_with("\n\x1b[31mexited 1\x1b[0m\nstopped 1970-01-01T00:00:00Z\n"), "{console:?}");
+}
+
+#[test]
+fn who_looks_for_failures_in_vain_is_told_so() {
+    let (directory, path) = store(BuildResult::Exited(0));
+    let failed = |words: &[&str]| Terminal::run(INSPECT, words, &[]).end();
+    let path = path.to_str().unwrap();
+    let only = failed(&["--failed", directory.path().to_str().unwrap()]);
+    assert_eq!(only, "the only result is that of a build that did not fail\n");
+    assert_eq!(failed(&["--failed", "--json", path]), "");
 }

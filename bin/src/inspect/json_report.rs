@@ -2,6 +2,7 @@
 //!
 //! Console and list of artifacts may be longer than memory, so they are written piece by piece.
 
+use super::Settings;
 use super::printer::{PrintError, Printer};
 use super::report::succeeded;
 use crate::json::{LongString, line, string};
@@ -9,24 +10,26 @@ use crate::result_file::ResultFile;
 use builder_proto::execution::{ConsoleReader, FilesReader, StoredExecution};
 use serde_json::{Value, json};
 use std::io::Write;
+use std::path::Path;
 
-/// Prints the object, with script and console when wanted.
+/// Prints the object, with script and console when the settings want them.
 pub(super) fn print<W: Write>(
+    settings: &Settings,
     printer: &mut Printer<W>,
+    path: &Path,
     file: &ResultFile,
     stored: &StoredExecution,
-    script: bool,
-    console: bool,
 ) -> Result<(), PrintError> {
     let mut head = summarise(stored);
-    if script {
+    head["file"] = path.to_string_lossy().into();
+    if settings.script {
         head["script"] = string(&stored.job.script);
     }
     // The object stays open for what is written piece by piece.
     let head = line(&head);
     printer.text(format_args!("{}", head.strip_suffix('}').unwrap_or(&head)))?;
     print_artifacts(printer, file, stored)?;
-    if console {
+    if settings.console {
         print_console(printer, file, stored)?;
     }
     printer.line(format_args!("}}"))

@@ -1,46 +1,53 @@
-//! The program that shows a stored result and takes artifacts out of it.
+//! The program that shows stored results and takes artifacts out of them.
 //!
-//! The file may be larger than memory: it is read in passing, and only the job is held.
+//! First it looks for results in what it was given, reading little of each, and chooses among them (`search`, `choice`). Then
+//! it shows one after the other (`show`). A file may be larger than memory: it is read in passing, and only the job is held.
 
 mod artifact_path;
+mod choice;
+mod error;
 mod extraction;
 mod json_report;
 mod printer;
 mod progress;
 mod report;
+mod search;
+mod show;
 
 use crate::command_line::{Logging, Matches, Program, UsageError};
-use crate::result_file::ResultFile;
-use crate::terminal::Palette;
-use builder_proto::execution::{FilesReader, ReadError, StoredExecution};
-use extraction::Extraction;
-use printer::{PrintError, Printer};
-use progress::Progress;
-use std::fmt;
-use std::io::{self, BufWriter, IsTerminal};
-use std::path::{Path, PathBuf};
+use choice::Choice;
+use error::{Complaints, InspectError, none_failed};
+use search::Search;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 const PROGRAM: Program = Program {
     name: "builder-inspect",
-    usage: "[OPTIONS] FILE",
-    about: "Shows the stored result of a build: what ran, when, how it ended and what it left behind.\n\
-            With options, shows or writes only what they name.\n\
-            The members of the JSON object are in builder-inspect(1).",
+    usage: "[OPTIONS] FILE|DIRECTORY...",
+    about: "\
+Shows stored results of builds: what ran, when, how it ended and what it left behind.
+
+A FILE is a stored result, DIR/JOB/UUID/full. A DIRECTORY stands for the results in it: that of a build
+(DIR/JOB/UUID), those of a job (DIR/JOB) or of all jobs (DIR). The newest comes first.
+
+With options, shows or writes only what they name.
+The members of the JSON object are in builder-inspect(1).",
     logging: Logging::Command,
     options: |options| {
+        Choice::declare(options);
         options.optflagmulti("", "job", "print name, platform and uuid");
         options.optflagmulti("", "script", "print the script");
-        options.optflagmulti("", "console", "print the console, the oldest line first");
+        options.optflagmulti("", "console", "print the console, the oldest line first, and the result");
         options.optflagmulti(
             "",
             "json",
-            "print a JSON object: the summary and, when asked for, script and console",
+            "print a JSON object a result: the summary and, when asked for, script and console",
         );
         options.optopt(
             "",
             "output",
-            "write the artifacts below this directory; nothing is overwritten",
+            "write the artifacts of one result below this directory; nothing is overwritten",
             "DIR",
         );
     },
@@ -49,13 +56,14 @@ const PROGRAM: Program = Program {
 /// Runs the program with the arguments of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    PROGRAM.main(resolve, run)
+    PROGRAM.main_with_code(resolve, |settings| run(&settings))
 }
 
-/// What to show of which file.
+/// What to show of which results.
 #[derive(Debug)]
 struct Settings {
-    file: PathBuf,
+    paths: Vec<PathBuf>,
+    choice: Choice,
     job: bool,
     script: bool,
     console: bool,
@@ -71,11 +79,12 @@ impl Settings {
 }
 
 fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
-    let [file] = matches.free.as_slice() else {
-        return Err(UsageError::new("name the FILE to inspect, and only one"));
-    };
+    if matches.free.is_empty() {
+        return Err(UsageError::new("name the FILE of a result, or a DIRECTORY with results in it"));
+    }
     Ok(Settings {
-        file: file.into(),
+        paths: matches.free.iter().map(PathBuf::from).collect(),
+        choice: Choice::of(matches),
         job: matches.opt_present("job"),
         script: matches.opt_present("script"),
         console: matches.opt_present("console"),
@@ -85,103 +94,32 @@ fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
     })
 }
 
-fn run(settings: Settings) -> Result<(), InspectError> {
-    let path = &settings.file;
-    let file = ResultFile::open(path).map_err(|error| InspectError::Open(path.clone(), error))?;
-    let stored = StoredExecution::open(&file, file.length())
-        .map_err(|error| InspectError::Result(path.clone(), error))?;
-    // Whoever reads the output may stop before its end, so the artifacts come first.
-    let extracted = match &settings.output {
-        Some(directory) => extract(&file, &stored, &settings, directory),
-        None => Ok(()),
-    };
-    let printed = match print(&settings, &file, &stored) {
-        Err(PrintError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(PrintError::Output(error)) => Err(InspectError::Output(error)),
-        Err(PrintError::Result(error)) => Err(InspectError::Result(path.clone(), error)),
-        Ok(()) => Ok(()),
-    };
-    if let (Err(error), Err(_)) = (&extracted, &printed) {
-        PROGRAM.complain(error);
+/// Shows what can be shown, and complains about the rest.
+fn run(settings: &Settings) -> ExitCode {
+    let mut complaints = Complaints::default();
+    let Search { found, errors, .. } = Search::of(&settings.paths);
+    errors.iter().for_each(|error| complaints.add(error));
+    let count = found.len();
+    let chosen = settings.choice.choose(found);
+    match chosen.as_slice() {
+        // Why there is none was said just now.
+        [] if count == 0 => {}
+        [] => say_that_none_failed(settings, count, &mut complaints),
+        [_, _, ..] if settings.output.is_some() => complaints.add(&InspectError::Several(chosen.len())),
+        chosen => show::show_all(settings, chosen, &mut complaints),
     }
-    printed.and(extracted)
+    complaints.exit_code()
 }
 
-/// Writes what can be written, and says what cannot.
-fn extract(
-    file: &ResultFile,
-    stored: &StoredExecution,
-    settings: &Settings,
-    directory: &Path,
-) -> Result<(), InspectError> {
-    let progress = Progress::new(stored.output.end - stored.output.start, settings.quiet);
-    let mut extraction = Extraction::into_directory(directory, progress)
-        .map_err(|error| InspectError::Directory(directory.to_owned(), error))?;
-    let mut artifacts = FilesReader::new(file, stored.output.clone());
-    let mut unwritten = 0;
-    while let Some(artifact) =
-        artifacts.next_file().map_err(|error| InspectError::Result(settings.file.clone(), error))?
-    {
-        if let Err(error) = extraction.write(file, &artifact) {
-            extraction.clear_progress();
-            PROGRAM.complain(&format_args!("artifact {}: {error}", artifact.path));
-            unwritten += 1;
-        }
-    }
-    match unwritten {
-        0 => Ok(()),
-        artifacts => Err(InspectError::Unwritten { artifacts, directory: directory.to_owned() }),
-    }
-}
-
-fn print(settings: &Settings, file: &ResultFile, stored: &StoredExecution) -> Result<(), PrintError> {
+/// On a terminal; elsewhere, nothing is the answer for those who look for failures.
+fn say_that_none_failed(settings: &Settings, count: usize, complaints: &mut Complaints) {
     let output = io::stdout();
-    let palette = output.is_terminal().then(|| Palette::of(&output));
-    let mut printer = Printer::new(BufWriter::with_capacity(OUTPUT_BYTES, output.lock()), palette);
-    if settings.json {
-        json_report::print(&mut printer, file, stored, settings.script, settings.console)?;
-        return printer.finish();
-    }
-    if settings.wants_summary() {
-        report::print_summary(&mut printer, file, stored)?;
-    }
-    if settings.job {
-        report::print_job(&mut printer, stored)?;
-    }
-    if settings.script {
-        report::print_script(&mut printer, stored)?;
-    }
-    if settings.console {
-        report::print_console(&mut printer, file, stored)?;
-    }
-    printer.finish()
-}
-
-/// Octets that are gathered before they are written.
-const OUTPUT_BYTES: usize = 64 * 1024;
-
-/// Why a result was not shown, or not all of its artifacts written.
-#[derive(Debug)]
-enum InspectError {
-    Open(PathBuf, io::Error),
-    Result(PathBuf, ReadError<io::Error>),
-    Output(io::Error),
-    Directory(PathBuf, io::Error),
-    Unwritten { artifacts: u64, directory: PathBuf },
-}
-
-impl fmt::Display for InspectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Open(path, error) => write!(f, "cannot open {}: {error}", path.display()),
-            Self::Result(path, error) => write!(f, "{} {error}", path.display()),
-            Self::Output(error) => write!(f, "cannot write to stdout: {error}"),
-            Self::Directory(path, error) => write!(f, "cannot write below {}: {error}", path.display()),
-            Self::Unwritten { artifacts, directory } => {
-                write!(f, "{artifacts} artifacts were not written below {}", directory.display())
-            }
-        }
+    if settings.output.is_some() {
+        complaints.add(&InspectError::NoneFailed(count));
+    } else if output.is_terminal()
+        && !settings.json
+        && let Err(error) = writeln!(output.lock(), "{}", none_failed(count))
+    {
+        complaints.add(&InspectError::Output(error));
     }
 }
-
-impl std::error::Error for InspectError {}

@@ -2,6 +2,7 @@
 
 use crate::console::append_for_terminal;
 use crate::terminal::{Look, Palette};
+use builder_proto::build_result::BuildResult;
 use builder_proto::execution::ReadError;
 use std::fmt;
 use std::io::{self, Write};
@@ -33,6 +34,13 @@ impl<W: Write> Printer<W> {
         self.output.write_fmt(text).map_err(PrintError::Output)
     }
 
+    /// How a build ended, so that good and bad differ at a glance where that can be.
+    pub(super) fn outcome(&mut self, result: &BuildResult) -> Result<(), PrintError> {
+        let palette = self.palette.unwrap_or(Palette::PLAIN);
+        let is_good = *result == BuildResult::Exited(0);
+        self.text(format_args!("{}", palette.outcome(is_good, result)))
+    }
+
     /// The same, and the end of the line.
     pub(super) fn line(&mut self, text: fmt::Arguments<'_>) -> Result<(), PrintError> {
         self.text(format_args!("{text}\n"))
@@ -57,7 +65,7 @@ impl<W: Write> Printer<W> {
     }
 
     /// Hands everything to the system.
-    pub(super) fn finish(mut self) -> Result<(), PrintError> {
+    pub(super) fn flush(&mut self) -> Result<(), PrintError> {
         self.output.flush().map_err(PrintError::Output)
     }
 }
@@ -85,7 +93,7 @@ mod tests {
         let mut output = Vec::new();
         let mut printer = Printer::new(&mut output, palette);
         printer.octets(octets).unwrap();
-        printer.finish().unwrap();
+        printer.flush().unwrap();
         output
     }
 

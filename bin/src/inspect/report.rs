@@ -4,6 +4,7 @@ use super::printer::{PrintError, Printer};
 use crate::console::Elapsed;
 use crate::result_file::ResultFile;
 use crate::terminal::Look;
+use crate::wording::Size;
 use builder_proto::build_result::BuildResult;
 use builder_proto::execution::{ConsoleReader, FilesReader, StoredExecution};
 use std::io::Write;
@@ -19,9 +20,8 @@ pub(super) fn print_summary<W: Write>(
     printer.line(format_args!("started   {}", stored.started))?;
     printer.line(format_args!("finished  {}", stored.finished))?;
     printer.line(format_args!("duration  {}", humantime::format_duration(duration)))?;
-    let look = if succeeded(stored) { Look::Good } else { Look::Bad };
     printer.text(format_args!("result    "))?;
-    printer.paint(look, format_args!("{}", stored.result))?;
+    printer.outcome(&stored.result)?;
     printer.line(format_args!(""))?;
     print_artifacts(printer, file, stored)
 }
@@ -50,11 +50,11 @@ fn print_artifacts<W: Write>(
     let (mut count, mut total) = (0_u64, 0_u64);
     while let Some(artifact) = artifacts.next_file()? {
         let bytes = artifact.data.end - artifact.data.start;
-        printer.line(format_args!("artifact  {} ({bytes} bytes)", artifact.path))?;
+        printer.line(format_args!("artifact  {} ({})", artifact.path, Size(bytes)))?;
         count += 1;
         total += bytes;
     }
-    printer.line(format_args!("artifacts {count} ({total} bytes)"))
+    printer.line(format_args!("artifacts {count} ({})", Size(total)))
 }
 
 /// The script as the worker ran it.
@@ -74,7 +74,7 @@ pub(super) fn print_script<W: Write>(
     Ok(())
 }
 
-/// The console, the oldest line first, between when the build started and when it stopped.
+/// The console, the oldest line first, between when the build started and how and when it stopped, as 0.4.0 prints it.
 pub(super) fn print_console<W: Write>(
     printer: &mut Printer<W>,
     file: &ResultFile,
@@ -95,5 +95,6 @@ pub(super) fn print_console<W: Write>(
             printer.line(format_args!(""))?;
         }
     }
-    printer.line(format_args!("stopped {}", stored.finished))
+    printer.outcome(&stored.result)?;
+    printer.line(format_args!("\nstopped {}", stored.finished))
 }

@@ -61,9 +61,5 @@ fn an_artifact_of_more_than_4_gib_is_listed() {
     let place = Place { directory: tempfile::tempdir().unwrap() };
     // Sparse: it takes no room.
     write_large_result(&place.path("full"), 1, 5 << 30);
-    assert!(
-        place
-            .print(&["full"])
-            .ends_with("artifact  big (5368709120 bytes)\nartifacts 1 (5368709120 bytes)\n")
-    );
+    assert!(place.print(&["full"]).ends_with("artifact  big (5.0 GiB)\nartifacts 1 (5.0 GiB)\n"));
 }

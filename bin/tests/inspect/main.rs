@@ -5,6 +5,7 @@
 mod damage;
 mod large;
 mod output;
+mod several;
 
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
@@ -146,6 +147,7 @@ fn programs_get_one_object() {
         "result": "exited 3",
         "succeeded": false,
         "artifacts": [{ "path": "bin/hello.hvt", "bytes": 3 }, { "path": "empty", "bytes": 0 }],
+        "file": "full",
     });
     assert_eq!(object(&["--json", "full"]), expected);
     assert_eq!(object(&["--json", "--job", "--output", "out", "full"]), expected);
@@ -170,6 +172,7 @@ fn each_option_prints_its_part() {
                    0.003s hello\n\
                    61.004s \n\
                    61.005s end\n\
+                   exited 3\n\
                    stopped 2026-11-23T17:56:16.250Z\n";
     assert_eq!(place.print(&["--job", "full"]), job);
     assert_eq!(place.print(&["full", "--script"]), script);
@@ -197,7 +200,7 @@ fn a_line_that_does_not_fit_into_memory_at_once_stays_one_line() {
     let place = Place::with(&execution);
     let printed = place.print(&["--console", "full"]);
     assert_eq!(printed.lines().nth(1), Some(&*format!("0.000s {line}")));
-    assert_eq!(printed.lines().count(), 3);
+    assert_eq!(printed.lines().count(), 4);
     let object: serde_json::Value =
         serde_json::from_str(&place.print(&["--console", "--json", "full"])).unwrap();
     assert_eq!(object["console"], serde_json::json!([{ "nanoseconds": 0, "line": line }]));
@@ -227,7 +230,7 @@ fn a_reader_that_stops_early_is_no_failure() {
 #[test]
 fn a_wrong_command_line_is_told_from_a_failure() {
     let place = Place::with(&execution());
-    for arguments in [&[][..], &["full", "full"], &["--unknown", "full"], &["full", "--output"]] {
+    for arguments in [&[][..], &["--latest"], &["--unknown", "full"], &["full", "--output"]] {
         let output = place.inspect(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(stderr(&output).contains("builder-inspect --help"), "{arguments:?}");

@@ -8,7 +8,8 @@
 //! `jobFinished` message.
 //!
 //! To read one, [open](StoredExecution::open) it: that reads what is small and finds the rest, which
-//! [`ConsoleReader`] and [`FilesReader`] walk over. All three read from whatever implements [`ReadAt`].
+//! [`ConsoleReader`] and [`FilesReader`] walk over. All three read from whatever implements [`ReadAt`]. To list many, read the
+//! [`StoredSummary`] of each.
 //!
 //! [`Execution`] is the same as one value in memory: the reference for tests.
 
@@ -18,6 +19,7 @@ mod files_reader;
 mod layout;
 mod source;
 mod stored;
+mod summary;
 mod timestamps;
 mod whole;
 
@@ -30,6 +32,7 @@ pub use files_reader::{FilesReader, StoredFile};
 pub use layout::{ExecutionHead, ExecutionLayout, LayoutError};
 pub use source::{ReadAt, ReadError};
 pub use stored::StoredExecution;
+pub use summary::StoredSummary;
 pub use whole::{ConsoleLine, Execution};
 
 use crate::header::{SEQUENCE, context};

@@ -84,11 +84,17 @@ pub(crate) struct BlockReader<S> {
     end: u64,
     start: u64,
     block: Vec<u8>,
+    block_bytes: usize,
 }
 
 impl<S: ReadAt> BlockReader<S> {
     pub(crate) fn new(source: S, end: u64) -> Self {
-        Self { source, end, start: 0, block: Vec::new() }
+        Self::with_blocks_of(BLOCK_BYTES, source, end)
+    }
+
+    /// Reads so many bytes at once, for those who look at few places of a long source.
+    pub(crate) fn with_blocks_of(block_bytes: usize, source: S, end: u64) -> Self {
+        Self { source, end, start: 0, block: Vec::new(), block_bytes }
     }
 
     /// Gives back the memory of the block.
@@ -101,12 +107,12 @@ impl<S: ReadAt> BlockReader<S> {
         self.held(offset, self.clip(offset, count)).is_some()
     }
 
-    /// `count` octets at `offset`; fewer only where the end is near. `count` is at most [`BLOCK_BYTES`].
+    /// `count` octets at `offset`; fewer only where the end is near. `count` is at most the size of a block.
     pub(crate) fn peek(&mut self, offset: u64, count: usize) -> Result<&[u8], ReadError<S::Error>> {
         let count = self.clip(offset, count);
         if self.held(offset, count).is_none() {
             let mut block = core::mem::take(&mut self.block);
-            self.read_into(&mut block, offset, self.clip(offset, BLOCK_BYTES))?;
+            self.read_into(&mut block, offset, self.clip(offset, self.block_bytes))?;
             self.block = block;
             self.start = offset;
         }

@@ -60,7 +60,7 @@ impl StoredExecution {
 }
 
 /// The outermost header. A file that was cut off is told from one that is damaged inside.
-fn open_whole<S: ReadAt>(
+pub(super) fn open_whole<S: ReadAt>(
     blocks: &mut BlockReader<S>,
     length: u64,
 ) -> Result<Range<u64>, ReadError<S::Error>> {
@@ -77,7 +77,7 @@ fn open_whole<S: ReadAt>(
 }
 
 /// Reads a small value at the start of `rest` and moves the start behind it.
-fn take_value<S: ReadAt, T: DecodeOwned<Error = der::Error>>(
+pub(super) fn take_value<S: ReadAt, T: DecodeOwned<Error = der::Error>>(
     blocks: &mut BlockReader<S>,
     part: &'static str,
     rest: &mut Range<u64>,

@@ -146,6 +146,35 @@ fn a_step_reads_at_most_one_block() {
 }
 
 #[test]
+fn a_summary_is_read_from_little_however_long_script_console_and_artifacts_are() {
+    struct Counting<'a>(&'a [u8], core::cell::Cell<usize>);
+    impl ReadAt for Counting<'_> {
+        type Error = Infallible;
+        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Infallible> {
+            let read = self.0.read_at(offset, buffer)?;
+            self.1.set(self.1.get() + read);
+            Ok(read)
+        }
+    }
+    let mut execution = execution(vec![line(0, vec![b'x'; 1 << 20])], vec![file("a", &[b'x'; 1 << 20])]);
+    execution.job.script = vec![b'#'; 1 << 20].into();
+    let octets = execution.encode().unwrap();
+    let source = Counting(&octets, 0.into());
+    let summary = StoredSummary::open(&source, octets.len() as u64).unwrap();
+    assert_eq!(summary, StoredSummary { finished: execution.finished, result: execution.result });
+    assert!(source.1.get() <= 5 * 4096, "{} bytes", source.1.get());
+}
+
+#[test]
+fn a_summary_of_what_is_no_result_is_refused() {
+    let good = execution(vec![line(0, "x")], vec![]).encode().unwrap();
+    for end in 0..good.len() {
+        let error = StoredSummary::open(&good[..end], end as u64).unwrap_err().to_string();
+        assert!(error.starts_with("is damaged or no stored result: "), "{error}");
+    }
+}
+
+#[test]
 fn a_reader_that_waits_holds_little_and_goes_on_where_it_was() {
     let console: Vec<_> = (0..100_000).map(|number| line(number, "")).collect();
     let octets = stream(&execution(console, vec![]));
@@ -261,6 +290,11 @@ proptest! {
         if let Some((index, octet)) = damage {
             *index.get_mut(&mut octets) = octet;
         }
-        prop_assert_eq!(read(&octets).ok(), Execution::decode(&octets).ok());
+        let read = read(&octets).ok();
+        if let Some(Execution { finished, result, .. }) = read.clone() {
+            let summary = StoredSummary::open(octets.as_slice(), octets.len() as u64).unwrap();
+            prop_assert_eq!(summary, StoredSummary { finished, result });
+        }
+        prop_assert_eq!(read, Execution::decode(&octets).ok());
     }
 }

@@ -1,0 +1,89 @@
+//! What can go wrong after the command line was understood.
+
+use super::PROGRAM;
+use builder_proto::execution::ReadError;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What was complained about on stderr, which decides how the program ends.
+#[derive(Debug, Default)]
+pub(super) struct Complaints {
+    count: u64,
+}
+
+impl Complaints {
+    /// Complains.
+    pub(super) fn add(&mut self, error: &dyn fmt::Display) {
+        PROGRAM.complain(error);
+        self.count += 1;
+    }
+
+    /// Success if there were none.
+    pub(super) fn exit_code(&self) -> ExitCode {
+        if self.count == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+/// Why a result was not shown, or not all of its artifacts were written.
+#[derive(Debug)]
+pub(super) enum InspectError {
+    /// A file cannot be opened.
+    Open(PathBuf, io::Error),
+    /// A directory cannot be searched.
+    Search(PathBuf, io::Error),
+    /// No result is below a directory.
+    Nothing(PathBuf),
+    /// A file is no stored result, or not any more.
+    Result(PathBuf, ReadError<io::Error>),
+    /// Artifacts of so many results would get into each other's way.
+    Several(usize),
+    /// None of so many results is one of those whose artifacts are wanted.
+    NoneFailed(usize),
+    /// Standard output takes no more.
+    Output(io::Error),
+    /// Nothing can be written below a directory.
+    Directory(PathBuf, io::Error),
+    /// Some artifacts are missing below a directory.
+    Unwritten { artifacts: u64, directory: PathBuf },
+}
+
+impl fmt::Display for InspectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(path, error) => write!(f, "cannot open {}: {error}", path.display()),
+            Self::Search(path, error) => write!(f, "cannot look into {}: {error}", path.display()),
+            Self::Nothing(path) => write!(
+                f,
+                "there is no stored result in {}; the server stores one when a build ends, and removes it after \
+                 an upload unless it has --keep-local",
+                path.display()
+            ),
+            Self::Result(path, error) => write!(f, "{} {error}", path.display()),
+            Self::Several(count) => write!(
+                f,
+                "--output writes the artifacts of one result, and there are {count}; add --latest, or name the \
+                 file of one"
+            ),
+            Self::NoneFailed(count) => {
+                write!(f, "--output has nothing to write, as {}", none_failed(*count))
+            }
+            Self::Output(error) => write!(f, "cannot write to stdout: {error}"),
+            Self::Directory(path, error) => write!(f, "cannot write below {}: {error}", path.display()),
+            Self::Unwritten { artifacts, directory } => {
+                write!(f, "{artifacts} artifacts were not written below {}", directory.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for InspectError {}
+
+/// Says that of so many results, none is that of a build that failed.
+pub(super) fn none_failed(count: usize) -> String {
+    match count {
+        1 => "the only result is that of a build that did not fail".to_owned(),
+        _ => format!("none of the {count} results is that of a build that failed"),
+    }
+}

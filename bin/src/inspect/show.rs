@@ -1,0 +1,150 @@
+//! Showing results that were chosen, one after the other.
+
+use super::Settings;
+use super::error::{Complaints, InspectError};
+use super::extraction::Extraction;
+use super::printer::{PrintError, Printer};
+use super::progress::Progress;
+use super::search::Found;
+use super::{json_report, report};
+use crate::result_file::ResultFile;
+use crate::terminal::{Look, Palette};
+use builder_proto::execution::{FilesReader, StoredExecution};
+use builder_proto::text::Text;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Bytes that are gathered before they are written.
+const OUTPUT_BYTES: usize = 64 * 1024;
+
+/// Shows all of them. What cannot be shown does not keep the others from being.
+pub(super) fn show_all(settings: &Settings, chosen: &[Found], complaints: &mut Complaints) {
+    let output = io::stdout();
+    let palette = output.is_terminal().then(|| Palette::of(&output));
+    let mut printer = Printer::new(BufWriter::with_capacity(OUTPUT_BYTES, output.lock()), palette);
+    let has_titles = chosen.len() > 1 && !settings.json;
+    for (number, Found { path, .. }) in chosen.iter().enumerate() {
+        let title = has_titles.then_some(Title { path, is_first: number == 0 });
+        if show(settings, path, title, &mut printer, complaints).is_break() {
+            break;
+        }
+    }
+}
+
+/// What stands above each of several results, in the form that head(1) and tail(1) have made known.
+struct Title<'a> {
+    path: &'a Path,
+    is_first: bool,
+}
+
+impl Title<'_> {
+    fn print<W: Write>(&self, printer: &mut Printer<W>) -> Result<(), PrintError> {
+        let path = Text::from(self.path.as_os_str().as_bytes());
+        if !self.is_first {
+            printer.line(format_args!(""))?;
+        }
+        printer.paint(Look::Title, format_args!("==> {path} <=="))?;
+        printer.line(format_args!(""))
+    }
+}
+
+/// Shows one result. Breaks off when nobody reads any more.
+fn show<W: Write>(
+    settings: &Settings,
+    path: &Path,
+    title: Option<Title<'_>>,
+    printer: &mut Printer<W>,
+    complaints: &mut Complaints,
+) -> ControlFlow<()> {
+    let (file, stored) = match open(path) {
+        Ok(opened) => opened,
+        Err(error) => {
+            complaints.add(&error);
+            return ControlFlow::Continue(());
+        }
+    };
+    // Whoever reads the output may stop before its end, so the artifacts come first.
+    if let Some(directory) = &settings.output
+        && let Err(error) = extract(path, &file, &stored, settings, directory, complaints)
+    {
+        complaints.add(&error);
+    }
+    match print(settings, path, title, printer, &file, &stored) {
+        Ok(()) => return ControlFlow::Continue(()),
+        Err(PrintError::Result(error)) => {
+            complaints.add(&InspectError::Result(path.to_owned(), error));
+            return ControlFlow::Continue(());
+        }
+        Err(PrintError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(PrintError::Output(error)) => complaints.add(&InspectError::Output(error)),
+    }
+    ControlFlow::Break(())
+}
+
+fn open(path: &Path) -> Result<(ResultFile, StoredExecution), InspectError> {
+    let file = ResultFile::open(path).map_err(|error| InspectError::Open(path.to_owned(), error))?;
+    let stored = StoredExecution::open(&file, file.length())
+        .map_err(|error| InspectError::Result(path.to_owned(), error))?;
+    Ok((file, stored))
+}
+
+/// Writes what can be written, and says what cannot.
+fn extract(
+    path: &Path,
+    file: &ResultFile,
+    stored: &StoredExecution,
+    settings: &Settings,
+    directory: &Path,
+    complaints: &mut Complaints,
+) -> Result<(), InspectError> {
+    let progress = Progress::new(stored.output.end - stored.output.start, settings.quiet);
+    let mut extraction = Extraction::into_directory(directory, progress)
+        .map_err(|error| InspectError::Directory(directory.to_owned(), error))?;
+    let mut artifacts = FilesReader::new(file, stored.output.clone());
+    let mut unwritten = 0;
+    while let Some(artifact) =
+        artifacts.next_file().map_err(|error| InspectError::Result(path.to_owned(), error))?
+    {
+        if let Err(error) = extraction.write(file, &artifact) {
+            extraction.clear_progress();
+            complaints.add(&format_args!("artifact {}: {error}", artifact.path));
+            unwritten += 1;
+        }
+    }
+    match unwritten {
+        0 => Ok(()),
+        artifacts => Err(InspectError::Unwritten { artifacts, directory: directory.to_owned() }),
+    }
+}
+
+fn print<W: Write>(
+    settings: &Settings,
+    path: &Path,
+    title: Option<Title<'_>>,
+    printer: &mut Printer<W>,
+    file: &ResultFile,
+    stored: &StoredExecution,
+) -> Result<(), PrintError> {
+    if settings.json {
+        json_report::print(settings, printer, path, file, stored)?;
+        return printer.flush();
+    }
+    if let Some(title) = title {
+        title.print(printer)?;
+    }
+    if settings.wants_summary() {
+        report::print_summary(printer, file, stored)?;
+    }
+    if settings.job {
+        report::print_job(printer, stored)?;
+    }
+    if settings.script {
+        report::print_script(printer, stored)?;
+    }
+    if settings.console {
+        report::print_console(printer, file, stored)?;
+    }
+    printer.flush()
+}
