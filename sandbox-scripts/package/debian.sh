@@ -85,8 +85,7 @@ gather_documentation() {
         printf 'Files: *\nCopyright: %s\nLicense: ISC\n' "$(sed -n 's/^Copyright (c) //p' "$tree/LICENSE")"
         sed -n '/^Permission/,$ { s/^$/./; s/^/ /p }' "$tree/LICENSE"
     } >"$root$documentation/copyright"
-    for page in "$tree"/bin/man/*.[1-9]; do
-        if [ ! -e "$page" ]; then continue; fi
+    list_manuals "$root/usr/bin" "$root/usr/libexec/builder" | while read -r page; do
         section=/usr/share/man/man${page##*.}
         mkdir -p "$root$section"
         gzip -9n <"$page" >"$root$section/${page##*/}.gz"

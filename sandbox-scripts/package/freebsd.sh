@@ -59,8 +59,8 @@ gather_files() {
     put 0444 "$scripts/freebsd/jail.conf.sample" etc/builder
     put 0444 "$tree/CHANGELOG.md" "$tree/LICENSE" share/doc/builder
     gather_pages 0444 "$root/usr/local/share/doc/builder"
-    for page in "$tree"/bin/man/*.[1-9]; do
-        if [ -e "$page" ]; then put 0444 "$page" "share/man/man${page##*.}"; fi
+    list_manuals "$root/usr/local/bin" "$root/usr/local/libexec/builder" | while read -r page; do
+        put 0444 "$page" "share/man/man${page##*.}"
     done
 }
 

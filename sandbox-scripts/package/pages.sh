@@ -26,6 +26,15 @@ gather_pages() {
     done
 }
 
+# list_manuals DIRECTORY...: prints the manual pages of the programs and scripts that are in these directories.
+list_manuals() {
+    for program in $(for directory in "$@"; do ls "$directory"; done); do
+        for page in "$tree/bin/man/$program".[1-9]; do
+            if [ -e "$page" ]; then echo "$page"; fi
+        done
+    done
+}
+
 # Prints what sed has to do to a page.
 list_dead_links() {
     grep -o ']([^)#:]*' "$1" | sed 's/^](//' | sort -u | while read -r target; do

@@ -25,6 +25,7 @@ builds() {
     cmp "$directory/packages/$package" "$directory/again/$package" || fail "the same tree made two packages"
     dpkg-deb --extract "$directory/packages/$package" "$directory/extracted"
     has_pages "$directory/extracted/usr/share/doc/builder"
+    has_manuals "$directory/extracted/usr/share/man" "$directory/extracted/usr/bin" "$directory/extracted/usr/libexec/builder"
 }
 
 is_clean() {
@@ -158,19 +159,26 @@ has_more_results() {
 
 removes() {
     say "removal stops the services and keeps configuration and results"
+    inside touch /etc/builder/orb-build.template.debian-test
     inside dpkg --remove builder >"$directory/remove.log" 2>&1 || fail "it cannot be removed"
     if podman top "$machine" args | grep builder-; then fail "something of builder still runs"; fi
     if inside test -e /usr/bin/builder-server; then fail "programs are left"; fi
     has_result first || fail "results are gone"
     inside grep -q '^# mine' /etc/default/builder || fail "the configuration is gone"
+    grep -q "kept the schedule and [1-9][0-9]* results in /var/lib/builder (.*M)" "$directory/remove.log" ||
+        fail "removal does not say what it keeps"
 }
 
 purges() {
-    say "purging removes everything"
+    say "purging removes everything, and says what"
     inside dpkg --purge builder >"$directory/purge.log" 2>&1 || fail "it cannot be purged"
     left=$(inside find / -xdev -name '*builder*' -not -path '/proc/*' -not -path '/packages*' \
         -not -path '/var/log/*' -not -path '/sys/*')
     [ -z "$left" ] || fail "this is left: $left"
+    grep -q "deleting the schedule and [1-9][0-9]* results in /var/lib/builder (.*M)" "$directory/purge.log" ||
+        fail "purging does not say that it deletes schedule and results"
+    grep -q "deleting /etc/builder .*: orb-build.template.debian-test" "$directory/purge.log" ||
+        fail "purging does not say that it deletes templates"
     if inside id builder >/dev/null 2>&1; then fail "the user is left"; fi
 }
 

@@ -320,6 +320,8 @@ END
         sh -n "$directory/$script" || fail "the script $script cannot be read"
     done
     has_pages "$directory/package/root/usr/local/share/doc/builder"
+    has_manuals "$directory/package/root/usr/local/share/man" "$directory/package/root/usr/local/bin" \
+        "$directory/package/root/usr/local/libexec/builder"
     grep -q '^version: "[0-9]' "$directory/package/manifest" || fail "the manifest has no version"
 }
 

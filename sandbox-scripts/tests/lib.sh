@@ -76,6 +76,27 @@ has_pages() {
     grep -q '](bin/OPERATING.md)' "$1/README.md" || fail "README.md has lost its links"
 }
 
+# has_manuals MANUALS DIRECTORY...: every program in these directories has a manual page, and every page a program.
+has_manuals() {
+    manuals=$1
+    shift
+    for directory_of_programs in "$@"; do
+        for program in "$directory_of_programs"/*; do
+            # What is not run is no program.
+            if [ ! -x "$program" ]; then continue; fi
+            find "$manuals" -name "${program##*/}.[1-9]*" | grep -q . || fail "${program##*/} has no manual page"
+        done
+    done
+    find "$manuals" -type f | while read -r manual; do
+        program=${manual##*/}
+        program=${program%%.*}
+        for directory_of_programs in "$@"; do
+            if [ -x "$directory_of_programs/$program" ]; then continue 2; fi
+        done
+        fail "there is a manual page of $program, which is not there"
+    done
+}
+
 # ---- A place that goes away ----
 
 directory=$(mktemp -d "${TMPDIR:-/tmp}/builder-test.XXXXXX")
