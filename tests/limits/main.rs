@@ -23,9 +23,8 @@ fn site() -> Site {
 /// The server answers, and did not need more memory than it may.
 fn assert_well(server: &Server) {
     server.info();
-    if let Some(peak) = peak_memory(server.pid()) {
-        assert!(peak < MEMORY, "{peak} octets of memory");
-    }
+    let peak = peak_memory(server.pid()).unwrap();
+    assert!(peak < MEMORY, "{peak} bytes of memory");
 }
 
 /// Why a build was aborted.

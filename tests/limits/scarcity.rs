@@ -54,8 +54,9 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily, because the server may still be ending.
-        let _ = std::process::Command::new("umount").arg("-l").arg(&self.path).status();
+        // The server may still be ending. Linux takes the disk away once it is gone, and FreeBSD at once.
+        let option = if cfg!(target_os = "freebsd") { "-f" } else { "-l" };
+        let _ = std::process::Command::new("umount").arg(option).arg(&self.path).status();
     }
 }
 

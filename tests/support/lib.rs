@@ -16,10 +16,12 @@ pub mod fuzz;
 mod peer;
 mod process;
 pub mod results;
+mod system;
 mod usage;
 pub mod vectors;
 
 pub use closed_door::ClosedDoor;
 pub use peer::{Peer, framed, header, tlv};
 pub use process::{PATIENCE, Programs, Server, Site, script, signal, stored, uuid_of, wait_for};
+pub use system::{PublicCopy, children, command_line, is_alive};
 pub use usage::{is_root, limited, now, peak_memory, processor_ticks};

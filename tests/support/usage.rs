@@ -1,22 +1,25 @@
 //! What a running program uses, and programs that may not use much.
 
+use crate::system::{present_memory, processor_time};
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use builder_proto::time::Time;
 
-/// Octets of memory that a process had at most so far; none where the system does not tell.
+/// Bytes of memory that a process had at most so far, or has at the moment where the system does not tell; none when it is
+/// gone.
 pub fn peak_memory(pid: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { return present_memory(pid) };
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().unwrap();
     Some(kibibytes * 1024)
 }
 
-/// What a process has used of the processor, in ticks of the system; none where the system does not tell.
+/// What a process has used of the processor, in ticks of the system, which are some hundredths of a second; none when it is
+/// gone.
 pub fn processor_ticks(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return processor_time(pid) };
     // The second field, a name in parentheses, may hold anything.
     let (_, fields) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = fields.split_whitespace().collect();

@@ -7,7 +7,8 @@ use builder_proto::command::Command as Message;
 use builder_proto::execution::Execution;
 use builder_proto::job::{File, ScriptJob};
 use builder_proto::time::Period;
-use builder_tests::{ClosedDoor, Peer, Server, Site, programs, signal, wait_for};
+use builder_tests::{ClosedDoor, Peer, PublicCopy, Server, Site};
+use builder_tests::{children, command_line, is_alive, programs, signal, wait_for};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -238,13 +239,12 @@ fn an_upload_under_way_ends_with_the_server_and_starts_again_with_the_next() {
     let mut server = start(&site);
     let uuid = build(&server, "slow", 10);
     wait_for_requests(&http, 1);
-    let child = uploading(server.pid());
+    let child = uploading(&server);
+    assert!(is_alive(child));
     let start_of_stop = Instant::now();
     assert_eq!(server.terminate().code(), Some(0));
     assert!(start_of_stop.elapsed() < Duration::from_secs(5), "{:?}", start_of_stop.elapsed());
-    if let Some(child) = child {
-        wait_for("the process to be gone", || command_line(child).is_empty());
-    }
+    wait_for("the process to be gone", || !is_alive(child));
     let server = start(&site);
     wait_until_empty(&server);
     assert_eq!(received(&http), [uuid, uuid]);
@@ -271,7 +271,7 @@ fn a_process_that_hangs_is_killed() {
     let server = start(&site);
     let uuid = build(&server, "frozen", 10);
     wait_for_requests(&http, 1);
-    let Some(child) = uploading(server.pid()) else { return };
+    let child = uploading(&server);
     signal(child, "STOP");
     wait_for_log(&server, "took too long and was killed");
     wait_until_empty(&server);
@@ -287,10 +287,9 @@ fn credentials_are_nowhere_to_be_seen() {
     build(&server, "secret", 10);
     wait_for_requests(&http, 1);
     assert_eq!(http.requests()[0].header("authorization"), Some(BASIC));
-    if let Some(child) = uploading(server.pid()) {
-        assert!(command_line(child).contains("builder-upload"), "{}", command_line(child));
-        assert!(!command_line(child).contains(SECRET), "{}", command_line(child));
-    }
+    let shown = command_line(uploading(&server));
+    assert!(shown.contains("builder-upload"), "{shown}");
+    assert!(!shown.contains(SECRET), "{shown}");
     assert!(!server.log().contains(SECRET), "{}", server.log());
     assert!(!uploads(&server).unwrap().0.contains(SECRET));
 }
@@ -361,23 +360,18 @@ fn the_server_does_not_start_with_what_cannot_work() {
 #[test]
 fn without_the_program_the_server_does_not_start() {
     let site = site("http://127.0.0.1:1/", &[]);
-    let alone = tempfile::tempdir().unwrap();
-    let copy = alone.path().join("builder-server");
     let command = site.server_command();
-    fs::copy(command.get_program(), &copy).unwrap();
-    let output = Command::new(&copy).args(command.get_args()).env("PATH", "/nonexistent").output().unwrap();
+    let alone = PublicCopy::of(command.get_program());
+    let output =
+        Command::new(alone.path()).args(command.get_args()).env("PATH", "/nonexistent").output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("there is no builder-upload beside this program nor in PATH"), "{stderr}");
 }
 
-/// The process that uploads for a server; none where the system does not tell.
-fn uploading(server: u32) -> Option<u32> {
-    let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children")).ok()?;
-    children.split_whitespace().next().map(|child| child.parse().unwrap())
-}
-
-/// What `ps` shows of a process; empty when it is gone or dead.
-fn command_line(pid: u32) -> String {
-    fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " ")
+/// The process that uploads for a server.
+fn uploading(server: &Server) -> u32 {
+    let children = children(server.pid());
+    assert_eq!(children.len(), 1, "{children:?}");
+    children[0]
 }

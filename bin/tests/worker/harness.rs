@@ -5,6 +5,9 @@ use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command as Message, PeerType};
 use builder_proto::frame::{FrameDecoder, FrameEvent};
 use builder_proto::job::{File, ScriptJob};
+use builder_tests::{PublicCopy, is_root};
+
+use rustix::process::{Resource, Rlimit, setrlimit};
 use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -20,6 +23,15 @@ use tempfile::TempDir;
 
 pub(crate) const UUID: Uuid = Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_builder-worker");
+
+/// The shell command that runs what follows as a daemon: orphaned, and in a session and a process group of its own. What
+/// takes a daemon to make one on FreeBSD has the name of another program elsewhere.
+pub(crate) const DAEMON: &str = if cfg!(target_os = "freebsd") { "daemon" } else { "setsid --fork" };
+
+/// Bytes of memory that a worker may take, whatever its job does.
+pub(crate) const MOST_MEMORY: u64 = 16 * 1024 * 1024;
+
 /// Longer than anything takes on the slowest machine; only a test that fails waits so long.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -27,7 +39,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct Setup {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
-    user: Option<u32>,
+    user: Option<OtherUser>,
+    /// The most processes that the user may have.
+    processes: Option<u64>,
     /// Shell commands that run before the worker in its process, which does not start when one fails.
     prelude: String,
     temporary: Option<PathBuf>,
@@ -69,6 +83,7 @@ impl Setup {
             arguments: Vec::new(),
             environment: Vec::new(),
             user: None,
+            processes: None,
             prelude: String::new(),
             temporary: None,
             is_local: false,
@@ -97,7 +112,7 @@ impl Setup {
     }
 
     pub(crate) fn user(mut self, user: u32) -> Self {
-        self.user = rustix::process::getuid().is_root().then_some(user);
+        self.user = is_root().then(|| OtherUser { number: user, program: PublicCopy::of(PROGRAM) });
         self
     }
 
@@ -108,11 +123,10 @@ impl Setup {
 
     /// Lets the job have no more than this many processes, worker included. Such a limit counts all processes of one
     /// user, so the user must not be used by anyone else; `None` when the tests do not run as root.
-    pub(crate) fn at_most_processes(self, count: u32, user: u32) -> Option<Self> {
-        let limited = rustix::process::getuid().is_root().then(|| self.user(user))?;
-        let limit = format!("prlimit --pid $$ --nproc={count}:{count}");
-        let check = format!("[ \"$(prlimit --pid $$ --nproc --raw --noheadings -o HARD)\" = {count} ]");
-        Some(limited.prelude(&format!("{limit}\n{check}")))
+    pub(crate) fn at_most_processes(self, count: u64, user: u32) -> Option<Self> {
+        let mut limited = is_root().then(|| self.user(user))?;
+        limited.processes = Some(count);
+        Some(limited)
     }
 
     pub(crate) fn temporary(mut self, path: &str) -> Self {
@@ -123,20 +137,25 @@ impl Setup {
     pub(crate) fn command(&self, remote: &str, temporary: &Path) -> Command {
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(format!("{}exec \"$0\" \"$@\"", self.prelude));
-        command.arg(env!("CARGO_BIN_EXE_builder-worker")).args(["--remote", remote]);
-        command.args(&self.arguments).arg("amiga");
+        command.arg(self.user.as_ref().map_or(PROGRAM.as_ref(), |user| user.program.path()));
+        command.args(["--remote", remote]).args(&self.arguments).arg("amiga");
         command.env("TMPDIR", self.temporary.as_deref().unwrap_or(temporary));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        if let Some(user) = self.user {
-            command.uid(user).gid(user);
+        if let Some(user) = &self.user {
+            command.uid(user.number).gid(user.number);
         }
-        // The tests may run below `nohup`, and what is ignored is inherited.
+        let processes = self.processes;
         // SAFETY: between fork and exec, this calls only what may be called there.
         unsafe {
-            command.pre_exec(|| match libc::signal(libc::SIGHUP, libc::SIG_DFL) {
-                libc::SIG_ERR => Err(io::Error::last_os_error()),
-                _ => Ok(()),
+            command.pre_exec(move || {
+                // The tests may run below `nohup`, and what is ignored is inherited.
+                if libc::signal(libc::SIGHUP, libc::SIG_DFL) == libc::SIG_ERR {
+                    return Err(io::Error::last_os_error());
+                }
+                // Not a matter for the shell: its `ulimit` has other letters for this elsewhere.
+                let limit = Rlimit { current: processes, maximum: processes };
+                if processes.is_some() { Ok(setrlimit(Resource::Nproc, limit)?) } else { Ok(()) }
             });
         }
         command
@@ -178,6 +197,12 @@ impl Setup {
     }
 }
 
+/// Somebody who may do less than root, and a program that they can run.
+struct OtherUser {
+    number: u32,
+    program: PublicCopy,
+}
+
 /// Has a worker run a script to its end.
 pub(crate) fn run(script: &str) -> Report {
     Setup::new().run(script)
@@ -203,7 +228,11 @@ impl Conversation {
     pub(crate) fn receive(&mut self) -> Option<Message> {
         let mut buffer = vec![0; 1 << 16];
         while self.messages.is_empty() {
-            let count = self.stream().read(&mut buffer).expect("the worker neither speaks nor leaves");
+            let count = match self.stream().read(&mut buffer) {
+                // With a limit to its time, a call ends early when the tests are stopped and go on.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                outcome => outcome.expect("the worker neither speaks nor leaves"),
+            };
             if count == 0 {
                 return None;
             }
@@ -273,11 +302,9 @@ impl Conversation {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
-    /// The most memory that the worker had resident until now, in KiB.
+    /// Bytes of memory that the worker took at most.
     pub(crate) fn peak_memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
+        builder_tests::peak_memory(self.child.id()).unwrap()
     }
 }
 
@@ -365,12 +392,4 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "still waiting until {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
-}
-
-/// Whether a process exists and is no zombie.
-pub(crate) fn is_alive(pid: &str) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/stat"));
-    status.is_ok_and(|status| {
-        !status.rsplit(')').next().unwrap_or_default().trim_start().starts_with(['Z', 'X'])
-    })
 }

@@ -1,7 +1,8 @@
 //! What scripts leave running, and what is done about it.
 
-use crate::harness::{Setup, is_alive, run, wait_until};
+use crate::harness::{DAEMON, Setup, run, wait_until};
 use builder_proto::build_result::BuildResult;
+use builder_tests::is_alive;
 use rustix::process::Signal;
 use std::process::{Command, Stdio};
 
@@ -17,7 +18,7 @@ fn background_children_are_killed_and_named() {
             &format!("builder-worker: killed process {} (sleep), which the script left behind", text[0]),
         ]
     );
-    assert!(!is_alive(text[0]));
+    assert!(!is_alive(text[0].parse().unwrap()));
     assert_eq!(report.result, BuildResult::Exited(0));
     report.assert_clean();
 }
@@ -25,14 +26,16 @@ fn background_children_are_killed_and_named() {
 #[test]
 fn nothing_outlives_the_script_however_it_hides() {
     // A daemon: a session of its own, orphaned, console closed; and one that ignores what can be ignored.
-    let script = "(setsid sh -c 'echo $$ > daemon; exec sleep 1004' < /dev/null > /dev/null 2>&1 &)
+    let script = format!(
+        "{DAEMON} sh -c 'echo $$ > daemon; exec sleep 1004' < /dev/null > /dev/null 2>&1
         (trap '' TERM HUP INT; sh -c 'echo $$ > stubborn; exec sleep 1005' &)
-        while [ ! -s daemon ] || [ ! -s stubborn ]; do sleep 0.01; done";
-    let report = run(script);
+        while [ ! -s daemon ] || [ ! -s stubborn ]; do sleep 0.01; done"
+    );
+    let report = run(&script);
     assert_eq!(report.paths(), ["daemon", "stubborn"]);
     for file in ["daemon", "stubborn"] {
         let pid = String::from_utf8_lossy(report.file(file)).trim().to_owned();
-        assert!(!is_alive(&pid), "{file}");
+        assert!(!is_alive(pid.parse().unwrap()), "{file}");
         let line = format!("builder-worker: killed process {pid} (sleep), which the script left behind");
         assert!(report.text().contains(&line.as_str()), "{:?}", report.text());
     }
@@ -41,9 +44,18 @@ fn nothing_outlives_the_script_however_it_hides() {
 
 #[test]
 fn the_descendants_of_what_is_killed_are_killed_too() {
-    let report = run("setsid sh -c 'setsid sh -c \"setsid sleep 1006 & wait\" & wait' & sleep 0.2");
-    let killed = report.text().iter().filter(|line| line.contains("killed process")).count();
-    assert_eq!(killed, 3, "{:?}", report.text());
+    let script = format!(
+        "printf '%s' '[ $1 = 3 ] || {DAEMON} sh nest $(($1 + 1)); echo $$ > nested$1; sleep 1006; :' > nest
+        {DAEMON} sh nest 1
+        while [ ! -s nested1 ] || [ ! -s nested2 ] || [ ! -s nested3 ]; do sleep 0.01; done"
+    );
+    let report = run(&script);
+    for file in ["nested1", "nested2", "nested3"] {
+        let pid = String::from_utf8_lossy(report.file(file)).trim().to_owned();
+        assert!(!is_alive(pid.parse().unwrap()), "{file}");
+        let line = format!("builder-worker: killed process {pid} (sh), which the script left behind");
+        assert!(report.text().contains(&line.as_str()), "{:?}", report.text());
+    }
     report.assert_clean();
 }
 
@@ -57,7 +69,7 @@ fn a_background_child_that_ends_soon_is_heard_to_its_end() {
 #[test]
 fn what_was_written_before_the_end_is_read() {
     let report =
-        run("(seq 1 9000; exec sleep 1007) & while ! ps --ppid $$ -o comm= | grep -q sleep; do :; done");
+        run("(seq 1 9000; echo > written; exec sleep 1007) & while [ ! -s written ]; do sleep 0.01; done");
     assert_eq!(report.lines.len(), 9001);
     assert_eq!(report.lines[8999], b"9000");
     report.assert_clean();
@@ -74,11 +86,14 @@ fn processes_of_others_are_left_alone() {
 }
 
 /// A job that is busy with a daemon and a child, and the process ids of all three.
-fn busy(setup: &Setup) -> (crate::harness::Conversation, Vec<String>) {
-    let script = "mkdir -p sub; echo x > sub/file; chmod 555 sub
-        (setsid sleep 1009 & echo $!); sleep 1010 & echo $!; echo $$; wait";
-    let mut conversation = setup.start(script);
-    let pids = (0..3).map(|_| conversation.line()).collect();
+fn busy(setup: &Setup) -> (crate::harness::Conversation, Vec<u32>) {
+    let script = format!(
+        "mkdir -p sub; echo x > sub/file; chmod 555 sub
+        {DAEMON} sh -c 'echo $$; exec sleep 1009'; sleep 1010 & echo $!; echo $$; wait"
+    );
+    let mut conversation = setup.start(&script);
+    let pids: Vec<u32> = (0..3).map(|_| conversation.line().parse().unwrap()).collect();
+    assert!(pids.iter().all(|pid| is_alive(*pid)), "{pids:?}");
     (conversation, pids)
 }
 
@@ -87,7 +102,7 @@ fn the_job_goes_when_the_server_goes() {
     let (mut conversation, pids) = busy(&Setup::new().unprivileged());
     conversation.close();
     conversation.end().assert_failed("builder-worker: the server went away during the build");
-    assert!(pids.iter().all(|pid| !is_alive(pid)));
+    assert!(!pids.iter().any(|pid| is_alive(*pid)), "{pids:?}");
 }
 
 #[test]
@@ -97,7 +112,7 @@ fn the_job_goes_when_the_worker_is_asked_to_go() {
         conversation.signal(signal);
         assert_eq!(conversation.receive(), None, "no result, so that the server puts the job back");
         conversation.end().assert_failed(&format!("builder-worker: ended by {name}"));
-        assert!(pids.iter().all(|pid| !is_alive(pid)));
+        assert!(!pids.iter().any(|pid| is_alive(*pid)), "{pids:?}");
     }
 }
 
@@ -120,10 +135,10 @@ fn a_hangup_that_is_ignored_at_start_stays_ignored() {
 
 #[test]
 fn orphans_of_a_long_job_do_not_pile_up() {
-    let script = "i=0; while [ $i -lt 200 ]; do (true &); i=$((i+1)); done; sleep 0.2
-        ps --ppid $PPID -o stat= | grep -c Z";
+    let script = "i=0; while [ $i -lt 200 ]; do (true &); i=$((i+1)); done
+        while ps -A -o ppid= -o state= | grep -q \"^ *$PPID  *Z\"; do sleep 0.01; done; echo none";
     let report = run(script);
-    assert_eq!(report.text(), ["0"]);
+    assert_eq!(report.text(), ["none"]);
     report.assert_clean();
 }
 
