@@ -1,5 +1,6 @@
 //! The server's data directory: the part of it that is the server's own, who uses it, and how much room there is.
 
+use crate::durable::sync_directory;
 use core::fmt;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Seek, Write};
@@ -173,15 +174,6 @@ fn lock(file: &File, path: &Path) -> Result<(), DirectoryError> {
         }
         Err(TryLockError::Error(error)) => Err(failed("lock", path)(error)),
     }
-}
-
-/// Makes the names in a directory durable: what was created, renamed and removed.
-///
-/// # Errors
-///
-/// What the disk says.
-pub fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }
 
 /// Octets that this user may still write to the file system of `path`.

@@ -4,6 +4,7 @@ pub mod client;
 pub mod command_line;
 pub mod console;
 pub mod directory;
+pub mod durable;
 pub mod inspect;
 pub mod json;
 pub mod log_file;

@@ -195,6 +195,24 @@ fn a_log_that_was_emptied_or_cut_to_its_beginning_is_refused_until_it_is_salvage
 }
 
 #[test]
+fn a_first_start_that_was_cut_off_is_followed_by_another() {
+    let site = site();
+    let private = site.data().join(".builder");
+    fs::create_dir(&private).unwrap();
+    fs::write(site.log_file(), "").unwrap();
+    fs::copy(builder_tests::vectors::path("state-0.4.0.der"), site.data().join("state")).unwrap();
+    let server = site.start();
+    server.wait_for_log("nobody was ever answered from it");
+    assert!(!server.info().schedule.is_empty(), "the state of 0.4.0 is taken over all the same");
+    assert!(private.join("log.unfinished-1").exists());
+    server.kill();
+
+    // From the first time that a server listens on, it is damage.
+    fs::write(site.log_file(), "").unwrap();
+    assert!(site.complaint().contains("is damaged to its end"));
+}
+
+#[test]
 fn a_log_with_a_torn_end_goes_on_from_what_is_whole() {
     let site = site();
     let length = fill_log(&site);

@@ -9,6 +9,8 @@ pub(crate) enum Variant {
     ReplyBeforeSync,
     /// The log is written, but not synced.
     LogNotSynced,
+    /// The length of the log is not synced, only what it holds.
+    LogLengthNotSynced,
     /// The names of log files are not synced after a rotation.
     LogNamesNotSynced,
     /// No record says that a job was handed out.
@@ -21,6 +23,8 @@ pub(crate) enum Variant {
     PublishBeforeCommit,
     /// Large results get into place before their octets are synced.
     PlaceBeforeSync,
+    /// The length of large results is not set before they are synced, though they were not written from front to back.
+    LengthNotSet,
     /// Large results get into place before the record that says how their builds ended is synced.
     PlaceBeforeCommit,
     /// A large result gives way to another because its directories could not be synced, though it is in place.
@@ -50,15 +54,17 @@ pub(crate) enum Variant {
 }
 
 impl Variant {
-    pub(crate) const WRONG: [Variant; 21] = [
+    pub(crate) const WRONG: [Variant; 23] = [
         Variant::ReplyBeforeSync,
         Variant::LogNotSynced,
+        Variant::LogLengthNotSynced,
         Variant::LogNamesNotSynced,
         Variant::DispatchNotRecorded,
         Variant::UnscheduleNotRecorded,
         Variant::ArtifactsNotCounted,
         Variant::PublishBeforeCommit,
         Variant::PlaceBeforeSync,
+        Variant::LengthNotSet,
         Variant::PlaceBeforeCommit,
         Variant::PlacedTakenForFailed,
         Variant::ResultNamesNotSynced,

@@ -1,6 +1,7 @@
 //! The write-ahead log on a real disk. Everything that decides is in [`builder_engine::log`]; this is its storage.
 
 use crate::directory::file_size_limit;
+use crate::durable;
 use builder_engine::log::{Salt, Storage};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -62,7 +63,11 @@ impl Storage for Disk {
     }
 
     fn sync(&self, file: &File) -> io::Result<()> {
-        file.sync_data()
+        durable::sync_file(file)
+    }
+
+    fn sync_contents(&self, file: &File) -> io::Result<()> {
+        durable::sync_contents(file)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -77,7 +82,7 @@ impl Storage for Disk {
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        self.directory.sync_all()
+        durable::sync_file(&self.directory)
     }
 
     fn describe(&self, name: &str) -> String {

@@ -1,6 +1,6 @@
 //! The state file of builder 0.4.0: read at the first start, written by an export.
 
-use crate::directory::sync_directory;
+use crate::durable::{sync_directory, sync_file};
 use crate::server::paths::Paths;
 use crate::server::stop::{StartError, file_error};
 use builder_engine::server::{State, migration};
@@ -38,7 +38,7 @@ pub(crate) fn export(state: &State, path: &Path) -> Result<(), StartError> {
     draft.push(".new");
     let draft = Path::new(&draft);
     let mut file = File::create(draft).map_err(file_error("create", draft.to_owned()))?;
-    file.write_all(&octets).and_then(|()| file.sync_all()).map_err(file_error("write", draft.to_owned()))?;
+    file.write_all(&octets).and_then(|()| sync_file(&file)).map_err(file_error("write", draft.to_owned()))?;
     fs::rename(draft, path).map_err(file_error("create", path.to_owned()))?;
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     sync_directory(directory).map_err(file_error("sync", directory.to_owned()))

@@ -4,7 +4,9 @@
 //! then, and written out without a sync of its own. A large one goes straight to its file, artifacts at the place that
 //! the layout gives them, and is synced before it is renamed.
 
-use crate::directory::sync_directory;
+#[cfg(target_os = "linux")]
+use crate::durable::sync_file_system;
+use crate::durable::{sync_directory, sync_file, sync_patchwork};
 use crate::server::paths::Paths;
 use crate::server::spool::{Spool, write_newest_first};
 use builder_engine::server::{BuildOfJob, OutputSource, ResultHead, UnsettledResult};
@@ -45,6 +47,8 @@ pub(crate) struct LargeResult {
     console: Option<(Arc<File>, u64)>,
     /// Where the next octets of artifacts go.
     position: u64,
+    /// Bytes of the whole file.
+    total_length: u64,
     /// Up to where the system was asked to write artifacts to the disk.
     written_back: u64,
 }
@@ -88,6 +92,7 @@ impl Staged {
                 after_console: layout.after_console,
                 console,
                 position: layout.total_length - output_length,
+                total_length: layout.total_length,
                 written_back: layout.total_length - output_length,
             })
         };
@@ -146,7 +151,7 @@ impl LargeResult {
         output.write_all(&self.after_console)?;
         output.flush()?;
         drop(output);
-        self.file.sync_all()?;
+        sync_patchwork(&self.file, self.total_length)?;
         let place = Place::prepare(paths, &self.name, self.uuid)?;
         place.put(paths, self.uuid)?;
         Ok(place)
@@ -177,7 +182,7 @@ impl Place {
     /// Makes durable that it is there. When this fails nobody knows whether it is: it must not be taken for stored, nor give
     /// way to another result, as the next start may find it.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        self.directories.iter().try_for_each(File::sync_all)
+        self.directories.iter().try_for_each(sync_file)
     }
 }
 
@@ -214,7 +219,7 @@ impl SyncMethod {
     pub(crate) fn sync(&self, paths: &Paths, builds: &[BuildOfJob]) -> io::Result<()> {
         match self {
             #[cfg(target_os = "linux")]
-            SyncMethod::FileSystem(root) if !builds.is_empty() => Ok(rustix::fs::syncfs(root)?),
+            SyncMethod::FileSystem(root) if !builds.is_empty() => sync_file_system(root),
             #[cfg(target_os = "linux")]
             SyncMethod::FileSystem(_) => Ok(()),
             SyncMethod::EachResult => builds.iter().try_for_each(|(uuid, name)| {
@@ -262,7 +267,7 @@ pub(crate) fn abandon(paths: &Paths, uuid: Uuid) {
 
 /// Makes a result that is in place durable, with all names that lead to it.
 pub(crate) fn sync(paths: &Paths, name: &Text, uuid: Uuid) -> io::Result<()> {
-    File::open(paths.result(name, uuid))?.sync_all()?;
+    sync_file(&File::open(paths.result(name, uuid))?)?;
     sync_directory(&paths.build(name, uuid))?;
     sync_directory(&paths.job(name))?;
     sync_directory(paths.root())

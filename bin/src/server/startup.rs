@@ -1,6 +1,7 @@
 //! From settings to a running loop.
 
 use crate::directory::{self, DirectoryLock};
+use crate::durable::sync_directory;
 use crate::log_file::{Disk as LogDisk, LogFile, fresh_salt};
 use crate::server::clock::Clock;
 use crate::server::disk::Disk;
@@ -45,12 +46,14 @@ pub(crate) fn run(settings: Settings) -> Result<(), StartError> {
 /// Opens the log, reads what it holds, and takes over from builder 0.4.0 when it holds nothing.
 fn open_log(settings: &Settings, paths: &Paths) -> Result<(LogFile, Recovered), StartError> {
     let salt = fresh_salt().map_err(StopReason::Randomness)?;
-    let log_settings = log::Settings { salvage: settings.salvage, ..log::Settings::new(salt) };
+    // A server listens only after it has made this directory, durably.
+    let unused = !is_there(&paths.spools())?;
+    let log_settings = log::Settings { salvage: settings.salvage, unused, ..log::Settings::new(salt) };
     let mut recovery = Recovery::new(settings.salvage);
     let disk = LogDisk::open(paths.private()).map_err(file_error("open", paths.private().to_owned()))?;
     let (mut log, report) = LogFile::open(disk, log_settings, |batch| recovery.apply_batch(batch))?;
     let mut recovered = recovery.finish();
-    if report.torn.is_some() || report.salvaged.is_some() || report.no_reserve.is_some() {
+    if report.is_unusual() {
         ::log::warn!("{report}");
     } else {
         ::log::info!("{report}");
@@ -159,7 +162,7 @@ fn enable_uploads(machine: &mut Server, uploader: Option<&Uploader>) {
     }
 }
 
-/// Makes the private directories, without what an earlier server was writing.
+/// Makes the private directories, without what an earlier server was writing. Where they are, a server may have answered.
 fn prepare_directories(paths: &Paths) -> Result<(), StartError> {
     let staging = paths.stagings();
     match fs::remove_dir_all(&staging) {
@@ -171,7 +174,7 @@ fn prepare_directories(paths: &Paths) -> Result<(), StartError> {
     for directory in [staging, paths.spools()] {
         fs::create_dir_all(&directory).map_err(file_error("create", directory))?;
     }
-    directory::sync_directory(paths.private()).map_err(file_error("sync", paths.private().to_owned()))
+    sync_directory(paths.private()).map_err(file_error("sync", paths.private().to_owned()))
 }
 
 /// Writes the results that the log holds, whatever is in their places: it may look right and yet not be on disk. Gives those

@@ -40,6 +40,9 @@ pub struct Settings {
     pub salt: Salt,
     /// Whether to go on without the damaged parts of a log.
     pub salvage: bool,
+    /// Whether nobody was ever answered from this directory. Then a log without one good frame is no damage: a first start
+    /// was cut off, and another one begins.
+    pub unused: bool,
     /// Octets to hold back for when the disk is full.
     pub reserve_octets: u64,
     /// Octets up to which the log is never rotated.
@@ -67,11 +70,12 @@ pub enum WriteError {
 }
 
 impl Settings {
-    /// What the server uses: no salvage, [`LOG_RESERVE_BYTES`], [`LOG_ROTATION_BYTES`] and [`LOG_ROOM_BYTES`].
+    /// What the server uses: no salvage, a directory in use, [`LOG_RESERVE_BYTES`], [`LOG_ROTATION_BYTES`] and [`LOG_ROOM_BYTES`].
     pub fn new(salt: Salt) -> Settings {
         Settings {
             salt,
             salvage: false,
+            unused: false,
             reserve_octets: LOG_RESERVE_BYTES,
             rotation_octets: LOG_ROTATION_BYTES,
             room_octets: LOG_ROOM_BYTES,

@@ -12,12 +12,15 @@
 //! without a good frame, and damage is for a person to decide about, while a bad end behind a good frame is what an
 //! interrupted commit leaves behind. Nobody was told that it had succeeded, so it is cut off.
 //!
-//! Zeros behind the last frame are room for the next ones. A file that grows with every commit has its length and its blocks
+//! Zeros behind the last frame are room for the next ones; some file systems also pad a file with them after a crash. A file that grows with every commit has its length and its blocks
 //! synced with every commit, too; so it is made longer for many commits at once. An interrupted commit of which nothing
 //! arrived looks the same, and means the same.
 //!
 //! A good frame has a plausible length, the salt of this file, the right CRC and a sequence number later than
 //! that of the last good frame. In its place it also has the next number and the CRC of the frame before.
+//!
+//! A commit syncs contents and length of the file, unless it ends within the room, whose length is durable already: then the
+//! contents are enough. That is what room is for, and the one case where [`Storage::sync_contents`] is right.
 //!
 //! # Recovery
 //!
@@ -33,6 +36,7 @@
 //! | bad header, good first frame | [`Event::Damage`] at 0 | nothing; with salvage everything |
 //! | bad header, bad first frame, a good one later | [`Event::Damage`] at 0 | nothing; with salvage from the good one on, if the salt in the header is right |
 //! | empty, ends within the header or the first frame, or has no good frame for any other reason | [`Verdict::Unreadable`] | nothing |
+//! | the same, where nobody was ever answered from this directory ([`Settings::unused`]) | [`Verdict::Unreadable`] | nothing; the first commit makes a new one |
 //! | good header of another format version | [`Verdict::UnknownVersion`] | nothing |
 //! | there is none, or only one under another name, in the making | | nothing; the first commit makes one |
 //!

@@ -14,6 +14,17 @@ use core::ops::Range;
 /// Octets read from or copied between files at once.
 const CHUNK_OCTETS: usize = 256 * 1024;
 
+/// What a log may be like, to be taken for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tolerance {
+    /// As a crash leaves it.
+    Sound,
+    /// It may also be without one good frame.
+    Unfinished,
+    /// Anything may be missing.
+    Damaged,
+}
+
 /// How far a log was read.
 struct Scan {
     verdict: Verdict,
@@ -35,7 +46,8 @@ impl<S: Storage> LogFile<S> {
     ///
     /// A torn end is saved to a file beside the log, `log.torn-1` or the next free number, and cut off. With
     /// [`Settings::salvage`] a damaged log is saved as `log.damaged-1`, or the next free number, and written anew
-    /// from what is good; when that is nothing, it stays in place until the first commit replaces it.
+    /// from what is good; when that is nothing, it stays in place until the first commit replaces it. With
+    /// [`Settings::unused`] the same happens to a log without one good frame, which is saved as `log.unfinished-1`.
     ///
     /// # Errors
     ///
@@ -79,7 +91,8 @@ pub fn read<S: Storage, E: fmt::Display>(
 ) -> Result<Option<Reading>, OpenError> {
     let files = Files(storage);
     let Some(file) = files.open(LOG)? else { return Ok(None) };
-    let scan = scan_replaying(&files, &file, salvage, replay)?;
+    let tolerance = if salvage { Tolerance::Damaged } else { Tolerance::Sound };
+    let scan = scan_replaying(&files, &file, tolerance, replay)?;
     Ok(Some(Reading { frames: scan.frames, bad_octets: scan.bad_octets() }))
 }
 
@@ -110,9 +123,19 @@ fn recover<S: Storage, E: fmt::Display>(
     recovery: &mut Recovery,
     replay: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<Option<Written<S::File>>, OpenError> {
-    let scan = scan_replaying(files, &file, settings.salvage, replay)?;
+    let tolerance = match settings {
+        Settings { salvage: true, .. } => Tolerance::Damaged,
+        Settings { unused: true, .. } => Tolerance::Unfinished,
+        _ => Tolerance::Sound,
+    };
+    let scan = scan_replaying(files, &file, tolerance, replay)?;
     recovery.frames = scan.frames;
     let good_length = scan.good_length();
+    if scan.verdict == Verdict::Unreadable && tolerance == Tolerance::Unfinished {
+        recovery.created = true;
+        recovery.unfinished = Some(with_reserve(files, || save(files, &file, 0..scan.length, "unfinished"))?);
+        return Ok(None);
+    }
     if scan.damaged || scan.verdict == Verdict::Unreadable {
         let saved = with_reserve(files, || save(files, &file, 0..scan.length, "damaged"))?;
         let (bad_octets, lost_frames) = (scan.bad_octets(), scan.lost_frames);
@@ -137,7 +160,7 @@ fn recover<S: Storage, E: fmt::Display>(
 fn scan_replaying<S: Storage, E: fmt::Display>(
     files: &Files<S>,
     file: &NamedFile<S::File>,
-    salvage: bool,
+    tolerance: Tolerance,
     mut replay: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<Scan, OpenError> {
     let scan = scan(files, file, |event| match event {
@@ -146,14 +169,18 @@ fn scan_replaying<S: Storage, E: fmt::Display>(
             offset,
             reason: reason.to_string(),
         }),
-        Event::Damage(damage) if !salvage => Err(OpenError::Damaged { file: files.describe(LOG), damage }),
+        Event::Damage(damage) if tolerance != Tolerance::Damaged => {
+            Err(OpenError::Damaged { file: files.describe(LOG), damage })
+        }
         _ => Ok(()),
     })?;
     match scan.verdict {
         Verdict::UnknownVersion { version } => {
             Err(OpenError::UnknownVersion { file: files.describe(LOG), version })
         }
-        Verdict::Unreadable if !salvage => Err(OpenError::Unreadable { file: files.describe(LOG) }),
+        Verdict::Unreadable if tolerance == Tolerance::Sound => {
+            Err(OpenError::Unreadable { file: files.describe(LOG) })
+        }
         Verdict::Clean { .. } | Verdict::Torn { .. } | Verdict::Unreadable => Ok(scan),
     }
 }
@@ -272,20 +299,20 @@ fn with_reserve<S: Storage, T>(
     }
 }
 
-/// Makes sure of the reserve, if there is room for it. Says whether there is one.
+/// Makes sure of the reserve, if there is room for it. Says whether there is one, be it a short one.
 fn ensure_reserve<S: Storage>(
     files: &Files<S>,
     settings: &Settings,
     recovery: &mut Recovery,
 ) -> Result<bool, OpenError> {
-    if reserve::exists(files)? {
+    if reserve::is_whole(files, settings.reserve_octets)? {
         return Ok(true);
     }
     match reserve::fill(files, settings.reserve_octets, settings.salt) {
         Ok(()) => Ok(true),
         Err(error) if error.is_full() => {
             recovery.no_reserve = Some(error.to_string());
-            Ok(false)
+            Ok(reserve::exists(files)?)
         }
         Err(error) => Err(error.into()),
     }

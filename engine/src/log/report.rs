@@ -16,6 +16,8 @@ pub struct Recovery {
     /// The log was damaged and has been written anew without the bad parts; if nothing is left, the first commit
     /// replaces it.
     pub salvaged: Option<Salvaged>,
+    /// There was a log without one good frame, from which nobody was ever answered; the first commit replaces it.
+    pub unfinished: Option<Saved>,
     /// Why there is no reserve for a full disk.
     pub no_reserve: Option<String>,
 }
@@ -84,12 +86,30 @@ pub enum OpenError {
     },
 }
 
+impl Recovery {
+    /// Whether an operator should know: something was cut off, left out or set aside, or is missing.
+    pub fn is_unusual(&self) -> bool {
+        self.torn.is_some()
+            || self.salvaged.is_some()
+            || self.unfinished.is_some()
+            || self.no_reserve.is_some()
+    }
+}
+
 impl fmt::Display for Recovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.created {
             f.write_str("began a new log")?;
         } else {
             write!(f, "replayed {} commits", self.frames)?;
+        }
+        if let Some(unfinished) = &self.unfinished {
+            write!(
+                f,
+                "; the one that was there holds no commit, and nobody was ever answered from it, so an earlier start was \
+                 cut off; its {} bytes are saved as {}",
+                unfinished.octets, unfinished.file
+            )?;
         }
         if let Some(torn) = &self.torn {
             write!(f, "; cut off a torn end of {} bytes, saved as {}", torn.octets, torn.file)?;

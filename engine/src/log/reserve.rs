@@ -8,9 +8,17 @@ use super::storage::{Files, Storage, StorageError};
 const DRAFT: &str = "reserve.new";
 const CHUNK_OCTETS: usize = 64 * 1024;
 
-/// Whether the reserve is there. It has its name only once all of it has been written.
+/// Whether there is a reserve to give up.
 pub(super) fn exists<S: Storage>(files: &Files<S>) -> Result<bool, StorageError> {
     Ok(files.open(RESERVE)?.is_some())
+}
+
+/// Whether there is a reserve of at least `bytes`. It gets its name only once all of it is durable, but it may be one that an
+/// earlier version made, or that was made smaller by hand.
+pub(super) fn is_whole<S: Storage>(files: &Files<S>, bytes: u64) -> Result<bool, StorageError> {
+    let Some(file) = files.open(RESERVE)? else { return Ok(false) };
+    let last_byte = bytes.checked_sub(1);
+    Ok(last_byte.map_or(Ok(1), |offset| files.read_at(&file, offset, &mut [0]))? > 0)
 }
 
 /// Writes a reserve of `octets`. Leaves nothing behind when there is no room for it.

@@ -53,6 +53,15 @@ pub trait Storage {
     /// After one, nothing is known about what is durable.
     fn sync(&self, file: &Self::File) -> io::Result<()>;
 
+    /// Returns once the contents of a file are durable, as far as its durable length goes: what was written beyond
+    /// the length that the last [`Storage::sync`] saw may still be lost. Often far cheaper, as nothing but the
+    /// contents has to be written.
+    ///
+    /// # Errors
+    ///
+    /// After one, nothing is known about what is durable.
+    fn sync_contents(&self, file: &Self::File) -> io::Result<()>;
+
     /// Gives a file another name, atomically; a file that has that name already is replaced.
     ///
     /// # Errors
@@ -193,6 +202,10 @@ impl<S: Storage> Files<S> {
 
     pub(super) fn sync(&self, file: &NamedFile<S::File>) -> Result<(), StorageError> {
         self.0.sync(&file.handle).map_err(self.failed(Action::Sync, &file.name))
+    }
+
+    pub(super) fn sync_contents(&self, file: &NamedFile<S::File>) -> Result<(), StorageError> {
+        self.0.sync_contents(&file.handle).map_err(self.failed(Action::Sync, &file.name))
     }
 
     /// Makes what was written to `file` durable and then gives it another name, durably.

@@ -19,6 +19,8 @@ struct Inner {
     faults: Faults,
     /// Operations so far that change the disk or make changes durable.
     operations: u64,
+    /// Syncs of files that only wrote contents.
+    syncs_of_contents: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -27,7 +29,12 @@ struct TestFile {
     durable: Vec<u8>,
     /// What was written since the last sync begins here: another sync makes nothing else durable.
     dirty_from: usize,
+    /// Whether a write ended before the end of the file, and its length was not set since.
+    ended_early: bool,
 }
+
+/// Whole records of this many bytes are written again after a crash, as ZFS does, whose records are larger.
+const RECORD_BYTES: usize = 64;
 
 /// What goes wrong.
 #[derive(Clone, Debug, Default)]
@@ -57,11 +64,19 @@ pub(super) enum Unsynced {
     Zeros,
     /// The length, but zeros instead of the first half of what was written.
     ZerosFirst,
+    /// Everything, and zeros behind the end of what was not written from front to back.
+    Padded,
 }
 
 impl Unsynced {
-    pub(super) const ALL: [Unsynced; 5] =
-        [Unsynced::Kept, Unsynced::Lost, Unsynced::Half, Unsynced::Zeros, Unsynced::ZerosFirst];
+    pub(super) const ALL: [Unsynced; 6] = [
+        Unsynced::Kept,
+        Unsynced::Lost,
+        Unsynced::Half,
+        Unsynced::Zeros,
+        Unsynced::ZerosFirst,
+        Unsynced::Padded,
+    ];
 }
 
 impl TestDisk {
@@ -71,6 +86,10 @@ impl TestDisk {
 
     pub(super) fn operations(&self) -> u64 {
         self.0.borrow().operations
+    }
+
+    pub(super) fn syncs_of_contents(&self) -> u64 {
+        self.0.borrow().syncs_of_contents
     }
 
     pub(super) fn names(&self) -> Vec<String> {
@@ -120,6 +139,16 @@ impl TestDisk {
         })))
     }
 
+    fn sync_with(&self, file: usize, sync: fn(&mut TestFile)) -> io::Result<()> {
+        let mut inner = self.operate()?;
+        if let Some(kind) = inner.faults.sync {
+            inner.files[file].fail_sync();
+            return Err(kind.into());
+        }
+        sync(&mut inner.files[file]);
+        Ok(())
+    }
+
     /// Counts an operation, or lets the power fail.
     fn operate(&self) -> io::Result<std::cell::RefMut<'_, Inner>> {
         let mut inner = self.0.borrow_mut();
@@ -142,6 +171,14 @@ impl TestFile {
             Unsynced::Half => [&octets[..middle], self.durable.get(middle..).unwrap_or_default()].concat(),
             Unsynced::Zeros => [&octets[..start], &vec![0; end - start], &octets[end..]].concat(),
             Unsynced::ZerosFirst => [&octets[..start], &vec![0; middle - start], &octets[middle..]].concat(),
+            Unsynced::Padded => {
+                let padding = if self.ended_early {
+                    octets.len().next_multiple_of(RECORD_BYTES) - octets.len()
+                } else {
+                    0
+                };
+                [octets, &vec![0; padding]].concat()
+            }
         };
         TestFile::durable(octets)
     }
@@ -156,24 +193,35 @@ impl TestFile {
     }
 
     fn durable(octets: Vec<u8>) -> TestFile {
-        TestFile { durable: octets.clone(), dirty_from: octets.len(), octets }
+        TestFile { durable: octets.clone(), dirty_from: octets.len(), octets, ended_early: false }
     }
 
     fn write(&mut self, offset: usize, octets: &[u8]) {
         let overwritten = octets.len().min(self.octets.len() - offset);
         self.octets.splice(offset..offset + overwritten, octets.iter().copied());
         self.dirty_from = self.dirty_from.min(offset);
+        self.ended_early |= offset + octets.len() < self.octets.len();
     }
 
     fn truncate(&mut self, length: usize) {
         self.octets.truncate(length);
         self.dirty_from = self.dirty_from.min(length);
+        self.ended_early = false;
     }
 
     fn sync(&mut self) {
         self.durable.resize(self.octets.len(), 0);
         self.durable[self.dirty_from..].copy_from_slice(&self.octets[self.dirty_from..]);
         self.dirty_from = self.octets.len();
+    }
+
+    /// Leaves a grown length behind, and what is beyond the durable one with it.
+    fn sync_contents(&mut self) {
+        let end = self.durable.len().min(self.octets.len());
+        if self.dirty_from < end {
+            self.durable[self.dirty_from..end].copy_from_slice(&self.octets[self.dirty_from..end]);
+            self.dirty_from = end;
+        }
     }
 
     /// The system takes for written what is not.
@@ -242,12 +290,12 @@ impl Storage for TestDisk {
     }
 
     fn sync(&self, file: &usize) -> io::Result<()> {
-        let mut inner = self.operate()?;
-        if let Some(kind) = inner.faults.sync {
-            inner.files[*file].fail_sync();
-            return Err(kind.into());
-        }
-        inner.files[*file].sync();
+        self.sync_with(*file, TestFile::sync)
+    }
+
+    fn sync_contents(&self, file: &usize) -> io::Result<()> {
+        self.sync_with(*file, TestFile::sync_contents)?;
+        self.0.borrow_mut().syncs_of_contents += 1;
         Ok(())
     }
 

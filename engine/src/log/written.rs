@@ -9,16 +9,19 @@ use super::storage::{Files, NamedFile, Storage, StorageError};
 pub(super) struct Written<F> {
     pub(super) file: NamedFile<F>,
     pub(super) position: Position,
-    /// Octets of the file up to the end of the last frame.
+    /// Bytes of the file up to the end of the last frame.
     pub(super) length: u64,
+    /// Bytes up to which the length of the file is known to be durable: a frame that ends there or before needs its
+    /// contents synced, and nothing else.
+    durable_length: u64,
     /// Where the file is given room again: up to there it has some, or there was none to be had.
     room_until: u64,
 }
 
 impl<F> Written<F> {
-    /// A file that ends with its last frame.
+    /// A file that ends with its last frame, and was synced so.
     pub(super) fn new(file: NamedFile<F>, position: Position, length: u64) -> Written<F> {
-        Written { file, position, length, room_until: length }
+        Written { file, position, length, durable_length: length, room_until: length }
     }
 
     /// Writes one frame and makes it durable. Gives up the reserve when that is what it takes. Behind a frame that leaves no
@@ -34,39 +37,50 @@ impl<F> Written<F> {
         let mut written = files.write_all_at(&self.file, self.length, octets);
         if *reserve_available && matches!(&written, Err(error) if error.is_full_disk()) {
             // Cut first: until then the part that was written takes space, too.
-            files.set_length(&self.file, self.length)?;
+            self.end_here(files)?;
             *reserve_available = false;
             reserve::give_up(files)?;
             written = files.write_all_at(&self.file, self.length, octets);
         }
         written?;
         let length = self.length + octets.len() as u64;
-        if length > self.room_until {
-            self.make_room(files, length, room_octets)?;
+        if length <= self.durable_length {
+            files.sync_contents(&self.file)?;
+        } else {
+            let end =
+                if length > self.room_until { self.make_room(files, length, room_octets)? } else { length };
+            files.sync(&self.file)?;
+            self.durable_length = end;
         }
-        files.sync(&self.file)?;
         (self.length, self.position) = (length, after);
         Ok(())
     }
 
     /// Takes back, durably, whatever stands behind the last frame that counts.
-    pub(super) fn cut<S: Storage<File = F>>(&self, files: &Files<S>) -> Result<(), StorageError> {
-        files.set_length(&self.file, self.length)?;
+    pub(super) fn cut<S: Storage<File = F>>(&mut self, files: &Files<S>) -> Result<(), StorageError> {
+        self.end_here(files)?;
         files.sync(&self.file)
     }
 
+    /// Has the file end with the last frame that counts.
+    fn end_here<S: Storage<File = F>>(&mut self, files: &Files<S>) -> Result<(), StorageError> {
+        files.set_length(&self.file, self.length)?;
+        self.durable_length = self.durable_length.min(self.length);
+        Ok(())
+    }
+
     /// Writes zeros from `from` on, for frames to come; the next sync makes them durable. Where there is no space for them,
-    /// the file grows with every frame.
+    /// the file grows with every frame. Gives the length of the file.
     fn make_room<S: Storage<File = F>>(
         &mut self,
         files: &Files<S>,
         from: u64,
-        octets: u64,
-    ) -> Result<(), StorageError> {
-        self.room_until = from + octets;
-        match files.write_all_at(&self.file, from, &vec![0; octets as usize]) {
-            Err(error) if error.is_full() => files.set_length(&self.file, from),
-            outcome => outcome,
+        bytes: u64,
+    ) -> Result<u64, StorageError> {
+        self.room_until = from + bytes;
+        match files.write_all_at(&self.file, from, &vec![0; bytes as usize]) {
+            Err(error) if error.is_full() => files.set_length(&self.file, from).map(|()| from),
+            outcome => outcome.map(|()| self.room_until),
         }
     }
 }

@@ -6,6 +6,8 @@ use std::ops::Range;
 
 /// Octets that reach the disk together or not at all.
 const SECTOR: usize = 512;
+/// Bytes of the records that ZFS writes again, whole, after a crash. There they are larger, and so are results.
+const RECORD: usize = 2048;
 
 /// A file in the page cache and on the platter.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +22,10 @@ pub(super) struct File {
     length_dirty: bool,
     /// Sectors whose sync failed: the kernel believes that they are on the platter.
     mistaken: BTreeSet<usize>,
+    /// Whether a write ended before the end of the file, and its length was not set since.
+    ended_early: bool,
+    /// The same, as the last sync found it.
+    durable_ended_early: bool,
     /// Names of the file.
     pub(super) links: u32,
 }
@@ -62,9 +68,11 @@ impl File {
             self.dirty.insert(sector);
             self.mistaken.remove(&sector);
         }
+        self.ended_early |= end < self.cache.len();
     }
 
     pub(super) fn set_length(&mut self, length: usize) {
+        self.ended_early = false;
         if length == self.cache.len() {
             return;
         }
@@ -82,13 +90,26 @@ impl File {
         for sector in std::mem::take(&mut self.dirty) {
             self.put(sector);
         }
+        self.durable_ended_early = self.ended_early;
+    }
+
+    /// Leaves a grown length behind, as UFS does, and with it what is beyond the length on the platter.
+    pub(super) fn sync_contents(&mut self) {
+        let end = self.durable.len().min(self.cache.len());
+        for sector in std::mem::take(&mut self.dirty) {
+            self.keep(sector);
+            if range(sector, self.cache.len()).end > end {
+                self.dirty.insert(sector);
+            }
+        }
+        self.durable_ended_early = self.ended_early;
     }
 
     /// Some of it reaches the platter, and the kernel forgets about the rest; but not about the length.
     pub(super) fn fail_sync(&mut self, random: &mut Random) {
         for sector in std::mem::take(&mut self.dirty) {
             if random.coin() {
-                self.keep(sector);
+                self.put(sector);
             } else {
                 self.mistaken.insert(sector);
             }
@@ -116,9 +137,17 @@ impl File {
 
     /// What the next life of the machine finds.
     pub(super) fn lose_power(&mut self, random: &mut Random) {
-        if self.dirty.is_empty() && self.mistaken.is_empty() && !self.length_dirty {
-            return;
+        if !self.dirty.is_empty() || !self.mistaken.is_empty() || self.length_dirty {
+            self.lose_unsynced(random);
         }
+        if (self.ended_early || self.durable_ended_early) && random.coin() {
+            self.durable.resize(self.durable.len().next_multiple_of(RECORD), 0);
+        }
+        (self.ended_early, self.durable_ended_early) = (false, false);
+        self.cache.clone_from(&self.durable);
+    }
+
+    fn lose_unsynced(&mut self, random: &mut Random) {
         let survival = match random.below(6) {
             0 => Survival::None,
             1 => Survival::All,
@@ -148,7 +177,6 @@ impl File {
         }
         self.length_dirty = false;
         self.mistaken.clear();
-        self.cache.clone_from(&self.durable);
     }
 
     /// Puts one sector on the platter, as far as the length there allows.

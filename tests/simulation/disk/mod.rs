@@ -3,7 +3,9 @@
 //! Files consist of sectors. What is written goes to the page cache, from where a sync, or the kernel by itself, brings
 //! it to the platter. Names are changed in memory, too, and become durable when their directory is synced. A power failure leaves
 //! of every file that was not synced any prefix or any subset of its new sectors, and of every directory the first
-//! changes up to some point. A sync that fails leaves some sectors unwritten and has the kernel believe that they are
+//! changes up to some point. It is the worst of three file systems: a sync of data leaves a grown length behind, as on UFS;
+//! and a file in which a write ended before the end may come back padded with zeros, as on ZFS, even if it was synced,
+//! unless its length was set after that write. A sync that fails leaves some sectors unwritten and has the kernel believe that they are
 //! written; they may vanish from the cache when the process is gone.
 
 mod file;
@@ -192,6 +194,15 @@ impl Disk {
     }
 
     pub(crate) fn sync(&mut self, file: Inode) -> Result<()> {
+        self.sync_with(file, File::sync)
+    }
+
+    /// A sync of data, which leaves a grown length behind.
+    pub(crate) fn sync_contents(&mut self, file: Inode) -> Result<()> {
+        self.sync_with(file, File::sync_contents)
+    }
+
+    fn sync_with(&mut self, file: Inode, sync: fn(&mut File)) -> Result<()> {
         self.host.operate()?;
         let fails = self.random.per_mille(self.faults.failed_syncs);
         let Node::File(file) = &mut self.nodes[file] else { unreachable!("a file") };
@@ -199,7 +210,7 @@ impl Disk {
             file.fail_sync(&mut self.random);
             return Err(Error::other("injected sync failure"));
         }
-        file.sync();
+        sync(file);
         Ok(())
     }
 

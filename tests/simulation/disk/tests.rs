@@ -33,6 +33,43 @@ fn what_was_synced_survives_a_power_failure() {
 }
 
 #[test]
+fn a_sync_of_contents_may_leave_a_grown_length_behind_and_nothing_else() {
+    let act = |disk: &mut Disk| {
+        let file = write(disk, "file", &[7; 1000]);
+        disk.sync(file).unwrap();
+        disk.sync_directory("").unwrap();
+        disk.write_all_at(file, 500, &[8; 1000]).unwrap();
+        disk.sync_contents(file).unwrap();
+    };
+    let mut lengths = BTreeSet::new();
+    for disk in crashed(Crash::Power, act) {
+        let found = disk.read("file").unwrap();
+        assert_eq!((&found[..500], &found[500..1000]), (&[7; 500][..], &[8; 500][..]));
+        lengths.insert(found.len());
+    }
+    assert!(lengths.contains(&1000) && lengths.contains(&1500), "{lengths:?}");
+}
+
+#[test]
+fn a_file_that_was_not_written_from_front_to_back_may_be_padded_unless_its_length_was_set() {
+    let lengths = |sets_length| {
+        let act = move |disk: &mut Disk| {
+            let file = disk.create("file").unwrap();
+            disk.write_all_at(file, 100, &[7; 900]).unwrap();
+            disk.write_all_at(file, 0, &[7; 100]).unwrap();
+            if sets_length {
+                disk.set_length(file, 1000).unwrap();
+            }
+            disk.sync(file).unwrap();
+            disk.sync_directory("").unwrap();
+        };
+        crashed(Crash::Power, act).map(|disk| disk.read("file").unwrap().len()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(lengths(false), BTreeSet::from([1000, 2048]));
+    assert_eq!(lengths(true), BTreeSet::from([1000]));
+}
+
+#[test]
 fn what_was_not_synced_survives_in_part() {
     let act = |disk: &mut Disk| {
         let file = write(disk, "file", &[]);

@@ -32,6 +32,7 @@ pub(super) struct LargeResult {
     after_console: Vec<u8>,
     console: Option<(Inode, u64)>,
     position: u64,
+    total_length: u64,
     steps: usize,
 }
 
@@ -74,6 +75,7 @@ impl Staged {
                 after_console: layout.after_console,
                 console: spool.file().map(|file| (file, spool.length())),
                 position: layout.total_length - output_length,
+                total_length: layout.total_length,
                 steps: 0,
             })
         };
@@ -116,6 +118,9 @@ impl LargeResult {
                 }
                 octets.extend_from_slice(&self.after_console);
                 disk.write_all_at(self.file, 0, &octets)?;
+                if variant != Variant::LengthNotSet {
+                    disk.set_length(self.file, self.total_length)?;
+                }
             }
             2 if variant == Variant::PlaceBeforeSync => {}
             2 => disk.sync(self.file)?,

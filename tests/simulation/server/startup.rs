@@ -89,6 +89,7 @@ fn open_log(
     let settings = Settings {
         salt: salt(random),
         salvage: false,
+        unused: !environment.disk.borrow().exists(SPOOLS),
         reserve_octets: environment.plan.reserve_octets,
         rotation_octets: environment.plan.rotation_octets,
         room_octets: environment.plan.room_octets,

@@ -9,6 +9,8 @@ use std::rc::Rc;
 
 /// Octets that are written to the platter together. Small, so that small files have many.
 const PAGE_BYTES: usize = 16;
+/// Bytes of the records that ZFS writes again, whole, after a crash.
+const RECORD_BYTES: usize = 64;
 
 /// Clones are the same disk.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +34,8 @@ struct File {
     durable: Vec<u8>,
     /// Whether a page differs from the platter, as far as the system knows.
     dirty: Vec<bool>,
+    /// Whether a write ended before the end of the file, and its length was not set since.
+    ended_early: bool,
 }
 
 /// Something that goes wrong.
@@ -76,7 +80,7 @@ impl Disk {
         let mut contents = self.0.borrow_mut();
         let file = contents.names[name];
         let dirty = vec![false; octets.len().div_ceil(PAGE_BYTES)];
-        contents.files[file] = File { durable: octets.clone(), cached: octets, dirty };
+        contents.files[file] = File { durable: octets.clone(), cached: octets, dirty, ended_early: false };
     }
 
     /// The program ends, and nothing else. The system may forget pages that it takes for written.
@@ -99,6 +103,20 @@ impl Disk {
         };
         contents.durable_names = contents.names.clone();
         contents.files.iter_mut().for_each(|file| file.lose_power(survives, choices));
+    }
+
+    fn sync_with(&self, file: usize, sync: impl FnOnce(&mut File)) -> Result<()> {
+        match self.operate() {
+            Ok(mut contents) => {
+                sync(&mut contents.files[file]);
+                Ok(())
+            }
+            Err(mut failure) => {
+                // Every other page got there, and all pass for clean.
+                failure.0.files[file].write_back(|page| page % 2 == 0);
+                Err(failure.into())
+            }
+        }
     }
 
     /// Counts an operation that changes the disk or makes changes durable.
@@ -141,6 +159,12 @@ impl File {
         self.resize(self.cached.len().max(end));
         self.cached[offset..end].copy_from_slice(octets);
         self.dirty[offset / PAGE_BYTES..end.div_ceil(PAGE_BYTES)].fill(true);
+        self.ended_early |= end < self.cached.len();
+    }
+
+    fn set_length(&mut self, length: usize) {
+        self.resize(length);
+        self.ended_early = false;
     }
 
     fn resize(&mut self, length: usize) {
@@ -166,6 +190,16 @@ impl File {
         self.dirty.fill(false);
     }
 
+    /// Brings to the platter what is dirty below the length there, which stays as it is: so does a sync of data on UFS.
+    fn write_back_contents(&mut self) {
+        let end = self.durable.len().min(self.cached.len());
+        for page in (0..self.dirty.len()).filter(|page| self.dirty[*page]).collect::<Vec<_>>() {
+            let range = (page * PAGE_BYTES).min(end)..(page * PAGE_BYTES + PAGE_BYTES).min(end);
+            self.durable[range.clone()].copy_from_slice(&self.cached[range]);
+            self.dirty[page] = (page + 1) * PAGE_BYTES > end && self.cached.len() != self.durable.len();
+        }
+    }
+
     fn forget_clean_pages(&mut self) {
         for page in (0..self.dirty.len()).filter(|page| !self.dirty[*page]) {
             let range = page * PAGE_BYTES..(page * PAGE_BYTES + PAGE_BYTES).min(self.cached.len());
@@ -175,7 +209,8 @@ impl File {
         }
     }
 
-    /// Bit 1 says whether the length survives, and bits 2 and 3 whether no page does, all do, or the fuzzer decides.
+    /// Bit 1 says whether the length survives, bits 2 and 3 whether no page does, all do, or the fuzzer decides, and bit 4
+    /// whether a record is padded with zeros.
     fn lose_power(&mut self, survives: u8, choices: &mut Choices<'_>) {
         if self.dirty.iter().any(|page| *page) {
             let length = if survives & 2 == 0 { self.durable.len() } else { self.cached.len() };
@@ -188,6 +223,9 @@ impl File {
                 }
             }
             self.durable.resize(length, 0);
+        }
+        if survives & 16 != 0 && self.ended_early {
+            self.durable.resize(self.durable.len().next_multiple_of(RECORD_BYTES), 0);
         }
         self.cached.clone_from(&self.durable);
         self.dirty = vec![false; self.cached.len().div_ceil(PAGE_BYTES)];
@@ -204,7 +242,7 @@ impl Storage for Disk {
     fn create(&self, name: &str) -> Result<usize> {
         let mut contents = self.operate()?;
         if let Some(file) = contents.names.get(name).copied() {
-            contents.files[file].resize(0);
+            contents.files[file].set_length(0);
             return Ok(file);
         }
         let file = contents.files.len();
@@ -236,22 +274,16 @@ impl Storage for Disk {
     }
 
     fn set_length(&self, file: &usize, length: u64) -> Result<()> {
-        self.operate()?.files[*file].resize(length as usize);
+        self.operate()?.files[*file].set_length(length as usize);
         Ok(())
     }
 
     fn sync(&self, file: &usize) -> Result<()> {
-        match self.operate() {
-            Ok(mut contents) => {
-                contents.files[*file].write_back(|_| true);
-                Ok(())
-            }
-            Err(mut failure) => {
-                // Every other page got there, and all pass for clean.
-                failure.0.files[*file].write_back(|page| page % 2 == 0);
-                Err(failure.into())
-            }
-        }
+        self.sync_with(*file, |file| file.write_back(|_| true))
+    }
+
+    fn sync_contents(&self, file: &usize) -> Result<()> {
+        self.sync_with(*file, File::write_back_contents)
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<()> {

@@ -236,6 +236,7 @@ impl World {
         let settings = Settings {
             salt: Salt([self.salts; 16]),
             salvage,
+            unused: false,
             reserve_octets: 40,
             rotation_octets: 200,
             room_octets: if self.salts & 1 == 0 { 0 } else { 90 },

@@ -58,6 +58,24 @@ fn full(capacity: usize) -> Faults {
 }
 
 #[test]
+fn a_commit_within_the_room_syncs_contents_alone_and_any_other_the_length_as_well() {
+    let disk = TestDisk::default();
+    let mut log = begin_with_room(&disk);
+    let mut syncs_of_contents = Vec::new();
+    for _ in 0..8 {
+        let before = disk.syncs_of_contents();
+        commit(&mut log, b"two").unwrap();
+        syncs_of_contents.push(disk.syncs_of_contents() - before);
+    }
+    assert_eq!(syncs_of_contents, [0, 1, 1, 0, 1, 1, 0, 1], "there is room for two");
+
+    let disk = TestDisk::default();
+    let mut without_room = begin(&disk);
+    commit(&mut without_room, b"two").unwrap();
+    assert_eq!(disk.syncs_of_contents(), 0);
+}
+
+#[test]
 fn one_commit_is_one_write_one_sync_and_one_frame() {
     let disk = TestDisk::default();
     let mut log = begin(&disk);

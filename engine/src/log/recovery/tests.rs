@@ -146,6 +146,55 @@ fn a_log_without_its_first_commit_is_refused_and_salvage_sets_it_aside() {
 }
 
 #[test]
+fn a_log_without_its_first_commit_is_no_damage_where_nobody_was_ever_answered() {
+    let unused = || Settings { unused: true, ..settings() };
+    let whole = disk_with(&[b"one", b"two"]).read("log");
+    for length in [0, 20, 32, 40] {
+        let disk = TestDisk::default();
+        disk.write("log", &whole[..length]);
+        let (mut log, recovery, payloads) = open_with(&disk, unused()).unwrap();
+        assert!(payloads.is_empty() && recovery.created && recovery.is_unusual());
+        assert_eq!(
+            recovery.to_string(),
+            format!(
+                "began a new log; the one that was there holds no commit, and nobody was ever answered from it, so an \
+                 earlier start was cut off; its {length} bytes are saved as /data/log.unfinished-1"
+            )
+        );
+        assert_eq!(disk.read("log.unfinished-1"), whole[..length]);
+        log.append(b"new").unwrap();
+        log.commit().unwrap();
+        assert_eq!(open(&disk).2, [b"new"]);
+    }
+
+    let disk = disk_with(&[b"one", b"two"]);
+    assert_eq!(open_with(&disk, unused()).unwrap().2, [b"one", b"two"], "what is there counts all the same");
+    flip(&disk, 80);
+    disk.write("log", &[&disk.read("log")[..], &[0; 10]].concat());
+    assert_eq!(open_with(&disk, unused()).unwrap().2, [b"one"]);
+    let disk = disk_with(&[b"one", b"two"]);
+    flip(&disk, 40);
+    assert!(refusal(&disk, unused()).contains("is damaged at byte 32"));
+}
+
+#[test]
+fn a_reserve_that_is_too_short_is_filled_again() {
+    let disk = disk_with(&[b"one"]);
+    for short in [0, 99] {
+        disk.write("reserve", &vec![1; short]);
+        let (_, recovery, _) = open(&disk);
+        assert_eq!((disk.read("reserve").len(), recovery.no_reserve), (100, None));
+    }
+
+    // A short one is better than none.
+    disk.write("reserve", &[1; 60]);
+    disk.set_faults(Faults { capacity: Some(disk.read("log").len() + 60), ..Faults::default() });
+    let (log, recovery, _) = open(&disk);
+    assert!(recovery.no_reserve.is_some() && log.reserve_available());
+    assert_eq!(disk.read("reserve").len(), 60);
+}
+
+#[test]
 fn each_torn_end_gets_a_number_of_its_own() {
     let disk = disk_with(&[b"one"]);
     for number in 1..4 {
