@@ -76,6 +76,19 @@ fn a_commit_within_the_room_syncs_contents_alone_and_any_other_the_length_as_wel
 }
 
 #[test]
+fn where_room_was_cut_off_the_next_commit_syncs_the_length_again() {
+    let disk = TestDisk::default();
+    let mut log = begin_with_room(&disk);
+    commit(&mut log, b"one").unwrap();
+    // On file systems that never write in place, even what fits into the room may find the disk full.
+    disk.set_faults(Faults { write: Some(io::ErrorKind::StorageFull), ..Faults::default() });
+    assert!(matches!(commit(&mut log, b"two"), Err(WriteError::Full(_))));
+    disk.set_faults(Faults::default());
+    log.commit().unwrap();
+    assert_eq!(replay(&disk), [b"one", b"two"]);
+}
+
+#[test]
 fn one_commit_is_one_write_one_sync_and_one_frame() {
     let disk = TestDisk::default();
     let mut log = begin(&disk);
