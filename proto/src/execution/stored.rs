@@ -1,6 +1,7 @@
 //! A stored result that stays where it is stored.
 
 use super::EXECUTION_TAG;
+use super::console::{ENTRY_PREFIX_BYTES, Entry};
 use super::source::{BlockReader, ReadAt, ReadError};
 use super::timestamps::Timestamps;
 use crate::Uuid;
@@ -56,6 +57,34 @@ impl StoredExecution {
         let result = take_value(&mut blocks, "result", &mut rest)?;
         let output = blocks.header("artifacts", SEQUENCE, rest, Fit::Exactly)?;
         Ok(Self { job, uuid, started, finished, result, console, output })
+    }
+
+    /// The console without its newest line, if that says in words how the build ended, and nothing else. For those who say so
+    /// themselves behind the console.
+    ///
+    /// # Errors
+    ///
+    /// When the source fails, or the newest entry is malformed.
+    pub fn console_before_result<S: ReadAt + ?Sized>(
+        &self,
+        source: &S,
+    ) -> Result<Range<u64>, ReadError<S::Error>> {
+        let console = self.console.clone();
+        let (Some(words), false) = (self.result.last_line(), console.is_empty()) else { return Ok(console) };
+        let mut blocks = BlockReader::new(source, console.end);
+        let room = console.end - console.start;
+        let entry = Entry::parse(blocks.peek(console.start, ENTRY_PREFIX_BYTES)?, room)
+            .map_err(|problem| Malformed::new(console.start, "console entry", problem))?;
+        if entry.line_length != words.as_bytes().len() as u64 {
+            return Ok(console);
+        }
+        let mut line = Vec::new();
+        let line_start = console.start.saturating_add(entry.prefix_length as u64);
+        blocks.read_into(&mut line, line_start, words.as_bytes().len())?;
+        if line != words.as_bytes() {
+            return Ok(console);
+        }
+        Ok(console.start + entry.length()..console.end)
     }
 }
 
