@@ -6,7 +6,7 @@ use super::source::{BlockReader, ReadAt, ReadError};
 use super::timestamps::Timestamps;
 use crate::Uuid;
 use crate::build_result::BuildResult;
-use crate::header::SEQUENCE;
+use crate::header::{Header, SEQUENCE};
 use crate::job::ScriptJob;
 use crate::malformed::{Fit, Malformed, Problem, check_fit};
 use crate::time::Time;
@@ -59,6 +59,12 @@ impl StoredExecution {
         Ok(Self { job, uuid, started, finished, result, console, output })
     }
 
+    /// Whether a file that starts with these bytes is, or once was, a stored result.
+    #[must_use]
+    pub fn begins(bytes: &[u8]) -> bool {
+        bytes.first() == Some(&EXECUTION_TAG)
+    }
+
     /// The console without its newest line, if that says in words how the build ended, and nothing else. For those who say so
     /// themselves behind the console.
     ///
@@ -85,6 +91,16 @@ impl StoredExecution {
             return Ok(console);
         }
         Ok(console.start + entry.length()..console.end)
+    }
+
+    /// The bytes from the job to the result: all but the artifacts and the headers around everything.
+    pub(super) fn before_output<S: ReadAt>(&self, source: &S) -> Result<Range<u64>, ReadError<S::Error>> {
+        let mut blocks = BlockReader::new(source, self.output.end);
+        let whole = blocks.any_header("stored result", 0..self.output.end)?;
+        let fields = blocks.any_header("execution", whole.encoded_length()..self.output.end)?;
+        let output = Header { tag: SEQUENCE, length: self.output.end - self.output.start };
+        let start = whole.encoded_length() + fields.encoded_length();
+        Ok(start..self.output.start.saturating_sub(output.encoded_length()))
     }
 }
 

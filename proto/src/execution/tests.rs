@@ -1,3 +1,4 @@
+mod excerpts;
 mod last_lines;
 
 use super::console_reader::Sizes;

@@ -12,8 +12,10 @@
 //!
 //! What waits is part of the [`State`](crate::server::State). Whose turn it is, and when, is not.
 
+mod filter;
 mod turns;
 
+pub use filter::UploadFilter;
 pub(crate) use turns::Turns;
 
 use crate::Now;
