@@ -114,11 +114,16 @@ impl Site {
         fs::create_dir(site.path("here")).unwrap();
         fs::write(site.path("servers"), "").unwrap();
         for (name, body) in WRAPPERS {
-            let path = site.path("programs").join(name);
-            fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            site.add_program(name, body);
         }
         site
+    }
+
+    /// Puts a script in the place of a program.
+    fn add_program(&self, name: &str, body: &str) {
+        let path = self.path("programs").join(name);
+        fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -129,7 +134,12 @@ impl Site {
     fn run(&self, before: &str, page: &str) -> String {
         let blocks = commands(&read(page));
         assert!(!blocks.is_empty(), "{page} has no commands");
-        let script = format!("{PROLOGUE}{before}\n{}\n", blocks.join("\n\n"));
+        self.run_script(&format!("{before}\n{}\n", blocks.join("\n\n")))
+    }
+
+    /// Runs a script after the prologue, and returns what it prints.
+    fn run_script(&self, script: &str) -> String {
+        let script = format!("{PROLOGUE}{script}");
         let programs = Path::new(env!("CARGO_BIN_EXE_builder-server")).parent().unwrap();
         let path = format!(
             "{}:{}:{}",
@@ -150,7 +160,7 @@ impl Site {
             .unwrap();
         let (told, complaints) =
             (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{page}: {}\n{told}\n{complaints}", output.status);
+        assert!(output.status.success(), "{}\n{told}\n{complaints}", output.status);
         told.into_owned()
     }
 }
@@ -171,11 +181,19 @@ fn the_commands_of_the_readme_build_a_job() {
 }
 
 #[test]
-fn the_commands_about_jobs_work() {
-    let told =
-        Site::new().run("mkdir data; builder-server --dir data --config-dir config & listens", "bin/JOBS.md");
+fn the_commands_about_jobs_work_where_roles_are_split_and_data_is_elsewhere() {
+    let site = Site::new();
+    fs::remove_file(site.path("programs/builder-worker")).unwrap();
+    let before = r#"
+        DATA=$SITE/elsewhere/data CONFIG=$SITE/elsewhere/config WORKERS=unix:$SITE/worker
+        mkdir -p "$DATA"
+        builder-server --dir "$DATA" --config-dir "$CONFIG" & listens"#;
+    let told = site.run(before, "bin/JOBS.md");
     assert!(told.contains("artifact  bin/site.txt ("), "{told}");
-    assert!(told.contains("2038-01-02T03:00:00Z  in "), "{told}");
+    // Tomorrow, at three: such as "in 1d 2h", or "in 9h 3m".
+    let left = told.split("T03:00:00Z  in ").nth(1).expect("the job waits for three in the morning");
+    let days = left.split_whitespace().next().unwrap().strip_suffix('d').unwrap_or("0");
+    assert!(matches!(days, "0" | "1"), "{told}");
     assert!(told.contains(" this would build mirage-www on linux\n"), "{told}");
 }
 
@@ -188,6 +206,41 @@ fn the_commands_about_moving_move_there_and_back_and_there() {
     let told = site.run("DIR=$PWD/data", "bin/MOVING.md");
     assert_eq!(told.matches("Schedule (2)\n").count(), 2, "{told}");
     assert!(directory.join(".builder.before/log").exists() && directory.join("state.before").exists());
+}
+
+/// The loop that the manual of the worker shows.
+fn loop_of_the_manual() -> String {
+    let manual = read("bin/man/builder-worker.1");
+    let mut blocks = manual.split(".Bd -literal -offset indent\n").skip(1);
+    let block = blocks.find(|block| block.starts_with("while ")).expect("the manual has a loop");
+    block.split(".Ed").next().unwrap().to_owned()
+}
+
+#[test]
+fn the_loop_in_the_manual_of_the_worker_survives_a_restart_of_the_server() {
+    let site = Site::new();
+    // Nobody waits for the seconds between two attempts.
+    site.add_program("sleep", "exec /bin/sleep 0.1");
+    fs::create_dir(site.path("here/data")).unwrap();
+    let script = r#"
+        server() { builder-server --dir data & listens; }
+        has_run() { until builder-inspect --job "data/$1" >/dev/null 2>&1; do sleep 1; done; }
+        printf 'echo hello\n' >job
+        server
+        (LOOP) &
+        loop=$!
+        trap 'kill "$loop" $(cat "$SITE/servers") 2>/dev/null || :; wait' EXIT
+        builder-client schedule before linux job --period never
+        has_run before
+        stop
+        sleep 1
+        server
+        builder-client schedule after linux job --period never
+        has_run after
+        has_run before && echo "both have run"
+    "#;
+    let told = site.run_script(&script.replace("LOOP", loop_of_the_manual().trim_end()));
+    assert!(told.contains("both have run\n"), "{told}");
 }
 
 /// The part of a link that leads to this heading.

@@ -15,7 +15,8 @@ Environment:
     BUILDER_PROGRAMS    a directory with programs that are built already
     BUILDER_REVISION    what follows the version of builder (1)
     DEBFULLNAME, DEBEMAIL
-                        who vouches for it
+                        the maintainer of the package, to whom its users write
+                        (you, on this machine)
     SOURCE_DATE_EPOCH   the time that the files carry, in seconds since 1970
                         (that of the last commit)
 END
@@ -151,7 +152,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 scripts=$(dirname "$here")
 tree=$(dirname "$scripts")
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$tree/Cargo.toml" | head -n 1)-${BUILDER_REVISION:-1}
-maintainer="${DEBFULLNAME:-builder maintainers} <${DEBEMAIL:-maintainers@builder.invalid}>"
+builder=$(id -un)@$(uname -n)
+maintainer="${DEBFULLNAME:-builder} <${DEBEMAIL:-$builder}>"
 epoch=${SOURCE_DATE_EPOCH:-$(git -C "$tree" log -1 --format=%ct 2>/dev/null || stat -c %Y "$tree/CHANGELOG.md")}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -17,12 +17,20 @@ clean_up_more() {
 builds() {
     say "one command builds the package, the same one twice"
     mkdir "$directory/packages" "$directory/again"
+    DEBFULLNAME='Some Body' DEBEMAIL=packages@builder.example.net
+    export DEBFULLNAME DEBEMAIL
     "$scripts/package/debian.sh" "$directory/packages" >"$directory/package.log"
     "$scripts/package/debian.sh" "$directory/again" >"$directory/package.log"
+    # Unless told otherwise, the package names its builder, at this machine.
+    unset DEBFULLNAME DEBEMAIL
     BUILDER_REVISION=2 "$scripts/package/debian.sh" "$directory/packages" >"$directory/package.log"
     package=$(cd "$directory/packages" && echo builder_*-1_*.deb)
     upgrade=$(cd "$directory/packages" && echo builder_*-2_*.deb)
     cmp "$directory/packages/$package" "$directory/again/$package" || fail "the same tree made two packages"
+    [ "$(dpkg-deb --field "$directory/packages/$package" Maintainer)" = 'Some Body <packages@builder.example.net>' ] ||
+        fail "the maintainer is not the one that was named"
+    [ "$(dpkg-deb --field "$directory/packages/$upgrade" Maintainer)" = "builder <$(id -un)@$(uname -n)>" ] ||
+        fail "the maintainer is not the one who built the package"
     dpkg-deb --extract "$directory/packages/$package" "$directory/extracted"
     has_pages "$directory/extracted/usr/share/doc/builder"
     has_manuals "$directory/extracted/usr/share/man" "$directory/extracted/usr/bin" "$directory/extracted/usr/libexec/builder"
@@ -130,6 +138,20 @@ serves() {
     fi
 }
 
+# The commands of the installed page about jobs, as they are there, by root.
+runs_the_page_about_jobs() {
+    say "the commands of the page about jobs work here"
+    inside sh -eux >"$directory/jobs.log" 2>&1 <<'END' || fail "the commands of JOBS.md fail"
+mkdir /root/jobs
+cd /root/jobs
+DATA=/var/lib/builder CONFIG=/etc/builder WORKERS=unix:/run/builder/worker.sock
+awk '/^```sh/ { inside = 1; next } /^```/ { inside = 0 } inside' /usr/share/doc/builder/bin/JOBS.md >commands
+[ "$(wc -l <commands)" -gt 20 ]
+. ./commands
+END
+    grep -q 'this would build mirage-www on linux' "$directory/jobs.log" || fail "the template was not used"
+}
+
 restarts() {
     say "kill -9 of the server: systemd starts it again, and the job runs again"
     inside sh -c "printf '#!/bin/sh\nsleep 3\n' >/root/job
@@ -190,6 +212,7 @@ is_clean
 start_machine
 installs
 serves
+runs_the_page_about_jobs
 restarts
 upgrades
 removes

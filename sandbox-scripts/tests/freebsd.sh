@@ -302,8 +302,7 @@ cp "\$3" "$directory/package/manifest"
 cp "\$5" "$directory/package/plist"
 cp -R "\$7" "$directory/package/root"
 END
-    printf '#!/bin/sh\necho FreeBSD\n' >"$directory/commands/uname"
-    chmod +x "$directory/commands/pkg" "$directory/commands/uname"
+    chmod +x "$directory/commands/pkg"
     PATH="$directory/commands:$PATH" "$scripts/package/freebsd.sh" "$directory" >"$directory/package.log" 2>&1 ||
         fail "there is no package"
     grep -v '^@' "$directory/package/plist" | while read -r file; do
@@ -316,8 +315,7 @@ END
         [ -x "$directory/package/root/usr/local/$file" ] || fail "$file is not there, or no program"
     done
     for script in pre-install post-install pre-deinstall; do
-        sed -n "/^$script: <<SCRIPT/,/^SCRIPT/p" "$directory/package/manifest" |
-            sed '1d; $d; s/%25/%/g' >"$directory/$script"
+        sed -n "/^$script: <<SCRIPT/,/^SCRIPT/p" "$directory/package/manifest" | sed '1d; $d' >"$directory/$script"
         [ -s "$directory/$script" ] || fail "the manifest has no script $script"
         sh -n "$directory/$script" || fail "the script $script cannot be read"
     done
@@ -325,6 +323,8 @@ END
     has_manuals "$directory/package/root/usr/local/share/man" "$directory/package/root/usr/local/bin" \
         "$directory/package/root/usr/local/libexec/builder"
     grep -q '^version: "[0-9]' "$directory/package/manifest" || fail "the manifest has no version"
+    grep -q -x "maintainer: \"$(id -un)@$(uname -n)\"" "$directory/package/manifest" ||
+        fail "the maintainer is not the one who built the package"
 }
 
 # run_script NAME [VARIABLE=VALUE]: a script of the package; prints which services it called for.

@@ -13,7 +13,6 @@ mod dispatch;
 mod execute;
 mod hello;
 mod info;
-mod last_lines;
 mod long_scripts;
 mod losses;
 mod migration;
