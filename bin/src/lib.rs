@@ -11,6 +11,8 @@ pub mod log_file;
 pub mod result_file;
 pub mod server;
 mod socket;
+#[cfg(target_os = "freebsd")]
+mod sysctl;
 pub mod terminal;
 pub mod upload;
 pub mod wording;

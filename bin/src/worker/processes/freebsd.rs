@@ -1,12 +1,31 @@
 //! Finding the descendants of the worker on FreeBSD: the system keeps the list for those who ask to be their reaper.
 
 use super::Processes;
+use super::reaper::{self, InfoLayout, Kernel};
+use crate::sysctl;
 use builder_engine::worker::JobInput;
+use builder_proto::text::Text;
 use rustix::io::Errno;
 use rustix::process::{
-    PidInfoFlags, Signal, get_reaper_pids, reaper_kill, set_reaper_status, test_kill_process,
+    Pid, PidInfoFlags, Signal, get_reaper_pids, reaper_kill, set_reaper_status, test_kill_process,
 };
 use std::io;
+use std::mem::offset_of;
+
+/// Where this system has what it says of a process.
+const LAYOUT: InfoLayout = {
+    let name = offset_of!(libc::kinfo_proc, ki_comm);
+    let pid = offset_of!(libc::kinfo_proc, ki_pid);
+    InfoLayout { length: size_of::<libc::kinfo_proc>(), pid, name: name..name + libc::COMMLEN + 1 }
+};
+
+// What the tests use, which may run elsewhere.
+#[cfg(target_arch = "x86_64")]
+const _: () = {
+    let tested = reaper::AMD64;
+    assert!(LAYOUT.length == tested.length && LAYOUT.pid == tested.pid);
+    assert!(LAYOUT.name.start == tested.name.start && LAYOUT.name.end == tested.name.end);
+};
 
 /// Makes the worker the parent of every descendant whose own parent ends.
 pub(in crate::worker) fn adopt_orphans() -> io::Result<()> {
@@ -18,22 +37,35 @@ pub(super) fn kill_children(
     processes: &mut Processes,
     events: &mut Vec<JobInput<'static>>,
 ) -> io::Result<bool> {
-    let mut is_any_alive = false;
-    let alive = get_reaper_pids(None)?;
-    let is_refused = match reaper_kill(None, Signal::KILL, false, None) {
-        // Which process failed is not looked at: when none did, rustix gives a process with the id -1.
-        // There may have been nothing to kill.
-        Ok(_) | Err(Errno::SRCH) => false,
-        // All others were killed nevertheless.
-        Err(Errno::PERM) => true,
-        Err(error) => return Err(error.into()),
-    };
-    for process in alive {
-        if !process.flags.contains(PidInfoFlags::ZOMBIE) {
-            let refusal = is_refused.then(|| test_kill_process(process.pid).err()).flatten();
-            processes.note_met(process.pid, None, refusal.filter(|error| *error == Errno::PERM), events);
-            is_any_alive = true;
+    reaper::kill_descendants(&mut System, processes, events)
+}
+
+struct System;
+
+impl Kernel for System {
+    fn living(&mut self) -> io::Result<Vec<Pid>> {
+        let descendants = get_reaper_pids(None)?.into_iter();
+        Ok(descendants
+            .filter(|process| !process.flags.contains(PidInfoFlags::ZOMBIE))
+            .map(|process| process.pid)
+            .collect())
+    }
+
+    fn name(&mut self, pid: Pid) -> Option<Text> {
+        let place = [libc::CTL_KERN, libc::KERN_PROC, libc::KERN_PROC_PID, pid.as_raw_pid()];
+        reaper::name_in(&sysctl::read(&place, LAYOUT.length).ok()?, &LAYOUT, pid)
+    }
+
+    fn kill_all(&mut self) -> io::Result<()> {
+        match reaper_kill(None, Signal::KILL, false, None) {
+            // Which process failed is not looked at: when none did, rustix gives a process with the id -1. There may have
+            // been nothing to kill, or nothing that may be killed.
+            Ok(_) | Err(Errno::SRCH | Errno::PERM) => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
-    Ok(is_any_alive)
+
+    fn test_kill(&mut self, pid: Pid) -> Result<(), Errno> {
+        test_kill_process(pid)
+    }
 }

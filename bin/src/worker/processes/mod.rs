@@ -6,6 +6,8 @@
 
 #[cfg(target_os = "freebsd")]
 mod freebsd;
+#[cfg(any(target_os = "freebsd", test))]
+mod reaper;
 #[cfg(target_os = "freebsd")]
 use freebsd as system;
 #[cfg(not(target_os = "freebsd"))]
@@ -107,6 +109,12 @@ impl Processes {
             }
         }
         events
+    }
+
+    /// Whether a process was told of, or is the script, which is not told of.
+    #[cfg(any(target_os = "freebsd", test))]
+    fn has_met(&self, pid: Pid) -> bool {
+        self.script == Some(pid) || self.met.contains(&pid.as_raw_pid())
     }
 
     /// Tells of a process that had to be killed, once.

@@ -1,0 +1,181 @@
+//! How a reaper kills its descendants on FreeBSD, and what its kernel says of them; apart from the system calls, so that it
+//! can be tested anywhere.
+
+use super::Processes;
+use builder_engine::worker::JobInput;
+use builder_proto::text::Text;
+use rustix::io::Errno;
+use rustix::process::Pid;
+use std::io;
+use std::ops::Range;
+
+/// What the kernel does for a reaper.
+pub(super) trait Kernel {
+    /// The descendants that live.
+    fn living(&mut self) -> io::Result<Vec<Pid>>;
+    /// The name of a process, if there is such a process.
+    fn name(&mut self, pid: Pid) -> Option<Text>;
+    /// Kills all descendants that may be killed. What the kernel says of it is no use but for whether it could try: it
+    /// reports a refusal only until the next process that could be killed.
+    fn kill_all(&mut self) -> io::Result<()>;
+    /// Whether a process may be killed, if there is such a process.
+    fn test_kill(&mut self, pid: Pid) -> Result<(), Errno>;
+}
+
+/// Kills all descendants that live, and says whether there were any.
+pub(super) fn kill_descendants(
+    kernel: &mut impl Kernel,
+    processes: &mut Processes,
+    events: &mut Vec<JobInput<'static>>,
+) -> io::Result<bool> {
+    let living = kernel.living()?;
+    let new = living.iter().filter(|pid| !processes.has_met(**pid));
+    // Asked before, as the dead may be reaped by their own parents.
+    let new: Vec<(Pid, Option<Text>)> = new.map(|pid| (*pid, kernel.name(*pid))).collect();
+    kernel.kill_all()?;
+    let refused: Vec<Pid> =
+        new.iter().map(|(pid, _)| *pid).filter(|pid| kernel.test_kill(*pid) == Err(Errno::PERM)).collect();
+    // A descendant that was reaped by its parent may have left its number to a stranger, who may not be killed either.
+    let still = if refused.is_empty() { Vec::new() } else { kernel.living()? };
+    for (pid, name) in new {
+        let is_refused = refused.contains(&pid) && still.contains(&pid);
+        processes.note_met(pid, name, is_refused.then_some(Errno::PERM), events);
+    }
+    Ok(!living.is_empty())
+}
+
+/// Where the fields of a `struct kinfo_proc` are, in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct InfoLayout {
+    pub(super) length: usize,
+    pub(super) pid: usize,
+    pub(super) name: Range<usize>,
+}
+
+/// That of amd64.
+#[cfg(any(test, target_arch = "x86_64"))]
+pub(super) const AMD64: InfoLayout = InfoLayout { length: 1088, pid: 72, name: 447..467 };
+
+/// The name in what the kernel said of a process, if it is about that process.
+pub(super) fn name_in(info: &[u8], layout: &InfoLayout, pid: Pid) -> Option<Text> {
+    if info.len() != layout.length {
+        return None;
+    }
+    let number = info.get(layout.pid..)?.first_chunk().map(|bytes| i32::from_ne_bytes(*bytes))?;
+    let name = info.get(layout.name.clone())?.split(|byte| *byte == 0).next()?;
+    (number == pid.as_raw_pid() && !name.is_empty()).then(|| name.to_vec().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use builder_engine::worker::Leftover;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    /// Processes by their numbers: the name, and whether it may be killed.
+    #[derive(Default)]
+    struct Fake {
+        descendants: BTreeMap<i32, (&'static str, bool)>,
+        /// Others that may not be killed, which have the numbers of descendants that were reaped.
+        strangers: BTreeSet<i32>,
+        names_asked: usize,
+    }
+
+    impl Kernel for Fake {
+        fn living(&mut self) -> io::Result<Vec<Pid>> {
+            Ok(self.descendants.keys().filter_map(|pid| Pid::from_raw(*pid)).collect())
+        }
+
+        fn name(&mut self, pid: Pid) -> Option<Text> {
+            self.names_asked += 1;
+            self.descendants.get(&pid.as_raw_pid()).map(|(name, _)| (*name).into())
+        }
+
+        fn kill_all(&mut self) -> io::Result<()> {
+            self.descendants.retain(|_, (_, may_be_killed)| !*may_be_killed);
+            Ok(())
+        }
+
+        fn test_kill(&mut self, pid: Pid) -> Result<(), Errno> {
+            let pid = pid.as_raw_pid();
+            match (self.descendants.get(&pid), self.strangers.contains(&pid)) {
+                (Some((_, false)), _) | (None, true) => Err(Errno::PERM),
+                (Some(_), _) => Ok(()),
+                (None, false) => Err(Errno::SRCH),
+            }
+        }
+    }
+
+    fn kill(fake: &mut Fake, processes: &mut Processes) -> (bool, Vec<Leftover>) {
+        let mut events = Vec::new();
+        let was_any = kill_descendants(fake, processes, &mut events).unwrap();
+        let leftovers = events.into_iter().map(|event| match event {
+            JobInput::Leftover(leftover) => leftover,
+            other => panic!("unexpected {other:?}"),
+        });
+        (was_any, leftovers.collect())
+    }
+
+    fn leftover(pid: i64, name: &str, refusal: Option<Errno>) -> Leftover {
+        Leftover { pid, name: Some(name.into()), refusal: refusal.map(|error| error.to_string()) }
+    }
+
+    #[test]
+    fn what_is_left_behind_is_killed_and_named_once() {
+        let mut fake = Fake::default();
+        fake.descendants.extend([(10, ("sleep", true)), (11, ("daemon", true))]);
+        let mut processes = Processes::default();
+        let (was_any, leftovers) = kill(&mut fake, &mut processes);
+        assert!(was_any);
+        assert_eq!(leftovers, [leftover(10, "sleep", None), leftover(11, "daemon", None)]);
+        assert_eq!(kill(&mut fake, &mut processes), (false, vec![]));
+    }
+
+    #[test]
+    fn a_refusal_is_reported_whatever_could_be_killed_after_it() {
+        let mut fake = Fake::default();
+        fake.descendants.extend([(9, ("sh", true)), (10, ("sudo", false)), (11, ("sleep", true))]);
+        let mut processes = Processes::default();
+        let (_, leftovers) = kill(&mut fake, &mut processes);
+        let refused = leftover(10, "sudo", Some(Errno::PERM));
+        assert_eq!(leftovers, [leftover(9, "sh", None), refused, leftover(11, "sleep", None)]);
+        // It stays, is looked at again, and is spoken of no more.
+        let asked = fake.names_asked;
+        assert_eq!(kill(&mut fake, &mut processes), (true, vec![]));
+        assert_eq!(fake.names_asked, asked);
+    }
+
+    #[test]
+    fn a_stranger_who_got_the_number_of_the_dead_is_no_refusal() {
+        let mut fake = Fake::default();
+        fake.descendants.insert(10, ("sleep", true));
+        fake.strangers.insert(10);
+        assert_eq!(kill(&mut fake, &mut Processes::default()).1, [leftover(10, "sleep", None)]);
+    }
+
+    #[test]
+    fn the_script_is_not_left_behind() {
+        let mut fake = Fake::default();
+        fake.descendants.insert(10, ("sh", true));
+        let mut processes = Processes::default();
+        processes.watch(Pid::from_raw(10).unwrap());
+        assert_eq!(kill(&mut fake, &mut processes), (true, vec![]));
+        assert!(fake.descendants.is_empty());
+    }
+
+    #[test]
+    fn names_are_read_from_what_the_kernel_says() {
+        let pid = Pid::from_raw(4711).unwrap();
+        let mut info = vec![0xaa; AMD64.length];
+        info[72..76].copy_from_slice(&4711_i32.to_ne_bytes());
+        info[447..467].copy_from_slice(b"sleep\0garbage behind");
+        assert_eq!(name_in(&info, &AMD64, pid), Some("sleep".into()));
+        assert_eq!(name_in(&info, &AMD64, Pid::from_raw(4712).unwrap()), None, "another process");
+        assert_eq!(name_in(&info[..1087], &AMD64, pid), None, "another kernel");
+        assert_eq!(name_in(&[], &AMD64, pid), None, "no such process");
+        info[447..467].copy_from_slice(b"as long as there is.");
+        assert_eq!(name_in(&info, &AMD64, pid), Some("as long as there is.".into()));
+        info[447] = 0;
+        assert_eq!(name_in(&info, &AMD64, pid), None);
+    }
+}
