@@ -259,7 +259,8 @@ const WILD: char = '…';
 const LOGGING: [&str; 5] =
     ["src/directory.rs", "src/server", "src/upload", "src/worker", "../engine/src/server"];
 /// Formats that are nothing but values, and how their lines begin on the page.
-const NOTHING_BUT_VALUES: [(&str, &str); 4] = [
+const NOTHING_BUT_VALUES: [(&str, &str); 5] = [
+    ("{complaint}", "no more than … connections can wait to be accepted, not …: …"),
     ("{report}", "replayed … commits"),
     ("{}: {warning}", "…: …"),
     ("{}: {error}", "…: …"),

@@ -10,6 +10,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::{self, Stdio};
 
 fn site_with<const N: usize>(options: [&str; N]) -> Site {
     let mut site = site();
@@ -190,4 +191,40 @@ fn a_group_that_is_not_there_is_named() {
     site.options = ["--client-listen", &remote, "--socket-group", "no such group"].map(String::from).to_vec();
     let complaint = site.complaint();
     assert!(complaint.contains("/etc/group has no group no such group"), "{complaint}");
+}
+
+/// The command in a network of its own, where the system lets so many connections wait to be accepted.
+fn where_so_many_wait(most: u32, command: &process::Command) -> process::Command {
+    let script = format!("echo {most} > /proc/sys/net/core/somaxconn && exec \"$0\" \"$@\"");
+    let mut elsewhere = process::Command::new("unshare");
+    elsewhere.args(["--net", "--", "sh", "-c", &script]).arg(command.get_program()).args(command.get_args());
+    elsewhere.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    elsewhere
+}
+
+#[test]
+fn a_system_that_lets_few_connections_wait_is_named_once() {
+    match where_so_many_wait(128, &process::Command::new("true")).output() {
+        Ok(output) if output.status.success() => {}
+        other => {
+            eprintln!("skipped: there cannot be a network of its own: {other:?}");
+            return;
+        }
+    }
+    // There is no interface in that network, but a socket in the file system needs none.
+    let mut site = site();
+    let place = site.data().parent().unwrap().to_owned();
+    let address = |name: &str| format!("unix:{}", place.join(name).display());
+    site.options = vec!["--client-listen".to_owned(), address("clients")];
+    site.options.extend(["--worker-listen".to_owned(), address("workers")]);
+    for (most, complaints) in [(128, 1), (4096, 0)] {
+        // Not on a port, which is what the usual command does.
+        let mut command = process::Command::new(site.server_command().get_program());
+        command.arg("--dir").arg(site.data()).args(&site.options).arg("-v");
+        let mut server = site.start_with(where_so_many_wait(most, &command));
+        assert!(server.terminate().success());
+        server.wait_for_log("stopped by");
+        let complaint = format!("no more than {most} connections can wait to be accepted, not 4096: ");
+        assert_eq!(server.log().matches(&complaint).count(), complaints, "{}", server.log());
+    }
 }

@@ -1,6 +1,7 @@
 //! Where the server listens, and for whom.
 
 use crate::command_line::{Address, Matches, UsageError, value, values};
+use crate::server::backlog::BACKLOG;
 use crate::server::socket::Listener;
 use builder_engine::server::Role;
 use mio::net::UnixListener;
@@ -85,6 +86,7 @@ impl Listening {
         let listener = UnixListener::bind(path);
         rustix::process::umask(umask);
         let listener = listener?;
+        rustix::net::listen(&listener, BACKLOG)?;
         if let Some(group) = &self.socket_group {
             chown(path, None, Some(group_id(group)?))?;
         }

@@ -13,6 +13,7 @@
 //! | `template`, `paths`, `places`, `clock`, `uuids`, `readiness` | where the rest of the world is |
 
 mod actions;
+mod backlog;
 mod clock;
 mod disk;
 mod doors;

@@ -1,5 +1,6 @@
 //! Listening and connected sockets, TCP and Unix, with the options that a server of long waits needs.
 
+use crate::server::backlog::BACKLOG;
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
@@ -8,8 +9,6 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
-/// Connections that the kernel holds before they are accepted; mio asks for fewer.
-const BACKLOG: i32 = 1024;
 /// Silence after which the kernel asks whether the peer is still there.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 /// Time between two such questions.
@@ -35,6 +34,7 @@ impl Listener {
     pub(crate) fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
         let listener = TcpListener::bind(address)?;
         set_options(&listener)?;
+        // mio asks for fewer.
         rustix::net::listen(&listener, BACKLOG)?;
         Ok(Listener::Tcp(listener))
     }

@@ -16,7 +16,7 @@ use crate::server::spool::Spools;
 use crate::server::stop::{StartError, StopReason, file_error};
 use crate::server::template::TemplateDirectory;
 use crate::server::uploader::Uploader;
-use crate::server::{export, migration, readiness, result, uuids};
+use crate::server::{backlog, export, migration, readiness, result, uuids};
 use builder_engine::log;
 use builder_engine::server::record::Record;
 use builder_engine::server::{self, Input, Recovered, Recovery, Role, Server, Settling, State};
@@ -248,6 +248,7 @@ fn listen(settings: &Settings, poll: &Poll, connections: usize) -> Result<Networ
             let _ = writeln!(io::stdout(), "listening on {name}{whom}");
         }
     }
+    backlog::check();
     Ok(network)
 }
 
