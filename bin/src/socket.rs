@@ -36,6 +36,21 @@ pub(crate) fn connect(remote: &Address) -> io::Result<Stream> {
     }
 }
 
+/// Whether the other side took a connection back that stood, or nearly: what a system does that has no room for it.
+pub(crate) fn is_reset(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe
+    )
+}
+
+/// The number by which this program waits another time than others do; see
+/// [`Reconnecting`](builder_engine::reconnecting::Reconnecting).
+pub(crate) fn spread() -> u32 {
+    // Without randomness all wait equally long, which is no reason not to go on.
+    getrandom::u32().unwrap_or_default()
+}
+
 fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     let mut result = Err(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
     for address in (host, port).to_socket_addrs()? {

@@ -17,6 +17,7 @@
 pub mod limits;
 pub mod log;
 pub mod names;
+pub mod reconnecting;
 pub mod server;
 pub mod spool;
 pub mod wording;

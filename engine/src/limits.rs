@@ -29,6 +29,12 @@ pub const TIMEOUT_GRACE: Duration = Duration::from_secs(60);
 pub const JOB_TIME: Duration = Duration::from_secs(60 * 60);
 /// Time a server has to answer a worker's hello. Generous, because a server that syncs its disk says nothing.
 pub const SERVER_HELLO_TIME: Duration = Duration::from_secs(60);
+/// Connections that a client or worker makes in the place of ones that broke before the server's hello.
+pub const RECONNECTS: u32 = 9;
+/// The longest pause before the first of them. It doubles each time.
+pub const RECONNECT_TIME: Duration = Duration::from_millis(100);
+/// The longest pause before any of them.
+pub const LONGEST_RECONNECT_TIME: Duration = Duration::from_secs(5);
 /// Time between asking the processes of a job to end and killing them.
 pub const STOP_TIME: Duration = Duration::from_secs(10);
 /// Time for what a script left in the background to end by itself: a `tee` that still writes, for example.

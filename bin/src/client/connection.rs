@@ -4,12 +4,14 @@ use super::error::ClientError;
 use crate::command_line::Address;
 use crate::socket::{self, Stream};
 use builder_engine::limits::COMMAND_FRAME_BYTES;
+use builder_engine::reconnecting::Reconnecting;
 use builder_proto::CLIENT_VERSION;
 use builder_proto::command::{Command, INFO_REPLY_TAG, InfoSource, PeerType, read_info_reply};
 use builder_proto::frame::{FrameDecoder, FrameEvent};
 use builder_proto::malformed::Malformed;
 use std::io::{self, Read, Write};
 use std::ops::Range;
+use std::thread;
 use std::time::Duration;
 
 /// How long the server may take for each answer.
@@ -27,21 +29,49 @@ pub(super) struct Connection {
     buffer: Vec<u8>,
     /// The part of the buffer that was received and not yet looked at.
     unread: Range<usize>,
+    /// Whether the server ended the connection without regard to what was still under way.
+    was_reset: bool,
 }
 
 impl Connection {
-    /// Connects and says hello.
+    /// Connects and says hello. A connection that is reset before the server's hello is made again after a pause.
     pub(super) fn open(peer: &Address) -> Result<Connection, ClientError> {
-        let stream = connect(peer).map_err(|error| ClientError::Connect { peer: peer.clone(), error })?;
+        let mut reconnecting = Reconnecting::new(socket::spread());
+        loop {
+            match Connection::try_open(peer) {
+                Err(ClientError::Reset { peer }) => {
+                    let Some(delay) = reconnecting.next_delay() else {
+                        return Err(ClientError::Reset { peer });
+                    };
+                    log::info!("{peer} reset the connection before its hello; trying again in {delay:?}");
+                    thread::sleep(delay);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn try_open(peer: &Address) -> Result<Connection, ClientError> {
+        let stream = connect(peer).map_err(|error| match socket::is_reset(&error) {
+            true => ClientError::Reset { peer: peer.clone() },
+            false => ClientError::Connect { peer: peer.clone(), error },
+        })?;
         let mut decoder = FrameDecoder::new(ANSWER_BYTES);
         decoder.set_streamed_tag(Some(INFO_REPLY_TAG));
         decoder.set_streamed_limit(u64::MAX);
-        let mut connection =
-            Connection { peer: peer.clone(), stream, decoder, buffer: vec![0; READ_BYTES], unread: 0..0 };
+        let mut connection = Connection {
+            peer: peer.clone(),
+            stream,
+            decoder,
+            buffer: vec![0; READ_BYTES],
+            unread: 0..0,
+            was_reset: false,
+        };
         let hello = Command::ClientHello { peer: PeerType::Client, version: CLIENT_VERSION };
         match connection.ask(&hello) {
             Ok(Command::ServerHello) => Ok(connection),
             Ok(other) => Err(connection.refusal(&hello, other)),
+            Err(ClientError::Closed { peer, .. }) if connection.was_reset => Err(ClientError::Reset { peer }),
             Err(ClientError::Closed { peer, .. }) => Err(ClientError::NoHello { peer }),
             Err(error) => Err(error),
         }
@@ -60,6 +90,7 @@ impl Connection {
         if let Err(error) = self.stream.write_all(&frame) {
             // A server that does not want to read all of a command may still have said why.
             log::info!("{} did not take all of {}: {error}", self.peer, command.name());
+            self.was_reset |= socket::is_reset(&error);
         }
         Ok(())
     }
@@ -131,7 +162,10 @@ impl Connection {
                 Ok(length) => break length,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Closed with something of ours unread, so as good as closed.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break 0,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    self.was_reset = true;
+                    break 0;
+                }
                 Err(error) => return Err(error),
             }
         };

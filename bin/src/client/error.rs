@@ -3,6 +3,7 @@
 use super::connection::ANSWER_TIME;
 use super::request::BuildFilter;
 use crate::command_line::Address;
+use builder_engine::reconnecting::Reconnecting;
 use builder_proto::CLIENT_VERSION;
 use builder_proto::error::{DecodeError, EncodeError};
 use builder_proto::frame::FrameError;
@@ -27,6 +28,8 @@ pub(super) enum ClientError {
     Connection { peer: Address, error: io::Error },
     /// The server takes too long.
     NoAnswer { peer: Address },
+    /// The server, or the system it runs on, reset every connection before its hello.
+    Reset { peer: Address },
     /// The server closed the connection instead of greeting.
     NoHello { peer: Address },
     /// The server closed the connection when it still had something to say.
@@ -71,6 +74,11 @@ impl fmt::Display for ClientError {
             ClientError::NoAnswer { peer } => {
                 write!(f, "{peer} did not answer within {} seconds", ANSWER_TIME.as_secs())
             }
+            ClientError::Reset { peer } => write!(
+                f,
+                "{peer} reset {} connections in a row before its hello, so it is overloaded, or no builder server",
+                Reconnecting::attempts()
+            ),
             ClientError::NoHello { peer } => write!(
                 f,
                 "{peer} closed the connection instead of greeting; it may not speak version {CLIENT_VERSION} \

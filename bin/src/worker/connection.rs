@@ -21,6 +21,17 @@ pub(super) struct ConnectError {
     error: io::Error,
 }
 
+impl ConnectError {
+    pub(super) fn new(remote: &Address, error: io::Error) -> Self {
+        Self { remote: remote.clone(), error }
+    }
+
+    /// Whether the server's system answered, and then took it back.
+    pub(super) fn is_reset(&self) -> bool {
+        socket::is_reset(&self.error)
+    }
+}
+
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { remote, error } = self;
@@ -36,8 +47,7 @@ impl Socket {
     ///
     /// The error of the last address that was tried.
     pub(super) fn connect(remote: &Address) -> Result<Self, ConnectError> {
-        let connected = socket::connect(remote).and_then(Self::new);
-        connected.map_err(|error| ConnectError { remote: remote.clone(), error })
+        socket::connect(remote).and_then(Self::new).map_err(|error| ConnectError::new(remote, error))
     }
 
     fn new(stream: Stream) -> io::Result<Self> {

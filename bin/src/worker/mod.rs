@@ -21,6 +21,7 @@ mod tree;
 use crate::command_line::{
     Address, Logging, Matches, Program, REMOTE_OPTION, TimeSpan, UsageError, declare_remote, value,
 };
+use crate::socket;
 use builder_engine::limits::JOB_TIME;
 use builder_engine::names::{NameKind, check_name};
 use builder_engine::worker::{Settings, Worker};
@@ -71,16 +72,22 @@ fn resolve(matches: &Matches) -> Result<Arguments, UsageError> {
         return Err(UsageError::new(sentence));
     }
     let remote = value(matches, REMOTE_OPTION)?.unwrap_or_default();
-    Ok(Arguments { remote, settings: Settings { platform, timeout, timeout_text } })
+    Ok(Arguments { remote, settings: Settings { platform, timeout, timeout_text, spread: socket::spread() } })
 }
 
 fn run(arguments: Arguments) -> Result<(), String> {
     descriptors::close_on_execute();
     processes::adopt_orphans().map_err(|error| format!("cannot adopt the orphans of jobs: {error}"))?;
-    let socket = Socket::connect(&arguments.remote).map_err(|error| error.to_string())?;
-    log::info!("waiting for a job from {}", arguments.remote);
+    let remote = arguments.remote;
+    // None when it was reset; the engine decides when there is another.
+    let socket = match Socket::connect(&remote) {
+        Ok(socket) => Some(socket),
+        Err(error) if error.is_reset() => None,
+        Err(error) => return Err(error.to_string()),
+    };
+    log::info!("waiting for a job from {remote}");
     let engine = Worker::new(arguments.settings);
-    let reactor = Reactor::new(engine, socket, temporary_directory())
+    let reactor = Reactor::new(engine, remote, socket, temporary_directory())
         .map_err(|error| format!("cannot watch the connection: {error}"))?;
     reactor.run()
 }

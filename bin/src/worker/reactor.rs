@@ -1,13 +1,14 @@
 //! The loop that carries out what the engine decides.
 
 use super::artifacts::{ArtifactList, ArtifactStream, Lister};
-use super::connection::Socket;
+use super::connection::{ConnectError, Socket};
 use super::console::{Console, ConsoleRead, READ_BYTES};
 use super::directory::JobDirectory;
 use super::outbox::Outbox;
 use super::processes::Processes;
 use super::script::{StartError, start_script};
 use super::signals::{Signal, SignalSource};
+use crate::command_line::Address;
 use builder_engine::worker::{Action, Input, JobInput, Worker};
 use mio::{Events, Interest, Poll, Token};
 use std::io::{self, Read};
@@ -24,6 +25,9 @@ const WRITES_PER_TURN: usize = 16;
 /// Time after which they are looked at again whatever there is to list or to write.
 const TURN_TIME: Duration = Duration::from_millis(50);
 
+/// Why there is no connection when the system says so while it is made.
+const RESET: &str = "connection reset by peer";
+
 /// A longer wait than mio can express would be cut to something random.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
@@ -33,6 +37,7 @@ pub(super) struct Reactor {
     start: Instant,
     poll: Poll,
     signals: SignalSource,
+    remote: Address,
     server: Server,
     console: Option<Console>,
     processes: Processes,
@@ -48,32 +53,46 @@ pub(super) struct Reactor {
 
 /// The connection, and what is known of it.
 struct Server {
-    socket: Socket,
+    /// None once the connection has ended.
+    socket: Option<Socket>,
     outbox: Outbox,
     /// Whether the socket may have something to read, or room. The system tells only once.
     is_readable: bool,
     is_writable: bool,
-    is_open: bool,
+    /// Why nothing can be written any more, while there may still be something to read.
+    broken: Option<String>,
+}
+
+impl Server {
+    fn new(socket: Option<Socket>) -> Self {
+        Self { socket, outbox: Outbox::default(), is_readable: true, is_writable: true, broken: None }
+    }
 }
 
 impl Reactor {
-    /// Takes over the signals of the process, so there can be only one.
+    /// Takes over the signals of the process, so there can be only one. Without a socket the connection was reset.
     ///
     /// # Errors
     ///
     /// What the system says when it has no descriptors left.
-    pub(super) fn new(engine: Worker, mut socket: Socket, parent: PathBuf) -> io::Result<Self> {
+    pub(super) fn new(
+        engine: Worker,
+        remote: Address,
+        mut socket: Option<Socket>,
+        parent: PathBuf,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
-        poll.registry().register(&mut socket, SOCKET, Interest::READABLE | Interest::WRITABLE)?;
+        if let Some(socket) = &mut socket {
+            poll.registry().register(socket, SOCKET, Interest::READABLE | Interest::WRITABLE)?;
+        }
         let signals = SignalSource::new(poll.registry(), SIGNALS)?;
-        let server =
-            Server { socket, outbox: Outbox::default(), is_readable: true, is_writable: true, is_open: true };
         Ok(Self {
             engine,
             start: Instant::now(),
             poll,
             signals,
-            server,
+            remote,
+            server: Server::new(socket),
             console: None,
             processes: Processes::default(),
             parent,
@@ -92,7 +111,10 @@ impl Reactor {
     ///
     /// What went wrong, as a sentence for people.
     pub(super) fn run(mut self) -> Result<(), String> {
-        self.handle(Input::Connected);
+        match self.server.socket {
+            Some(_) => self.handle(Input::Connected),
+            None => self.handle(Input::Disconnected(Some(RESET.to_owned()))),
+        }
         let mut events = Events::with_capacity(8);
         loop {
             self.carry_out();
@@ -140,7 +162,7 @@ impl Reactor {
     fn patience(&self) -> Option<Duration> {
         let console = self.engine.wants_console() && self.console.as_ref().is_some_and(Console::is_ready);
         let writing = self.server.is_writable && (self.stream.is_some() || !self.server.outbox.is_empty());
-        if console || self.lister.is_some() || (writing && self.server.is_open) {
+        if console || self.lister.is_some() || (writing && self.server.socket.is_some()) {
             return Some(Duration::ZERO);
         }
         let deadline = self.engine.next_deadline()?;
@@ -166,10 +188,14 @@ impl Reactor {
     }
 
     fn read_socket(&mut self) {
-        while self.server.is_readable && self.server.is_open {
+        while self.server.is_readable {
+            let Some(socket) = &mut self.server.socket else { return };
             let now = self.start.elapsed();
-            match self.server.socket.read(&mut self.buffer) {
-                Ok(0) => self.disconnect(None),
+            match socket.read(&mut self.buffer) {
+                Ok(0) => {
+                    let reason = self.server.broken.take();
+                    self.disconnect(reason);
+                }
                 Ok(count) => {
                     let bytes = self.buffer.get(..count).unwrap_or_default();
                     self.engine.handle(now, Input::Received(bytes));
@@ -182,7 +208,8 @@ impl Reactor {
     }
 
     fn disconnect(&mut self, reason: Option<String>) {
-        self.server.is_open = false;
+        self.server.socket = None;
+        self.server.broken = None;
         self.handle(Input::Disconnected(reason));
     }
 
@@ -213,6 +240,7 @@ impl Reactor {
     fn carry_out(&mut self) {
         while let Some(action) = self.engine.poll_action() {
             match action {
+                Action::Connect => self.connect_again(),
                 Action::Send(bytes) => self.server.outbox.push(bytes),
                 Action::StartJob { uuid, job } => {
                     log::info!("running job {} as build {uuid}", job.name);
@@ -234,6 +262,25 @@ impl Reactor {
                 Action::CleanUp => self.clean_up(),
                 Action::Exit(outcome) => self.outcome = Some(outcome),
             }
+        }
+    }
+
+    /// Takes as long as the server's system needs to answer; signals are looked at afterwards.
+    fn connect_again(&mut self) {
+        log::info!("connecting to {} again, as the connection broke before its hello", self.remote);
+        self.server = Server::new(None);
+        let socket = Socket::connect(&self.remote).and_then(|mut socket| {
+            let interests = Interest::READABLE | Interest::WRITABLE;
+            let registered = self.poll.registry().register(&mut socket, SOCKET, interests);
+            registered.map(|()| socket).map_err(|error| ConnectError::new(&self.remote, error))
+        });
+        match socket {
+            Ok(socket) => {
+                self.server.socket = Some(socket);
+                self.handle(Input::Connected);
+            }
+            Err(error) if error.is_reset() => self.handle(Input::Disconnected(Some(RESET.to_owned()))),
+            Err(error) => self.handle(Input::NotConnected(error.to_string())),
         }
     }
 
@@ -277,19 +324,20 @@ impl Reactor {
             if self.server.outbox.is_empty() && !self.fill_from_artifacts() {
                 return;
             }
-            if !self.server.is_writable || !self.server.is_open {
+            let Some(socket) = self.server.socket.as_mut().filter(|_| self.server.is_writable) else {
                 return;
-            }
-            match self.server.outbox.write_to(&mut self.server.socket) {
+            };
+            match self.server.outbox.write_to(socket) {
                 Ok(0) => self.server.is_writable = false,
                 Ok(count) => self.handle(Input::Sent(count)),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     // The server may have said why before it closed.
+                    self.server.broken = Some(error.to_string());
                     self.server.is_readable = true;
                     self.read_socket();
-                    if self.server.is_open {
-                        self.disconnect(Some(error.to_string()));
+                    if let Some(reason) = self.server.broken.take() {
+                        self.disconnect(Some(reason));
                     }
                 }
             }

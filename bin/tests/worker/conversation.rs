@@ -4,9 +4,13 @@ use crate::harness::{Setup, UUID, job, run, wait_until};
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command as Message;
 use builder_tests::ClosedDoor;
+use rustix::net::sockopt::set_socket_linger;
+use rustix::process::Signal;
 use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 fn worker() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_builder-worker"));
@@ -81,6 +85,37 @@ fn a_server_that_hangs_up_is_a_failure() {
     conversation.greet();
     conversation.close();
     conversation.end().assert_failed("the server closed the connection before it had a job");
+}
+
+#[test]
+fn a_connection_that_is_reset_before_the_hello_is_made_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let remote = listener.local_addr().unwrap().to_string();
+    let mut child = worker().args(["-r", &remote, "amiga"]).stderr(Stdio::piped()).spawn().unwrap();
+    let accept = || listener.accept().unwrap().0;
+    let reset = |stream: TcpStream| set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+    reset(accept());
+    // Some systems notice only once the worker has said something.
+    let mut stream = accept();
+    stream.read_exact(&mut [0; 8]).unwrap();
+    reset(stream);
+    let mut stream = accept();
+    stream.read_exact(&mut [0; 8]).unwrap();
+    stream.write_all(&Message::Failure("enough".into()).to_frame().unwrap()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(stderr, "builder-worker: the server refused: enough\n");
+}
+
+#[test]
+fn a_worker_that_pauses_after_a_reset_ends_when_asked() {
+    let mut conversation = Setup::new().connect();
+    conversation.receive();
+    set_socket_linger(conversation.stream(), Some(Duration::ZERO)).unwrap();
+    conversation.close();
+    conversation.signal(Signal::TERM);
+    conversation.end().assert_failed("builder-worker: ended by SIGTERM");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::kill::Killing;
 use super::queue::ActionQueue;
 use super::{Action, Input, JobInput, Settings};
 use crate::limits::{JOB_FRAME_BYTES, SERVER_HELLO_TIME};
+use crate::reconnecting::Reconnecting;
 use builder_proto::command::{Command, PeerType};
 use builder_proto::frame::{FrameDecoder, FrameEvent};
 use builder_proto::{Uuid, WORKER_VERSION, job::ScriptJob};
@@ -20,11 +21,16 @@ pub struct Worker {
     decoder: FrameDecoder,
     phase: Phase,
     queue: ActionQueue,
+    reconnecting: Reconnecting,
 }
 
 #[derive(Debug)]
 enum Phase {
     Connecting,
+    /// The connection broke before the hello; there is to be another.
+    Pausing {
+        until: Duration,
+    },
     AwaitingHello {
         until: Duration,
     },
@@ -48,6 +54,7 @@ impl Worker {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self {
+            reconnecting: Reconnecting::new(settings.spread),
             settings,
             decoder: FrameDecoder::new(JOB_FRAME_BYTES),
             phase: Phase::Connecting,
@@ -64,6 +71,7 @@ impl Worker {
                 self.queue.sent(count);
                 self.clean_up_when_sent();
             }
+            Input::NotConnected(complaint) => self.abort(now, complaint),
             Input::Disconnected(reason) => self.disconnected(now, reason.as_deref()),
             Input::Terminated(signal) => self.abort(now, format!("ended by {signal}")),
             Input::Job(input) => self.handle_job(now, input),
@@ -80,7 +88,7 @@ impl Worker {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
         match &self.phase {
-            Phase::AwaitingHello { until } => Some(*until),
+            Phase::AwaitingHello { until } | Phase::Pausing { until } => Some(*until),
             Phase::Building(build) => build.deadline(),
             Phase::Aborting { killing, .. } => Some(killing.deadline()),
             _ => None,
@@ -167,6 +175,12 @@ impl Worker {
             Phase::AwaitingHello { until } if now >= *until => {
                 self.abort(now, "the server did not say hello; is it a builder-server?".to_owned());
             }
+            Phase::Pausing { until } if now >= *until => {
+                self.decoder = FrameDecoder::new(JOB_FRAME_BYTES);
+                self.queue = ActionQueue::default();
+                self.phase = Phase::Connecting;
+                self.queue.push(Action::Connect);
+            }
             Phase::Building(build) => build.tick(now, &mut self.queue),
             Phase::Aborting { killing, .. } => {
                 let given_up = killing.tick(now, &mut self.queue);
@@ -180,6 +194,19 @@ impl Worker {
 
     fn disconnected(&mut self, now: Duration, reason: Option<&str>) {
         let event = match &self.phase {
+            Phase::Connecting | Phase::AwaitingHello { .. } if reason.is_some() => {
+                match self.reconnecting.next_delay() {
+                    Some(delay) => {
+                        self.phase = Phase::Pausing { until: now.saturating_add(delay) };
+                        return;
+                    }
+                    None => format!(
+                        "{} connections in a row broke before the server said hello, so it is overloaded, or no \
+                         builder-server",
+                        Reconnecting::attempts()
+                    ),
+                }
+            }
             Phase::AwaitingClose { .. } if reason.is_none() && self.queue.is_sent() => {
                 return self.exit(Ok(()));
             }
@@ -190,7 +217,7 @@ impl Worker {
             Phase::AwaitingJob => "the server closed the connection before it had a job".to_owned(),
             Phase::AwaitingClose { .. } => "the connection ended before the server had the result".to_owned(),
             Phase::Building(_) => "the server went away during the build".to_owned(),
-            Phase::Aborting { .. } | Phase::Ended => return,
+            Phase::Pausing { .. } | Phase::Aborting { .. } | Phase::Ended => return,
         };
         self.abort(now, reason.map_or_else(|| event.clone(), |reason| format!("{event}: {reason}")));
     }

@@ -51,6 +51,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// The same time as the user wrote it, for the result of a job that took longer.
     pub timeout_text: String,
+    /// Any number, a different one in each worker; see [`Reconnecting`](crate::reconnecting::Reconnecting).
+    pub spread: u32,
 }
 
 /// What happened.
@@ -62,7 +64,10 @@ pub enum Input<'a> {
     Received(&'a [u8]),
     /// The socket took this many octets of what [`Action::Send`] handed out.
     Sent(usize),
-    /// The server closed the connection; the reason when it did not close it in order.
+    /// After [`Action::Connect`]: there is nobody to connect to, as this complaint says.
+    NotConnected(String),
+    /// The server closed the connection; the reason when it did not close it in order. It may have done so before
+    /// [`Input::Connected`].
     Disconnected(Option<String>),
     /// The worker was asked to end by this signal.
     Terminated(&'static str),
@@ -116,6 +121,8 @@ pub struct Leftover {
 /// What to do next. Actions are to be carried out in the order in which they come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
+    /// Connect again: the connection broke before anything was asked. What was to be sent on it is void.
+    Connect,
     /// Send these octets after those of earlier actions.
     Send(Vec<u8>),
     /// Make the directory, write the script and start it.

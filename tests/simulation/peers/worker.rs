@@ -30,8 +30,12 @@ enum Happening {
 
 impl Worker {
     pub(crate) fn new(platform: Text) -> Worker {
-        let settings =
-            Settings { platform, timeout: Duration::from_secs(30), timeout_text: "30s".to_owned() };
+        let settings = Settings {
+            platform,
+            timeout: Duration::from_secs(30),
+            timeout_text: "30s".to_owned(),
+            spread: 0,
+        };
         Worker { machine: Machine::new(settings), script: VecDeque::new(), artifacts: Vec::new() }
     }
 
@@ -51,7 +55,8 @@ impl Worker {
                 Action::ListArtifacts => self.soon(Happening::Listed),
                 Action::SendArtifacts => self.send_artifacts(line),
                 Action::CleanUp => self.script.clear(),
-                Action::Exit(_) => {
+                // Here a connection is all that a worker has; the next one comes by itself.
+                Action::Connect | Action::Exit(_) => {
                     line.leave(End::Closed);
                     return;
                 }

@@ -5,6 +5,7 @@ mod console;
 mod conversation;
 mod ends;
 mod leftovers;
+mod reconnects;
 mod timeout;
 
 use super::*;
@@ -29,7 +30,8 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let settings = Settings { platform: "amiga".into(), timeout: HOUR, timeout_text: "1h".to_owned() };
+        let settings =
+            Settings { platform: "amiga".into(), timeout: HOUR, timeout_text: "1h".to_owned(), spread: 0 };
         Self {
             worker: Worker::new(settings),
             now: Duration::from_secs(77),
