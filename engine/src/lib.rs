@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod driver;
 pub mod limits;
 pub mod log;
 pub mod names;

@@ -18,7 +18,7 @@ impl Reactor {
     pub(crate) fn drain(&mut self, received: &[u8]) -> Result<(), StopReason> {
         while let Some(action) = self.machine.poll_action() {
             match action {
-                action if action.waits_for_commit() => self.deferred.push(action),
+                action if action.waits_for_commit() => self.defer(action),
                 Action::Append(record) => self.append(&record)?,
                 Action::Spool { uuid, entries, console_octets } => self.spool(uuid, &entries, console_octets),
                 Action::BeginResult { uuid, head } => self.begin_result(uuid, *head),
@@ -215,7 +215,7 @@ impl Reactor {
             Some(large) => {
                 // A file in place says that its build has finished: the records that say how come first.
                 self.staged.insert(uuid, large);
-                self.deferred.push(Action::StoreResult { uuid });
+                self.release_queue.defer(Action::StoreResult { uuid });
             }
             // It failed earlier, and the machine was told.
             None => {}

@@ -2,6 +2,7 @@
 
 use crate::server::paths::Paths;
 use crate::server::result::{self, LargeResult, SyncMethod};
+use builder_engine::driver::BatchNumber;
 use builder_engine::server::{BuildOfJob, ConnectionId, UnsettledResult};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
@@ -37,7 +38,7 @@ pub(crate) enum Task {
 pub(crate) struct WriteTask {
     pub(crate) results: Vec<UnsettledResult>,
     /// The batch that waits for it; none when it is another attempt.
-    pub(crate) batch: Option<u64>,
+    pub(crate) batch: Option<BatchNumber>,
 }
 
 /// The stored result of a build whose job is not known, to be looked for.
@@ -51,7 +52,7 @@ pub(crate) struct Search {
 /// durable is unknown.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    Written { batch: Option<u64>, outcomes: Vec<(Uuid, io::Result<()>)> },
+    Written { batch: Option<BatchNumber>, outcomes: Vec<(Uuid, io::Result<()>)> },
     Stored { uuid: Uuid, outcome: io::Result<()> },
     Synced(io::Result<()>),
     Removed { uuid: Uuid, name: Text, outcome: io::Result<()> },

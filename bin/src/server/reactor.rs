@@ -9,8 +9,8 @@
 //! 4. commit: one write and one sync for all records of the turn;
 //! 5. only now do what others can see: send, close, put results in place.
 //!
-//! Threads write the files of small results, so what is to be seen of a turn may come a moment later, see `release`;
-//! the order stays what it is.
+//! Threads write the files of small results, so what is to be seen of a turn may come a moment later, see
+//! [`ReleaseQueue`]; the order stays what it is.
 //!
 //! While the disk is busy in step 4, the next batch gathers in the sockets.
 
@@ -20,13 +20,12 @@ use crate::server::disk::{Disk, Outcome};
 use crate::server::network::Network;
 use crate::server::observer::Observer;
 use crate::server::paths::Paths;
-use crate::server::release::Batch;
 use crate::server::result::Staged;
-use crate::server::space::Space;
 use crate::server::spool::Spools;
 use crate::server::stop::StopReason;
 use crate::server::template::TemplateDirectory;
 use crate::server::uploader::Uploader;
+use builder_engine::driver::{ReleaseQueue, Rotation};
 use builder_engine::limits::RETRY_TIME;
 use builder_engine::server::record::Record;
 use builder_engine::server::{Action, ConnectionId, Input, Server, Settling};
@@ -34,7 +33,7 @@ use builder_proto::Uuid;
 use mio::{Events, Poll, Token};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -60,7 +59,7 @@ pub(crate) struct Reactor {
     pub(crate) clock: Clock,
     pub(crate) machine: Server,
     pub(crate) log: LogFile,
-    pub(crate) space: Space,
+    pub(crate) rotation: Rotation,
     pub(crate) paths: Paths,
     pub(crate) network: Network,
     pub(crate) spools: Spools,
@@ -78,12 +77,8 @@ pub(crate) struct Reactor {
     pub(crate) active_observers: BTreeSet<ConnectionId>,
     /// Observers of each spool.
     pub(crate) followers: BTreeMap<Uuid, BTreeSet<ConnectionId>>,
-    /// Actions that wait for the commit.
-    pub(crate) deferred: Vec<Action>,
-    /// What came of earlier turns and waits for the files of results, in order.
-    pub(crate) committed: VecDeque<Batch>,
-    /// How many batches there have been.
-    pub(crate) batches: u64,
+    /// Actions that wait for the commit, or for the files of results.
+    pub(crate) release_queue: ReleaseQueue<Action>,
     /// Encoded records on their way to the log.
     pub(crate) record: Vec<u8>,
     pub(crate) block: Vec<u8>,
@@ -125,7 +120,7 @@ impl Reactor {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        let unfinished = self.log.has_pending() || !self.deferred.is_empty();
+        let unfinished = self.log.has_pending() || self.release_queue.has_uncommitted();
         if unfinished || self.network.has_work() || !self.active_observers.is_empty() {
             return Some(Duration::ZERO);
         }

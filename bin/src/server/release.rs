@@ -1,10 +1,8 @@
-//! From the commit to what others can see of it: first the files of results, then everything else, in order.
-//!
-//! The files of small results are written by threads, while the reactor goes on with the next turn. Whatever came out of
-//! the machine with or after a result waits for its file, so that who is told of a result finds it.
+//! Actions leave the [release queue](builder_engine::driver::ReleaseQueue), and files of results are written for it.
 
 use crate::server::disk::{Outcome, Task, WRITERS, WriteTask};
 use crate::server::reactor::Reactor;
+use builder_engine::driver::BatchNumber;
 use builder_engine::server::{Action, UnsettledResult};
 use builder_proto::Uuid;
 use std::io;
@@ -13,46 +11,30 @@ use std::time::Duration;
 /// Time that results have to get into their files when the program is to end. The log holds them anyway.
 const PARTING_TIME: Duration = Duration::from_millis(300);
 
-/// What came of one turn, in order.
-#[derive(Debug)]
-pub(crate) struct Batch {
-    actions: Vec<Action>,
-    number: u64,
-    /// Tasks that write files of its results and are not done.
-    writes: usize,
-}
-
 impl Reactor {
+    /// Puts an action off until the commit.
+    pub(crate) fn defer(&mut self, action: Action) {
+        match action {
+            Action::Publish { uuid, name, contents } => {
+                self.release_queue.defer_result(UnsettledResult { uuid, name, contents });
+            }
+            action => self.release_queue.defer(action),
+        }
+    }
+
     /// Begins to carry out what waited for the commit that has just been made.
     pub(crate) fn release(&mut self) {
-        let mut actions = Vec::new();
-        let mut results = Vec::new();
-        for action in self.deferred.drain(..) {
-            match action {
-                Action::Publish { uuid, name, contents } => {
-                    let result = UnsettledResult { uuid, name, contents };
-                    self.settling.publish(result.clone());
-                    results.push(result);
-                }
-                action => actions.push(action),
-            }
+        for order in self.release_queue.commit(&mut self.settling, WRITERS) {
+            self.disk.write(WriteTask { results: order.results, batch: Some(order.batch) });
         }
-        self.batches += 1;
-        let number = self.batches;
-        let shares = results.chunks(results.len().div_ceil(WRITERS).max(1));
-        let writes = shares.len();
-        for share in shares {
-            self.disk.write(WriteTask { results: share.to_vec(), batch: Some(number) });
-        }
-        self.committed.push_back(Batch { actions, number, writes });
         self.perform_ready();
     }
 
     /// Takes note of files that were written, or could not be.
-    pub(crate) fn on_written(&mut self, batch: Option<u64>, outcomes: Vec<(Uuid, io::Result<()>)>) {
+    pub(crate) fn on_written(&mut self, batch: Option<BatchNumber>, outcomes: Vec<(Uuid, io::Result<()>)>) {
         self.settling.written(self.clock.now().monotonic, outcomes);
-        if let Some(batch) = self.committed.iter_mut().find(|waiting| Some(waiting.number) == batch) {
-            batch.writes -= 1;
+        if let Some(batch) = batch {
+            self.release_queue.written(batch);
         }
         self.perform_ready();
     }
@@ -72,7 +54,7 @@ impl Reactor {
     /// Waits a moment for files of results, so that nobody has to learn from the next server what is already certain.
     pub(crate) fn part(&mut self) {
         let deadline = self.clock.now().monotonic.saturating_add(PARTING_TIME);
-        while !self.committed.is_empty() {
+        while !self.release_queue.is_empty() {
             let Some(outcome) = self.disk.wait_for_outcome(self.clock.until(deadline)) else { break };
             if let Outcome::Written { batch, outcomes } = outcome {
                 self.on_written(batch, outcomes);
@@ -82,12 +64,8 @@ impl Reactor {
     }
 
     fn perform_ready(&mut self) {
-        while self.committed.front().is_some_and(|batch| batch.writes == 0)
-            && let Some(batch) = self.committed.pop_front()
-        {
-            for action in batch.actions {
-                self.perform(action);
-            }
+        while let Some(action) = self.release_queue.next_ready() {
+            self.perform(action);
         }
     }
 }

@@ -1,37 +1,11 @@
-//! Room on the disk: what the machine is told of it, and making some.
+//! Room on the disk: what the machine is told of it, and making some, as the [rotation](builder_engine::driver::Rotation) says.
 
 use crate::directory::{file_size_limit, free_octets};
 use crate::log_file::fresh_salt;
 use crate::server::reactor::{Reactor, encode_all};
 use crate::server::stop::StopReason;
-use builder_engine::limits::{COMMAND_FRAME_BYTES, DISK_MARGIN, LOG_RESERVE_BYTES, RETRY_TIME};
 use builder_engine::log::WriteError;
 use builder_engine::server::Input;
-use std::time::Duration;
-
-/// Octets of room below which some command could be refused: the log repeats what a command says.
-const SHORT: u64 = 2 * COMMAND_FRAME_BYTES + DISK_MARGIN;
-/// Octets that a log may have in any case before it is written anew because space is short.
-const WORTHWHILE: u64 = 64 * 1024;
-
-/// What is known of the room for the log.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Space {
-    /// Octets by which the log can grow.
-    room: u64,
-    /// Octets of the log after its last rotation: about the size of a snapshot.
-    snapshot: u64,
-    /// Octets of the log when it was last looked at for what could be left out.
-    examined: u64,
-    /// When the next attempt to make room may be made: they take long.
-    next_attempt: Duration,
-}
-
-impl Space {
-    pub(crate) fn unknown() -> Space {
-        Space { room: u64::MAX, snapshot: 0, examined: 0, next_attempt: Duration::ZERO }
-    }
-}
 
 impl Reactor {
     /// Tells the machine how much room there is.
@@ -47,31 +21,40 @@ impl Reactor {
             }
         };
         let largest = file_size_limit().unwrap_or(u64::MAX);
-        if !self.log.reserve_available() && on_disk > LOG_RESERVE_BYTES * 4 && largest >= LOG_RESERVE_BYTES {
+        let now = self.clock.now().monotonic;
+        if !self.log.reserve_available() && self.rotation.restores_reserve(now, on_disk, largest) {
             self.restore_reserve()?;
         }
-        self.space.room = on_disk.min(largest.saturating_sub(self.log.length()));
-        self.input(Input::LogSpace(self.space.room), &[])
+        let room = on_disk.min(largest.saturating_sub(self.log.length()));
+        self.rotation.set_room(room);
+        self.input(Input::LogSpace(room), &[])
     }
 
     /// Replaces the log by a snapshot when it has grown well beyond one.
     pub(crate) fn rotate_log(&mut self) -> Result<(), StopReason> {
-        if !self.log.needs_rotation(self.space.snapshot) && !self.could_make_room() {
-            return Ok(());
-        }
         // What still waits for a commit may include a result that neither state nor settling know of.
-        if !self.deferred.is_empty() {
+        if self.release_queue.has_uncommitted() {
             return Ok(());
         }
-        self.delay_attempts();
+        let now = self.clock.now().monotonic;
+        let snapshot_bytes = || {
+            let snapshot = self.machine.state().snapshot().chain(self.settling.snapshot());
+            snapshot.map(|record| record.octets()).sum()
+        };
+        let due = self.log.needs_rotation(self.rotation.snapshot_bytes())
+            || self.rotation.could_make_room(now, self.log.length(), snapshot_bytes);
+        if !due {
+            return Ok(());
+        }
+        self.rotation.attempted(now);
         let salt = fresh_salt().map_err(StopReason::Randomness)?;
         let snapshot = self.machine.state().snapshot().chain(self.settling.snapshot());
         match self.log.rotate(salt, encode_all(snapshot)) {
             Ok(()) => {
-                self.space.snapshot = self.log.length();
+                self.rotation.rotated(self.log.length());
                 log::debug!(
                     "rotated the log: {} bytes, {}",
-                    self.space.snapshot,
+                    self.log.length(),
                     self.machine.state().summary()
                 );
                 Ok(())
@@ -84,25 +67,8 @@ impl Reactor {
         }
     }
 
-    /// Whether space is short, and most of what the log takes is history.
-    fn could_make_room(&mut self) -> bool {
-        let length = self.log.length();
-        let has_changed = length != self.space.examined && length > WORTHWHILE;
-        if self.space.room >= SHORT || !has_changed || self.clock.now().monotonic < self.space.next_attempt {
-            return false;
-        }
-        self.delay_attempts();
-        self.space.examined = length;
-        let snapshot = self.machine.state().snapshot().chain(self.settling.snapshot());
-        let snapshot: u64 = snapshot.map(|record| record.octets()).sum();
-        length > snapshot.saturating_mul(2)
-    }
-
     /// Holds space back again once there is enough of it.
     fn restore_reserve(&mut self) -> Result<(), StopReason> {
-        if self.clock.now().monotonic < self.space.next_attempt {
-            return Ok(());
-        }
         match self.log.restore_reserve() {
             Ok(()) => {
                 log::info!("space for a full disk is held back again");
@@ -111,13 +77,9 @@ impl Reactor {
             Err(WriteError::Failed(reason)) => Err(StopReason::Log(WriteError::Failed(reason))),
             Err(error) => {
                 log::warn!("cannot hold back space for a full disk: {error}");
-                self.delay_attempts();
+                self.rotation.attempted(self.clock.now().monotonic);
                 Ok(())
             }
         }
-    }
-
-    fn delay_attempts(&mut self) {
-        self.space.next_attempt = self.clock.now().monotonic.saturating_add(RETRY_TIME);
     }
 }

@@ -11,12 +11,12 @@ use crate::server::paths::Paths;
 use crate::server::places::Places;
 use crate::server::reactor::{self, Reactor};
 use crate::server::result::SyncMethod;
-use crate::server::space::Space;
 use crate::server::spool::Spools;
 use crate::server::stop::{StartError, StopReason, file_error};
 use crate::server::template::TemplateDirectory;
 use crate::server::uploader::Uploader;
 use crate::server::{backlog, export, migration, readiness, result, uuids};
+use builder_engine::driver::{ReleaseQueue, Rotation, RotationLimits};
 use builder_engine::log;
 use builder_engine::server::record::Record;
 use builder_engine::server::{self, Input, Recovered, Recovery, Role, Server, Settling, State};
@@ -24,7 +24,7 @@ use builder_proto::Uuid;
 use mio::{Interest, Poll, Waker};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -129,7 +129,7 @@ fn assemble(
         clock,
         machine,
         log,
-        space: Space::unknown(),
+        rotation: Rotation::new(RotationLimits::default()),
         network,
         spools,
         staged: BTreeMap::new(),
@@ -142,9 +142,7 @@ fn assemble(
         observers: BTreeMap::new(),
         active_observers: BTreeSet::new(),
         followers: BTreeMap::new(),
-        deferred: Vec::new(),
-        committed: VecDeque::new(),
-        batches: 0,
+        release_queue: ReleaseQueue::default(),
         record: Vec::new(),
         block: Vec::new(),
         paths,

@@ -27,7 +27,7 @@ impl Server {
                     self.settling.written(self.environment.host.time(), [(uuid, outcome)]);
                 }
                 action if action.waits_for_commit() => {
-                    self.deferred.push(Deferred { action, depends_on: self.order.appended });
+                    self.defer(action, self.order.appended);
                 }
                 Action::Append(record) => self.append(&record)?,
                 Action::Spool { uuid, entries, console_octets } => self.spool(uuid, &entries, console_octets),
@@ -174,7 +174,7 @@ impl Server {
             Some(large) => {
                 self.staged.insert(uuid, large);
                 let depends_on = self.order.appended;
-                self.deferred.push(Deferred { action: Action::StoreResult { uuid }, depends_on });
+                self.defer(Action::StoreResult { uuid }, depends_on);
             }
             None => {}
         }

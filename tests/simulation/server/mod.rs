@@ -31,16 +31,15 @@ pub(crate) use uploads::Ending;
 use crate::disk::LogStorage;
 use crate::environment::Environment;
 use crate::random::Random;
+use builder_engine::driver::{ReleaseQueue, Rotation};
 use builder_engine::log::{LogFile, OpenError, WriteError};
 use builder_engine::server::{Action, ConnectionId, Server as Machine, Settling};
 use builder_proto::Uuid;
 use observers::Observer;
-use release::Batch;
 use results::Staged;
 use sockets::Sockets;
-use space::Space;
 use spools::Spools;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::rc::Rc;
 use tasks::Tasks;
@@ -53,7 +52,7 @@ pub(crate) struct Server {
     life: u64,
     machine: Machine,
     log: LogFile<LogStorage>,
-    space: Space,
+    rotation: Rotation,
     sockets: Sockets,
     spools: Spools,
     staged: BTreeMap<Uuid, Staged>,
@@ -63,9 +62,7 @@ pub(crate) struct Server {
     observers: BTreeMap<ConnectionId, Observer>,
     active_observers: BTreeSet<ConnectionId>,
     followers: BTreeMap<Uuid, BTreeSet<ConnectionId>>,
-    deferred: Vec<Deferred>,
-    committed: VecDeque<Batch>,
-    batches: u64,
+    release_queue: ReleaseQueue<Deferred>,
     record: Vec<u8>,
     order: Order,
     random: Random,
@@ -128,8 +125,7 @@ impl Server {
         self.settling.is_settled()
             && self.uploader.as_ref().is_none_or(Uploader::is_idle)
             && self.tasks.is_empty()
-            && self.deferred.is_empty()
-            && self.committed.is_empty()
+            && self.release_queue.is_empty()
             && !self.log.has_pending()
     }
 

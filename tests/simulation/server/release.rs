@@ -1,49 +1,34 @@
-//! From the commit to what others can see of it, as in `bin/src/server/release.rs`.
+//! Actions leave the release queue, and files of results are written for it, as in `bin/src/server/release.rs`.
 
 use super::tasks::{Task, WRITERS, WriteTask};
 use super::{Deferred, Server, Stop};
 use crate::variant::Variant;
+use builder_engine::driver::BatchNumber;
 use builder_engine::server::{Action, BuildOfJob, Input, UnsettledResult};
 use builder_proto::Uuid;
 use std::io;
 
-/// What came of one turn, in order.
-#[derive(Debug)]
-pub(super) struct Batch {
-    actions: Vec<Deferred>,
-    number: u64,
-    writes: usize,
-}
-
 impl Server {
-    pub(super) fn release(&mut self) {
-        let mut actions = Vec::new();
-        let mut results = Vec::new();
-        for Deferred { action, depends_on } in std::mem::take(&mut self.deferred) {
-            match action {
-                Action::Publish { uuid, name, contents } => {
-                    let result = UnsettledResult { uuid, name, contents };
-                    self.settling.publish(result.clone());
-                    results.push(result);
-                }
-                action => actions.push(Deferred { action, depends_on }),
+    pub(super) fn defer(&mut self, action: Action, depends_on: u64) {
+        match action {
+            Action::Publish { uuid, name, contents } => {
+                self.release_queue.defer_result(UnsettledResult { uuid, name, contents });
             }
+            action => self.release_queue.defer(Deferred { action, depends_on }),
         }
-        self.batches += 1;
-        let number = self.batches;
-        let shares = results.chunks(results.len().div_ceil(WRITERS).max(1));
-        let writes = shares.len();
-        for share in shares {
-            self.submit(Task::Write(WriteTask::new(share.to_vec(), Some(number))));
+    }
+
+    pub(super) fn release(&mut self) {
+        for order in self.release_queue.commit(&mut self.settling, WRITERS) {
+            self.submit(Task::Write(WriteTask::new(order.results, Some(order.batch))));
         }
-        self.committed.push_back(Batch { actions, number, writes });
         self.perform_ready();
     }
 
-    pub(super) fn on_written(&mut self, batch: Option<u64>, outcomes: Vec<(Uuid, io::Result<()>)>) {
+    pub(super) fn on_written(&mut self, batch: Option<BatchNumber>, outcomes: Vec<(Uuid, io::Result<()>)>) {
         self.settling.written(self.environment.host.time(), outcomes);
-        if let Some(batch) = self.committed.iter_mut().find(|waiting| Some(waiting.number) == batch) {
-            batch.writes -= 1;
+        if let Some(batch) = batch {
+            self.release_queue.written(batch);
         }
         self.perform_ready();
     }
@@ -72,12 +57,8 @@ impl Server {
     }
 
     fn perform_ready(&mut self) {
-        while self.committed.front().is_some_and(|batch| batch.writes == 0)
-            && let Some(batch) = self.committed.pop_front()
-        {
-            for action in batch.actions {
-                self.perform(action);
-            }
+        while let Some(action) = self.release_queue.next_ready() {
+            self.perform(action);
         }
     }
 }

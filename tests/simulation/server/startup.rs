@@ -1,19 +1,21 @@
 //! From what is on the disk to a running server, as in `bin/src/server/startup.rs`.
 
+use super::space::rotation_limits;
 use super::spools::{SPOOLS, Spools};
 use super::tasks::Tasks;
 use super::turn::encode_all;
-use super::{Order, Server, Sockets, Space, Stop, Uploader, results};
+use super::{Order, Server, Sockets, Stop, Uploader, results};
 use crate::disk::{Disk, LogStorage};
 use crate::environment::{Environment, say};
 use crate::random::Random;
 use crate::variant::Variant;
+use builder_engine::driver::{ReleaseQueue, Rotation};
 use builder_engine::log::{LogFile, Salt, Settings};
 use builder_engine::server::{
     Input, Recovered, Recovery, Server as Machine, Settling, State, UnsettledResult, UploadSettings,
 };
 use builder_proto::Uuid;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Result as IoResult};
 use std::rc::Rc;
 use std::time::Duration;
@@ -51,7 +53,7 @@ impl Server {
             life,
             machine,
             log,
-            space: Space::unknown(),
+            rotation: Rotation::new(rotation_limits(environment.plan.reserve_octets)),
             sockets: Sockets::default(),
             spools,
             staged: BTreeMap::new(),
@@ -61,9 +63,7 @@ impl Server {
             observers: BTreeMap::new(),
             active_observers: BTreeSet::new(),
             followers: BTreeMap::new(),
-            deferred: Vec::new(),
-            committed: VecDeque::new(),
-            batches: 0,
+            release_queue: ReleaseQueue::default(),
             record: Vec::new(),
             order: Order::default(),
             random,

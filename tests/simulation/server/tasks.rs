@@ -4,6 +4,7 @@ use super::results::{self, LargeResult};
 use crate::disk::Disk;
 use crate::random::Random;
 use crate::variant::Variant;
+use builder_engine::driver::BatchNumber;
 use builder_engine::server::{BuildOfJob, ConnectionId, UnsettledResult};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
@@ -39,7 +40,7 @@ pub(super) enum Task {
 #[derive(Debug)]
 pub(super) struct WriteTask {
     results: Vec<UnsettledResult>,
-    batch: Option<u64>,
+    batch: Option<BatchNumber>,
     outcomes: Vec<(Uuid, io::Result<()>)>,
     step: usize,
 }
@@ -47,7 +48,7 @@ pub(super) struct WriteTask {
 #[derive(Debug)]
 pub(super) enum Outcome {
     Written {
-        batch: Option<u64>,
+        batch: Option<BatchNumber>,
         outcomes: Vec<(Uuid, io::Result<()>)>,
     },
     Stored {
@@ -130,7 +131,7 @@ impl Tasks {
 }
 
 impl WriteTask {
-    pub(super) fn new(results: Vec<UnsettledResult>, batch: Option<u64>) -> WriteTask {
+    pub(super) fn new(results: Vec<UnsettledResult>, batch: Option<BatchNumber>) -> WriteTask {
         WriteTask { results, batch, outcomes: Vec::new(), step: 0 }
     }
 

@@ -79,7 +79,7 @@ impl Server {
     }
 
     fn next_turn(&self) -> Option<Duration> {
-        let unfinished = self.log.has_pending() || !self.deferred.is_empty();
+        let unfinished = self.log.has_pending() || self.release_queue.has_uncommitted();
         if unfinished || self.sockets.has_work() || !self.active_observers.is_empty() {
             return Some(Duration::ZERO);
         }
