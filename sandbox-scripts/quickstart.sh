@@ -102,9 +102,9 @@ start_worker() {
 
 # ---- What the server says ----
 
-# The uuid of the running build; the table has the columns STARTED UUID PLATFORM JOB.
+# The uuid of the running build. What runs comes first, and each line begins with the job and ends with the uuid.
 running() {
-    builder-client info | awk '/^Running/ { found = 1 } found && $4 == "hello" { print $2 }'
+    builder-client info | awk '/^Schedule/ { exit } $1 == "hello" { print $NF }'
 }
 
 has_running() {
@@ -112,8 +112,8 @@ has_running() {
 }
 
 is_queued() {
-    builder-client info | awk '/^Queue of quickstart/ { found = 1 } /^Running/ { found = 0 }
-        found && $1 == "hello" { queued = 1 } END { exit !queued }'
+    builder-client info | awk '/^Schedule/ { found = 1 } /^Platforms/ { found = 0 }
+        found && $1 == "hello" && / queued/ { queued = 1 } END { exit !queued }'
 }
 
 has_printed() {

@@ -1,5 +1,6 @@
 //! What a terminal gets and a file or a pipe does not: colour, and a line that says what is going on.
 
+use rustix::fd::AsFd;
 use rustix::termios::tcgetwinsize;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -49,6 +50,12 @@ impl Palette {
     #[must_use]
     pub fn has_colours(self) -> bool {
         self.has_colours
+    }
+
+    /// Whether characters beyond ASCII are shown as what they are.
+    #[must_use]
+    pub fn has_signs(self) -> bool {
+        self.has_signs
     }
 
     /// The text in this look.
@@ -149,8 +156,16 @@ const USUAL_COLUMNS: usize = 80;
 
 /// How many columns can be filled without the beginning of a second line.
 fn columns() -> usize {
-    let told = tcgetwinsize(io::stderr()).map_or(0, |size| usize::from(size.ws_col));
-    if told == 0 { USUAL_COLUMNS - 1 } else { told - 1 }
+    columns_of(&io::stderr()).unwrap_or(USUAL_COLUMNS) - 1
+}
+
+/// How many characters a line may have on this stream; `None` when it is no terminal, where lines may have any length.
+pub fn columns_of<S: IsTerminal + AsFd>(stream: &S) -> Option<usize> {
+    if !stream.is_terminal() {
+        return None;
+    }
+    let told = tcgetwinsize(stream).map_or(0, |size| usize::from(size.ws_col));
+    Some(if told == 0 { USUAL_COLUMNS } else { told })
 }
 
 /// So many characters of the text.

@@ -181,6 +181,7 @@ fn what_programs_read_from_the_environment_is_in_their_pages() {
         ("builder-server.8", "SSL_CERT_FILE"),
         ("builder-upload.1", "BUILDER_UPLOAD_CREDENTIALS"),
         ("builder-worker.1", "JOURNAL_STREAM"),
+        ("builder-worker.1", "BUILDER_REMOTE"),
         ("builder-worker.1", "TMPDIR"),
     ] {
         let page = fs::read_to_string(path_of("man").join(program)).unwrap();

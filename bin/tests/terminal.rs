@@ -4,11 +4,11 @@
 
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
-use builder_proto::command::{Command, InfoReply, RunningInfo};
+use builder_proto::command::{Command, InfoReply, QueueInfo, RunningInfo};
 use builder_proto::execution::{ConsoleLine, Execution};
 use builder_proto::frame::{FrameDecoder, FrameEvent};
-use builder_proto::job::ScriptJob;
-use builder_proto::time::Time;
+use builder_proto::job::{File as Artifact, Job, ScheduleItem, ScriptJob};
+use builder_proto::time::{Period, Time};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use std::fs::{self, File};
@@ -21,6 +21,7 @@ use std::thread::{self, JoinHandle};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_builder-client");
 const INSPECT: &str = env!("CARGO_BIN_EXE_builder-inspect");
+const WORKER: &str = env!("CARGO_BIN_EXE_builder-worker");
 
 /// A terminal, and the program that runs on it.
 struct Terminal {
@@ -31,12 +32,16 @@ struct Terminal {
 
 impl Terminal {
     fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Terminal {
+        Terminal::run_on(60, program, arguments, environment)
+    }
+
+    fn run_on(columns: u16, program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Terminal {
         let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&screen).unwrap();
         unlockpt(&screen).unwrap();
         let name = ptsname(&screen, Vec::new()).unwrap().into_string().unwrap();
         let inner = File::options().read(true).write(true).open(name).unwrap();
-        tcsetwinsize(&inner, Winsize { ws_row: 24, ws_col: 60, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+        tcsetwinsize(&inner, Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
         let mut command = process::Command::new(program);
         command
             .args(arguments)
@@ -60,9 +65,14 @@ impl Terminal {
     }
 
     /// Everything that was on the screen, once the program has ended well.
-    fn end(mut self) -> String {
+    fn end(self) -> String {
+        self.end_with(0)
+    }
+
+    /// The same, once it has ended with this exit code.
+    fn end_with(mut self, code: i32) -> String {
         while self.read_more() {}
-        assert!(self.program.wait().unwrap().success(), "{:?}", self.seen);
+        assert_eq!(self.program.wait().unwrap().code(), Some(code), "{:?}", self.seen);
         self.seen.replace("\r\n", "\n")
     }
 
@@ -141,12 +151,10 @@ fn tables_have_coloured_heads_unless_colours_are_unwanted() {
         server.join().unwrap();
         screen
     };
-    assert!(
-        info(&[]).starts_with("\x1b[1mSchedule (0)\x1b[0m\n\n\x1b[1mRunning (1)\x1b[0m\n\x1b[2m  STARTED")
-    );
+    assert!(info(&[]).starts_with("\x1b[1mRunning (1)\x1b[0m\n\x1b[2m  JOB  "));
     for unwanted in [("NO_COLOR", "1"), ("TERM", "dumb")] {
         let screen = info(&[unwanted]);
-        assert!(screen.starts_with("Schedule (0)\n\nRunning (1)\n  STARTED"), "{screen}");
+        assert!(screen.starts_with("Running (1)\n  JOB  "), "{screen}");
         assert!(!screen.contains('\x1b'), "{screen}");
     }
     assert!(info(&[("NO_COLOR", "")]).contains('\x1b'), "an empty NO_COLOR is none");
@@ -179,8 +187,107 @@ fn quiet_keeps_the_line_about_silence_away() {
     thread::sleep(std::time::Duration::from_millis(1500));
     lines.send("exited 0").unwrap();
     drop(lines);
-    assert_eq!(terminal.end(), "\x1b[2m1.500s\x1b[0m exited 0\n");
+    assert_eq!(terminal.end(), "\x1b[2m1.500s\x1b[0m \x1b[32mexited 0\x1b[0m\n");
     server.join().unwrap();
+}
+
+/// A server that answers a connection after the other, and returns what it was asked.
+fn serve_all(answers: Vec<Command>) -> (String, JoinHandle<Vec<Command>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let remote = listener.local_addr().unwrap().to_string();
+    let answer = move |answer| {
+        let (mut stream, question) = accept(&listener);
+        send(&mut stream, &answer);
+        question
+    };
+    (remote, thread::spawn(move || answers.into_iter().map(answer).collect()))
+}
+
+/// A job that is scheduled, and waits on a platform where nothing runs.
+fn waiting() -> InfoReply {
+    let job = Job::Script(ScriptJob { name: "hello".into(), script: "".into(), platform: "linux".into() });
+    InfoReply {
+        schedule: vec![ScheduleItem { next: Time::NEVER, period: Period::Never, job: job.clone() }],
+        queues: vec![QueueInfo { platform: "linux".into(), jobs: vec![job] }],
+        ..InfoReply::default()
+    }
+}
+
+#[test]
+fn who_schedules_is_told_where_the_job_waits() {
+    let (remote, server) = serve_all(vec![Command::Success, Command::InfoReply(waiting())]);
+    let screen =
+        Terminal::run(CLIENT, &["-r", &remote, "schedule", "hello", "linux", "/dev/null"], &[]).end();
+    assert_eq!(
+        screen,
+        "hello is scheduled, and has no next run\n\
+         it is the next one on linux, where nothing is running; if no worker takes it, start one: builder-worker linux\n"
+    );
+    assert_eq!(server.join().unwrap()[1], Command::Info);
+}
+
+#[test]
+fn who_drops_a_platform_is_told_which_jobs_went_with_it() {
+    let (remote, server) = serve_all(vec![Command::InfoReply(waiting()), Command::Success]);
+    let screen = Terminal::run(CLIENT, &["-r", &remote, "drop-platform", "linux"], &[]).end();
+    assert_eq!(screen, "linux is dropped, and with it the job hello\n");
+    assert_eq!(server.join().unwrap(), [Command::Info, Command::DropPlatform("linux".into())]);
+
+    let (remote, server) = serve_all(vec![Command::Success]);
+    let screen = Terminal::run(CLIENT, &["-r", &remote, "undrop-platform", "linux"], &[]).end();
+    assert!(screen.contains("do not come back, so schedule them again"), "{screen}");
+    server.join().unwrap();
+}
+
+#[test]
+fn quiet_keeps_away_what_was_done_and_no_refusal() {
+    let (remote, server) = serve_all(vec![Command::Success]);
+    assert_eq!(Terminal::run(CLIENT, &["-q", "-r", &remote, "execute", "hello"], &[]).end(), "");
+    server.join().unwrap();
+
+    let (remote, server) = serve_all(vec![Command::Failure("busy".into())]);
+    let refused = Terminal::run(CLIENT, &["-q", "-r", &remote, "execute", "hello"], &[]).end_with(1);
+    assert_eq!(refused, "builder-client: busy\n");
+    server.join().unwrap();
+}
+
+#[test]
+fn each_job_of_info_has_a_line_that_fits_the_terminal() {
+    let mut info = waiting();
+    info.schedule = (0..40)
+        .map(|number| {
+            let name = format!("a-job-with-a-name-that-is-rather-long-{number:02}");
+            let job = ScriptJob { name: name.into(), script: "".into(), platform: "freebsd-14-amd64".into() };
+            ScheduleItem { next: Time::UNIX_EPOCH, period: Period::Weekly, job: Job::Script(job) }
+        })
+        .collect();
+    for columns in [80, 200] {
+        let (remote, server) = serve_all(vec![Command::InfoReply(info.clone())]);
+        let environment = [("NO_COLOR", "1"), ("LC_ALL", "C.UTF-8")];
+        let screen = Terminal::run_on(columns, CLIENT, &["-r", &remote, "info"], &environment).end();
+        server.join().unwrap();
+        let longest = screen.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(longest <= usize::from(columns), "{screen}");
+        let lines = screen.lines().filter(|line| line.starts_with("  a-job-") && line.ends_with("weekly"));
+        assert_eq!(lines.count(), 40, "{screen}");
+        assert_eq!(screen.contains("…"), columns == 80, "{screen}");
+    }
+}
+
+#[test]
+fn a_worker_that_waits_says_for_what_and_whom() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let remote = listener.local_addr().unwrap().to_string();
+    let mut terminal = Terminal::run(WORKER, &["linux"], &[("BUILDER_REMOTE", &remote)]);
+    let (stream, command) = accept(&listener);
+    assert_eq!(command, Command::JobRequested("linux".into()));
+    terminal.wait_for(&format!("waiting for a job for linux from {remote}"));
+    drop(stream);
+    let screen = terminal.end_with(1);
+    assert!(
+        screen.contains("\r\x1b[Kbuilder-worker: "),
+        "the line is gone before something else is printed: {screen:?}"
+    );
 }
 
 /// A directory with a stored result in it.
@@ -194,7 +301,7 @@ fn store(result: BuildResult) -> (tempfile::TempDir, PathBuf) {
         started: Time::UNIX_EPOCH,
         finished: Time::UNIX_EPOCH,
         result,
-        output: Vec::new(),
+        output: vec![Artifact { path: "bin/made".into(), data: "made".into() }],
     };
     fs::write(&path, execution.encode().unwrap()).unwrap();
     (directory, path)
@@ -230,6 +337,16 @@ fn a_console_ends_with_the_result_in_its_colour() {
     let (_directory, path) = store(BuildResult::Exited(1));
     let console = Terminal::run(INSPECT, &["--console", path.to_str().unwrap()], &[]).end();
     assert!(console.ends_with("\n\x1b[31mexited 1\x1b[0m\nstopped 1970-01-01T00:00:00Z\n"), "{console:?}");
+}
+
+#[test]
+fn who_takes_artifacts_out_is_told_how_many_there_were() {
+    let (directory, path) = store(BuildResult::Exited(0));
+    let out = directory.path().join("out").to_str().unwrap().to_owned();
+    let screen = Terminal::run(INSPECT, &["--output", &out, path.to_str().unwrap()], &[]).end();
+    assert_eq!(screen, format!("wrote one artifact (4 bytes) below {out}\n"));
+    let again = Terminal::run(INSPECT, &["--output", &out, path.to_str().unwrap()], &[]).end_with(1);
+    assert!(!again.contains("wrote"), "{again}");
 }
 
 #[test]

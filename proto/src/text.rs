@@ -31,17 +31,25 @@ impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             for character in chunk.valid().chars() {
-                if character.is_control() || is_direction_mark(character) {
-                    write!(f, "{}", character.escape_default())?;
-                } else {
-                    fmt::Write::write_char(f, character)?;
-                }
+                write_character(f, character)?;
             }
             if !chunk.invalid().is_empty() {
                 fmt::Write::write_char(f, char::REPLACEMENT_CHARACTER)?;
             }
         }
         Ok(())
+    }
+}
+
+/// As it is, or escaped in the way that is known from shells and editors: `\n`, `\t`, `\x1b`, `\u{202e}`.
+fn write_character(f: &mut fmt::Formatter<'_>, character: char) -> fmt::Result {
+    match character {
+        '\n' | '\r' | '\t' => write!(f, "{}", character.escape_default()),
+        _ if character.is_ascii_control() => write!(f, "\\x{:02x}", u32::from(character)),
+        _ if character.is_control() || is_direction_mark(character) => {
+            write!(f, "{}", character.escape_unicode())
+        }
+        _ => fmt::Write::write_char(f, character),
     }
 }
 
@@ -134,7 +142,7 @@ mod tests {
 
     #[test]
     fn display_cannot_control_a_terminal() {
-        let text = Text::from(&b"a\x1b[2Jb\xff\xfec\n\tbidi\xe2\x80\xae\xc2\x9bz"[..]);
-        assert_eq!(text.to_string(), "a\\u{1b}[2Jb\u{fffd}\u{fffd}c\\n\\tbidi\\u{202e}\\u{9b}z");
+        let text = Text::from(&b"a\x1b[2Jb\xff\xfec\n\t\r\0\x7fbidi\xe2\x80\xae\xc2\x9bz"[..]);
+        assert_eq!(text.to_string(), "a\\x1b[2Jb\u{fffd}\u{fffd}c\\n\\t\\r\\x00\\x7fbidi\\u{202e}\\u{9b}z");
     }
 }

@@ -89,7 +89,7 @@ warns() {
 }
 
 runs() {
-    inside builder-client info | awk -v job="$1" '/^Running/ { found = 1 } found && $4 == job { print $2 }' | grep -q .
+    inside builder-client info | awk -v job="$1" '/^Schedule/ { exit } $1 == job { print $NF }' | grep -q .
 }
 
 installs() {
@@ -170,7 +170,7 @@ upgrades() {
     inside dpkg --install "/packages/$upgrade" >"$directory/upgrade.log" 2>&1 || fail "it does not upgrade"
     inside systemctl --quiet is-active builder || fail "the server does not run after the upgrade"
     inside grep -q '^# mine' /etc/default/builder || fail "the configuration was overwritten"
-    inside builder-client info | grep -q 'daily *patient' || fail "the schedule is gone"
+    inside builder-client info | grep -q 'patient .* daily$' || fail "the schedule is gone"
     has_result first || fail "results are gone"
     wait_for "the job that was interrupted is done" has_more_results "$before"
 }

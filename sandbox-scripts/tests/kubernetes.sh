@@ -71,7 +71,7 @@ is_done() {
 }
 
 runs_here() {
-    client info | awk -v job="$1" '/^Running/ { found = 1 } found && $4 == job { print $2 }' | grep .
+    client info | awk -v job="$1" '/^Schedule/ { exit } $1 == job { print $NF }' | grep .
 }
 
 runs_anew() {

@@ -172,9 +172,9 @@ schedule() {
     builder-client schedule "$1" "$2" "$directory/$1.sh" --period never
 }
 
-# The uuid of a running build; the table has the columns STARTED UUID PLATFORM JOB.
+# The uuid of a running build. What runs comes first, and each line begins with the job and ends with the uuid.
 running() {
-    builder-client info | awk -v job="$1" '/^Running/ { found = 1 } found && $4 == job { print $2 }'
+    builder-client info | awk -v job="$1" '/^Schedule/ { exit } $1 == job { print $NF }'
 }
 
 is_running() {
@@ -182,8 +182,8 @@ is_running() {
 }
 
 is_queued() {
-    builder-client info | awk -v job="$1" '/^Queue of/ { found = 1 } /^Running/ { found = 0 }
-        found && $1 == job { queued = 1 } END { exit !queued }'
+    builder-client info | awk -v job="$1" '/^Schedule/ { found = 1 } /^Platforms/ { found = 0 }
+        found && $1 == job && / queued/ { queued = 1 } END { exit !queued }'
 }
 
 # The results of a job that are stored, one path a line.

@@ -43,28 +43,57 @@ fn every_refusal_says_why() {
     server.schedule("gone", "plan9");
     site.succeed(&server, ["drop-platform", "plan9"]);
     for (words, text) in [
-        (&["schedule", "known", "linux", file][..], "job name already used"),
-        (&["schedule", "web", "linux", file], "job name already used"),
-        (&["schedule", "new", "plan9", file], "platform dropped; can't schedule jobs"),
-        (&["orb-build", "known", "package"], "job name already used"),
-        (&["orb-build", "web", "package"], "job name already used"),
-        (&["unschedule", "unknown"], "unknown job unknown"),
-        (&["execute", "unknown"], "execute failed: job not found"),
-        (&["execute", "known", "--platform", "vax"], "execute failed: no such platform"),
+        (
+            &["schedule", "known", "linux", file][..],
+            "job name already used: known; to change that job, take it out with 'builder-client unschedule known' first",
+        ),
+        (
+            &["schedule", "web", "linux", file],
+            "job name already used: web; to change that job, take it out with 'builder-client unschedule web' first",
+        ),
+        (
+            &["schedule", "new", "plan9", file],
+            "platform dropped; can't schedule jobs: plan9; 'builder-client undrop-platform plan9' accepts them again",
+        ),
+        (
+            &["orb-build", "known", "package"],
+            "job name already used: known; to change that job, take it out with 'builder-client unschedule known' first",
+        ),
+        (
+            &["orb-build", "web", "package"],
+            "job name already used: web; to change that job, take it out with 'builder-client unschedule web' first",
+        ),
+        (&["unschedule", "unknown"], "unknown job unknown; did you mean known?"),
+        (&["unschedule", "nothing"], "unknown job nothing; 'builder-client info' shows all jobs"),
+        (&["execute", "unknown"], "execute failed: job not found: unknown; did you mean known?"),
+        (
+            &["execute", "known", "--platform", "vax"],
+            "execute failed: no such platform: vax; 'builder-client info' shows all platforms",
+        ),
         (
             &["execute", "known", "--platform", "bsd"],
-            "execute failed: job is for a different platform: linux",
+            "execute failed: job is for a different platform: linux; leave --platform out",
         ),
         (
             &["execute", "web", "--platform", "bsd"],
             "execute failed: the server has no template orb-build.template.bsd",
         ),
-        (&["reschedule", "unknown", "2030-01-01T00:00:00Z"], "couldn't find job unknown"),
-        (&["observe", "988ad4a2-647b-4f84-9116-f936eeddac84"], "uuid not found"),
-        (&["drop-platform", "vax"], "unknown platform vax"),
-        (&["drop-platform", "plan9"], "unknown platform plan9"),
-        (&["undrop-platform", "linux"], "unknown platform linux"),
-        (&["undrop-platform", "vax"], "unknown platform vax"),
+        (
+            &["reschedule", "unknown", "2030-01-01T00:00:00Z"],
+            "couldn't find job unknown; did you mean known?",
+        ),
+        (
+            &["observe", "988ad4a2-647b-4f84-9116-f936eeddac84"],
+            "uuid not found: 988ad4a2-647b-4f84-9116-f936eeddac84; 'builder-client info' shows those of running builds, \
+             and the data directory of the server has a directory for each that is stored",
+        ),
+        (&["drop-platform", "linus"], "unknown platform linus; did you mean linux?"),
+        (&["drop-platform", "plan9"], "unknown platform plan9; it is dropped already"),
+        (&["undrop-platform", "linux"], "unknown platform linux; it is not dropped"),
+        (
+            &["undrop-platform", "vax"],
+            "unknown platform vax; 'builder-client info' shows the dropped platforms",
+        ),
     ] {
         let before = server.info();
         assert_eq!(site.refused(&server, words), format!("builder-client: {text}\n"), "{words:?}");

@@ -264,7 +264,7 @@ fn a_wrong_command_line_ends_with_2_and_advice() {
     for (words, advice) in [
         (&["serve"][..], "unexpected word serve; the server takes options only"),
         (&["--ip", "nowhere"], "--ip nowhere: "),
-        (&["--port", "70000"], "--port 70000: "),
+        (&["--port", "99999"], "--port 99999: a port is a number from 0 to 65535"),
         (&["--port"], "--port needs a value after it"),
         (&["--prot", "1"], "there is no option --prot"),
         (&["--dir", "a", "--dir", "b"], "--dir is there twice; keep one"),

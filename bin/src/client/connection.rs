@@ -181,7 +181,7 @@ impl Connection {
     /// The error for an answer other than the one that was hoped for.
     pub(super) fn refusal(&self, question: &Command, answer: Command) -> ClientError {
         match answer {
-            Command::Failure(reason) => ClientError::Refused(reason),
+            Command::Failure(reason) => ClientError::Refused { reason, hint: String::new() },
             other => ClientError::Unexpected {
                 peer: self.peer.clone(),
                 question: question.name(),

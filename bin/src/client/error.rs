@@ -1,7 +1,8 @@
 //! What can go wrong after the command line was understood.
 
 use super::connection::ANSWER_TIME;
-use super::request::BuildFilter;
+use super::info_filter::UnknownName;
+use super::request::{BuildFilter, ScriptSource};
 use crate::command_line::Address;
 use builder_engine::reconnecting::Reconnecting;
 use builder_proto::CLIENT_VERSION;
@@ -11,15 +12,14 @@ use builder_proto::malformed::Malformed;
 use builder_proto::text::Text;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
 
 /// Why a command was not done.
 #[derive(Debug)]
 pub(super) enum ClientError {
     /// The script cannot be read.
-    ReadScript { path: PathBuf, error: io::Error },
+    ReadScript { source: ScriptSource, error: io::Error },
     /// The script is longer than any server accepts.
-    ScriptTooLong { path: PathBuf, limit: u64 },
+    ScriptTooLong { source: ScriptSource, limit: u64 },
     /// The command cannot be put into bytes.
     Encode(EncodeError),
     /// Nobody is there.
@@ -42,8 +42,10 @@ pub(super) enum ClientError {
     Malformed { peer: Address, error: Malformed },
     /// What the server sent is no answer to what it was asked.
     Unexpected { peer: Address, question: &'static str, answer: &'static str },
-    /// The server says why not.
-    Refused(Text),
+    /// The server says why not; what can be done about it follows.
+    Refused { reason: Text, hint: String },
+    /// What to print is not there.
+    UnknownName(UnknownName),
     /// There is no build to observe.
     NothingRuns(BuildFilter),
     /// The answer cannot be printed.
@@ -60,11 +62,11 @@ impl ClientError {
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ClientError::ReadScript { path, error } => {
-                write!(f, "cannot read the script {}: {error}", path.display())
+            ClientError::ReadScript { source, error } => {
+                write!(f, "cannot read the script {source}: {error}")
             }
-            ClientError::ScriptTooLong { path, limit } => {
-                write!(f, "the script {} is longer than {limit} bytes; let it fetch the rest", path.display())
+            ClientError::ScriptTooLong { source, limit } => {
+                write!(f, "the script {source} is longer than {limit} bytes; let it fetch the rest")
             }
             ClientError::Encode(error) => write!(f, "the command cannot be sent: {error}"),
             ClientError::Connect { peer, error } => {
@@ -99,7 +101,17 @@ impl fmt::Display for ClientError {
             ClientError::Unexpected { peer, question, answer } => {
                 write!(f, "{peer} answered {answer} to {question}")
             }
-            ClientError::Refused(reason) => reason.fmt(f),
+            ClientError::Refused { reason, hint } => write!(f, "{reason}{hint}"),
+            ClientError::UnknownName(name) => {
+                let (kind, name, meant) = match name {
+                    UnknownName::Job(name, meant) => ("job", name, meant),
+                    UnknownName::Platform(name, meant) => ("platform", name, meant),
+                };
+                match meant {
+                    Some(meant) => write!(f, "there is no {kind} {name}; did you mean {meant}?"),
+                    None => write!(f, "there is no {kind} {name}; 'builder-client info' shows all"),
+                }
+            }
             ClientError::NothingRuns(filter) => {
                 write!(f, "no build{filter} is running; see 'builder-client info'")
             }

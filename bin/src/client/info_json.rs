@@ -1,6 +1,7 @@
 //! What is going on in a server, as programs read it. The manual page `builder-client` promises its shape.
 
-use super::info_table::{upload_destination, upload_uuid};
+use super::info::{queues, upload_destination};
+use super::info_table::upload_uuid;
 use crate::json::string;
 use builder_proto::command::{InfoReply, QueueInfo};
 use builder_proto::job::Job;
@@ -16,9 +17,8 @@ pub(super) fn describe(reply: &InfoReply) -> Value {
         value["next"] = next.into();
         value
     });
-    let (uploads, queues): (Vec<_>, Vec<_>) =
-        reply.queues.iter().partition(|queue| upload_destination(&queue.platform).is_some());
-    let queues = queues.into_iter().map(|queue| {
+    let uploads = reply.queues.iter().find(|queue| upload_destination(queue).is_some());
+    let queues = queues(reply).map(|queue| {
         let jobs: Value = queue.jobs.iter().map(describe_job).collect();
         json!({ "platform": string(&queue.platform), "jobs": jobs })
     });
@@ -33,7 +33,7 @@ pub(super) fn describe(reply: &InfoReply) -> Value {
     json!({
         "schedule": schedule.collect::<Value>(),
         "queues": queues.collect::<Value>(),
-        "uploads": uploads.first().map(|queue| describe_uploads(queue)),
+        "uploads": uploads.map(describe_uploads),
         "running": running.collect::<Value>(),
         "dropped_platforms": reply.dropped_platforms.iter().map(string).collect::<Value>(),
     })
@@ -53,7 +53,7 @@ fn describe_job(job: &Job) -> Value {
 fn describe_uploads(queue: &QueueInfo) -> Value {
     let waiting =
         queue.jobs.iter().map(|job| json!({ "job": string(job.name()), "uuid": string(upload_uuid(job)) }));
-    let destination = upload_destination(&queue.platform).unwrap_or_default();
+    let destination = upload_destination(queue).unwrap_or_default();
     json!({ "destination": string(&destination.into()), "waiting": waiting.collect::<Value>() })
 }
 

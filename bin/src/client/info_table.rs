@@ -1,31 +1,44 @@
-//! What is going on in a server, as people read it.
+//! What is going on in a server, as people read it: what runs, then a line for each job, then a line for each platform.
 
-use super::table::Table;
+use super::info::{queues, upload_destination, whole_seconds};
+use super::info_filter::InfoFilter;
+use super::job_lines::{JobLine, job_lines};
+use super::table::{Fit, Table};
 use crate::terminal::{Look, Palette};
 use crate::wording::Span;
-use builder_proto::command::{InfoReply, QueueInfo, RunningInfo, UPLOADS};
-use builder_proto::job::{Job, ScheduleItem};
+use builder_proto::command::{InfoReply, QueueInfo, RunningInfo};
+use builder_proto::job::Job;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
 /// An [`InfoReply`] as people read it.
 pub(super) struct Report<'a> {
-    pub(super) reply: &'a InfoReply,
+    pub(super) all: &'a InfoReply,
+    /// What the filter leaves of it.
+    pub(super) shown: &'a InfoReply,
+    pub(super) filter: &'a InfoFilter,
     /// What is later is yet to come.
     pub(super) now: Time,
     pub(super) palette: Palette,
+    /// How many characters a line may have; `None` where it may have any number.
+    pub(super) columns: Option<usize>,
 }
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_schedule(f)?;
-        for queue in &self.reply.queues {
-            self.write_queue(f, queue)?;
-        }
         self.write_running(f)?;
-        let dropped = &self.reply.dropped_platforms;
+        self.write_schedule(f)?;
+        // Of a queue, only the jobs that were asked for are there, which would look like all of them.
+        if self.filter.jobs.is_empty() {
+            self.write_platforms(f)?;
+        }
+        for queue in &self.shown.queues {
+            self.write_uploads(f, queue)?;
+        }
+        let dropped = &self.shown.dropped_platforms;
         if !dropped.is_empty() {
             self.write_title(f, format_args!("\nDropped platforms ({})", dropped.len()))?;
             dropped.iter().try_for_each(|platform| writeln!(f, "  {platform}"))?;
@@ -35,25 +48,63 @@ impl fmt::Display for Report<'_> {
 }
 
 impl Report<'_> {
-    /// Who runs next comes first.
+    /// A line a build. Who started last comes last.
+    fn write_running(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut builds: Vec<&RunningInfo> = self.shown.running.iter().collect();
+        self.write_title(f, format_args!("Running ({})", builds.len()))?;
+        builds.sort_by_key(|build| build.started);
+        let columns = [
+            ("JOB", Fit::Cut),
+            ("PLATFORM", Fit::Cut),
+            ("STARTED (UTC)", Fit::Drop),
+            ("AGE", Fit::Whole),
+            ("UUID", Fit::Whole),
+        ];
+        let mut table = Table::new(self.palette, self.columns, columns);
+        for RunningInfo { started, uuid, job } in builds {
+            let age = Span(self.now.duration_since(*started)).to_string();
+            let started = whole_seconds(*started).to_string();
+            table.push([job.name.to_string(), job.platform.to_string(), started, age, uuid.to_string()]);
+        }
+        write!(f, "{table}")
+    }
+
+    /// A line a job.
     fn write_schedule(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut items: Vec<&ScheduleItem> = self.reply.schedule.iter().collect();
-        self.write_title(f, format_args!("Schedule ({})", items.len()))?;
-        items.sort_by_key(|item| (item.next, item.job.name()));
-        let mut table = Table::new(self.palette, ["UTC", "NEXT RUN", "PERIOD", "JOB", "WHAT"]);
-        for ScheduleItem { next, period, job } in items {
-            let utc = if *next == Time::NEVER { "-".to_owned() } else { whole_seconds(*next).to_string() };
-            let words = self.next_run(*next);
-            table.push([utc, words, period.to_string(), job.name().to_string(), describe(job)]);
+        let waiting = queues(self.shown).flat_map(|queue| &queue.jobs).map(Job::name);
+        let shown: BTreeSet<&Text> =
+            self.shown.schedule.iter().map(|item| item.job.name()).chain(waiting).collect();
+        self.write_title(f, format_args!("\nSchedule ({})", self.shown.schedule.len()))?;
+        let columns = [
+            ("JOB", Fit::Cut),
+            ("PLATFORM", Fit::Cut),
+            ("NOW", Fit::Whole),
+            ("NEXT RUN (UTC)", Fit::Drop),
+            ("NEXT RUN", Fit::Whole),
+            ("PERIOD", Fit::Whole),
+        ];
+        let mut table = Table::new(self.palette, self.columns, columns);
+        // Of all of them, as the place in a queue depends on jobs that are not shown.
+        let lines = job_lines(self.all);
+        for JobLine { job, now, schedule } in lines.into_iter().filter(|line| shown.contains(line.job.name()))
+        {
+            let next = schedule.map(|(next, _)| next).filter(|next| *next != Time::NEVER);
+            let none = || "-".to_owned();
+            table.push([
+                job.name().to_string(),
+                place(job),
+                now.describe(self.now),
+                next.map_or_else(none, |next| whole_seconds(next).to_string()),
+                next.map_or_else(none, |next| self.until(next)),
+                schedule.map_or_else(none, |(_, period)| period.to_string()),
+            ]);
         }
         write!(f, "{table}")
     }
 
     /// How far away a run is.
-    fn next_run(&self, next: Time) -> String {
-        if next == Time::NEVER {
-            "-".to_owned()
-        } else if next > self.now {
+    fn until(&self, next: Time) -> String {
+        if next > self.now {
             // Rounded up, as a job that was just scheduled hourly runs in one hour.
             format!("in {}", Span(next.duration_since(self.now) + Duration::from_millis(999)))
         } else {
@@ -61,32 +112,35 @@ impl Report<'_> {
         }
     }
 
-    fn write_queue(&self, f: &mut fmt::Formatter<'_>, queue: &QueueInfo) -> fmt::Result {
-        let QueueInfo { platform, jobs } = queue;
-        if let Some(destination) = upload_destination(platform) {
-            let title = format_args!("\nWaiting for upload to {} ({})", Text::from(destination), jobs.len());
-            self.write_title(f, title)?;
-            let mut table = Table::new(self.palette, ["UUID", "JOB"]);
-            jobs.iter().for_each(|job| table.push([upload_uuid(job).to_string(), job.name().to_string()]));
-            return write!(f, "{table}");
+    /// A line a platform. Where jobs wait and none runs, a worker may be missing.
+    fn write_platforms(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut platforms: BTreeMap<&Text, (usize, usize)> = BTreeMap::new();
+        for queue in queues(self.shown) {
+            platforms.entry(&queue.platform).or_default().1 = queue.jobs.len();
         }
-        self.write_title(f, format_args!("\nQueue of {platform} ({})", jobs.len()))?;
-        let mut table = Table::new(self.palette, ["JOB", "WHAT"]);
-        jobs.iter().for_each(|job| table.push([job.name().to_string(), describe(job)]));
+        for build in &self.shown.running {
+            platforms.entry(&build.job.platform).or_default().0 += 1;
+        }
+        if platforms.is_empty() {
+            return Ok(());
+        }
+        self.write_title(f, format_args!("\nPlatforms ({})", platforms.len()))?;
+        let columns = [("PLATFORM", Fit::Cut), ("RUNNING", Fit::Whole), ("QUEUED", Fit::Whole)];
+        let mut table = Table::new(self.palette, self.columns, columns);
+        for (platform, (running, queued)) in platforms {
+            table.push([platform.to_string(), running.to_string(), queued.to_string()]);
+        }
         write!(f, "{table}")
     }
 
-    /// Who started last comes last, next to the prompt.
-    fn write_running(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut builds: Vec<&RunningInfo> = self.reply.running.iter().collect();
-        self.write_title(f, format_args!("\nRunning ({})", builds.len()))?;
-        builds.sort_by_key(|build| build.started);
-        let mut table = Table::new(self.palette, ["STARTED (UTC)", "UUID", "PLATFORM", "JOB", "AGE"]);
-        for RunningInfo { started, uuid, job } in builds {
-            let age = Span(self.now.duration_since(*started)).to_string();
-            let (platform, name) = (job.platform.to_string(), job.name.to_string());
-            table.push([whole_seconds(*started).to_string(), uuid.to_string(), platform, name, age]);
-        }
+    fn write_uploads(&self, f: &mut fmt::Formatter<'_>, queue: &QueueInfo) -> fmt::Result {
+        let Some(destination) = upload_destination(queue) else { return Ok(()) };
+        let count = queue.jobs.len();
+        let title = format_args!("\nWaiting for upload to {} ({count})", Text::from(destination));
+        self.write_title(f, title)?;
+        let columns = [("JOB", Fit::Cut), ("UUID", Fit::Whole)];
+        let mut table = Table::new(self.palette, self.columns, columns);
+        queue.jobs.iter().for_each(|job| table.push([job.name().to_string(), upload_uuid(job).to_string()]));
         write!(f, "{table}")
     }
 
@@ -99,12 +153,7 @@ impl Report<'_> {
     }
 }
 
-/// Where the results of this queue go, when it is not a queue of jobs.
-pub(super) fn upload_destination(platform: &Text) -> Option<&[u8]> {
-    platform.as_bytes().strip_prefix(UPLOADS.as_bytes())
-}
-
-/// The build whose result waits to be uploaded; see [`UPLOADS`].
+/// The build whose result waits to be uploaded; see [`UPLOADS`](builder_proto::command::UPLOADS).
 pub(super) fn upload_uuid(job: &Job) -> &Text {
     match job {
         Job::Script(job) => &job.platform,
@@ -112,70 +161,86 @@ pub(super) fn upload_uuid(job: &Job) -> &Text {
     }
 }
 
-/// Milliseconds only widen a table.
-fn whole_seconds(time: Time) -> Time {
-    let milliseconds = time.unix_milliseconds();
-    Time::from_unix_milliseconds(milliseconds - milliseconds.rem_euclid(1000))
-}
-
-fn describe(job: &Job) -> String {
+/// Where a job runs: on its platform, or wherever there is a template, which makes its package what tells it from others.
+fn place(job: &Job) -> String {
     match job {
-        Job::Script(job) => format!("script on {}", job.platform),
-        Job::OrbBuild(job) => format!("opam package {}", job.opam_package),
+        Job::Script(job) => job.platform.to_string(),
+        Job::OrbBuild(job) => format!("any (opam {})", job.opam_package),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::samples::{info_reply, uploads};
+    use crate::client::samples::{info_reply, script, uploads};
+    use builder_proto::job::ScheduleItem;
     use builder_proto::time::Period;
 
-    fn report(reply: &InfoReply, now: i64) -> String {
+    fn report(reply: &InfoReply, now: i64, columns: Option<usize>) -> String {
         let now = Time::from_unix_milliseconds(now);
-        Report { reply, now, palette: Palette::PLAIN }.to_string()
+        let filter = InfoFilter::default();
+        Report { all: reply, shown: reply, filter: &filter, now, palette: Palette::PLAIN, columns }
+            .to_string()
     }
 
     #[test]
     fn everything_is_shown_and_nothing_controls_the_terminal() {
         let expected = "\
-Schedule (2)
-  UTC                   NEXT RUN  PERIOD  JOB    WHAT
-  1970-01-01T00:00:00Z  due       daily   hello  script on freebsd-13
-  -                     -         never   web    opam package mirage-web
-
-Queue of freebsd-13 (2)
-  JOB    WHAT
-  hello  script on freebsd-13
-  web    opam package mirage-web
-
-Queue of debian-12 (0)
-
 Running (2)
-  STARTED (UTC)         UUID                                  PLATFORM  JOB         AGE
-  1970-01-01T00:00:01Z  01010101-0101-0101-0101-010101010101  q         x\\u{1b}[2J  1m 1s
-  1970-01-01T00:00:02Z  02020202-0202-0202-0202-020202020202  p         hello       1m 0s
+  JOB       PLATFORM  STARTED (UTC)         AGE    UUID
+  x\\x1b[2J  q         1970-01-01T00:00:01Z  1m 1s  01010101-0101-0101-0101-010101010101
+  hello     p         1970-01-01T00:00:02Z  1m 0s  02020202-0202-0202-0202-020202020202
+
+Schedule (2)
+  JOB    PLATFORM               NOW              NEXT RUN (UTC)        NEXT RUN  PERIOD
+  hello  freebsd-13             running, queued  1970-01-01T00:00:00Z  due       daily
+  web    any (opam mirage-web)  queued #2        -                     -         never
+
+Platforms (4)
+  PLATFORM    RUNNING  QUEUED
+  debian-12   0        0
+  freebsd-13  0        2
+  p           1        0
+  q           1        0
 
 Dropped platforms (1)
   gone
 ";
-        assert_eq!(report(&info_reply(), 62_000), expected);
-        assert_eq!(report(&InfoReply::default(), 0), "Schedule (0)\n\nRunning (0)\n");
+        assert_eq!(report(&info_reply(), 62_000, None), expected);
+        assert_eq!(report(&InfoReply::default(), 0, None), "Running (0)\n\nSchedule (0)\n");
     }
 
     #[test]
     fn what_waits_to_be_uploaded_is_no_queue_of_jobs() {
         let reply = InfoReply { queues: vec![uploads()], ..InfoReply::default() };
         let expected = "\
+Running (0)
+
 Schedule (0)
 
 Waiting for upload to http://web/upload; refused (1)
-  UUID                                  JOB
-  03030303-0303-0303-0303-030303030303  hello
-
-Running (0)
+  JOB    UUID
+  hello  03030303-0303-0303-0303-030303030303
 ";
-        assert_eq!(report(&reply, 0), expected);
+        assert_eq!(report(&reply, 0, None), expected);
+    }
+
+    #[test]
+    fn a_filter_leaves_out_lines_and_changes_none() {
+        let all = info_reply();
+        let filter = InfoFilter { jobs: vec!["web".into()], platform: None };
+        let shown = filter.apply(&all).unwrap();
+        let (now, palette) = (Time::UNIX_EPOCH, Palette::PLAIN);
+        let report =
+            Report { all: &all, shown: &shown, filter: &filter, now, palette, columns: None }.to_string();
+        let expected = "\
+Running (0)
+
+Schedule (1)
+  JOB  PLATFORM               NOW        NEXT RUN (UTC)  NEXT RUN  PERIOD
+  web  any (opam mirage-web)  queued #2  -               -         never
+";
+        assert_eq!(report, expected, "and no counts of platforms, where jobs are left out");
     }
 
     #[test]
@@ -185,17 +250,64 @@ Running (0)
             ScheduleItem { next, period: Period::Weekly, ..info_reply().schedule[0].clone() }
         };
         let reply = InfoReply { schedule: vec![item(90_061), item(75)], ..InfoReply::default() };
-        let report = report(&reply, 1000);
-        let runs: Vec<&str> = report.lines().filter_map(|line| line.split("  ").nth(2)).collect();
-        assert_eq!(runs[1..], ["in 1m 14s", "in 1d 1h"], "{report}");
+        let report = report(&reply, 1000, None);
+        let runs: Vec<&str> = report.lines().filter_map(|line| line.split("Z  ").nth(1)).collect();
+        assert_eq!(runs, ["in 1m 14s  weekly", "in 1d 1h   weekly"], "{report}");
+    }
+
+    /// Forty jobs with names as they are in service, most of them idle, some of them running.
+    fn forty_jobs() -> InfoReply {
+        let names: Vec<(String, &str)> = (0..40)
+            .map(|number| {
+                (format!("mirage-unikernel-of-customer-{number:02}"), ["debian-12", "freebsd-14"][number % 2])
+            })
+            .collect();
+        let job = |number: usize| script(&names[number].0, names[number].1);
+        let item = |number: usize| ScheduleItem {
+            next: Time::from_unix_milliseconds(80_000_000 - number as i64 * 100_000),
+            period: Period::Weekly,
+            job: Job::Script(job(number)),
+        };
+        InfoReply {
+            schedule: (0..40).map(item).collect(),
+            running: (2..4)
+                .map(|number| RunningInfo { job: job(number), ..info_reply().running[0].clone() })
+                .collect(),
+            queues: vec![QueueInfo { platform: "debian-12".into(), jobs: vec![Job::Script(job(6))] }],
+            dropped_platforms: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn each_of_forty_jobs_has_one_line_that_fits_the_terminal() {
+        let reply = forty_jobs();
+        for columns in [80, 100, 200] {
+            let report = report(&reply, 10_000_000, Some(columns));
+            let longest = report.lines().map(|line| line.chars().count()).max();
+            assert!(longest <= Some(columns), "{report}");
+            let schedule = report.split("\n\n").nth(1).unwrap();
+            assert_eq!(schedule.lines().count(), 42, "{schedule}");
+            let lines: Vec<&str> = schedule.lines().skip(2).collect();
+            assert!(lines[0].contains("  running 2h 46m  ") && lines[1].contains("  running "), "{schedule}");
+            assert!(lines[2].contains("  queued #1 "), "{schedule}");
+            // Of the others, those that run soonest.
+            assert!(lines[3].contains("in 18h 21m") && lines[39].contains("in 19h 26m"), "{schedule}");
+            assert_eq!(report.matches("02020202-0202-0202-0202-020202020202").count(), 2, "{report}");
+        }
+        let wide = report(&reply, 10_000_000, None);
+        assert!(wide.contains("  mirage-unikernel-of-customer-39  freebsd-14  - "), "{wide}");
+        assert_eq!(wide, report(&reply, 10_000_000, Some(200)));
     }
 
     #[test]
     fn colours_do_not_shift_columns() {
         let reply = info_reply();
-        let plain = report(&reply, 0);
-        let now = Time::UNIX_EPOCH;
-        let coloured = Report { reply: &reply, now, palette: Palette::COLOURED }.to_string();
+        let plain = report(&reply, 0, Some(80));
+        let (now, filter) = (Time::UNIX_EPOCH, InfoFilter::default());
+        let palette = Palette::COLOURED;
+        let coloured =
+            Report { all: &reply, shown: &reply, filter: &filter, now, palette, columns: Some(80) }
+                .to_string();
         let stripped =
             ["\x1b[1m", "\x1b[2m", "\x1b[0m"].iter().fold(coloured, |text, code| text.replace(code, ""));
         assert_eq!(stripped, plain);

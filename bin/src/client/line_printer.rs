@@ -12,6 +12,8 @@ use std::io::{self, IsTerminal, Write};
 /// Prints lines as they come.
 pub(super) struct LinePrinter<W> {
     style: Style,
+    /// A line that may turn out to be the result, which has a form of its own: nobody can say before the next one is there.
+    held: Option<Line>,
     pending: Vec<u8>,
     output: W,
 }
@@ -20,11 +22,14 @@ pub(super) struct LinePrinter<W> {
 enum Style {
     /// Bytes as they are, with the time in front.
     Bytes,
-    /// The same in a form that cannot control the terminal.
+    /// The same in a form that cannot control the terminal, and the result in its colour.
     Terminal(Palette),
-    /// An object a line. One that may turn out to be the result is held until the next one is there.
-    Json { held: Option<(Text, Option<i64>)> },
+    /// An object a line.
+    Json,
 }
+
+/// A line, and when it was printed.
+type Line = (Text, Option<i64>);
 
 /// Octets that are printed at once.
 const PENDING_BYTES: usize = 64 * 1024;
@@ -33,7 +38,7 @@ const PENDING_BYTES: usize = 64 * 1024;
 pub(super) fn to_stdout(form: Form) -> LinePrinter<io::StdoutLock<'static>> {
     let stdout = io::stdout();
     let style = match form {
-        Form::Json => Style::Json { held: None },
+        Form::Json => Style::Json,
         Form::People if stdout.is_terminal() => Style::Terminal(Palette::of(&stdout)),
         Form::People => Style::Bytes,
     };
@@ -42,31 +47,23 @@ pub(super) fn to_stdout(form: Form) -> LinePrinter<io::StdoutLock<'static>> {
 
 impl<W: Write> LinePrinter<W> {
     fn new(style: Style, output: W) -> LinePrinter<W> {
-        LinePrinter { style, pending: Vec::new(), output }
+        LinePrinter { style, held: None, pending: Vec::new(), output }
     }
 
     /// Takes a line, and when it was printed, in nanoseconds since the start of the job.
     pub(super) fn append(&mut self, line: Text, timestamp: Option<i64>) -> Result<(), ClientError> {
-        let elapsed = timestamp.map(|nanoseconds| Elapsed { nanoseconds });
-        match &mut self.style {
-            Style::Bytes => {
-                if let Some(elapsed) = elapsed {
-                    self.pending.extend_from_slice(format!("{elapsed} ").as_bytes());
-                }
-                self.pending.extend_from_slice(line.as_bytes());
-                self.pending.push(b'\n');
-            }
-            Style::Terminal(palette) => {
-                if let Some(elapsed) = elapsed {
-                    let time = palette.paint(Look::Aside, elapsed);
-                    self.pending.extend_from_slice(format!("{time} ").as_bytes());
-                }
-                append_for_terminal(&mut self.pending, line.as_bytes(), *palette);
-                self.pending.push(b'\n');
-            }
-            Style::Json { .. } => self.append_object(line, timestamp),
+        self.end_without_result();
+        if !matches!(self.style, Style::Bytes) && looks_like_result(line.as_bytes()) {
+            self.held = Some((line, timestamp));
+        } else {
+            self.append_line(&(line, timestamp));
         }
         if self.pending.len() < PENDING_BYTES { Ok(()) } else { self.flush() }
+    }
+
+    /// Whether a person waits for a line that is held.
+    pub(super) fn keeps_person_waiting(&self) -> bool {
+        matches!(self.style, Style::Terminal(_)) && self.held.is_some()
     }
 
     /// Prints everything that need not be held.
@@ -78,31 +75,52 @@ impl<W: Write> LinePrinter<W> {
 
     /// The line before was the result.
     pub(super) fn end_with_result(&mut self) {
-        if let Style::Json { held } = &mut self.style
-            && let Some((result, timestamp)) = held.take()
-        {
-            let succeeded = result.as_bytes() == SUCCESS;
-            let value =
-                json!({ "result": string(&result), "succeeded": succeeded, "nanoseconds": timestamp });
-            self.append_value(&value);
+        let Some((result, timestamp)) = self.held.take() else { return };
+        let succeeded = result.as_bytes() == SUCCESS;
+        match self.style {
+            Style::Json => self.append_value(
+                &json!({ "result": string(&result), "succeeded": succeeded, "nanoseconds": timestamp }),
+            ),
+            Style::Terminal(palette) => {
+                self.append_time(timestamp);
+                self.pending.extend_from_slice(palette.outcome(succeeded, result).to_string().as_bytes());
+                self.pending.push(b'\n');
+            }
+            Style::Bytes => self.append_line(&(result, timestamp)),
         }
     }
 
-    /// The result will not come.
+    /// What is held is no result, or will not be known to be one.
     pub(super) fn end_without_result(&mut self) {
-        if let Style::Json { held } = &mut self.style
-            && let Some(line) = held.take()
-        {
-            self.append_value(&line_value(&line));
+        if let Some(line) = self.held.take() {
+            self.append_line(&line);
         }
     }
 
-    fn append_object(&mut self, line: Text, timestamp: Option<i64>) {
-        self.end_without_result();
-        match &mut self.style {
-            Style::Json { held } if looks_like_result(line.as_bytes()) => *held = Some((line, timestamp)),
-            _ => self.append_value(&line_value(&(line, timestamp))),
+    fn append_line(&mut self, line: &Line) {
+        let (text, timestamp) = line;
+        match self.style {
+            Style::Json => return self.append_value(&line_value(line)),
+            Style::Bytes => {
+                self.append_time(*timestamp);
+                self.pending.extend_from_slice(text.as_bytes());
+            }
+            Style::Terminal(palette) => {
+                self.append_time(*timestamp);
+                append_for_terminal(&mut self.pending, text.as_bytes(), palette);
+            }
         }
+        self.pending.push(b'\n');
+    }
+
+    fn append_time(&mut self, timestamp: Option<i64>) {
+        let Some(nanoseconds) = timestamp else { return };
+        let palette = match self.style {
+            Style::Terminal(palette) => palette,
+            Style::Bytes | Style::Json => Palette::PLAIN,
+        };
+        let time = palette.paint(Look::Aside, Elapsed { nanoseconds });
+        self.pending.extend_from_slice(format!("{time} ").as_bytes());
     }
 
     fn append_value(&mut self, value: &Value) {
@@ -111,7 +129,7 @@ impl<W: Write> LinePrinter<W> {
     }
 }
 
-fn line_value((line, timestamp): &(Text, Option<i64>)) -> Value {
+fn line_value((line, timestamp): &Line) -> Value {
     json!({ "line": string(line), "nanoseconds": timestamp })
 }
 
@@ -155,9 +173,21 @@ mod tests {
     fn on_a_terminal_times_stand_back_and_nothing_else_controls_it() {
         let lines: [(&[u8], _); 1] = [(b"a\x1b[2J\x1b[31mred", Some(1_500_000_000))];
         let coloured = printed(Style::Terminal(Palette::COLOURED), &lines, true);
-        assert_eq!(coloured, "\x1b[2m1.500s\x1b[0m a\\u{1b}[2J\x1b[31mred\x1b[0m\n");
+        assert_eq!(coloured, "\x1b[2m1.500s\x1b[0m a\\x1b[2J\x1b[31mred\x1b[0m\n");
         let plain = printed(Style::Terminal(Palette::PLAIN), &lines, true);
-        assert_eq!(plain, "1.500s a\\u{1b}[2Jred\n");
+        assert_eq!(plain, "1.500s a\\x1b[2Jred\n");
+    }
+
+    #[test]
+    fn on_a_terminal_the_result_is_marked_and_no_line_that_looks_like_one() {
+        let lines: [(&[u8], _); 3] =
+            [(b"exited 0", Some(0)), (b"a", None), (b"exited 7", Some(1_000_000_000))];
+        let marked = printed(Style::Terminal(Palette::FULL), &lines, true);
+        let marked = String::from_utf8(marked.chars().map(|byte| byte as u8).collect()).unwrap();
+        let start = "\x1b[2m0.000s\x1b[0m exited 0\na\n\x1b[2m1.000s\x1b[0m ";
+        assert_eq!(marked, format!("{start}\x1b[31m✗ exited 7\x1b[0m\n"));
+        assert_eq!(printed(Style::Terminal(Palette::FULL), &lines, false), format!("{start}exited 7\n"));
+        assert_eq!(printed(Style::Bytes, &lines, true), "0.000s exited 0\na\n1.000s exited 7\n");
     }
 
     #[test]
@@ -166,9 +196,9 @@ mod tests {
         let expected =
             "{\"line\":\"exited 0\",\"nanoseconds\":1}\n{\"line\":\"a\\\"\",\"nanoseconds\":null}\n";
         let result = "{\"nanoseconds\":3,\"result\":\"exited 0\",\"succeeded\":true}\n";
-        assert_eq!(printed(Style::Json { held: None }, &lines, true), format!("{expected}{result}"));
+        assert_eq!(printed(Style::Json, &lines, true), format!("{expected}{result}"));
         let line = "{\"line\":\"exited 0\",\"nanoseconds\":3}\n";
-        assert_eq!(printed(Style::Json { held: None }, &lines, false), format!("{expected}{line}"));
+        assert_eq!(printed(Style::Json, &lines, false), format!("{expected}{line}"));
     }
 
     #[test]

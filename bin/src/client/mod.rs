@@ -1,26 +1,31 @@
 //! `builder-client`: one command to a server, and its answer.
 
 mod connection;
+mod done;
 mod error;
+mod hint;
 mod info;
+mod info_filter;
 mod info_json;
 mod info_table;
+mod job_lines;
 mod line_printer;
 mod observe;
 mod request;
 #[cfg(test)]
 mod samples;
 mod silence;
+mod similar;
 mod table;
 
-use crate::command_line::{
-    Address, Logging, Matches, Program, REMOTE_OPTION, UsageError, declare_remote, value,
-};
+use crate::command_line::{Address, Logging, Matches, Program, UsageError, declare_remote, remote};
 use builder_proto::command::Command;
 use connection::Connection;
+use done::Witness;
 use error::ClientError;
 use request::{Form, Request};
 use silence::Silence;
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 /// Runs the program.
@@ -36,13 +41,15 @@ const PROGRAM: Program = Program {
 Tells a builder server what to do.
 
 Commands:
-    schedule NAME PLATFORM FILE   run the script FILE on PLATFORM, now and once each PERIOD
+    schedule NAME PLATFORM FILE   run the script FILE on PLATFORM, now and once each PERIOD;
+                                  FILE may be - for standard input
     orb-build NAME OPAM_PACKAGE   build OPAM_PACKAGE on every platform, now and once each PERIOD
     reschedule NAME TIME          run NAME next at TIME, such as 2026-01-02T03:04:05Z;
                                   with --period, once each PERIOD from then on
     unschedule NAME               run NAME no more; a running build ends by itself
     execute NAME                  run NAME now; with --platform, only there
-    info                          print schedule, queues, running builds and dropped platforms
+    info [NAME]...                print running builds, jobs and platforms; with --platform, only what
+                                  belongs to it, with names, only those jobs
     observe UUID                  print the console of a build, from its start to its end
     observe-latest                the same for the build that started last;
                                   with --platform and --job, among those
@@ -75,26 +82,11 @@ struct Settings {
 
 impl Settings {
     fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
-        let remote = match value(matches, REMOTE_OPTION)? {
-            Some(remote) => remote,
-            None => remote_of_environment()?.unwrap_or_default(),
-        };
+        let remote = remote(matches)?;
         let request = Request::parse(matches)?;
         Ok(Settings { remote, request, form: Form::of(matches), quiet: matches.opt_present("quiet") })
     }
 }
-
-/// An empty variable counts as none.
-fn remote_of_environment() -> Result<Option<Address>, UsageError> {
-    let Some(word) = std::env::var_os(REMOTE_VARIABLE).filter(|word| !word.is_empty()) else {
-        return Ok(None);
-    };
-    let word = word.to_string_lossy();
-    let address = word.parse();
-    address.map(Some).map_err(|error| UsageError::new(format_args!("{REMOTE_VARIABLE} {word}: {error}")))
-}
-
-const REMOTE_VARIABLE: &str = "BUILDER_REMOTE";
 
 fn run(settings: Settings) -> Result<(), ClientError> {
     match perform(settings) {
@@ -105,11 +97,12 @@ fn run(settings: Settings) -> Result<(), ClientError> {
 
 fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<(), ClientError> {
     match request {
-        Request::Send(command) => send(&remote, &command),
-        Request::Schedule(job) => send(&remote, &job.read()?),
-        Request::Info => info::print(&info::ask(&remote)?, form),
+        Request::Send(command) => send(&remote, &command, quiet),
+        Request::Schedule(job) => send(&remote, &job.read()?, quiet),
+        Request::Info(filter) => info::print(&info::ask(&remote)?, &filter, form),
         Request::Observe(uuid) => {
-            observe::observe(&remote, uuid, form, Silence::of_build(&remote, uuid, quiet))
+            let observed = observe::observe(&remote, uuid, form, Silence::of_build(&remote, uuid, quiet));
+            observed.map_err(|error| explained(&remote, &Command::Observe(uuid), error))
         }
         Request::ObserveLatest(filter) => {
             let reply = info::ask(&remote)?;
@@ -119,11 +112,26 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<(), Cl
     }
 }
 
-/// Sends a command to which the answer is that it was done or why not.
-fn send(remote: &Address, command: &Command) -> Result<(), ClientError> {
+/// Sends a command to which the answer is that it was done or why not. A person is told what came of it.
+fn send(remote: &Address, command: &Command, quiet: bool) -> Result<(), ClientError> {
+    let stdout = io::stdout();
+    let witness = (stdout.is_terminal() && !quiet).then(|| Witness::before(remote, command));
     let mut connection = Connection::open(remote)?;
     match connection.ask(command)? {
-        Command::Success => Ok(()),
-        other => Err(connection.refusal(command, other)),
+        Command::Success => {}
+        other => return Err(explained(remote, command, connection.refusal(command, other))),
+    }
+    let text = witness.map(Witness::tell).unwrap_or_default();
+    stdout.lock().write_all(text.as_bytes()).map_err(ClientError::Print)
+}
+
+/// The error, and if it is a refusal, what can be done about it.
+fn explained(remote: &Address, command: &Command, error: ClientError) -> ClientError {
+    match error {
+        ClientError::Refused { reason, .. } => {
+            let hint = hint::after(remote, command, &reason);
+            ClientError::Refused { reason, hint }
+        }
+        other => other,
     }
 }

@@ -9,6 +9,10 @@ use crate::command_line::Address;
 use builder_proto::Uuid;
 use builder_proto::command::Command;
 use std::io::Write;
+use std::time::Duration;
+
+/// How long a line that may be the result is kept from a person; a server sends the end together with the result.
+const RESULT_TIME: Duration = Duration::from_secs(5);
 
 /// Prints the console of a build up to its result.
 pub(super) fn observe(
@@ -50,10 +54,31 @@ fn follow<W: Write>(
             // Everything that has arrived is shown before waiting for more.
             None => {
                 printer.flush()?;
-                if !silence.wait(connection)? {
+                let arrived = match printer.keeps_person_waiting() {
+                    true => wait_for_result(connection, printer, silence)?,
+                    false => silence.wait(connection)?,
+                };
+                if !arrived {
                     return Err(connection.closed(missing));
                 }
             }
         }
     }
+}
+
+/// Waits until more has arrived, and shows the line that is held when that takes long: then the job has printed it.
+fn wait_for_result<W: Write>(
+    connection: &mut Connection,
+    printer: &mut LinePrinter<W>,
+    silence: &mut Silence,
+) -> Result<bool, ClientError> {
+    let arrived = connection.read_within(RESULT_TIME)?;
+    connection.wait_without_limit()?;
+    if let Some(arrived) = arrived {
+        silence.end();
+        return Ok(arrived);
+    }
+    printer.end_without_result();
+    printer.flush()?;
+    silence.wait(connection)
 }

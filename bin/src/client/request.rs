@@ -1,6 +1,8 @@
 //! What the words of a command line ask for.
 
 use super::error::ClientError;
+use super::info_filter::InfoFilter;
+use super::similar::most_similar;
 use crate::command_line::{Matches, UsageError, value};
 use builder_engine::limits::COMMAND_FRAME_BYTES;
 use builder_engine::names::{NameKind, check_name};
@@ -12,7 +14,7 @@ use builder_proto::time::{Period, Time};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What to do.
 #[derive(Debug)]
@@ -22,7 +24,7 @@ pub(super) enum Request {
     /// Schedule a script that is in a file.
     Schedule(ScheduleFile),
     /// Print what is going on.
-    Info,
+    Info(InfoFilter),
     /// Print the console of this build.
     Observe(Uuid),
     /// Print the console of the build that started last.
@@ -50,7 +52,16 @@ pub(super) struct ScheduleFile {
     period: Period,
     name: Text,
     platform: Text,
-    path: PathBuf,
+    source: ScriptSource,
+}
+
+/// Where a script is read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ScriptSource {
+    /// A file.
+    File(PathBuf),
+    /// Standard input, which is written as `-`.
+    StandardInput,
 }
 
 /// Which builds are meant.
@@ -66,7 +77,7 @@ impl Request {
     /// Reads words and options.
     pub(super) fn parse(matches: &Matches) -> Result<Request, UsageError> {
         let Some((command, words)) = matches.free.split_first() else {
-            return Err(UsageError::new(format_args!("there is no command; write {COMMANDS}")));
+            return Err(UsageError::new(format_args!("there is no command; write {}", all_commands())));
         };
         let line = Line { command, words, matches };
         let request = match command.as_str() {
@@ -89,23 +100,50 @@ impl Request {
                 let [platform] = line.words(["PLATFORM"], &[])?;
                 Command::UndropPlatform(platform.into())
             }
-            "info" => return line.words([], &[JSON]).map(|[]| Request::Info),
+            "info" => {
+                line.check_options(&[PLATFORM, JSON])?;
+                let jobs = words.iter().map(|name| Text::from(name.as_str())).collect();
+                return Ok(Request::Info(InfoFilter { jobs, platform: line.text(PLATFORM) }));
+            }
             "observe" => return parse_observe(&line),
             "observe-latest" => {
                 let [] = line.words([], &[PLATFORM, JOB, JSON])?;
                 let filter = BuildFilter { platform: line.text(PLATFORM), job: line.text(JOB) };
                 return Ok(Request::ObserveLatest(filter));
             }
-            other => {
-                return Err(UsageError::new(format_args!("there is no command {other}; write {COMMANDS}")));
-            }
+            other => return Err(unknown_command(other)),
         };
         Ok(Request::Send(request))
     }
 }
 
-const COMMANDS: &str = "schedule, orb-build, reschedule, unschedule, execute, info, observe, observe-latest, \
-                        drop-platform or undrop-platform";
+const COMMANDS: [&str; 10] = [
+    "schedule",
+    "orb-build",
+    "reschedule",
+    "unschedule",
+    "execute",
+    "info",
+    "observe",
+    "observe-latest",
+    "drop-platform",
+    "undrop-platform",
+];
+
+fn all_commands() -> String {
+    match COMMANDS.split_last() {
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+fn unknown_command(word: &str) -> UsageError {
+    let advice = match most_similar(word, COMMANDS.map(str::to_owned)) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => format!("write {}", all_commands()),
+    };
+    UsageError::new(format_args!("there is no command {word}; {advice}"))
+}
 
 const PERIOD: &str = "period";
 const PLATFORM: &str = "platform";
@@ -118,7 +156,7 @@ fn parse_schedule(line: &Line<'_>) -> Result<Request, UsageError> {
         period: line.period()?.unwrap_or(USUAL_PERIOD),
         name: checked(NameKind::Job, name)?,
         platform: checked(NameKind::Platform, platform)?,
-        path: path.into(),
+        source: ScriptSource::from(path),
     }))
 }
 
@@ -138,7 +176,14 @@ fn parse_reschedule(line: &Line<'_>) -> Result<Command, UsageError> {
 fn parse_observe(line: &Line<'_>) -> Result<Request, UsageError> {
     let [uuid] = line.words(["UUID"], &[JSON])?;
     uuid.parse().map(Request::Observe).map_err(|_| {
-        UsageError::new(format_args!("observe {uuid}: not a uuid; copy one from 'builder-client info'"))
+        let advice = match uuid {
+            "latest" => "did you mean observe-latest?".to_owned(),
+            _ => format!(
+                "copy one from 'builder-client info'; if it is a job, write observe-latest --job {}",
+                Text::from(uuid)
+            ),
+        };
+        UsageError::new(format_args!("observe {uuid}: not a uuid; {advice}"))
     })
 }
 
@@ -162,13 +207,7 @@ struct Line<'a> {
 impl<'a> Line<'a> {
     /// The words, which must be as many as they have `names`, without options other than `options`.
     fn words<const N: usize>(&self, names: [&str; N], options: &[&str]) -> Result<[&'a str; N], UsageError> {
-        let unwanted = [PERIOD, PLATFORM, JOB, JSON]
-            .into_iter()
-            .find(|option| self.matches.opt_present(option) && !options.contains(option));
-        if let Some(option) = unwanted {
-            let command = self.command;
-            return Err(UsageError::new(format_args!("--{option} does not go with {command}; leave it out")));
-        }
+        self.check_options(options)?;
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
         words.try_into().map_err(|words: Vec<&str>| {
             let form = [&[self.command], names.as_slice()].concat().join(" ");
@@ -178,6 +217,20 @@ impl<'a> Line<'a> {
                 (None, None) => format!("write {form}"),
             })
         })
+    }
+
+    /// Refuses options other than these.
+    fn check_options(&self, options: &[&str]) -> Result<(), UsageError> {
+        let unwanted = [PERIOD, PLATFORM, JOB, JSON]
+            .into_iter()
+            .find(|option| self.matches.opt_present(option) && !options.contains(option));
+        match unwanted {
+            Some(option) => Err(UsageError::new(format_args!(
+                "--{option} does not go with {}; leave it out",
+                self.command
+            ))),
+            None => Ok(()),
+        }
     }
 
     fn period(&self) -> Result<Option<Period>, UsageError> {
@@ -192,28 +245,49 @@ impl<'a> Line<'a> {
 impl ScheduleFile {
     /// Reads the script.
     pub(super) fn read(self) -> Result<Command, ClientError> {
-        let ScheduleFile { period, name, platform, path } = self;
-        let script = match read_at_most(&path, COMMAND_FRAME_BYTES) {
+        let ScheduleFile { period, name, platform, source } = self;
+        let script = match source.read_at_most(COMMAND_FRAME_BYTES) {
             Ok(Some(script)) => script,
-            Ok(None) => return Err(ClientError::ScriptTooLong { path, limit: COMMAND_FRAME_BYTES }),
-            Err(error) => return Err(ClientError::ReadScript { path, error }),
+            Ok(None) => return Err(ClientError::ScriptTooLong { source, limit: COMMAND_FRAME_BYTES }),
+            Err(error) => return Err(ClientError::ReadScript { source, error }),
         };
         let length = script.len() as u64;
         let command = Command::Schedule { period, job: ScriptJob { name, script: script.into(), platform } };
         // The server counts what surrounds the script, too.
         let around = command.encode().map_err(ClientError::Encode)?.len() as u64 - length;
         match COMMAND_FRAME_BYTES.saturating_sub(around) {
-            limit if length > limit => Err(ClientError::ScriptTooLong { path, limit }),
+            limit if length > limit => Err(ClientError::ScriptTooLong { source, limit }),
             _ => Ok(command),
         }
     }
 }
 
-/// Reads a file, or returns `None` when it is longer than `limit` octets.
-fn read_at_most(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
-    let mut content = Vec::new();
-    let length = File::open(path)?.take(limit + 1).read_to_end(&mut content)?;
-    Ok((length as u64 <= limit).then_some(content))
+impl From<&str> for ScriptSource {
+    fn from(word: &str) -> ScriptSource {
+        if word == "-" { ScriptSource::StandardInput } else { ScriptSource::File(word.into()) }
+    }
+}
+
+impl ScriptSource {
+    /// Reads everything, or returns `None` when that is more than `limit` bytes.
+    fn read_at_most(&self, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        let mut content = Vec::new();
+        let length = match self {
+            ScriptSource::File(path) => File::open(path)?.take(limit + 1).read_to_end(&mut content)?,
+            ScriptSource::StandardInput => io::stdin().take(limit + 1).read_to_end(&mut content)?,
+        };
+        Ok((length as u64 <= limit).then_some(content))
+    }
+}
+
+/// Follows the words "the script".
+impl fmt::Display for ScriptSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ScriptSource::File(path) => path.display().fmt(f),
+            ScriptSource::StandardInput => f.write_str("on standard input"),
+        }
+    }
 }
 
 /// Follows the words "no build".

@@ -29,7 +29,7 @@ pub(super) fn uploads() -> QueueInfo {
     QueueInfo { platform: "uploads to http://web/upload; refused".into(), jobs: vec![waiting] }
 }
 
-fn script(name: &str, platform: &str) -> ScriptJob {
+pub(super) fn script(name: &str, platform: &str) -> ScriptJob {
     ScriptJob { name: name.into(), script: "#!/bin/sh\n".into(), platform: platform.into() }
 }
 

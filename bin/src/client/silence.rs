@@ -63,13 +63,18 @@ impl Silence {
         }
         loop {
             if let Some(arrived) = connection.read_within(INTERVAL)? {
-                self.line.clear();
-                self.last_arrival = Instant::now();
-                self.has_heard = true;
+                self.end();
                 return Ok(arrived);
             }
             self.show();
         }
+    }
+
+    /// Something has arrived.
+    pub(super) fn end(&mut self) {
+        self.line.clear();
+        self.last_arrival = Instant::now();
+        self.has_heard = true;
     }
 
     fn show(&mut self) {

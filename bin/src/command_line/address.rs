@@ -1,6 +1,7 @@
 //! Where to connect or to listen.
 
-use super::Options;
+use super::{Matches, Options, UsageError, value};
+use std::env;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -36,12 +37,55 @@ impl fmt::Display for Address {
     }
 }
 
-/// The option that names the server.
-pub const REMOTE_OPTION: &str = "remote";
+const REMOTE_OPTION: &str = "remote";
+const REMOTE_VARIABLE: &str = "BUILDER_REMOTE";
 
 /// Declares the option that names the server to talk to.
 pub fn declare_remote(options: &mut Options) {
-    options.optopt("r", REMOTE_OPTION, "the server (default 127.0.0.1:1234)", "HOST:PORT|unix:PATH");
+    options.optopt(
+        "r",
+        REMOTE_OPTION,
+        "the server (default BUILDER_REMOTE, or 127.0.0.1:1234)",
+        "HOST:PORT|unix:PATH",
+    );
+}
+
+/// The server to talk to: the option counts more than the environment variable `BUILDER_REMOTE`, and that more than what is
+/// usual. An empty variable counts as none.
+///
+/// # Errors
+///
+/// [`UsageError`] that says which of them is no address.
+pub fn remote(matches: &Matches) -> Result<Address, UsageError> {
+    if let Some(remote) = value(matches, REMOTE_OPTION)? {
+        return Ok(remote);
+    }
+    match env::var_os(REMOTE_VARIABLE).filter(|word| !word.is_empty()) {
+        None => Ok(Address::default()),
+        Some(word) => {
+            let word = word.to_string_lossy();
+            word.parse().map_err(|error| UsageError::new(format_args!("{REMOTE_VARIABLE} {word}: {error}")))
+        }
+    }
+}
+
+/// A TCP port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port(
+    /// 0 leaves the choice to the system.
+    pub u16,
+);
+
+impl FromStr for Port {
+    type Err = AddressError;
+
+    fn from_str(word: &str) -> Result<Port, AddressError> {
+        // `u16::from_str` would take a plus sign.
+        if !word.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(AddressError::Port);
+        }
+        word.parse().map(Port).map_err(|_| AddressError::Port)
+    }
 }
 
 /// Why a word is no [`Address`].
@@ -60,7 +104,7 @@ impl fmt::Display for AddressError {
         f.write_str(match self {
             AddressError::Form => "not an address; write HOST:PORT or unix:PATH",
             AddressError::Brackets => "an IPv6 address needs brackets; write it like [::1]:1234",
-            AddressError::Port => "the port must be a number between 0 and 65535",
+            AddressError::Port => "a port is a number from 0 to 65535",
         })
     }
 }
@@ -83,11 +127,7 @@ impl FromStr for Address {
         if host.is_empty() {
             return Err(AddressError::Form);
         }
-        // `u16::from_str` would take a plus sign.
-        if !port.bytes().all(|octet| octet.is_ascii_digit()) {
-            return Err(AddressError::Port);
-        }
-        let port = port.parse().map_err(|_| AddressError::Port)?;
+        let Port(port) = port.parse()?;
         Ok(Address::Tcp { host: host.to_owned(), port })
     }
 }

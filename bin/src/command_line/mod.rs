@@ -44,7 +44,7 @@ mod address;
 mod logging;
 mod quantity;
 
-pub use address::{Address, AddressError, REMOTE_OPTION, declare_remote};
+pub use address::{Address, AddressError, Port, declare_remote, remote};
 pub use getopts::{Matches, Options};
 pub use logging::Logging;
 pub use quantity::{ByteSize, ByteSizeError, TimeSpan, TimeSpanError};

@@ -9,6 +9,7 @@ use super::search::Found;
 use super::{json_report, report};
 use crate::result_file::ResultFile;
 use crate::terminal::{Look, Palette};
+use crate::wording::Size;
 use builder_proto::execution::{FilesReader, StoredExecution};
 use builder_proto::text::Text;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -104,6 +105,7 @@ fn extract(
         .map_err(|error| InspectError::Directory(directory.to_owned(), error))?;
     let mut artifacts = FilesReader::new(file, stored.output.clone());
     let mut unwritten = 0;
+    let mut written = Written::default();
     while let Some(artifact) =
         artifacts.next_file().map_err(|error| InspectError::Result(path.to_owned(), error))?
     {
@@ -111,12 +113,41 @@ fn extract(
             extraction.clear_progress();
             complaints.add(&format_args!("artifact {}: {error}", artifact.path));
             unwritten += 1;
+        } else {
+            written.artifacts += 1;
+            written.bytes += artifact.data.end - artifact.data.start;
         }
     }
+    drop(extraction);
     match unwritten {
-        0 => Ok(()),
+        0 => {
+            say_what_was_written(settings, written, directory);
+            Ok(())
+        }
         artifacts => Err(InspectError::Unwritten { artifacts, directory: directory.to_owned() }),
     }
+}
+
+/// What came out of a result.
+#[derive(Clone, Copy, Debug, Default)]
+struct Written {
+    artifacts: u64,
+    bytes: u64,
+}
+
+/// On a terminal, in the place of the progress.
+fn say_what_was_written(settings: &Settings, Written { artifacts, bytes }: Written, directory: &Path) {
+    if settings.quiet || !io::stderr().is_terminal() {
+        return;
+    }
+    let directory = Text::from(directory.as_os_str().as_bytes());
+    let line = match artifacts {
+        0 => "the build left no artifacts".to_owned(),
+        1 => format!("wrote one artifact ({}) below {directory}", Size(bytes)),
+        many => format!("wrote {many} artifacts ({}) below {directory}", Size(bytes)),
+    };
+    // The artifacts are written, whether anybody reads this or not.
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn print<W: Write>(

@@ -1,6 +1,6 @@
 //! Where the server listens, and for whom.
 
-use crate::command_line::{Address, Matches, UsageError, value, values};
+use crate::command_line::{Address, Matches, Port, UsageError, value, values};
 use crate::server::backlog::BACKLOG;
 use crate::server::socket::Listener;
 use builder_engine::server::Role;
@@ -29,7 +29,7 @@ pub(crate) struct Listening {
 /// Without further flags one port serves both roles; a role with an address of its own is served only there.
 pub(crate) fn resolve(matches: &Matches) -> Result<Listening, UsageError> {
     let ip = value::<IpAddr>(matches, "ip")?;
-    let port = value::<u16>(matches, "port")?;
+    let port = value(matches, "port")?.map(|Port(port)| port);
     let shared_is_named = ip.is_some() || port.is_some();
     let shared =
         Address::Tcp { host: ip.unwrap_or(DEFAULT_IP).to_string(), port: port.unwrap_or(DEFAULT_PORT) };

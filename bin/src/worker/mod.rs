@@ -19,9 +19,10 @@ mod signals;
 mod tree;
 
 use crate::command_line::{
-    Address, Logging, Matches, Program, REMOTE_OPTION, TimeSpan, UsageError, declare_remote, value,
+    Address, Logging, Matches, Program, TimeSpan, UsageError, declare_remote, remote, value,
 };
 use crate::socket;
+use crate::terminal::StatusLine;
 use builder_engine::limits::JOB_TIME;
 use builder_engine::names::{NameKind, check_name};
 use builder_engine::worker::{Settings, Worker};
@@ -40,7 +41,8 @@ pub fn main() -> ExitCode {
 const PROGRAM: Program = Program {
     name: "builder-worker",
     usage: "[OPTIONS] PLATFORM",
-    about: "Asks a builder server for one job of PLATFORM, runs it, reports the result, and ends.",
+    about: "Asks a builder server for one job of PLATFORM, runs it, reports the result, and ends.\n\
+            Without --remote, the environment variable BUILDER_REMOTE names the server.",
     logging: Logging::Task,
     options: |options| {
         declare_remote(options);
@@ -55,12 +57,16 @@ const TIMEOUT: &str = "timeout";
 struct Arguments {
     remote: Address,
     settings: Settings,
+    quiet: bool,
 }
 
 /// Refuses a platform that the server would not take, and times that are none.
 fn resolve(matches: &Matches) -> Result<Arguments, UsageError> {
     let [platform] = matches.free.as_slice() else {
-        return Err(UsageError::new("exactly one PLATFORM is needed"));
+        return Err(UsageError::new(match matches.free.get(1) {
+            None => "PLATFORM is missing; name the one for which to run a job".to_owned(),
+            Some(extra) => format!("{extra} is one word too many; a worker runs a job of one PLATFORM"),
+        }));
     };
     let platform = Text::from(platform.as_str());
     check_name(NameKind::Platform, &platform).map_err(|error| UsageError::new(error.to_string()))?;
@@ -71,8 +77,11 @@ fn resolve(matches: &Matches) -> Result<Arguments, UsageError> {
         let sentence = format_args!("--{TIMEOUT} {timeout_text}: a job needs some time; write it like 90m");
         return Err(UsageError::new(sentence));
     }
-    let remote = value(matches, REMOTE_OPTION)?.unwrap_or_default();
-    Ok(Arguments { remote, settings: Settings { platform, timeout, timeout_text, spread: socket::spread() } })
+    Ok(Arguments {
+        remote: remote(matches)?,
+        settings: Settings { platform, timeout, timeout_text, spread: socket::spread() },
+        quiet: matches.opt_present("quiet"),
+    })
 }
 
 fn run(arguments: Arguments) -> Result<(), String> {
@@ -86,8 +95,11 @@ fn run(arguments: Arguments) -> Result<(), String> {
         Err(error) => return Err(error.to_string()),
     };
     log::info!("waiting for a job from {remote}");
+    // Somebody who waits in front of a terminal should see for what, and whom, if the address is not the one meant.
+    let mut waiting = StatusLine::new(arguments.quiet || log::log_enabled!(log::Level::Info));
+    waiting.show(format_args!("waiting for a job for {} from {remote}", arguments.settings.platform));
     let engine = Worker::new(arguments.settings);
-    let reactor = Reactor::new(engine, remote, socket, temporary_directory())
+    let reactor = Reactor::new(engine, remote, socket, temporary_directory(), waiting)
         .map_err(|error| format!("cannot watch the connection: {error}"))?;
     reactor.run()
 }

@@ -9,6 +9,7 @@ use super::processes::Processes;
 use super::script::{StartError, start_script};
 use super::signals::{Signal, SignalSource};
 use crate::command_line::Address;
+use crate::terminal::StatusLine;
 use builder_engine::worker::{Action, Input, JobInput, Worker};
 use mio::{Events, Interest, Poll, Token};
 use std::io::{self, Read};
@@ -48,6 +49,8 @@ pub(super) struct Reactor {
     list: Option<ArtifactList>,
     stream: Option<ArtifactStream>,
     buffer: Vec<u8>,
+    /// Says on a terminal that there is no job yet.
+    waiting: StatusLine,
     outcome: Option<Result<(), String>>,
 }
 
@@ -80,6 +83,7 @@ impl Reactor {
         remote: Address,
         mut socket: Option<Socket>,
         parent: PathBuf,
+        waiting: StatusLine,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         if let Some(socket) = &mut socket {
@@ -101,6 +105,7 @@ impl Reactor {
             list: None,
             stream: None,
             buffer: vec![0; READ_BYTES],
+            waiting,
             outcome: None,
         })
     }
@@ -243,6 +248,7 @@ impl Reactor {
                 Action::Connect => self.connect_again(),
                 Action::Send(bytes) => self.server.outbox.push(bytes),
                 Action::StartJob { uuid, job } => {
+                    self.waiting.clear();
                     log::info!("running job {} as build {uuid}", job.name);
                     if let Err(error) = self.start_job(job.script.as_bytes()) {
                         self.handle(Input::Job(JobInput::NotStarted(error.to_string())));
@@ -260,7 +266,10 @@ impl Reactor {
                 Action::ListArtifacts => self.lister = Some(Lister::new()),
                 Action::SendArtifacts => self.stream = self.list.take().map(ArtifactStream::new),
                 Action::CleanUp => self.clean_up(),
-                Action::Exit(outcome) => self.outcome = Some(outcome),
+                Action::Exit(outcome) => {
+                    self.waiting.clear();
+                    self.outcome = Some(outcome);
+                }
             }
         }
     }

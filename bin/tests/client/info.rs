@@ -1,7 +1,7 @@
 //! What `info` prints, however much there is.
 
 use super::{greet, run, send, serve, serve_raw, stderr, stdout};
-use builder_proto::command::{Command, INFO_REPLY_TAG, InfoReply};
+use builder_proto::command::{Command, INFO_REPLY_TAG, InfoReply, QueueInfo};
 use builder_proto::frame;
 use builder_proto::header::{Header, SEQUENCE};
 use builder_proto::job::{Job, ScheduleItem, ScriptJob};
@@ -14,7 +14,7 @@ fn info_is_printed_as_tables() {
     let reply = InfoReply { dropped_platforms: vec!["gone".into()], ..InfoReply::default() };
     let (remote, server) = serve(vec![vec![Command::InfoReply(reply), Command::Success]]);
     let output = run(&remote, &["info"]);
-    assert_eq!(stdout(&output), "Schedule (0)\n\nRunning (0)\n\nDropped platforms (1)\n  gone\n");
+    assert_eq!(stdout(&output), "Running (0)\n\nSchedule (0)\n\nDropped platforms (1)\n  gone\n");
     assert!(output.status.success());
     assert_eq!(server.join().unwrap(), [Command::Info]);
 }
@@ -34,8 +34,40 @@ fn programs_get_an_object_of_info() {
 fn the_answer_of_an_older_server_is_printed_too() {
     let reply = Command::InfoReplyOld { schedule: Vec::new(), queues: Vec::new(), running: Vec::new() };
     let (remote, server) = serve(vec![vec![reply]]);
-    assert_eq!(stdout(&run(&remote, &["info"])), "Schedule (0)\n\nRunning (0)\n");
+    assert_eq!(stdout(&run(&remote, &["info"])), "Running (0)\n\nSchedule (0)\n");
     server.join().unwrap();
+}
+
+#[test]
+fn info_is_about_the_jobs_and_the_platform_that_are_named() {
+    let item = |name: &str, platform: &str| {
+        let job = ScriptJob { name: name.into(), script: "".into(), platform: platform.into() };
+        ScheduleItem { next: Time::NEVER, period: Period::Never, job: Job::Script(job) }
+    };
+    let schedule = vec![item("a", "p"), item("b", "p"), item("c", "q")];
+    let queue = |platform: &str| QueueInfo { platform: platform.into(), jobs: Vec::new() };
+    let reply = InfoReply { schedule, queues: vec![queue("p"), queue("q")], ..InfoReply::default() };
+    let info = |words: &[&str]| {
+        let (remote, server) = serve(vec![vec![Command::InfoReply(reply.clone())]]);
+        let output = run(&remote, &[&["info"], words].concat());
+        server.join().unwrap();
+        output
+    };
+    let names = |words: &[&str]| -> Vec<String> {
+        let output = info(&[&["--json"], words].concat());
+        let object: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+        let schedule = object["schedule"].as_array().unwrap();
+        schedule.iter().map(|item| item["job"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&["c", "a"]), ["a", "c"]);
+    assert_eq!(names(&["--platform", "p"]), ["a", "b"]);
+    assert_eq!(names(&["a", "c", "--platform", "q"]), ["c"]);
+    assert!(stdout(&info(&["b"])).contains("\nSchedule (1)\n  JOB  "), "{}", stdout(&info(&["b"])));
+
+    let unknown = info(&["a", "x"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert_eq!(stderr(&unknown), "builder-client: there is no job x; 'builder-client info' shows all\n");
+    assert_eq!(stdout(&unknown), "");
 }
 
 /// The beginning of the payload of an `infoReply` with this item so many times, and what follows the items.
@@ -79,7 +111,7 @@ fn scripts_of_any_size_do_not_keep_info_from_being_printed() {
     client.args(["--remote", &remote, "info"]);
     let output = builder_tests::limited(&client, "-v 131072").output().unwrap();
     assert_eq!(stderr(&output), "");
-    assert!(stdout(&output).starts_with("Schedule (50)\n"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("\nSchedule (50)\n"), "{}", stdout(&output));
     assert!(output.status.success());
     server.join().unwrap();
 }

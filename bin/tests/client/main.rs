@@ -8,7 +8,7 @@ mod schedule;
 use builder_proto::Uuid;
 use builder_proto::command::{Command, InfoReply, PeerType, RunningInfo};
 use builder_proto::frame::{FrameDecoder, FrameEvent};
-use builder_proto::job::{OrbBuildJob, ScriptJob};
+use builder_proto::job::{Job, OrbBuildJob, ScheduleItem, ScriptJob};
 use builder_proto::time::{Period, Time};
 use builder_tests::ClosedDoor;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -102,6 +102,7 @@ fn assert_sends(words: &[&str], expected: &Command) {
     let (remote, server) = serve(vec![vec![Command::Success]]);
     let output = run(&remote, words);
     assert_eq!(stderr(&output), "", "{words:?}");
+    assert_eq!(stdout(&output), "", "{words:?}: only a terminal is told what was done");
     assert!(output.status.success(), "{words:?}");
     assert_eq!(server.join().unwrap(), std::slice::from_ref(expected), "{words:?}");
 }
@@ -191,10 +192,36 @@ fn a_full_disk_behind_stdout_is_a_failure() {
 
 #[test]
 fn a_refusal_is_printed_and_ends_with_1() {
-    let (remote, server) = serve(vec![vec![Command::Failure("unknown job hello\x1b[2J".into())]]);
+    let (remote, server) = serve(vec![vec![Command::Failure("disk full\x1b[2J".into())]]);
     let output = run(&remote, &["unschedule", "hello"]);
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(stderr(&output), "builder-client: unknown job hello\\u{1b}[2J\n");
+    assert_eq!(stderr(&output), "builder-client: disk full\\x1b[2J\n");
+    server.join().unwrap();
+}
+
+/// Servers of 0.4.0 refuse in the same words.
+#[test]
+fn a_refused_name_is_compared_with_those_that_the_server_knows() {
+    let job = ScriptJob { name: "hello".into(), script: "".into(), platform: "p".into() };
+    let item = ScheduleItem { next: Time::NEVER, period: Period::Never, job: Job::Script(job) };
+    let info = InfoReply { schedule: vec![item], ..InfoReply::default() };
+    let refused = Command::Failure("unknown job helo".into());
+    let (remote, server) = serve(vec![vec![refused.clone()], vec![Command::InfoReply(info)]]);
+    let output = run(&remote, &["unschedule", "helo"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stderr(&output), "builder-client: unknown job helo; did you mean hello?\n");
+    assert_eq!(server.join().unwrap(), [Command::Unschedule("helo".into()), Command::Info]);
+
+    // That nothing more can be found out is no reason to say less.
+    let (remote, server) = serve(vec![vec![refused], vec![]]);
+    let output = run(&remote, &["unschedule", "helo"]);
+    assert_eq!(stderr(&output), "builder-client: unknown job helo; 'builder-client info' shows all jobs\n");
+    server.join().unwrap();
+
+    let (remote, server) = serve(vec![vec![Command::Failure("uuid not found".into())]]);
+    let output = run(&remote, &["observe", UUID]);
+    let expected = format!("builder-client: uuid not found: {UUID}; 'builder-client info' shows ");
+    assert!(stderr(&output).starts_with(&expected), "{}", stderr(&output));
     server.join().unwrap();
 }
 
@@ -203,16 +230,22 @@ fn wrong_usage_ends_with_2_and_advice() {
     for (words, advice) in [
         (&[][..], "there is no command; write schedule, orb-build"),
         (&["dance"], "there is no command dance; write schedule, orb-build"),
+        (&["shedule", "a"], "there is no command shedule; did you mean schedule?"),
+        (&["observe-lastest"], "there is no command observe-lastest; did you mean observe-latest?"),
         (&["execute"], "NAME is missing; write execute NAME"),
         (&["schedule", "a", "b"], "FILE is missing; write schedule NAME PLATFORM FILE"),
-        (&["info", "now"], "now is one word too many; write info"),
+        (&["execute", "a", "now"], "now is one word too many; write execute NAME"),
         (&["schedule", "a/b", "p", "f"], "job name a/b must not contain /"),
         (&["schedule", "a", ".p", "f"], "platform name .p must not start with a dot"),
         (&["orb-build", "state", "p"], "job name state is reserved"),
         (&["orb-build", "a", "p", "--period", "often"], "--period often: not a period; choose hourly, daily"),
         (&["reschedule", "x", "tomorrow"], "tomorrow: not a time; write it like 2026-01-02T03:04:05Z"),
         (&["reschedule", "x", "2026-01-02T03:04:05"], "the time has no zone"),
-        (&["observe", "latest"], "observe latest: not a uuid; copy one from 'builder-client info'"),
+        (&["observe", "latest"], "observe latest: not a uuid; did you mean observe-latest?"),
+        (
+            &["observe", "hello"],
+            "not a uuid; copy one from 'builder-client info'; if it is a job, write observe-latest --job hello",
+        ),
         (&["info", "--period", "daily"], "--period does not go with info"),
         (&["unschedule", "a", "--platform", "p"], "--platform does not go with unschedule"),
         (&["execute", "a", "--job", "b"], "--job does not go with execute"),

@@ -1,9 +1,12 @@
 //! Scripts on their way into the schedule.
 
-use super::{assert_sends, run, stderr};
+use super::{assert_sends, client, run, serve, stderr};
 use builder_proto::command::Command;
 use builder_proto::job::ScriptJob;
 use builder_proto::time::Period;
+use std::fs::File;
+use std::io::Write;
+use std::process::Stdio;
 
 #[test]
 fn schedule_sends_the_bytes_of_the_file() {
@@ -43,6 +46,37 @@ fn a_script_is_too_long_when_its_command_is() {
         path.display()
     );
     assert_eq!(stderr(&output), expected);
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_dash_stands_for_a_script_on_standard_input() {
+    let (remote, server) = serve(vec![vec![Command::Success]]);
+    let mut client = client(&remote);
+    client.args(["schedule", "hello", "p", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut client = client.spawn().unwrap();
+    client.stdin.take().unwrap().write_all(b"#!/bin/sh\necho \xff\n").unwrap();
+    let output = client.wait_with_output().unwrap();
+    assert_eq!(stderr(&output), "");
+    assert!(output.status.success());
+    let job = ScriptJob {
+        name: "hello".into(),
+        script: b"#!/bin/sh\necho \xff\n"[..].into(),
+        platform: "p".into(),
+    };
+    assert_eq!(server.join().unwrap(), [Command::Schedule { period: Period::Daily, job }]);
+}
+
+#[test]
+fn a_script_on_standard_input_has_the_same_limit() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("script");
+    std::fs::write(&path, vec![b'#'; 17 << 20]).unwrap();
+    let mut client = client("127.0.0.1:1");
+    let output =
+        client.args(["schedule", "hello", "p", "-"]).stdin(File::open(path).unwrap()).output().unwrap();
+    let stderr = stderr(&output);
+    assert!(stderr.starts_with("builder-client: the script on standard input is longer than "), "{stderr}");
     assert_eq!(output.status.code(), Some(1));
 }
 

@@ -150,8 +150,8 @@ fn the_server_may_be_a_socket_in_the_file_system() {
 #[test]
 fn wrong_usage_exits_2_with_advice() {
     for (arguments, advice) in [
-        (&[][..], "exactly one PLATFORM is needed"),
-        (&["one", "two"], "exactly one PLATFORM is needed"),
+        (&[][..], "PLATFORM is missing"),
+        (&["one", "two"], "two is one word too many; a worker runs a job of one PLATFORM"),
         (&["a/b"], "platform name a/b must not contain /"),
         (&["--timeout", "soon", "amiga"], "--timeout soon: not a span of time; write it like"),
         (&["--timeout", "0s", "amiga"], "--timeout 0s: "),

@@ -151,7 +151,7 @@ fn unscheduling_lets_a_running_build_finish() {
 fn only_a_scheduled_job_can_be_unscheduled() {
     let mut rig = Rig::new();
     assert_eq!(rig.refusal(unschedule("a")), "unknown job a");
-    assert_eq!(rig.refusal(unschedule("a\u{1b}[2J")), "unknown job a\\u{1b}[2J");
+    assert_eq!(rig.refusal(unschedule("a\u{1b}[2J")), "unknown job a\\x1b[2J");
     let long = rig.refusal(unschedule(&"x".repeat(10_000)));
     assert_eq!(long, format!("unknown job {}…", "x".repeat(100)), "an answer has a limit, like every name");
 }

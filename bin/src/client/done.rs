@@ -1,0 +1,243 @@
+//! What a person gets to see of a command that was done: what came of it.
+//!
+//! A server answers no more than that it was done. The rest is asked for, before where it is gone afterwards.
+
+use super::info;
+use crate::command_line::Address;
+use crate::wording::Span;
+use builder_proto::command::{Command, InfoReply, RunningInfo};
+use builder_proto::job::Job;
+use builder_proto::text::Text;
+use builder_proto::time::{Period, Time};
+use std::fmt::Write;
+use std::time::Duration;
+
+/// A command that somebody in front of a terminal is about to give.
+#[derive(Debug)]
+pub(super) struct Witness<'a> {
+    remote: &'a Address,
+    command: &'a Command,
+    /// What was there before, if the command may take it away.
+    before: Option<InfoReply>,
+}
+
+impl<'a> Witness<'a> {
+    /// Looks at what may be gone afterwards.
+    pub(super) fn before(remote: &'a Address, command: &'a Command) -> Witness<'a> {
+        let takes_away = matches!(command, Command::DropPlatform(_));
+        Witness { remote, command, before: takes_away.then(|| ask(remote)).flatten() }
+    }
+
+    /// Says what came of the command, which was done.
+    pub(super) fn tell(self) -> String {
+        let after = match self.command {
+            Command::DropPlatform(_) | Command::UndropPlatform(_) => None,
+            _ => ask(self.remote),
+        };
+        describe(self.command, self.before.as_ref(), after.as_ref(), info::now())
+    }
+}
+
+/// The command is done or refused in any case, so that a failure here makes the text shorter and nothing else.
+fn ask(remote: &Address) -> Option<InfoReply> {
+    let answer = info::ask(remote);
+    answer.inspect_err(|error| log::info!("cannot find out what came of it: {error}")).ok()
+}
+
+fn describe(command: &Command, before: Option<&InfoReply>, after: Option<&InfoReply>, now: Time) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = match command {
+        Command::Schedule { job, .. } => write_job(&mut text, "is scheduled", &job.name, after, now),
+        Command::ScheduleOrbBuild { job, .. } => write_job(&mut text, "is scheduled", &job.name, after, now),
+        Command::Execute { name, .. } => write_job(&mut text, "is queued", name, after, now),
+        Command::Reschedule { name, .. } => write_job(&mut text, "is rescheduled", name, after, now),
+        Command::Unschedule(name) => write_unscheduled(&mut text, name, after),
+        Command::DropPlatform(platform) => write_dropped(&mut text, platform, before),
+        Command::UndropPlatform(platform) => writeln!(
+            text,
+            "{platform} accepts jobs again; those that went when it was dropped do not come back, so schedule them \
+             again"
+        ),
+        _ => Ok(()),
+    };
+    text
+}
+
+fn write_job(
+    text: &mut String,
+    done: &str,
+    name: &Text,
+    after: Option<&InfoReply>,
+    now: Time,
+) -> std::fmt::Result {
+    let item = after.and_then(|reply| reply.schedule.iter().find(|item| item.job.name() == name));
+    let (Some(reply), Some(item)) = (after, item) else { return writeln!(text, "{name} {done}") };
+    match (item.period, item.next) {
+        (Period::Never, Time::NEVER) => writeln!(text, "{name} {done}, and has no next run")?,
+        (period, next) => {
+            let away = Span(next.duration_since(now) + Duration::from_millis(999));
+            writeln!(
+                text,
+                "{name} {done}; its next run by itself is at {}, in {away}, and then {period}",
+                info::whole_seconds(next)
+            )?;
+        }
+    }
+    write_places(text, name, reply)?;
+    if matches!(item.job, Job::OrbBuild(_)) && places(reply, name) == 0 {
+        writeln!(text, "it waits nowhere now: it needs a platform with a template, and a worker there")?;
+    }
+    Ok(())
+}
+
+fn running_builds<'a>(reply: &'a InfoReply, name: &'a Text) -> impl Iterator<Item = &'a RunningInfo> {
+    reply.running.iter().filter(move |build| build.job.name == *name)
+}
+
+/// Where a job runs, and where it waits for how many others.
+fn write_places(text: &mut String, name: &Text, reply: &InfoReply) -> std::fmt::Result {
+    for RunningInfo { uuid, job, .. } in running_builds(reply, name) {
+        writeln!(text, "it runs on {}; to follow it: builder-client observe {uuid}", job.platform)?;
+    }
+    for (platform, position) in info::queued(reply, name) {
+        let running = reply.running.iter().filter(|build| build.job.platform == *platform).count();
+        let before = match position {
+            0 => "it is the next one".to_owned(),
+            1 => "it waits behind another one".to_owned(),
+            more => format!("it waits behind {more} others"),
+        };
+        match running {
+            // Had a worker been waiting, it would have the job by now, unless the server holds it back.
+            0 => writeln!(
+                text,
+                "{before} on {platform}, where nothing is running; if no worker takes it, start one: builder-worker \
+                 {platform}"
+            )?,
+            1 => writeln!(text, "{before} on {platform}, where one build is running")?,
+            running => writeln!(text, "{before} on {platform}, where {running} builds are running")?,
+        }
+    }
+    Ok(())
+}
+
+/// At how many places a job runs or waits.
+fn places(reply: &InfoReply, name: &Text) -> usize {
+    running_builds(reply, name).count() + info::queued(reply, name).count()
+}
+
+fn write_unscheduled(text: &mut String, name: &Text, after: Option<&InfoReply>) -> std::fmt::Result {
+    writeln!(text, "{name} is out of the schedule and of all queues")?;
+    for RunningInfo { uuid, job, .. } in after.into_iter().flat_map(|reply| running_builds(reply, name)) {
+        writeln!(text, "its build {uuid} on {} goes on to its end", job.platform)?;
+    }
+    Ok(())
+}
+
+fn write_dropped(text: &mut String, platform: &Text, before: Option<&InfoReply>) -> std::fmt::Result {
+    let Some(before) = before else { return writeln!(text, "{platform} is dropped with all its jobs") };
+    let is_of_platform = |job: &Job| matches!(job, Job::Script(script) if script.platform == *platform);
+    let mut names: Vec<String> = before
+        .schedule
+        .iter()
+        .filter(|item| is_of_platform(&item.job))
+        .map(|item| item.job.name().to_string())
+        .collect();
+    names.sort();
+    match names.as_slice() {
+        [] => writeln!(text, "{platform} is dropped; it had no jobs of its own")?,
+        [name] => writeln!(text, "{platform} is dropped, and with it the job {name}")?,
+        names => {
+            writeln!(text, "{platform} is dropped, and with it {} jobs: {}", names.len(), names.join(", "))?
+        }
+    }
+    for build in before.running.iter().filter(|build| build.job.platform == *platform) {
+        writeln!(text, "build {} of {} goes on to its end", build.uuid, build.job.name)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::samples::info_reply;
+    use builder_proto::Uuid;
+
+    /// What is told of a command on the server of the samples, where it is half past midnight.
+    fn told(command: &Command) -> String {
+        let now = Time::from_unix_milliseconds(-23 * 3_600_000 - 1_800_000);
+        let reply = info_reply();
+        describe(command, Some(&reply), Some(&reply), now)
+    }
+
+    fn execute(name: &str) -> Command {
+        Command::Execute { name: name.into(), platform: None }
+    }
+
+    #[test]
+    fn a_job_is_told_its_next_run_and_where_it_runs_and_waits() {
+        assert_eq!(
+            told(&execute("hello")),
+            "hello is queued; its next run by itself is at 1970-01-01T00:00:00Z, in 23h 30m, and then daily\n\
+             it runs on p; to follow it: builder-client observe 02020202-0202-0202-0202-020202020202\n\
+             it is the next one on freebsd-13, where nothing is running; if no worker takes it, start one: \
+             builder-worker freebsd-13\n"
+        );
+        assert_eq!(
+            told(&execute("web")),
+            "web is queued, and has no next run\n\
+             it waits behind another one on freebsd-13, where nothing is running; if no worker takes it, start one: \
+             builder-worker freebsd-13\n"
+        );
+    }
+
+    #[test]
+    fn a_platform_on_which_something_runs_has_workers() {
+        let mut reply = info_reply();
+        reply.running[0].job.platform = "freebsd-13".into();
+        let text = describe(&execute("web"), None, Some(&reply), Time::UNIX_EPOCH);
+        assert!(
+            text.ends_with("it waits behind another one on freebsd-13, where one build is running\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn an_orb_build_that_is_queued_nowhere_is_told_what_it_needs() {
+        let mut reply = info_reply();
+        reply.queues.clear();
+        let text = describe(&execute("web"), None, Some(&reply), Time::UNIX_EPOCH);
+        assert!(text.ends_with("it needs a platform with a template, and a worker there\n"), "{text}");
+        reply.running[0].job.name = "web".into();
+        let text = describe(&execute("web"), None, Some(&reply), Time::UNIX_EPOCH);
+        assert!(!text.contains("template"), "{text}");
+    }
+
+    #[test]
+    fn what_goes_with_a_platform_is_named() {
+        let drop = |platform: &str| told(&Command::DropPlatform(platform.into()));
+        assert_eq!(drop("freebsd-13"), "freebsd-13 is dropped, and with it the job hello\n");
+        assert_eq!(drop("debian-12"), "debian-12 is dropped; it had no jobs of its own\n");
+        let running = format!("build {} of hello goes on to its end\n", Uuid::from_bytes([2; 16]));
+        assert_eq!(drop("p"), format!("p is dropped; it had no jobs of its own\n{running}"));
+        let undrop = told(&Command::UndropPlatform("gone".into()));
+        assert!(undrop.contains("do not come back, so schedule them again"), "{undrop}");
+    }
+
+    #[test]
+    fn an_unscheduled_job_leaves_its_builds() {
+        assert_eq!(
+            told(&Command::Unschedule("hello".into())),
+            "hello is out of the schedule and of all queues\n\
+             its build 02020202-0202-0202-0202-020202020202 on p goes on to its end\n"
+        );
+    }
+
+    #[test]
+    fn without_an_answer_less_is_told() {
+        let told = |command: &Command| describe(command, None, None, Time::UNIX_EPOCH);
+        assert_eq!(told(&execute("hello")), "hello is queued\n");
+        assert_eq!(told(&Command::DropPlatform("p".into())), "p is dropped with all its jobs\n");
+        assert_eq!(told(&Command::Info), "");
+    }
+}

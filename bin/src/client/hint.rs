@@ -1,0 +1,181 @@
+//! What to do about a refusal.
+//!
+//! Servers of all versions refuse in the words of builder 0.4.0, which neither name what they are about nor say what comes
+//! next. So the client adds that, from what it asked for and from what the server says about itself.
+
+use super::info;
+use super::similar::most_similar;
+use crate::command_line::Address;
+use builder_proto::command::{Command, InfoReply};
+use builder_proto::text::Text;
+
+/// What to print behind the reason of a refusal; nothing when that says everything.
+pub(super) fn after(remote: &Address, command: &Command, reason: &Text) -> String {
+    hint(command, &reason.to_string(), || match info::ask(remote) {
+        Ok(reply) => reply,
+        Err(error) => {
+            log::info!("cannot find out what was meant: {error}");
+            InfoReply::default()
+        }
+    })
+}
+
+/// `ask` is called only where it helps to know what there is.
+fn hint(command: &Command, reason: &str, ask: impl FnOnce() -> InfoReply) -> String {
+    match command {
+        Command::Schedule { job, .. } if reason.starts_with("platform dropped") => {
+            format!(": {0}; 'builder-client undrop-platform {0}' accepts them again", job.platform)
+        }
+        Command::Schedule { .. } | Command::ScheduleOrbBuild { .. } => used_name(command, reason),
+        Command::Unschedule(name) | Command::Reschedule { name, .. }
+            if reason.starts_with("unknown job") || reason.starts_with("couldn't find job") =>
+        {
+            meant_job(name, &ask())
+        }
+        Command::Execute { name, .. } if reason.ends_with("job not found") => {
+            format!(": {name}{}", meant_job(name, &ask()))
+        }
+        Command::Execute { platform, .. } if reason.ends_with("no such platform") => match platform {
+            Some(platform) => format!(": {platform}{}", meant_platform(platform, &ask())),
+            None => {
+                "; an orb-build job runs where the server has a template, once a worker has asked for a job \
+                     there"
+                    .to_owned()
+            }
+        },
+        Command::Execute { .. } if reason.contains("different platform") => {
+            "; leave --platform out".to_owned()
+        }
+        Command::Observe(uuid) if reason == "uuid not found" => format!(
+            ": {uuid}; 'builder-client info' shows those of running builds, and the data directory of the server \
+             has a directory for each that is stored"
+        ),
+        Command::DropPlatform(platform) if reason.starts_with("unknown platform") => {
+            let reply = ask();
+            match reply.dropped_platforms.contains(platform) {
+                true => "; it is dropped already".to_owned(),
+                false => meant_platform(platform, &reply),
+            }
+        }
+        Command::UndropPlatform(platform) if reason.starts_with("unknown platform") => {
+            never_dropped(platform, &ask())
+        }
+        _ => String::new(),
+    }
+}
+
+fn used_name(command: &Command, reason: &str) -> String {
+    let name = match command {
+        Command::Schedule { job, .. } => &job.name,
+        Command::ScheduleOrbBuild { job, .. } => &job.name,
+        _ => return String::new(),
+    };
+    if reason != "job name already used" {
+        return String::new();
+    }
+    format!(": {name}; to change that job, take it out with 'builder-client unschedule {name}' first")
+}
+
+fn meant_job(name: &Text, reply: &InfoReply) -> String {
+    let names = reply.schedule.iter().map(|item| item.job.name().to_string());
+    match most_similar(&name.to_string(), names) {
+        Some(meant) => format!("; did you mean {meant}?"),
+        None => "; 'builder-client info' shows all jobs".to_owned(),
+    }
+}
+
+fn meant_platform(platform: &Text, reply: &InfoReply) -> String {
+    let names = info::platforms(reply).map(Text::to_string);
+    match most_similar(&platform.to_string(), names) {
+        Some(meant) => format!("; did you mean {meant}?"),
+        None => "; 'builder-client info' shows all platforms".to_owned(),
+    }
+}
+
+fn never_dropped(platform: &Text, reply: &InfoReply) -> String {
+    let dropped = || reply.dropped_platforms.iter().map(Text::to_string);
+    if info::platforms(reply).any(|known| known == platform) {
+        return "; it is not dropped".to_owned();
+    }
+    match most_similar(&platform.to_string(), dropped()) {
+        Some(meant) => format!("; did you mean {meant}?"),
+        None => "; 'builder-client info' shows the dropped platforms".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::samples::info_reply;
+    use builder_proto::Uuid;
+    use builder_proto::job::{OrbBuildJob, ScriptJob};
+    use builder_proto::time::{Period, Time};
+
+    fn schedule(name: &str) -> Command {
+        let job = ScriptJob { name: name.into(), script: "".into(), platform: "gone".into() };
+        Command::Schedule { period: Period::Daily, job }
+    }
+
+    fn execute(name: &str, platform: Option<&str>) -> Command {
+        Command::Execute { name: name.into(), platform: platform.map(Into::into) }
+    }
+
+    #[test]
+    fn what_is_refused_is_named_with_what_to_do() {
+        let job = OrbBuildJob { name: "web".into(), opam_package: "mirage-web".into() };
+        let orb_build = Command::ScheduleOrbBuild { period: Period::Daily, job };
+        let reschedule = Command::Reschedule { name: "wep".into(), next: Time::NEVER, period: None };
+        let drop = |platform: &str| Command::DropPlatform(platform.into());
+        let undrop = |platform: &str| Command::UndropPlatform(platform.into());
+        for (command, reason, expected) in [
+            (schedule("hello"), "job name already used", ": hello; to change that job, take it out with"),
+            (orb_build, "job name already used", ": web; to change that job, take it out with"),
+            (
+                schedule("x"),
+                "platform dropped; can't schedule jobs",
+                ": gone; 'builder-client undrop-platform gone'",
+            ),
+            (Command::Unschedule("helo".into()), "unknown job helo", "; did you mean hello?"),
+            (
+                Command::Unschedule("site".into()),
+                "unknown job site",
+                "; 'builder-client info' shows all jobs",
+            ),
+            (reschedule, "couldn't find job wep", "; did you mean web?"),
+            (execute("hallo", None), "execute failed: job not found", ": hallo; did you mean hello?"),
+            (
+                execute("web", Some("debian")),
+                "execute failed: no such platform",
+                ": debian; did you mean debian-12?",
+            ),
+            (execute("web", None), "execute failed: no such platform", "; an orb-build job runs where"),
+            (
+                execute("hello", Some("debian-12")),
+                "execute failed: job is for a different platform: freebsd-13",
+                "; leave --platform out",
+            ),
+            (
+                Command::Observe(Uuid::nil()),
+                "uuid not found",
+                ": 00000000-0000-0000-0000-000000000000; 'builder-",
+            ),
+            (drop("freebsd13"), "unknown platform freebsd13", "; did you mean freebsd-13?"),
+            (drop("gone"), "unknown platform gone", "; it is dropped already"),
+            (undrop("debian-12"), "unknown platform debian-12", "; it is not dropped"),
+            (undrop("gome"), "unknown platform gome", "; did you mean gone?"),
+            (undrop("vax"), "unknown platform vax", "; 'builder-client info' shows the dropped platforms"),
+        ] {
+            let hint = hint(&command, reason, info_reply);
+            assert!(hint.starts_with(expected), "{command:?}: {hint}");
+        }
+    }
+
+    #[test]
+    fn a_reason_that_says_everything_is_left_alone() {
+        let nothing = || -> InfoReply { panic!("nobody needs to be asked") };
+        for command in [schedule("x"), execute("x", None), Command::Observe(Uuid::nil())] {
+            assert_eq!(hint(&command, "busy: 10 observers, the limit; try again later", nothing), "");
+            assert_eq!(hint(&command, "disk full: the server cannot keep more jobs", nothing), "");
+        }
+    }
+}

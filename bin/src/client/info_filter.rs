@@ -1,0 +1,163 @@
+//! The part of what is going on that was asked for.
+
+use super::error::ClientError;
+use super::info::{platforms, queues, upload_destination};
+use super::similar::most_similar;
+use builder_proto::command::InfoReply;
+use builder_proto::job::Job;
+use builder_proto::text::Text;
+use std::collections::BTreeSet;
+
+/// Which jobs are meant. All of them, if nothing is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct InfoFilter {
+    /// Only jobs of these names, unless there are none.
+    pub(super) jobs: Vec<Text>,
+    /// Only what belongs to this platform: its script jobs, and others where they run or wait there.
+    pub(super) platform: Option<Text>,
+}
+
+/// What a filter names, and the server does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum UnknownName {
+    /// No job of this name is scheduled, waits or runs. Another one may be meant.
+    Job(Text, Option<String>),
+    /// The same for a platform.
+    Platform(Text, Option<String>),
+}
+
+impl InfoFilter {
+    /// Leaves out what is not meant.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such job or platform at all, as silence would look like an answer.
+    pub(super) fn apply(&self, reply: &InfoReply) -> Result<InfoReply, ClientError> {
+        self.check(reply).map_err(ClientError::UnknownName)?;
+        let mut reply = reply.clone();
+        if let Some(platform) = &self.platform {
+            keep_platform(&mut reply, platform);
+        }
+        if !self.jobs.is_empty() {
+            self.keep_jobs(&mut reply);
+        }
+        Ok(reply)
+    }
+
+    fn check(&self, reply: &InfoReply) -> Result<(), UnknownName> {
+        if let Some(platform) = &self.platform {
+            let running = reply.running.iter().map(|build| &build.job.platform);
+            let known: BTreeSet<&Text> =
+                platforms(reply).chain(&reply.dropped_platforms).chain(running).collect();
+            if !known.contains(platform) {
+                return Err(UnknownName::Platform(platform.clone(), meant(platform, &known)));
+            }
+        }
+        let waiting = reply.queues.iter().flat_map(|queue| &queue.jobs).map(Job::name);
+        let running = reply.running.iter().map(|build| &build.job.name);
+        let known: BTreeSet<&Text> =
+            reply.schedule.iter().map(|item| item.job.name()).chain(waiting).chain(running).collect();
+        match self.jobs.iter().find(|name| !known.contains(name)) {
+            Some(unknown) => Err(UnknownName::Job(unknown.clone(), meant(unknown, &known))),
+            None => Ok(()),
+        }
+    }
+
+    fn keep_jobs(&self, reply: &mut InfoReply) {
+        let is_meant = |name: &Text| self.jobs.contains(name);
+        reply.schedule.retain(|item| is_meant(item.job.name()));
+        reply.running.retain(|build| is_meant(&build.job.name));
+        for queue in &mut reply.queues {
+            queue.jobs.retain(|job| is_meant(job.name()));
+        }
+        reply.queues.retain(|queue| !queue.jobs.is_empty());
+        reply.dropped_platforms.clear();
+    }
+}
+
+/// What waits to be uploaded says nothing about platforms, and is left out.
+fn keep_platform(reply: &mut InfoReply, platform: &Text) {
+    let here: BTreeSet<Text> = queues(reply)
+        .filter(|queue| queue.platform == *platform)
+        .flat_map(|queue| queue.jobs.iter().map(|job| job.name().clone()))
+        .chain(
+            reply
+                .running
+                .iter()
+                .filter(|build| build.job.platform == *platform)
+                .map(|build| build.job.name.clone()),
+        )
+        .collect();
+    reply.schedule.retain(|item| match &item.job {
+        Job::Script(script) => script.platform == *platform,
+        Job::OrbBuild(build) => here.contains(&build.name),
+    });
+    reply.queues.retain(|queue| queue.platform == *platform && upload_destination(queue).is_none());
+    reply.running.retain(|build| build.job.platform == *platform);
+    reply.dropped_platforms.retain(|dropped| dropped == platform);
+}
+
+fn meant(name: &Text, known: &BTreeSet<&Text>) -> Option<String> {
+    most_similar(&name.to_string(), known.iter().map(|known| known.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::samples::{info_reply, uploads};
+
+    fn filter(jobs: &[&str], platform: Option<&str>) -> InfoFilter {
+        InfoFilter {
+            jobs: jobs.iter().map(|name| Text::from(*name)).collect(),
+            platform: platform.map(Text::from),
+        }
+    }
+
+    /// The names of what is kept: scheduled, queued, running, dropped.
+    fn kept(jobs: &[&str], platform: Option<&str>) -> [Vec<String>; 4] {
+        let mut reply = info_reply();
+        reply.queues.push(uploads());
+        let reply = filter(jobs, platform).apply(&reply).unwrap();
+        let queued = reply
+            .queues
+            .iter()
+            .flat_map(|queue| queue.jobs.iter().map(|job| format!("{} {}", queue.platform, job.name())));
+        [
+            reply.schedule.iter().map(|item| item.job.name().to_string()).collect(),
+            queued.collect(),
+            reply.running.iter().map(|build| build.uuid.to_string()[..2].to_owned()).collect(),
+            reply.dropped_platforms.iter().map(Text::to_string).collect(),
+        ]
+    }
+
+    #[test]
+    fn only_what_is_meant_is_kept() {
+        let upload = "uploads to http://web/upload; refused hello";
+        assert_eq!(
+            kept(&["hello"], None),
+            [vec!["hello"], vec!["freebsd-13 hello", upload], vec!["02"], vec![]]
+        );
+        assert_eq!(kept(&["web", "hello"], None)[0], ["web", "hello"]);
+        assert_eq!(
+            kept(&[], Some("freebsd-13")),
+            [vec!["web", "hello"], vec!["freebsd-13 hello", "freebsd-13 web"], vec![], vec![]]
+        );
+        assert_eq!(kept(&[], Some("p")), [vec![], vec![], vec!["02"], vec![] as Vec<&str>]);
+        assert_eq!(kept(&[], Some("gone"))[3], ["gone"]);
+        assert_eq!(kept(&["web"], Some("freebsd-13"))[1], ["freebsd-13 web"]);
+        assert_eq!(filter(&[], None).apply(&info_reply()).unwrap(), info_reply());
+    }
+
+    #[test]
+    fn what_there_is_not_is_an_error_that_says_what_may_be_meant() {
+        let refusal =
+            |jobs: &[&str], platform| filter(jobs, platform).apply(&info_reply()).unwrap_err().to_string();
+        assert_eq!(refusal(&["hello", "helo"], None), "there is no job helo; did you mean hello?");
+        assert_eq!(refusal(&["site"], None), "there is no job site; 'builder-client info' shows all");
+        assert_eq!(
+            refusal(&[], Some("freebsd-14")),
+            "there is no platform freebsd-14; did you mean freebsd-13?"
+        );
+        assert_eq!(refusal(&[], Some("vax")), "there is no platform vax; 'builder-client info' shows all");
+    }
+}
