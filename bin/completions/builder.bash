@@ -9,7 +9,7 @@ _builder() {
         builder-server)
             options='--ip --port --worker-listen --client-listen --socket-mode --socket-group --dir --config-dir
                 --timeout --artifact-limit --console-limit --upload --upload-credentials --keep-local
-                --upload-timeout --salvage --export-state' ;;
+                --upload-timeout --hold-back-failed --salvage --export-state' ;;
         builder-worker)
             options='-r --remote --timeout' ;;
         builder-client)
@@ -19,7 +19,7 @@ _builder() {
         builder-inspect)
             options='--latest --failed --job --script --console --json --output' ;;
         builder-upload)
-            options='--upload-credentials --timeout' ;;
+            options='--upload-credentials --hold-back-failed --timeout' ;;
     esac
     COMPREPLY=()
     case $before in

@@ -23,6 +23,7 @@ complete -c builder-server -l artifact-limit -x -d 'The most that a build may le
 complete -c builder-server -l console-limit -x -d 'The most that a build may print'
 complete -c builder-server -l upload -x -d 'Upload results to this URL'
 complete -c builder-server -l upload-credentials -r -F -d 'Read the credentials for uploads from this file'
+complete -c builder-server -l hold-back-failed -d 'Do not upload bin/ of builds that failed either'
 complete -c builder-server -l keep-local -d 'Keep results when they are uploaded'
 complete -c builder-server -l upload-timeout -x -d 'The longest that one upload may take'
 complete -c builder-server -l salvage -d 'Go on without the damaged parts of the log'
@@ -50,4 +51,5 @@ complete -c builder-inspect -l json -d 'Print a JSON object'
 complete -c builder-inspect -l output -x -a '(__fish_complete_directories)' -d 'Write the artifacts of one result below this directory'
 
 complete -c builder-upload -l upload-credentials -r -F -d 'Read the credentials from this file'
+complete -c builder-upload -l hold-back-failed -d 'Leave out bin/ of builds that failed as well'
 complete -c builder-upload -l timeout -x -d 'The longest that a file may take'

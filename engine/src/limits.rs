@@ -95,6 +95,8 @@ pub const CONSOLE_BYTES: u64 = GIBIBYTE;
 pub const UPLOAD_FIRST_DELAY: Duration = Duration::from_secs(1);
 /// The longest time from a failure of an upload to the next attempt.
 pub const UPLOAD_LONGEST_DELAY: Duration = Duration::from_secs(60 * 60);
+/// Jobs in a row whose results the upload server does not let its user upload, from which on the credentials are in doubt.
+pub const UPLOAD_DOUBTS: usize = 3;
 /// Results that wait to be uploaded which `info` lists; the rest is counted.
 pub const UPLOADS_SHOWN: usize = 100;
 /// The longest sleep while a schedule item is due later: a wall clock that was set forward is noticed by then.

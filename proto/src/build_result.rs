@@ -31,6 +31,13 @@ impl fmt::Display for BuildResult {
 }
 
 impl BuildResult {
+    /// What a stored console says at its end about a result that is a message: builder-web shows of it only that the build
+    /// was stopped. The other results it shows as they are.
+    #[must_use]
+    pub fn last_line(&self) -> Option<Text> {
+        matches!(self, BuildResult::Message(_)).then(|| self.to_string().into())
+    }
+
     const EXITED: u32 = 0;
     const SIGNALLED: u32 = 1;
     const STOPPED: u32 = 2;
@@ -104,6 +111,15 @@ mod tests {
         );
         assert_eq!(BuildResult::Stopped(-16).to_string(), "stopped SIGSTOP");
         assert_eq!(BuildResult::Message("timeout".into()).to_string(), "execution aborted: timeout");
+    }
+
+    #[test]
+    fn only_a_message_needs_a_line_of_the_console() {
+        let last_line = |result: BuildResult| result.last_line().map(|line| line.to_string());
+        assert_eq!(last_line(BuildResult::Exited(1)), None);
+        assert_eq!(last_line(BuildResult::Signalled(9)), None);
+        let words = last_line(BuildResult::Message("worker lost: a\nb".into()));
+        assert_eq!(words.as_deref(), Some("execution aborted: worker lost: a\\nb"), "it is one line");
     }
 
     #[test]

@@ -8,8 +8,13 @@ usage() {
 Usage: freebsd.sh [DIRECTORY]
        freebsd.sh --help
 
-Builds builder and puts its package for this FreeBSD and this architecture into
-DIRECTORY (the present one). Any user may; it needs cargo and pkg.
+Builds builder and puts its package into DIRECTORY (the present one). Any user may.
+
+On FreeBSD the package is for this release and this architecture; that takes cargo
+and pkg. On Linux it is for FreeBSD 14 on amd64, to try builder there: its programs
+are linked by .ci/freebsd/link, WITHOUT TLS, so that they refuse to upload to
+https:// URLs. That takes Debian on amd64 with cargo, binutils, pip and zstd, and
+the first time a user who may run apt-get update.
 
 Environment:
     BUILDER_PROGRAMS    a directory with programs that are built already
@@ -17,6 +22,12 @@ Environment:
                         users write (you, on this machine)
     BUILDER_WWW         the address of the page where users find more (the README
                         that the package installs)
+
+On Linux also:
+    BUILDER_ABI         the ABI of the hosts that take it (FreeBSD:14:amd64);
+                        of those with FreeBSD 15 it is FreeBSD:15:amd64
+    SOURCE_DATE_EPOCH   the time that the files carry, in seconds since 1970
+                        (that of the last commit)
 END
 }
 
@@ -27,11 +38,15 @@ fail() {
 
 find_programs() {
     programs=${BUILDER_PROGRAMS:-}
-    if [ -z "$programs" ]; then
-        command -v cargo >/dev/null || fail "cargo is missing; install rust, or set BUILDER_PROGRAMS"
+    if [ -n "$programs" ]; then return; fi
+    command -v cargo >/dev/null || fail "cargo is missing; install rust, or set BUILDER_PROGRAMS"
+    if [ "$system" = FreeBSD ]; then
         (cd "$tree" && cargo build --release --locked --package builder)
         programs=$(cd "$tree" && cargo metadata --format-version 1 --no-deps --locked |
             sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/release
+    else
+        "$tree/.ci/freebsd/link" --release
+        programs=$(cd "$tree" && realpath "${CARGO_TARGET_DIR:-target}")/freebsd/release
     fi
 }
 
@@ -78,20 +93,68 @@ gather_completions() {
     done
 }
 
-write_plist() {
-    printf '@owner root\n@group wheel\n'
-    (cd "$root/usr/local" && find . -type f | LC_ALL=C sort) | sed 's,^\./,,'
-}
+# ---- What pkg is told ----
 
 write_manifest() {
     # pkg takes no package that names neither.
     sed -e "s/%%VERSION%%/$version/" -e "s,%%MAINTAINER%%,${BUILDER_MAINTAINER:-$(id -un)@$(uname -n)}," \
         -e "s,%%WWW%%,${BUILDER_WWW:-file:///usr/local/share/doc/builder/README.md}," "$here/freebsd/manifest"
+    printf 'messages: [{ type: install, message: <<MESSAGE\n%s\nMESSAGE\n}]\n' "$(cat "$here/freebsd/message")"
+}
+
+write_scripts() {
     printf 'scripts: {\n'
     for script in pre-install post-install pre-deinstall; do
-        printf '%s: <<SCRIPT\n%s\nSCRIPT\n' "$script" "$(cat "$here/freebsd/$script")"
+        # pkg takes a percent sign in a script for the beginning of an encoded character.
+        printf '%s: <<SCRIPT\n%s\nSCRIPT\n' "$script" "$(sed 's/%/%25/g' "$here/freebsd/$script")"
     done
-    printf '}\nmessages: [{ type: install, message: <<MESSAGE\n%s\nMESSAGE\n}]\n' "$(cat "$here/freebsd/message")"
+    printf '}\n'
+}
+
+write_plist() {
+    printf '@owner root\n@group wheel\n'
+    (cd "$root/usr/local" && find . -type f | LC_ALL=C sort) | sed 's,^\./,,'
+}
+
+create_with_pkg() {
+    { write_manifest && write_scripts; } >"$work/manifest"
+    write_plist >"$work/plist"
+    pkg create -M "$work/manifest" -p "$work/plist" -r "$root" -o "$output"
+}
+
+# ---- Without pkg ----
+
+# What pkg create finds out for itself. Options are what pkg info shows.
+write_facts() {
+    abi=${BUILDER_ABI:-FreeBSD:14:amd64}
+    release=${abi#FreeBSD:}
+    printf 'abi: "%s"\narch: "freebsd:%s:x86:64"\noptions: { TLS: "off" }\n' "$abi" "${release%%:*}"
+    printf 'flatsize: %d\n' "$(cd "$root" && xargs cat <"$work/files" | wc -c)"
+}
+
+# The 1 says which kind of sum follows.
+write_sums() {
+    printf 'files: {\n'
+    (cd "$root" && xargs sha256sum <"$work/files") | sed 's,^\([0-9a-f]*\)  \(.*\)$,"/\2": "1$\1",'
+    printf '}\n'
+}
+
+# A package is a compressed tar of two manifests, a short one for lists of packages and a whole one, and then the files
+# by the names that they are to have.
+create_without_pkg() {
+    "$tree/.ci/freebsd/check" "$root"/usr/local/bin/* || fail "the programs in $programs would not start on FreeBSD"
+    (cd "$root" && find usr -type f | LC_ALL=C sort) >"$work/files"
+    { write_manifest && write_facts; } >"$work/+COMPACT_MANIFEST"
+    { cat "$work/+COMPACT_MANIFEST" && write_scripts && write_sums; } >"$work/+MANIFEST"
+    epoch=${SOURCE_DATE_EPOCH:-$(git -C "$tree" log -1 --format=%ct 2>/dev/null || stat -c %Y "$tree/CHANGELOG.md")}
+    # The same tree makes the same package.
+    tar --create --file "$work/tar" --format ustar --owner root:0 --group wheel:0 --mtime "@$epoch" \
+        --absolute-names --transform 's,^usr/,/usr/,' \
+        --directory "$work" +COMPACT_MANIFEST +MANIFEST --directory "$root" --files-from "$work/files"
+    ZSTD_CLEVEL=${ZSTD_CLEVEL:-19} zstd -q "$work/tar" -o "$work/package"
+    cp "$work/package" "$output/builder-$version.pkg"
+    printf '%s is for %s, without TLS: its programs refuse to upload to https:// URLs.\n' \
+        "$output/builder-$version.pkg" "$abi"
 }
 
 case ${1-} in
@@ -99,7 +162,15 @@ case ${1-} in
     -*) usage >&2; exit 2 ;;
 esac
 [ $# -le 1 ] || { usage >&2; exit 2; }
-command -v pkg >/dev/null || fail "pkg is missing; this runs on FreeBSD"
+system=$(uname -s)
+case $system in
+    FreeBSD) needed='pkg' ;;
+    Linux) needed='readelf strip tar zstd' ;;
+    *) fail "this runs on FreeBSD and Linux, not on $system" ;;
+esac
+for program in $needed; do
+    command -v "$program" >/dev/null || fail "$program is missing; --help says what this takes"
+done
 output=${1:-.}
 [ -d "$output" ] || fail "there is no directory $output"
 here=$(cd "$(dirname "$0")" && pwd)
@@ -117,6 +188,4 @@ mkdir "$root"
 find_programs
 gather_files
 gather_completions
-write_plist >"$work/plist"
-write_manifest >"$work/manifest"
-pkg create -M "$work/manifest" -p "$work/plist" -r "$root" -o "$output"
+if [ "$system" = FreeBSD ]; then create_with_pkg; else create_without_pkg; fi

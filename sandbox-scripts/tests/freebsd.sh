@@ -302,7 +302,8 @@ cp "\$3" "$directory/package/manifest"
 cp "\$5" "$directory/package/plist"
 cp -R "\$7" "$directory/package/root"
 END
-    chmod +x "$directory/commands/pkg"
+    printf '#!/bin/sh\necho FreeBSD\n' >"$directory/commands/uname"
+    chmod +x "$directory/commands/pkg" "$directory/commands/uname"
     PATH="$directory/commands:$PATH" "$scripts/package/freebsd.sh" "$directory" >"$directory/package.log" 2>&1 ||
         fail "there is no package"
     grep -v '^@' "$directory/package/plist" | while read -r file; do
@@ -315,7 +316,8 @@ END
         [ -x "$directory/package/root/usr/local/$file" ] || fail "$file is not there, or no program"
     done
     for script in pre-install post-install pre-deinstall; do
-        sed -n "/^$script: <<SCRIPT/,/^SCRIPT/p" "$directory/package/manifest" | sed '1d; $d' >"$directory/$script"
+        sed -n "/^$script: <<SCRIPT/,/^SCRIPT/p" "$directory/package/manifest" |
+            sed '1d; $d; s/%25/%/g' >"$directory/$script"
         [ -s "$directory/$script" ] || fail "the manifest has no script $script"
         sh -n "$directory/$script" || fail "the script $script cannot be read"
     done

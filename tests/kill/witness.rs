@@ -184,7 +184,8 @@ fn read_result(directory: &Path, name: &str, uuid: Uuid, ledger: &Ledger) -> See
     let stored =
         Execution::decode(&octets).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     assert_eq!((stored.uuid, stored.job.name.to_string().as_str()), (uuid, name));
-    let lines: Vec<String> = stored.console.iter().map(|line| line.line.to_string()).collect();
+    assert_eq!(stored.printed().len() < stored.console.len(), stored.result.last_line().is_some());
+    let lines: Vec<String> = stored.printed().iter().map(|line| line.line.to_string()).collect();
     match (ledger.builds().get(&uuid), &stored.result) {
         (Some(build), BuildResult::Exited(0)) => {
             assert!(matches!(build.fate, Fate::Sent | Fate::Stored | Fate::Settled), "{build:?}");

@@ -104,8 +104,13 @@ fn a_build_that_a_killed_server_was_running_runs_again_first() {
     let stored = stored(&results[0]);
     assert_eq!(stored.uuid, lost);
     assert!(matches!(stored.result, BuildResult::Message(_)), "{:?}", stored.result);
-    assert_eq!(stored.console.len(), 1, "what was printed is kept");
-    assert_eq!(observe(&server, lost)[0], "half way");
+    let lines: Vec<String> = stored.console.iter().map(|line| line.line.to_string()).collect();
+    assert_eq!(
+        lines,
+        ["half way".to_owned(), stored.result.to_string()],
+        "what was printed, and why no more was"
+    );
+    assert_eq!(observe(&server, lost), lines, "observers are told once");
 }
 
 #[test]

@@ -85,6 +85,7 @@ fn store(directory: &Path, uuid: Uuid) {
         started: time,
         finished: time,
         result: BuildResult::Exited(0),
+        last_line: None,
         output_length: NO_ARTIFACTS.len() as u64,
     }
     .layout()

@@ -57,7 +57,9 @@ impl Environment {
         let duration = random.micros(100, 20_000);
         let fails = !self.is_calm.get() && random.per_mille(self.plan.failing_uploads);
         let ending = match fails {
-            true => *random.pick(&[Ending::Unavailable, Ending::Refused, Ending::Unauthorized]),
+            true => {
+                *random.pick(&[Ending::Unavailable, Ending::Refused, Ending::Forbidden, Ending::Unauthorized])
+            }
             false => Ending::Done,
         };
         // What fails may have arrived all the same.

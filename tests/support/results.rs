@@ -64,6 +64,7 @@ pub fn stream(execution: &Execution, output: &[u8]) -> Vec<u8> {
         started: execution.started,
         finished: execution.finished,
         result: execution.result.clone(),
+        last_line: None,
         output_length: output.len() as u64,
     };
     let layout = head.layout().unwrap();

@@ -81,7 +81,8 @@ pub(super) fn print_console<W: Write>(
     stored: &StoredExecution,
 ) -> Result<(), PrintError> {
     printer.line(format_args!("started {}", stored.started))?;
-    let mut console = ConsoleReader::new(file, stored.console.clone());
+    // The outcome is printed below, so the console need not end with the same words.
+    let mut console = ConsoleReader::new(file, stored.console_before_result(file)?);
     let mut within_line = false;
     while let Some(entry) = console.next_entry()? {
         if !within_line {

@@ -72,11 +72,15 @@ impl Observer {
         let file = ResultFile::open(path)?;
         let stored = StoredExecution::open(&file, file.length())
             .map_err(|error| io::Error::new(ErrorKind::InvalidData, error.to_string()))?;
+        // The closing says once more how the build ended.
+        let console = stored
+            .console_before_result(&file)
+            .map_err(|error| io::Error::new(ErrorKind::InvalidData, error.to_string()))?;
         let elapsed = stored.finished.duration_since(stored.started);
         let closing = closing_messages(uuid, &stored.result, elapsed);
         Ok(Observer::Replaying(Box::new(Replaying {
             uuid,
-            console: ConsoleReader::new(file, stored.console),
+            console: ConsoleReader::new(file, console),
             closing,
         })))
     }

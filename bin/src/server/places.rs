@@ -21,14 +21,12 @@ pub(crate) struct Places {
 impl Places {
     /// Raises the number of descriptors as far as the system lets us, and shares them out.
     pub(crate) fn secure() -> Places {
-        let mut limit = getrlimit(Resource::Nofile);
-        if limit.current < limit.maximum {
-            let raised = Rlimit { current: limit.maximum, ..limit };
-            if setrlimit(Resource::Nofile, raised).is_ok() {
-                limit = raised;
-            }
-        }
-        Places::among(limit.current.unwrap_or(u64::from(u32::MAX)))
+        let limit = getrlimit(Resource::Nofile);
+        let raised = Rlimit { current: limit.maximum, ..limit };
+        // What counts is the limit that there is afterwards, even when there was nothing to raise: FreeBSD gives no process
+        // more than kern.maxfilesperproc, whatever its limit says, and lowers the limit to that when it is set.
+        let _ = setrlimit(Resource::Nofile, raised);
+        Places::among(getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX)))
     }
 
     /// Three fifths for connections, a quarter for the files of builds, an eighth for observers.

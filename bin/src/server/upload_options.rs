@@ -1,7 +1,7 @@
 //! The part of the command line that is about uploads.
 
 use crate::command_line::{Matches, Options, TimeSpan, UsageError, value};
-use crate::upload::{CREDENTIALS_OPTION, Target, declare_credentials, resolve_target};
+use crate::upload::{CREDENTIALS_OPTION, HOLD_BACK_FLAG, Target, declare_target, resolve_target};
 use std::time::Duration;
 
 const URL: &str = "upload";
@@ -19,7 +19,7 @@ pub(crate) struct UploadOptions {
 
 pub(crate) fn declare(options: &mut Options) {
     options.optopt("", URL, "upload results to this http:// or https:// URL once they are stored", "URL");
-    declare_credentials(options);
+    declare_target(options);
     options.optflag("", KEEP_LOCAL, "keep results in DIR when they are uploaded");
     options.optopt(
         "",
@@ -32,8 +32,9 @@ pub(crate) fn declare(options: &mut Options) {
 /// What there is to upload to, if anything.
 pub(crate) fn resolve(matches: &Matches) -> Result<Option<UploadOptions>, UsageError> {
     let Some(url) = matches.opt_str(URL) else {
-        let stray =
-            [CREDENTIALS_OPTION, KEEP_LOCAL, TIMEOUT].into_iter().find(|name| matches.opt_present(name));
+        let stray = [CREDENTIALS_OPTION, HOLD_BACK_FLAG, KEEP_LOCAL, TIMEOUT]
+            .into_iter()
+            .find(|name| matches.opt_present(name));
         return match stray {
             Some(name) => Err(UsageError::new(format_args!("--{name} means nothing without --{URL} URL"))),
             None => Ok(None),

@@ -6,8 +6,8 @@
 use crate::server::paths::Paths;
 use crate::server::upload_options::UploadOptions;
 use crate::upload::{
-    CREDENTIALS_OPTION, CREDENTIALS_VARIABLE, CredentialsError, NAME, Source, TIMEOUT_OPTION, Verdict,
-    complaint_start, patience,
+    CREDENTIALS_OPTION, CREDENTIALS_VARIABLE, CredentialsError, HOLD_BACK_FLAG, NAME, Source, TIMEOUT_OPTION,
+    Verdict, complaint_start, patience,
 };
 use builder_engine::server::{Safety, UploadOutcome, UploadSettings};
 use builder_proto::Uuid;
@@ -163,6 +163,9 @@ impl Uploader {
                 command.env(CREDENTIALS_VARIABLE, credentials.for_environment());
             }
         }
+        if self.options.target.filter.hold_back_failed {
+            command.arg(format!("--{HOLD_BACK_FLAG}"));
+        }
         if let Some(timeout) = self.options.timeout {
             command.arg(format!("--{TIMEOUT_OPTION}={}", humantime::format_duration(timeout)));
         }
@@ -223,6 +226,7 @@ impl Ended {
             Ending::Verdict(Verdict::Done, _) => UploadOutcome::Done,
             Ending::Verdict(Verdict::Unavailable, reason) => UploadOutcome::Unavailable(reason),
             Ending::Verdict(Verdict::Unauthorized, reason) => UploadOutcome::Unauthorized(reason),
+            Ending::Verdict(Verdict::Forbidden, reason) => UploadOutcome::Forbidden(reason),
             Ending::Verdict(Verdict::Refused, reason) => UploadOutcome::Refused(reason),
         }
     }

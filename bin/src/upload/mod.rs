@@ -3,8 +3,11 @@
 //! One request a file, in a process of its own: it holds the whole file in memory, and the HTTP library may crash
 //! about a malformed answer. What becomes of it, the exit code says; see `--help`.
 
+mod answer;
+mod body;
 mod credentials;
 mod progress;
+mod relay;
 mod request;
 mod target;
 mod url;
@@ -12,15 +15,17 @@ mod verdict;
 
 pub(crate) use credentials::{CredentialsError, Source, VARIABLE as CREDENTIALS_VARIABLE};
 pub(crate) use request::patience;
-pub(crate) use target::{CREDENTIALS_OPTION, Target, declare_credentials, resolve as resolve_target};
+pub(crate) use target::{
+    CREDENTIALS_OPTION, HOLD_BACK_FLAG, Target, declare as declare_target, resolve as resolve_target,
+};
 pub(crate) use verdict::Verdict;
 
 use crate::command_line::{Logging, Matches, Program, TimeSpan, UsageError, value};
 use crate::wording::Size;
+use body::{Body, HeldBack};
 use credentials::Credentials;
 use progress::Progress;
 use request::{Failure, Success, send};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -34,13 +39,16 @@ const PROGRAM: Program = Program {
     name: NAME,
     usage: "[OPTIONS] URL FILE...",
     about: "Uploads stored results to a server such as builder-web, each as the body of a POST. While a file is sent, it\n\
-            takes twice its size in memory.\n\n\
+            takes twice its size in memory. Of builds that did not exit (killed, timed out, lost), what is below bin/ is\n\
+            left out, as builder-web would take it for the binary of a build that succeeded.\n\n\
             Credentials come from a file, from BUILDER_UPLOAD_CREDENTIALS or from the URL (http://USER:PASS@HOST/).\n\
             Exit codes: 0 the server has all files, 1 the server is out of reach or busy, 2 wrong usage,\n\
-            3 the credentials are refused, 4 the server did not take a file.",
+            3 the credentials are refused or cannot be read, 4 the server did not take a file, or it cannot be read,\n\
+            5 the server does not let this user upload a file. After 4 and 5 the other files are tried; the last failure\n\
+            gives the code.",
     logging: Logging::Command,
     options: |options| {
-        declare_credentials(options);
+        declare_target(options);
         options.optopt(
             "",
             TIMEOUT_OPTION,
@@ -98,7 +106,7 @@ fn run(settings: &Settings) -> Verdict {
             Err(failure) => {
                 complain(settings, file, &failure, settings.files.len() - number - 1);
                 verdict = failure.verdict;
-                if verdict != Verdict::Refused {
+                if !verdict.is_about_one_file() {
                     break;
                 }
             }
@@ -108,12 +116,19 @@ fn run(settings: &Settings) -> Verdict {
 }
 
 fn upload(settings: &Settings, credentials: Option<&Credentials>, file: &Path) -> Result<Success, Failure> {
-    let refused = |error| Failure { verdict: Verdict::Refused, reason: format!("cannot read it: {error}") };
-    let body = fs::read(file).map_err(refused)?;
-    let octets = body.len() as u64;
+    let body = Body::read(file, settings.target.filter)
+        .map_err(|error| Failure { verdict: Verdict::Refused, reason: error.to_string() })?;
+    if let Some(HeldBack { count, result }) = &body.held_back {
+        let file = file.display();
+        log::warn!(
+            "{file}: what is below bin/ is held back (artifacts: {count}), as the build ended so: {result}"
+        );
+    }
+    let bytes = body.bytes.len() as u64;
     let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
-    let _progress = Progress::start(format!("uploading {name} ({})", Size(octets)), settings.quiet);
-    send(&settings.target.url, credentials, body, settings.timeout.unwrap_or_else(|| patience(octets)))
+    let _progress = Progress::start(format!("uploading {name} ({})", Size(bytes)), settings.quiet);
+    let patience = settings.timeout.unwrap_or_else(|| patience(bytes));
+    send(&settings.target.url, credentials, body.bytes, patience)
 }
 
 fn complain(settings: &Settings, file: &Path, failure: &Failure, left: usize) {
@@ -126,10 +141,14 @@ fn complain(settings: &Settings, file: &Path, failure: &Failure, left: usize) {
         (Verdict::Unauthorized, Source::Given(_)) => {
             format!("; correct them in the URL or in {CREDENTIALS_VARIABLE}")
         }
+        (Verdict::Forbidden, _) => {
+            "; if it knows the job and may take it from this user, the credentials are wrong".to_owned()
+        }
         _ => String::new(),
     };
     let untried = match (failure.verdict, left) {
-        (Verdict::Refused, _) | (_, 0) => String::new(),
+        (verdict, _) if verdict.is_about_one_file() => String::new(),
+        (_, 0) => String::new(),
         (_, left) => format!("; files not tried: {left}"),
     };
     PROGRAM.complain(&format_args!("{cannot}{}{remedy}{untried}", failure.reason));

@@ -1,12 +1,14 @@
 //! One upload: a file as the body of a POST, and what the answer means.
 
+use super::answer::{Answer, NoAnswer};
 use super::credentials::Credentials;
+use super::relay::{Relay, Trouble};
 use super::url::UploadUrl;
 use super::verdict::Verdict;
 use builder_proto::text::Text;
-use minreq::{Error, ResponseLazy};
+use minreq::{Error, Proxy};
 use std::fmt;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::panic;
 use std::time::Duration;
 
@@ -20,8 +22,8 @@ const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const EXPLANATION_BYTES: usize = 512;
 /// Characters of what a server says that are shown.
 const SHOWN_CHARACTERS: usize = 200;
-/// How minreq reports an answer that does not begin like one of HTTP.
-const NO_STATUS_LINE: (i32, &str) = (503, "Server did not provide a status line");
+/// Time to read what the server has answered by the time that not everything was sent.
+const LAST_WORD_TIME: Duration = Duration::from_secs(3);
 
 /// The server has the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,20 +47,25 @@ pub(crate) fn patience(octets: u64) -> Duration {
     BASE_TIME.saturating_add(Duration::from_secs(octets / SLOWEST_RATE))
 }
 
-/// Uploads a file that has been read. Takes twice its size in memory, as minreq copies the body.
+/// Sends the body of an upload. Takes twice its size in memory, as minreq copies it.
 pub(super) fn send(
     url: &UploadUrl,
     credentials: Option<&Credentials>,
     body: Vec<u8>,
     patience: Duration,
 ) -> Result<Success, Failure> {
+    let patience = Duration::from_secs(patience.min(LONGEST_TIME).as_secs().max(1));
+    let unreachable = |error| Failure::unavailable(format!("cannot reach the server: {error}"));
+    let relay = Relay::open(url.host(), url.port(), patience).map_err(unreachable)?;
+    let proxy = Proxy::new(relay.address()).map_err(|error| Failure::unavailable(error.to_string()))?;
     // The credentials are for this server only, so a redirection is an answer like any other.
     let mut request = minreq::post(url.as_str())
+        .with_proxy(proxy)
         .with_follow_redirects(false)
         .with_header("Content-Type", "application/octet-stream")
         .with_header("User-Agent", concat!("builder-upload/", env!("CARGO_PKG_VERSION")))
         .with_header("Connection", "close")
-        .with_timeout(patience.min(LONGEST_TIME).as_secs().max(1))
+        .with_timeout(patience.saturating_add(LAST_WORD_TIME).as_secs())
         .with_body(body);
     if let Some(credentials) = credentials {
         request = request.with_header("Authorization", credentials.authorization());
@@ -68,47 +75,47 @@ pub(super) fn send(
     let answer = panic::catch_unwind(|| request.send_lazy());
     drop(panic::take_hook());
     match answer {
-        Ok(Ok(answer)) => judge(answer, credentials),
-        Ok(Err(error)) => Err(explain(error, patience)),
+        Ok(Ok(answer)) => match Answer::read(answer) {
+            Ok(answer) => judge(answer, credentials),
+            Err(error) => Err(miss(error, relay.trouble(), patience)),
+        },
+        Ok(Err(error)) => Err(explain(error, relay.trouble(), patience)),
         Err(_) => Err(Failure::refused("the HTTP library gave up; does the server answer in HTTP?")),
     }
 }
 
-fn judge(mut answer: ResponseLazy, credentials: Option<&Credentials>) -> Result<Success, Failure> {
-    let status = i32::from(answer.status_code);
-    if (status, answer.reason_phrase.as_str()) == NO_STATUS_LINE {
-        return Err(Failure::refused("the server closed the connection without an answer in HTTP"));
-    }
-    match status {
-        // minreq takes any line with a number in the middle for a status; a header proves that it is one.
-        200..=299 | 409 if answer.headers.is_empty() => {
-            Err(Failure::refused("the server closed the connection amid its answer"))
-        }
+fn judge(mut answer: Answer, credentials: Option<&Credentials>) -> Result<Success, Failure> {
+    match answer.status {
         200..=299 => Ok(Success::Stored),
         409 => Ok(Success::Known),
-        _ => Err(reject(status, &mut answer, credentials)),
+        _ => Err(reject(&mut answer, credentials)),
     }
 }
 
 /// What an answer means that is no success.
-fn reject(status: i32, answer: &mut ResponseLazy, credentials: Option<&Credentials>) -> Failure {
+fn reject(answer: &mut Answer, credentials: Option<&Credentials>) -> Failure {
     // Some servers send back what they got, and this goes into logs.
     let show = |text: &str| {
         let text = credentials.map_or_else(|| text.to_owned(), |credentials| credentials.conceal(text));
         Shown(&text).to_string()
     };
-    let reason = format!("the server answered {status} {}", show(&answer.reason_phrase));
+    let status = answer.status;
     let verdict = match status {
-        401 | 403 => Verdict::Unauthorized,
+        // The server asks for other credentials, or for any.
+        401 if credentials.is_none() || answer.header("www-authenticate").is_some() => Verdict::Unauthorized,
+        // This is what builder-web says of a job that this user may not upload; its later versions say the second of wrong
+        // credentials as well.
+        403 | 401 => Verdict::Forbidden,
         // The server, or one before it, is overloaded or under maintenance.
         408 | 425 | 429 | 502 | 503 | 504 => Verdict::Unavailable,
         _ => Verdict::Refused,
     };
-    let reason = match status {
-        401 | 403 => format!("{reason}: it refuses the credentials"),
-        300..=399 => {
-            let location = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("location"));
-            let location = location.map_or("elsewhere", |(_, location)| location.as_str());
+    let reason = format!("the server answered {status} {}", show(&answer.phrase));
+    let reason = match verdict {
+        Verdict::Unauthorized => format!("{reason}: it refuses the credentials"),
+        Verdict::Forbidden => format!("{reason}: it does not let this user upload this job"),
+        _ if (300..400).contains(&status) => {
+            let location = answer.header("location").unwrap_or("elsewhere");
             format!("{reason}, pointing to {}; if that is right, upload there", show(location))
         }
         _ => match read_explanation(answer) {
@@ -120,41 +127,48 @@ fn reject(status: i32, answer: &mut ResponseLazy, credentials: Option<&Credentia
 }
 
 /// The first line of what a server says about an error, if it is one for people.
-fn read_explanation(answer: &mut ResponseLazy) -> Option<String> {
-    let is_text = |(name, value): &(String, String)| {
-        name.eq_ignore_ascii_case("content-type") && value.trim_start().starts_with("text/plain")
-    };
-    if !answer.headers.iter().any(is_text) {
+fn read_explanation(answer: &mut Answer) -> Option<String> {
+    if !answer.header("content-type").is_some_and(|value| value.starts_with("text/plain")) {
         return None;
     }
     let mut block = [0; EXPLANATION_BYTES];
     // One read is enough: it is a courtesy, and the status says all that matters.
-    let octets = answer.read(&mut block).ok()?;
-    let text = String::from_utf8_lossy(block.get(..octets)?).into_owned();
+    let bytes = answer.read_body(&mut block).ok()?;
+    let text = String::from_utf8_lossy(block.get(..bytes)?).into_owned();
     text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
 }
 
+/// Why nothing like an answer came, though minreq took it for one.
+fn miss(error: NoAnswer, trouble: Option<Trouble>, patience: Duration) -> Failure {
+    match (error, trouble) {
+        (NoAnswer::Unreadable(error), trouble) => explain(Error::IoError(error), trouble, patience),
+        (NoAnswer::Garbled, _) => Failure::refused("the server does not answer in HTTP"),
+        (_, Some(Trouble::TooSlow)) => Failure::too_slow(patience),
+        (_, Some(Trouble::Cut(error))) => Failure::cut(&error),
+        (NoAnswer::Absent, None) => {
+            Failure::refused("the server closed the connection without an answer in HTTP")
+        }
+        (NoAnswer::CutOff, None) => Failure::refused("the server closed the connection amid its answer"),
+    }
+}
+
 /// Why there is no answer.
-fn explain(error: Error, patience: Duration) -> Failure {
+fn explain(error: Error, trouble: Option<Trouble>, patience: Duration) -> Failure {
     match error {
         Error::IoError(error) => match error.kind() {
-            ErrorKind::TimedOut | ErrorKind::WouldBlock => {
-                Failure::refused(format!("it was not done within {} seconds", patience.as_secs().max(1)))
-            }
-            // Servers cut the connection when a body is too long for them, so the file may be at fault. A server may also have
-            // answered before it had the body, but what it said is lost then: the library sends everything before it reads.
+            ErrorKind::TimedOut | ErrorKind::WouldBlock => Failure::too_slow(patience),
             ErrorKind::BrokenPipe
             | ErrorKind::ConnectionAborted
             | ErrorKind::ConnectionReset
-            | ErrorKind::UnexpectedEof => Failure::refused(format!(
-                "the server cut the connection ({error}); is the file too long for it, or does it refuse the \
-                 credentials?"
-            )),
+            | ErrorKind::UnexpectedEof => match trouble {
+                Some(Trouble::TooSlow) => Failure::too_slow(patience),
+                Some(Trouble::Cut(error)) => Failure::cut(&error),
+                None => Failure::cut(&error),
+            },
             // So does rustls report a certificate that it does not trust.
             ErrorKind::InvalidData => Failure::untrusted(&error),
             _ => Failure::unavailable(format!("cannot reach the server: {error}")),
         },
-        Error::AddressNotFound => Failure::unavailable("the server has no address"),
         Error::MalformedChunkLength
         | Error::MalformedChunkEnd
         | Error::MalformedContentLength
@@ -171,6 +185,17 @@ fn explain(error: Error, patience: Duration) -> Failure {
 impl Failure {
     fn refused(reason: impl Into<String>) -> Failure {
         Failure { verdict: Verdict::Refused, reason: reason.into() }
+    }
+
+    /// Servers cut the connection when a body is too long for them, so the file may be at fault.
+    fn cut(error: &dyn fmt::Display) -> Failure {
+        Failure::refused(format!(
+            "the server cut the connection without an answer ({error}); is the file too long for it?"
+        ))
+    }
+
+    fn too_slow(patience: Duration) -> Failure {
+        Failure::refused(format!("it was not done within {} seconds", patience.as_secs()))
     }
 
     fn unavailable(reason: impl Into<String>) -> Failure {

@@ -3,23 +3,35 @@
 use super::credentials::{Credentials, Source};
 use super::url::UploadUrl;
 use crate::command_line::{Matches, Options, UsageError};
+use builder_engine::server::UploadFilter;
 
 /// The option that names the file with the credentials.
 pub(crate) const CREDENTIALS_OPTION: &str = "upload-credentials";
+/// The flag that holds back what failed builds left below bin/.
+pub(crate) const HOLD_BACK_FLAG: &str = "hold-back-failed";
 
-/// An upload server, and how to be let in.
+/// An upload server, how to be let in, and what it gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) url: UploadUrl,
     pub(crate) credentials: Source,
+    /// What it does not get.
+    pub(crate) filter: UploadFilter,
 }
 
-pub(crate) fn declare_credentials(options: &mut Options) {
+/// Declares what `builder-server` and `builder-upload` have in common.
+pub(crate) fn declare(options: &mut Options) {
     options.optopt(
         "",
         CREDENTIALS_OPTION,
         "read the credentials for uploads, one line user:pass, from FILE, so that ps does not show them",
         "FILE",
+    );
+    options.optflag(
+        "",
+        HOLD_BACK_FLAG,
+        "do not upload what is below bin/ of builds that exited with another status than 0 either; what builds that did not \
+         exit left there is never uploaded",
     );
 }
 
@@ -42,5 +54,6 @@ pub(crate) fn resolve(url: &str, matches: &Matches) -> Result<Target, UsageError
             None => Source::Nowhere,
         },
     };
-    Ok(Target { url, credentials })
+    let filter = UploadFilter { hold_back_failed: matches.opt_present(HOLD_BACK_FLAG) };
+    Ok(Target { url, credentials, filter })
 }

@@ -7,6 +7,8 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UploadUrl {
     bare: String,
+    host: String,
+    port: u16,
     credentials: Option<Credentials>,
 }
 
@@ -47,14 +49,29 @@ impl UploadUrl {
             Some((user_info, host)) => (Some(user_info), host),
             None => (None, authority),
         };
-        check_host(host)?;
+        let (name, port) = split_host(host, if scheme == "https://" { 443 } else { 80 })?;
         let credentials = user_info.map(|line| Credentials::parse(line).ok_or(UrlError::Credentials));
-        Ok(UploadUrl { bare: format!("{scheme}{host}{path}"), credentials: credentials.transpose()? })
+        Ok(UploadUrl {
+            bare: format!("{scheme}{host}{path}"),
+            host: name.to_owned(),
+            port,
+            credentials: credentials.transpose()?,
+        })
     }
 
     /// The URL without credentials.
     pub(crate) fn as_str(&self) -> &str {
         &self.bare
+    }
+
+    /// The name or address of the server.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Its port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// The credentials that were in the URL.
@@ -94,7 +111,7 @@ impl fmt::Display for UrlError {
 
 impl std::error::Error for UrlError {}
 
-fn check_host(host: &str) -> Result<(), UrlError> {
+fn split_host(host: &str, usual_port: u16) -> Result<(&str, u16), UrlError> {
     if host.starts_with('[') {
         return Err(UrlError::Ipv6);
     }
@@ -105,13 +122,9 @@ fn check_host(host: &str) -> Result<(), UrlError> {
     if name.is_empty() {
         return Err(UrlError::Host);
     }
-    let is_port = |port: &str| {
-        port.bytes().all(|octet| octet.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
-    };
-    if port.is_some_and(|port| !is_port(port)) {
-        return Err(UrlError::Port);
-    }
-    Ok(())
+    let Some(port) = port else { return Ok((name, usual_port)) };
+    let number = port.parse().ok().filter(|_| port.bytes().all(|byte| byte.is_ascii_digit()));
+    number.filter(|port| *port > 0).map(|port| (name, port)).ok_or(UrlError::Port)
 }
 
 #[cfg(test)]
@@ -136,9 +149,22 @@ mod tests {
     }
 
     #[test]
+    fn the_server_is_named_by_host_and_port() {
+        for (text, host, port) in [
+            ("http://host", "host", 80),
+            ("http://user:pass@host:8080/upload", "host", 8080),
+            ("http://192.0.2.1:1/", "192.0.2.1", 1),
+        ] {
+            let url = UploadUrl::parse(text).unwrap();
+            assert_eq!((url.host(), url.port()), (host, port), "{text}");
+        }
+    }
+
+    #[test]
     #[cfg(feature = "tls")]
     fn https_is_understood() {
         assert_eq!(parse("https://u:p@host/upload").0, "https://host/upload");
+        assert_eq!(UploadUrl::parse("https://host/upload").unwrap().port(), 443);
     }
 
     #[test]

@@ -9,8 +9,10 @@ pub(crate) enum Verdict {
     Done,
     /// The server takes nothing at present: it cannot be reached, or says so.
     Unavailable,
-    /// The credentials are refused, or there are none to be had.
+    /// The credentials are refused as such, or there are none to be had.
     Unauthorized,
+    /// The server does not let this user upload a file; others it may. If it does not, the credentials may be wrong.
+    Forbidden,
     /// A file was not taken, or cannot be read; others may be.
     Refused,
 }
@@ -23,7 +25,13 @@ impl Verdict {
             Verdict::Unavailable => 1,
             Verdict::Unauthorized => 3,
             Verdict::Refused => 4,
+            Verdict::Forbidden => 5,
         }
+    }
+
+    /// Whether another file may fare better at once.
+    pub(crate) fn is_about_one_file(self) -> bool {
+        matches!(self, Verdict::Refused | Verdict::Forbidden)
     }
 
     /// What a process said with its end. One that was killed or crashed, perhaps of the size of its file, has refused.
@@ -33,6 +41,7 @@ impl Verdict {
             // A command line that the program does not understand is no fault of the file.
             Some(1 | 2) => Verdict::Unavailable,
             Some(3) => Verdict::Unauthorized,
+            Some(5) => Verdict::Forbidden,
             _ => Verdict::Refused,
         }
     }
@@ -45,7 +54,9 @@ mod tests {
 
     #[test]
     fn the_exit_code_tells_the_verdict() {
-        for verdict in [Verdict::Done, Verdict::Unavailable, Verdict::Unauthorized, Verdict::Refused] {
+        for verdict in
+            [Verdict::Done, Verdict::Unavailable, Verdict::Unauthorized, Verdict::Refused, Verdict::Forbidden]
+        {
             let status = ExitStatus::from_raw(i32::from(verdict.code()) << 8);
             assert_eq!(Verdict::of(status), verdict);
         }

@@ -26,6 +26,7 @@ fn write_large_result(path: &Path, lines: i64, bytes: u64) {
         started,
         finished,
         result,
+        last_line: None,
         output_length: files.total_length().unwrap(),
     };
     let layout = head.layout().unwrap();

@@ -181,6 +181,21 @@ fn each_option_prints_its_part() {
 }
 
 #[test]
+fn a_console_says_once_how_the_build_ended() {
+    let mut execution = execution();
+    execution.result = BuildResult::Message("timeout after 1h".into());
+    let said = "execution aborted: timeout after 1h";
+    let last = ConsoleLine { delta_nanoseconds: 61_006_000_000, line: said.into() };
+    for lines in [vec![], vec![last]] {
+        execution.console.truncate(3);
+        execution.console.extend(lines);
+        let printed = Place::with(&execution).print(&["--console", "full"]);
+        let lines: Vec<&str> = printed.lines().collect();
+        assert_eq!(lines[3..], ["61.005s end", said, "stopped 2026-11-23T17:56:16.250Z"]);
+    }
+}
+
+#[test]
 fn a_pipe_gets_console_and_script_as_they_are() {
     let mut execution = execution();
     let octets: Vec<u8> = (0..=255).filter(|octet| *octet != b'\n').collect();

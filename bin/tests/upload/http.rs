@@ -28,6 +28,20 @@ pub(crate) enum Answer {
     Stall,
 }
 
+/// What the server does when it has read the head of a request.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Early {
+    /// It reads the body, and then answers.
+    #[default]
+    Nothing,
+    /// It sends these bytes, reads the body, and then answers.
+    Interim(Vec<u8>),
+    /// It reads so many bytes of the body, sends this answer, and closes the connection with the rest unread.
+    Close(usize, Vec<u8>),
+    /// The same, but it keeps the connection open without reading any more.
+    Stay(usize, Vec<u8>),
+}
+
 /// What the server does about a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manners {
@@ -43,6 +57,7 @@ pub(crate) enum Manners {
 pub(crate) struct HttpServer {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
+    heads: Arc<Mutex<usize>>,
     /// Kept to end them with the server; none when only the client may keep one open.
     connections: Arc<Mutex<Vec<Option<TcpStream>>>>,
     stopped: Arc<AtomicBool>,
@@ -50,6 +65,17 @@ pub(crate) struct HttpServer {
 }
 
 type Answers = dyn Fn(usize, &Request) -> Answer + Send + Sync;
+type EarlyAnswers = dyn Fn(&Request) -> Early + Send + Sync;
+
+/// How a server converses.
+struct Conduct {
+    manners: Manners,
+    early: Box<EarlyAnswers>,
+    answers: Box<Answers>,
+    /// The requests that were received whole, and the number of heads that were.
+    seen: Arc<Mutex<Vec<Request>>>,
+    heads: Arc<Mutex<usize>>,
+}
 
 impl HttpServer {
     /// Answers every request in the same way.
@@ -67,34 +93,58 @@ impl HttpServer {
         door: ClosedDoor,
         answers: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static,
     ) -> HttpServer {
-        HttpServer::serve(door, Manners::Answer, Arc::new(answers))
+        HttpServer::serve(door, Manners::Answer, Box::new(|_| Early::Nothing), Box::new(answers))
     }
 
     /// Treats every connection badly.
     pub(crate) fn with_manners(manners: Manners) -> HttpServer {
-        HttpServer::serve(ClosedDoor::new(), manners, Arc::new(|_, _| Answer::Stall))
+        let early = Box::new(|_: &Request| Early::Nothing);
+        HttpServer::serve(ClosedDoor::new(), manners, early, Box::new(|_, _| Answer::Stall))
     }
 
-    fn serve(door: ClosedDoor, manners: Manners, answers: Arc<Answers>) -> HttpServer {
+    /// Says something before it has read a body, by what the head says, and answers as the others do when it has.
+    pub(crate) fn with_early(
+        early: impl Fn(&Request) -> Early + Send + Sync + 'static,
+        answers: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static,
+    ) -> HttpServer {
+        HttpServer::serve(ClosedDoor::new(), Manners::Answer, Box::new(early), Box::new(answers))
+    }
+
+    fn serve(
+        door: ClosedDoor,
+        manners: Manners,
+        early: Box<EarlyAnswers>,
+        answers: Box<Answers>,
+    ) -> HttpServer {
         let address = door.address();
         let listener = door.open();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let connections = Arc::new(Mutex::new(Vec::new()));
         let stopped = Arc::new(AtomicBool::new(false));
-        let (seen, open, stop) = (Arc::clone(&requests), Arc::clone(&connections), Arc::clone(&stopped));
+        let heads = Arc::default();
+        let (open, stop) = (Arc::clone(&connections), Arc::clone(&stopped));
+        let conduct =
+            Conduct { manners, early, answers, seen: Arc::clone(&requests), heads: Arc::clone(&heads) };
+        let conduct = Arc::new(conduct);
         let thread = thread::spawn(move || {
             for stream in listener.incoming() {
                 if stop.load(Ordering::SeqCst) {
                     return;
                 }
                 let stream = stream.unwrap();
-                let kept = (manners != Manners::Cut).then(|| stream.try_clone().unwrap());
-                open.lock().unwrap().push(kept);
-                let (seen, answers) = (Arc::clone(&seen), Arc::clone(&answers));
-                thread::spawn(move || converse(stream, manners, &seen, &*answers));
+                open.lock().unwrap().push(Some(stream.try_clone().unwrap()));
+                let number = open.lock().unwrap().len() - 1;
+                let (conduct, open) = (Arc::clone(&conduct), Arc::clone(&open));
+                thread::spawn(move || {
+                    // What ends the conversation closes the connection, and what is unread then resets it.
+                    if let Some(stream) = conduct.converse(stream) {
+                        open.lock().unwrap()[number] = None;
+                        drop(stream);
+                    }
+                });
             }
         });
-        HttpServer { address, requests, connections, stopped, thread: Some(thread) }
+        HttpServer { address, requests, heads, connections, stopped, thread: Some(thread) }
     }
 
     /// Where results are uploaded to.
@@ -105,6 +155,11 @@ impl HttpServer {
     /// The requests that were received whole.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
+    }
+
+    /// How many requests began, whether or not they were received whole.
+    pub(crate) fn heads(&self) -> usize {
+        *self.heads.lock().unwrap()
     }
 
     /// How many connections there were.
@@ -137,39 +192,64 @@ impl Request {
     }
 }
 
-fn converse(stream: TcpStream, manners: Manners, seen: &Mutex<Vec<Request>>, answers: &Answers) {
-    let mut reader = BufReader::with_capacity(1024, stream);
-    if manners == Manners::Stall {
-        return wait_for_end(reader.get_mut());
-    }
-    let Some((line, headers)) = read_head(&mut reader) else { return };
-    if manners == Manners::Cut {
-        // What has arrived unread makes the system reset the connection.
-        return;
-    }
-    let mut request = Request { line, headers, body: Vec::new() };
-    let length = request.header("content-length").map_or(0, |length| length.parse().unwrap());
-    request.body = vec![0; length];
-    if reader.read_exact(&mut request.body).is_err() {
-        return;
-    }
-    let number = {
-        let mut seen = seen.lock().unwrap();
-        seen.push(request.clone());
-        seen.len() - 1
-    };
-    // The client may be gone by now, as some tests want it.
-    let stream = reader.get_mut();
-    match answers(number, &request) {
-        Answer::Status(status) => {
-            let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+impl Conduct {
+    /// Gives the connection back if it is to be closed with what is unread.
+    fn converse(&self, stream: TcpStream) -> Option<BufReader<TcpStream>> {
+        let mut reader = BufReader::with_capacity(1024, stream);
+        if self.manners == Manners::Stall {
+            wait_for_end(reader.get_mut());
+            return None;
         }
-        Answer::Octets(octets) => {
-            let _ = stream.write_all(&octets);
+        let (line, headers) = read_head(&mut reader)?;
+        *self.heads.lock().unwrap() += 1;
+        if self.manners == Manners::Cut {
+            return Some(reader);
         }
-        Answer::Stall => wait_for_end(stream),
+        let request = Request { line, headers, body: Vec::new() };
+        match (self.early)(&request) {
+            Early::Nothing => {}
+            // The client may be gone by now, as some tests want it.
+            Early::Interim(bytes) => drop(reader.get_mut().write_all(&bytes)),
+            Early::Close(count, bytes) => {
+                answer_early(&mut reader, count, &bytes)?;
+                return Some(reader);
+            }
+            Early::Stay(count, bytes) => {
+                answer_early(&mut reader, count, &bytes)?;
+                wait_for_end(reader.get_mut());
+                return None;
+            }
+        }
+        self.answer(reader, request)
     }
-    let _ = stream.shutdown(std::net::Shutdown::Both);
+
+    fn answer(&self, mut reader: BufReader<TcpStream>, mut request: Request) -> Option<BufReader<TcpStream>> {
+        let length = request.header("content-length").map_or(0, |length| length.parse().unwrap());
+        request.body = vec![0; length];
+        reader.read_exact(&mut request.body).ok()?;
+        let number = {
+            let mut seen = self.seen.lock().unwrap();
+            seen.push(request.clone());
+            seen.len() - 1
+        };
+        let stream = reader.get_mut();
+        match (self.answers)(number, &request) {
+            Answer::Status(status) => {
+                let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+            }
+            Answer::Octets(octets) => {
+                let _ = stream.write_all(&octets);
+            }
+            Answer::Stall => wait_for_end(stream),
+        }
+        let _ = stream.shutdown(std::net::Shutdown::Both);
+        None
+    }
+}
+
+fn answer_early(reader: &mut BufReader<TcpStream>, count: usize, bytes: &[u8]) -> Option<()> {
+    reader.read_exact(&mut vec![0; count]).ok()?;
+    reader.get_mut().write_all(bytes).ok()
 }
 
 fn read_head(reader: &mut impl BufRead) -> Option<(String, Vec<String>)> {

@@ -2,7 +2,10 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
 
+mod builder_web;
+mod held_back;
 mod http;
+mod interim;
 mod outbox;
 mod program;
 #[cfg(feature = "tls")]

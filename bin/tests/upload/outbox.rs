@@ -1,5 +1,6 @@
 //! The outbox of `builder-server`, which starts `builder-upload`.
 
+use crate::builder_web::BASIC;
 use crate::http::{Answer, HttpServer, Manners, upload_url};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
@@ -14,19 +15,16 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-const SECRET: &str = "correct-horse";
-/// `user:correct-horse`, as the header has it.
-const BASIC: &str = "Basic dXNlcjpjb3JyZWN0LWhvcnNl";
-
+pub(crate) const SECRET: &str = "correct-horse";
 /// A site whose server uploads to this URL.
-fn site(url: &str, options: &[&str]) -> Site {
+pub(crate) fn site(url: &str, options: &[&str]) -> Site {
     let mut site = Site::new(programs!());
     site.options = ["--upload", url].iter().chain(options).map(|word| (*word).to_owned()).collect();
     site
 }
 
 /// The command that starts a server which knows nothing of credentials in the environment of the tests.
-fn start(site: &Site) -> Server {
+pub(crate) fn start(site: &Site) -> Server {
     let mut command = site.server_command();
     command.env_remove("BUILDER_UPLOAD_CREDENTIALS");
     site.start_with(command)
@@ -34,6 +32,11 @@ fn start(site: &Site) -> Server {
 
 /// Has a worker finish a job that leaves an artifact of so many octets.
 fn build(server: &Server, name: &str, octets: usize) -> Uuid {
+    build_with(server, name, BuildResult::Exited(0), octets)
+}
+
+/// The same, ended as `result` says.
+pub(crate) fn build_with(server: &Server, name: &str, result: BuildResult, octets: usize) -> Uuid {
     let job = ScriptJob { name: name.into(), script: "true".into(), platform: "linux".into() };
     assert_eq!(server.ask(&Message::Schedule { period: Period::Never, job }), Message::Success);
     let mut worker = Peer::worker(server, "linux");
@@ -41,17 +44,17 @@ fn build(server: &Server, name: &str, octets: usize) -> Uuid {
     assert_eq!(job.name, name.into());
     worker.send(&Message::Output { uuid, line: "a line".into(), timestamp: None });
     let artifact = File { path: "bin/program".into(), data: vec![7; octets].into() };
-    worker.send(&Message::JobFinished { uuid, result: BuildResult::Exited(0), data: vec![artifact] });
+    worker.send(&Message::JobFinished { uuid, result, data: vec![artifact] });
     assert_eq!(worker.try_receive(), None, "the server closes when the result is stored");
     uuid
 }
 
-fn result(site: &Site, name: &str, uuid: Uuid) -> PathBuf {
+pub(crate) fn result(site: &Site, name: &str, uuid: Uuid) -> PathBuf {
     site.data().join(name).join(uuid.to_string()).join("full")
 }
 
 /// The title of the queue of uploads and the jobs in it, as clients see them; none when nothing waits.
-fn uploads(server: &Server) -> Option<(String, Vec<String>)> {
+pub(crate) fn uploads(server: &Server) -> Option<(String, Vec<String>)> {
     let info = server.info();
     let queue = info.queues.iter().find(|queue| queue.platform.to_string().starts_with("uploads to "))?;
     let jobs = queue.jobs.iter().map(|job| job.name().to_string()).collect();
@@ -68,11 +71,11 @@ fn wait_for_requests(http: &HttpServer, count: usize) {
 }
 
 /// The log comes through a pipe, so a little later than what it tells of.
-fn wait_for_log(server: &Server, text: &str) {
+pub(crate) fn wait_for_log(server: &Server, text: &str) {
     wait_for(text, || server.log().contains(text));
 }
 
-fn wait_until_empty(server: &Server) {
+pub(crate) fn wait_until_empty(server: &Server) {
     wait_for("an empty outbox", || uploads(server).is_none());
 }
 
@@ -180,7 +183,9 @@ fn a_server_out_of_reach_slows_nothing_and_gets_everything_when_it_is_back() {
 fn refused_credentials_pause_until_a_person_has_corrected_them() {
     let http = HttpServer::start(|_, request| match request.header("authorization") {
         Some(BASIC) => Answer::Status("201 Created"),
-        _ => Answer::Status("401 Unauthorized"),
+        _ => Answer::Octets(
+            b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n".to_vec(),
+        ),
     });
     let mut site = site(&http.url(), &[]);
     let credentials = site.file("credentials", "user:wrong\n");

@@ -1,5 +1,6 @@
 //! `builder-upload` by hand.
 
+use crate::builder_web::BASIC;
 use crate::http::{Answer, HttpServer, Manners, Request, upload_url};
 use builder_tests::ClosedDoor;
 use std::fs::{self, Permissions};
@@ -10,37 +11,35 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const SECRET: &str = "correct-horse";
-/// `user:correct-horse`, as the header has it.
-const BASIC: &str = "Basic dXNlcjpjb3JyZWN0LWhvcnNl";
 
 /// A directory with a file to upload.
-struct Place {
+pub(crate) struct Place {
     directory: TempDir,
 }
 
 impl Place {
-    fn new() -> Place {
+    pub(crate) fn new() -> Place {
         let place = Place { directory: tempfile::tempdir().unwrap() };
         place.write("full", b"stored result");
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    fn write(&self, name: &str, contents: &[u8]) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, contents: &[u8]) -> PathBuf {
         fs::write(self.path(name), contents).unwrap();
         self.path(name)
     }
 
     /// Writes a file that only its owner can read.
-    fn write_credentials(&self, contents: &str) {
+    pub(crate) fn write_credentials(&self, contents: &str) {
         let path = self.write("credentials", contents.as_bytes());
         fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_builder-upload"));
         command.env_remove("RUST_LOG").env_remove("BUILDER_UPLOAD_CREDENTIALS").stdin(Stdio::null());
         command.current_dir(self.directory.path());
@@ -48,17 +47,17 @@ impl Place {
     }
 
     /// Uploads `full`.
-    fn upload(&self, url: &str) -> Output {
+    pub(crate) fn upload(&self, url: &str) -> Output {
         self.command().args([url, "full"]).output().unwrap()
     }
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 #[track_caller]
-fn assert_fails(output: &Output, code: i32, expected: &str) {
+pub(crate) fn assert_fails(output: &Output, code: i32, expected: &str) {
     let stderr = stderr(output);
     assert_eq!(output.status.code(), Some(code), "{stderr}");
     assert!(stderr.contains(expected), "{stderr}");
@@ -124,19 +123,43 @@ fn credentials_come_from_a_file_the_environment_or_the_url() {
 
 #[test]
 fn refused_credentials_have_an_exit_code_of_their_own_and_a_remedy() {
-    for (status, start) in [("401 Unauthorized", "401 Unauthorized"), ("403 Forbidden", "403 Forbidden")] {
-        let server = HttpServer::answering(status);
+    let challenge =
+        b"HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n";
+    let server = HttpServer::start(|_, _| Answer::Octets(challenge.to_vec()));
+    let place = Place::new();
+    assert_fails(&place.upload(&server.url()), 3, "401 Unauthorized: it refuses the credentials");
+    assert_fails(&place.upload(&server.url()), 3, "--upload-credentials");
+    place.write_credentials("user:pass");
+    let output = place
+        .command()
+        .args([&server.url(), "full", "--upload-credentials", "credentials"])
+        .output()
+        .unwrap();
+    assert_fails(&output, 3, "look into credentials");
+}
+
+#[test]
+fn a_server_that_only_says_no_may_take_other_files() {
+    for status in ["401 Unauthorized", "403 Forbidden"] {
+        let server = HttpServer::start(move |_, request| match request.body.as_slice() {
+            b"good" => Answer::Status("200 OK"),
+            _ => Answer::Status(status),
+        });
         let place = Place::new();
-        assert_fails(&place.upload(&server.url()), 3, start);
-        assert_fails(&place.upload(&server.url()), 3, "--upload-credentials");
+        place.write("good", b"good");
         place.write_credentials("user:pass");
+        let url = server.url();
         let output = place
             .command()
-            .args([&server.url(), "full", "--upload-credentials", "credentials"])
+            .args(["--upload-credentials", "credentials", &url, "full", "good"])
             .output()
             .unwrap();
-        assert_eq!(output.status.code(), Some(3));
-        assert!(stderr(&output).contains("look into credentials"), "{output:?}");
+        assert_fails(&output, 5, &format!("{status}: it does not let this user upload this job"));
+        assert_fails(&output, 5, "the credentials are wrong");
+        assert_eq!(server.requests().last().unwrap().body, b"good");
+        if status.starts_with("401") {
+            assert_fails(&place.upload(&url), 3, "name a file with them by --upload-credentials");
+        }
     }
 }
 
@@ -258,7 +281,7 @@ fn a_connection_that_is_cut_refuses_the_file() {
     let place = Place::new();
     place.write("full", &vec![7; 8 << 20]);
     assert_fails(&place.upload(&server.url()), 4, "cut the connection");
-    assert_fails(&place.upload(&server.url()), 4, "does it refuse the credentials?");
+    assert_fails(&place.upload(&server.url()), 4, "is the file too long for it?");
 }
 
 #[test]

@@ -88,6 +88,21 @@ impl TlsServer {
     }
 }
 
+impl TlsServer {
+    /// Answers when the head and a part of the body have arrived, and ends with the rest unread.
+    fn answer_early(mut self, answer: &str) {
+        let mut received = Vec::new();
+        while !received.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            self.output.read_exact(&mut byte).unwrap();
+            received.push(byte[0]);
+        }
+        self.child.stdin.as_mut().unwrap().write_all(answer.as_bytes()).unwrap();
+        // It looks at its input between two blocks of the body; this is many of them.
+        self.output.read_exact(&mut vec![0; 1 << 20]).unwrap();
+    }
+}
+
 impl Drop for TlsServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -109,6 +124,29 @@ fn a_server_with_an_authority_of_its_own_gets_the_file() {
     let received = server.answer("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
     assert!(received.contains("POST /upload HTTP/1.1"), "{received}");
     assert!(received.contains("Authorization: Basic dXNlcjpwYXNz"), "{received}");
+    let output = upload.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn an_early_answer_is_heard_through_tls() {
+    let Some(authority) = Authority::new() else { return };
+    fs::write(authority.path().join("full"), vec![7; 32 << 20]).unwrap();
+    let server = authority.serve();
+    let upload = authority.upload("localhost", &server, "ca.pem");
+    server.answer_early("HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n");
+    let output = upload.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("the server answered 413 Content Too Large"), "{stderr}");
+}
+
+#[test]
+fn interim_answers_are_passed_over_through_tls() {
+    let Some(authority) = Authority::new() else { return };
+    let mut server = authority.serve();
+    let upload = authority.upload("localhost", &server, "ca.pem");
+    server.answer("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
     let output = upload.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
 }

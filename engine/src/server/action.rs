@@ -5,6 +5,7 @@ use crate::server::record::{Contents, Record};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, append_output_frame};
+use builder_proto::execution::ConsoleLine;
 use builder_proto::job::ScriptJob;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
@@ -142,6 +143,8 @@ pub struct ResultHead {
     pub finished: Time,
     /// How it ended.
     pub result: BuildResult,
+    /// A line for the end of the console: what otherwise only the result would say.
+    pub last_line: Option<ConsoleLine>,
     /// Where the artifacts come from.
     pub output: OutputSource,
 }
@@ -153,6 +156,20 @@ pub enum OutputSource {
     Empty,
     /// They follow as [`Action::AppendArtifacts`], so many octets in all.
     Streamed(u64),
+}
+
+impl ResultHead {
+    pub(crate) fn new(
+        job: ScriptJob,
+        started: Time,
+        finished: Time,
+        result: BuildResult,
+        output: OutputSource,
+    ) -> ResultHead {
+        let delta_nanoseconds = nanoseconds(finished.duration_since(started));
+        let last_line = result.last_line().map(|line| ConsoleLine { delta_nanoseconds, line });
+        ResultHead { job, started, finished, result, last_line, output }
+    }
 }
 
 impl Action {
@@ -195,10 +212,14 @@ impl Action {
 /// `success`.
 pub fn closing_messages(uuid: Uuid, result: &BuildResult, elapsed: Duration) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let timestamp = i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX);
-    append_output_frame(&mut bytes, uuid, result.to_string().as_bytes(), Some(timestamp));
+    append_output_frame(&mut bytes, uuid, result.to_string().as_bytes(), Some(nanoseconds(elapsed)));
     if let Ok(success) = Command::Success.to_frame() {
         bytes.extend_from_slice(&success);
     }
     bytes
+}
+
+/// As consoles count it.
+pub(crate) fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }

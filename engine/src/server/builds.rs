@@ -2,7 +2,7 @@
 
 use crate::Now;
 use crate::limits::{ARTIFACT_PROGRESS_TIME, LOSSES_IN_A_ROW, TIMEOUT_GRACE};
-use crate::server::action::Action;
+use crate::server::action::{Action, nanoseconds};
 use crate::server::build_log::log_end;
 use crate::server::conversation::Step;
 use crate::server::deadlines::Subject;
@@ -204,8 +204,4 @@ impl Build {
         self.console_octets = octets;
         true
     }
-}
-
-fn nanoseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -46,7 +46,7 @@ pub use connection::Role;
 pub use recovery::{Recovered, Recovery, RecoveryError, UnsettledResult};
 pub use settling::{BuildOfJob, Safety, Settling};
 pub use state::{Inconsistency, State};
-pub use uploads::{UploadOutcome, UploadSettings};
+pub use uploads::{UploadFilter, UploadOutcome, UploadSettings};
 
 use crate::Now;
 use crate::limits::{DISK_MARGIN, RETRY_TIME, WALL_CLOCK_RECHECK};

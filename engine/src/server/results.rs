@@ -134,13 +134,13 @@ impl Server {
     /// Starts to store the result of an aborted build: what there is of its console, and why it ended.
     pub(crate) fn store_aborted(&mut self, uuid: Uuid) {
         let Some(build) = self.state.aborted.get(&uuid) else { return };
-        let head = ResultHead {
-            job: build.script.to_job(),
-            started: build.started,
-            finished: build.finished,
-            result: self.aborted_result(uuid, &build.reason),
-            output: OutputSource::Empty,
-        };
+        let head = ResultHead::new(
+            build.script.to_job(),
+            build.started,
+            build.finished,
+            self.aborted_result(uuid, &build.reason),
+            OutputSource::Empty,
+        );
         self.actions.push_back(Action::BeginResult { uuid, head: Box::new(head) });
         self.actions.push_back(Action::StoreResult { uuid });
     }
@@ -187,13 +187,13 @@ impl Server {
             return self.refuse_artifacts(now, uuid, &error);
         }
         let Some(running) = self.state.running.get(&uuid) else { return Step::Stay };
-        let head = ResultHead {
-            job: running.script.to_job(),
-            started: running.started,
-            finished: now.wall.max(running.started),
-            result: head.result,
-            output: OutputSource::Streamed(head.data_length),
-        };
+        let head = ResultHead::new(
+            running.script.to_job(),
+            running.started,
+            now.wall.max(running.started),
+            head.result,
+            OutputSource::Streamed(head.data_length),
+        );
         self.actions.push_back(Action::BeginResult { uuid, head: Box::new(head) });
         Step::Stay
     }

@@ -1,7 +1,9 @@
 //! Everything of a stored result but its console and its artifacts.
 
 use super::EXECUTION_TAG;
+use super::console::append_console_entry;
 use super::timestamps::Timestamps;
+use super::whole::ConsoleLine;
 use crate::Uuid;
 use crate::build_result::BuildResult;
 use crate::error::EncodeError;
@@ -27,6 +29,8 @@ pub struct ExecutionHead {
     pub finished: Time,
     /// How it ended.
     pub result: BuildResult,
+    /// A line that the console ends with, besides those that `console_length` counts.
+    pub last_line: Option<ConsoleLine>,
     /// Octets of the artifacts as one DER value, its header included, as
     /// [`FinishedHead`](crate::finished::FinishedHead) says; see [`NO_ARTIFACTS`](super::NO_ARTIFACTS).
     pub output_length: u64,
@@ -35,7 +39,7 @@ pub struct ExecutionHead {
 /// The parts of a stored result around its console and its artifacts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExecutionLayout {
-    /// What the file starts with; the console entries follow, the newest first.
+    /// What the file starts with; the console entries that were counted follow, the newest first.
     pub before_console: Vec<u8>,
     /// What follows the console entries; the artifacts follow.
     pub after_console: Vec<u8>,
@@ -65,7 +69,13 @@ impl ExecutionHead {
         let mut after_console = Timestamps { started: self.started, finished: self.finished }.to_der()?;
         self.result.encode_to_vec(&mut after_console)?;
 
-        let console = Header { tag: SEQUENCE, length: self.console_length };
+        // The newest line is stored first.
+        let mut last_entry = Vec::new();
+        if let Some(last) = &self.last_line {
+            append_console_entry(&mut last_entry, last.delta_nanoseconds, last.line.as_bytes());
+        }
+        let console_length = self.console_length.checked_add(last_entry.len() as u64);
+        let console = Header { tag: SEQUENCE, length: console_length.ok_or(LayoutError::TooLong)? };
         let small_length = (job_and_uuid.len() + after_console.len()) as u64;
         let length = console.total_length().ok_or(LayoutError::TooLong)?;
         let length = length.checked_add(self.output_length).ok_or(LayoutError::TooLong)?;
@@ -79,6 +89,7 @@ impl ExecutionHead {
         fields.append_to(&mut before_console);
         before_console.append(&mut job_and_uuid);
         console.append_to(&mut before_console);
+        before_console.append(&mut last_entry);
         Ok(ExecutionLayout { before_console, after_console, total_length })
     }
 }

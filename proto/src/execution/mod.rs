@@ -11,10 +11,13 @@
 //! [`ConsoleReader`] and [`FilesReader`] walk over. All three read from whatever implements [`ReadAt`]. To list many, read the
 //! [`StoredSummary`] of each.
 //!
+//! An [`Excerpt`] is a stored result without some of its artifacts.
+//!
 //! [`Execution`] is the same as one value in memory: the reference for tests.
 
 mod console;
 mod console_reader;
+mod excerpt;
 mod files_reader;
 mod layout;
 mod source;
@@ -28,6 +31,7 @@ mod tests;
 
 pub use console::{append_console_entry, console_entry_length};
 pub use console_reader::{ConsoleEntry, ConsoleReader, ConsoleStep, PIECE_BYTES};
+pub use excerpt::Excerpt;
 pub use files_reader::{FilesReader, StoredFile};
 pub use layout::{ExecutionHead, ExecutionLayout, LayoutError};
 pub use source::{ReadAt, ReadError};

@@ -1,11 +1,12 @@
 //! A stored result that stays where it is stored.
 
 use super::EXECUTION_TAG;
+use super::console::{ENTRY_PREFIX_BYTES, Entry};
 use super::source::{BlockReader, ReadAt, ReadError};
 use super::timestamps::Timestamps;
 use crate::Uuid;
 use crate::build_result::BuildResult;
-use crate::header::SEQUENCE;
+use crate::header::{Header, SEQUENCE};
 use crate::job::ScriptJob;
 use crate::malformed::{Fit, Malformed, Problem, check_fit};
 use crate::time::Time;
@@ -56,6 +57,50 @@ impl StoredExecution {
         let result = take_value(&mut blocks, "result", &mut rest)?;
         let output = blocks.header("artifacts", SEQUENCE, rest, Fit::Exactly)?;
         Ok(Self { job, uuid, started, finished, result, console, output })
+    }
+
+    /// Whether a file that starts with these bytes is, or once was, a stored result.
+    #[must_use]
+    pub fn begins(bytes: &[u8]) -> bool {
+        bytes.first() == Some(&EXECUTION_TAG)
+    }
+
+    /// The console without its newest line, if that says in words how the build ended, and nothing else. For those who say so
+    /// themselves behind the console.
+    ///
+    /// # Errors
+    ///
+    /// When the source fails, or the newest entry is malformed.
+    pub fn console_before_result<S: ReadAt + ?Sized>(
+        &self,
+        source: &S,
+    ) -> Result<Range<u64>, ReadError<S::Error>> {
+        let console = self.console.clone();
+        let (Some(words), false) = (self.result.last_line(), console.is_empty()) else { return Ok(console) };
+        let mut blocks = BlockReader::new(source, console.end);
+        let room = console.end - console.start;
+        let entry = Entry::parse(blocks.peek(console.start, ENTRY_PREFIX_BYTES)?, room)
+            .map_err(|problem| Malformed::new(console.start, "console entry", problem))?;
+        if entry.line_length != words.as_bytes().len() as u64 {
+            return Ok(console);
+        }
+        let mut line = Vec::new();
+        let line_start = console.start.saturating_add(entry.prefix_length as u64);
+        blocks.read_into(&mut line, line_start, words.as_bytes().len())?;
+        if line != words.as_bytes() {
+            return Ok(console);
+        }
+        Ok(console.start + entry.length()..console.end)
+    }
+
+    /// The bytes from the job to the result: all but the artifacts and the headers around everything.
+    pub(super) fn before_output<S: ReadAt>(&self, source: &S) -> Result<Range<u64>, ReadError<S::Error>> {
+        let mut blocks = BlockReader::new(source, self.output.end);
+        let whole = blocks.any_header("stored result", 0..self.output.end)?;
+        let fields = blocks.any_header("execution", whole.encoded_length()..self.output.end)?;
+        let output = Header { tag: SEQUENCE, length: self.output.end - self.output.start };
+        let start = whole.encoded_length() + fields.encoded_length();
+        Ok(start..self.output.start.saturating_sub(output.encoded_length()))
     }
 }
 

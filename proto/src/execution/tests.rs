@@ -1,3 +1,6 @@
+mod excerpts;
+mod last_lines;
+
 use super::console_reader::Sizes;
 use super::*;
 use crate::Uuid;
@@ -43,6 +46,7 @@ fn stream(execution: &Execution) -> Vec<u8> {
         started: execution.started,
         finished: execution.finished,
         result: execution.result.clone(),
+        last_line: None,
         output_length: output.len() as u64,
     }
     .layout()
@@ -228,6 +232,7 @@ fn lengths_beyond_64_bits_are_refused() {
         started: stored.started,
         finished: stored.finished,
         result: stored.result.clone(),
+        last_line: None,
         output_length,
     };
     assert_eq!(head(u64::MAX, 2).layout(), Err(LayoutError::TooLong));

@@ -43,6 +43,15 @@ pub struct ConsoleLine {
 }
 
 impl Execution {
+    /// The console without the line at its end that says in words how the build ended, if there is one.
+    #[must_use]
+    pub fn printed(&self) -> &[ConsoleLine] {
+        match (self.console.split_last(), self.result.last_line()) {
+            (Some((last, rest)), Some(words)) if last.line == words => rest,
+            _ => &self.console,
+        }
+    }
+
     /// Reads a stored result.
     ///
     /// # Errors

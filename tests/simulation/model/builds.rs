@@ -256,8 +256,11 @@ impl Build {
         if stored.job != self.job {
             return Err(format!("it ran {:?}, but was handed out as {:?}", stored.job, self.job));
         }
+        if stored.result.last_line().is_some() && stored.printed().len() == stored.console.len() {
+            return Err("its console does not say how it ended".to_owned());
+        }
         let printed = self.lines.iter().map(|(line, _)| line);
-        let lines = stored.console.iter().map(|line| &line.line);
+        let lines = stored.printed().iter().map(|line| &line.line);
         self.check_closings(stored)?;
         if let Some((result, output)) = &self.finished
             && (stored.result == *result && stored.output == *output)
@@ -266,7 +269,7 @@ impl Build {
                 true => Ok(true),
                 false => Err(format!(
                     "it is complete except for its console: {} lines of {}",
-                    stored.console.len(),
+                    stored.printed().len(),
                     self.lines.len()
                 )),
             };
@@ -277,17 +280,17 @@ impl Build {
         if !stored.output.is_empty() {
             return Err("it has artifacts that the worker did not send like this".to_owned());
         }
-        if !printed.take(stored.console.len()).eq(lines) {
+        if !printed.take(stored.printed().len()).eq(lines) {
             return Err("its console is not what the worker printed".to_owned());
         }
         let reason = explanation(&stored.result)?;
-        self.check_missing_lines(stored.console.len(), &reason)?;
+        self.check_missing_lines(stored.printed().len(), &reason)?;
         Ok(!is_queued_again(&reason))
     }
 
     /// What observers were told in the end is what is stored. Only a crash can have cost lines since, which it says.
     fn check_closings(&self, stored: &Execution) -> Result<(), String> {
-        let (result, lines) = (stored.result.to_string(), stored.console.len());
+        let (result, lines) = (stored.result.to_string(), stored.printed().len());
         for (words, seen) in &self.closings {
             let words = words.to_string();
             let lost = lines <= *seen && result.starts_with(&words) && result.contains("the server stopped");
@@ -324,7 +327,7 @@ impl Build {
 
 /// A build whose worker never heard of it was aborted with nothing on its console.
 fn check_unseen(stored: &Execution) -> Result<bool, String> {
-    if !stored.console.is_empty() || !stored.output.is_empty() {
+    if !stored.printed().is_empty() || !stored.output.is_empty() {
         return Err("it holds something that no worker sent".to_owned());
     }
     Ok(!is_queued_again(&explanation(&stored.result)?))

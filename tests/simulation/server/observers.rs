@@ -52,7 +52,7 @@ impl Observer {
         let stored = Execution::decode(octets).map_err(|error| error.to_string())?;
         let elapsed = stored.finished.duration_since(stored.started);
         let closing = closing_messages(uuid, &stored.result, elapsed);
-        Ok(Observer::Replaying(Replaying { uuid, lines: stored.console.into_iter(), closing }))
+        Ok(Observer::Replaying(Replaying { uuid, lines: stored.printed().to_vec().into_iter(), closing }))
     }
 
     fn fill(

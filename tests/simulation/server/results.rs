@@ -56,6 +56,7 @@ impl Staged {
             started: head.started,
             finished: head.finished,
             result: head.result,
+            last_line: head.last_line,
             output_length,
         };
         let layout = head.layout().map_err(|error| Error::new(ErrorKind::InvalidInput, error))?;

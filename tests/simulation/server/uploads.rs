@@ -22,6 +22,7 @@ pub(crate) enum Ending {
     Done,
     Unavailable,
     Refused,
+    Forbidden,
     Unauthorized,
     Missing,
 }
@@ -91,6 +92,7 @@ impl Server {
             Ending::Done => UploadOutcome::Done,
             Ending::Unavailable => UploadOutcome::Unavailable("it cannot be reached"),
             Ending::Refused => UploadOutcome::Refused("it does not like this one"),
+            Ending::Forbidden => UploadOutcome::Forbidden("not this job of yours"),
             Ending::Unauthorized => UploadOutcome::Unauthorized("who are you"),
             Ending::Missing => UploadOutcome::Missing,
         };

@@ -231,7 +231,7 @@ fn incomplete_messages_share_their_room() {
     assert_eq!(rig.failure(clients[count - 1]), text);
     rig.print(worker, "small messages go on");
     rig.finish(worker, BuildResult::Exited(0), Vec::new());
-    assert_eq!(rig.stored(uuid).console.len(), 1);
+    assert_eq!(rig.stored(uuid).printed().len(), 1);
     for client in clients {
         rig.lose(client);
     }

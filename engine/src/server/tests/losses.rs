@@ -33,7 +33,7 @@ fn the_job_of_a_lost_worker_goes_to_the_front_of_its_queue() {
     assert_eq!(rig.queue("p"), ["a", "b"]);
     let stored = rig.stored(uuid);
     assert_eq!(stored.result, message(LOST));
-    assert_eq!(stored.console.len(), 1, "the console is kept");
+    assert_eq!(stored.printed().len(), 1, "the console is kept");
     assert_eq!(stored.finished, stored.started.saturating_add(SECOND));
 }
 
@@ -198,7 +198,7 @@ fn a_worker_that_hangs_is_ended_a_minute_after_its_own_clock() {
     assert_eq!(rig.failure(worker), "timeout");
     let stored = rig.stored(uuid);
     assert_eq!(stored.result, message("timeout"));
-    assert_eq!(stored.console.len(), 1);
+    assert_eq!(stored.printed().len(), 1);
     assert_eq!(rig.queue("p"), [""; 0], "it waits for its schedule");
     rig.print(worker, "too late");
     rig.lose(worker);
@@ -282,7 +282,7 @@ fn lines_that_come_with_a_bad_message_are_kept() {
     rig.say_octets(worker, &[line, Command::Info].map(|message| message.to_frame().unwrap()).concat());
     rig.end_turn();
     assert_eq!(rig.failure(worker), "unexpected info; expected output or jobFinished");
-    assert_eq!(rig.stored(uuid).console.len(), 1);
+    assert_eq!(rig.stored(uuid).printed().len(), 1);
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn a_line_longer_than_any_message_fails_the_build_at_once() {
     let text = rig.failure(worker);
     assert!(text.starts_with("a console line in a message of 16777217 bytes exceeds the limit of 16777216"));
     let stored = rig.stored(uuid);
-    assert_eq!((stored.result, stored.console.len()), (message(&text), 1));
+    assert_eq!((&stored.result, stored.printed().len()), (&message(&text), 1));
     assert_eq!(rig.queue("p"), [""; 0], "it waits for its schedule");
 }
 

@@ -13,6 +13,7 @@ mod dispatch;
 mod execute;
 mod hello;
 mod info;
+mod last_lines;
 mod long_scripts;
 mod losses;
 mod migration;

@@ -76,7 +76,7 @@ fn builds_that_ran_go_back_to_the_front_in_the_order_in_which_they_started() {
         assert_eq!(rig.stored(*uuid).result, message(STOPPED));
         assert!(rig.spools[uuid].removed);
     }
-    assert_eq!(rig.stored(builds[1].1).console.len(), 1, "what is left of the console is kept");
+    assert_eq!(rig.stored(builds[1].1).printed().len(), 1, "what is left of the console is kept");
     assert_eq!(rig.info().running, []);
     let (_, uuid) = rig.build("p");
     assert!(builds.iter().all(|(_, old)| *old != uuid));
@@ -149,7 +149,7 @@ fn an_aborted_build_is_stored_by_the_next_server() {
              the server stopped before this was stored, so the last lines may be missing"
         )
     );
-    assert_eq!((stored.console.len(), stored.finished), (1, finished));
+    assert_eq!((stored.printed().len(), stored.finished), (1, finished));
     assert_eq!(rig.queue("p"), ["a"], "once");
 }
 

@@ -93,7 +93,7 @@ fn a_line_beyond_the_length_of_an_entry_is_split() {
     let (worker, uuid) = started(&mut rig);
     rig.print(worker, &"x".repeat(LINE_BYTES + 1));
     rig.finish(worker, BuildResult::Exited(0), Vec::new());
-    let lengths: Vec<_> = rig.stored(uuid).console.iter().map(|line| line.line.as_bytes().len()).collect();
+    let lengths: Vec<_> = rig.stored(uuid).printed().iter().map(|line| line.line.as_bytes().len()).collect();
     assert_eq!(lengths, [LINE_BYTES, 1]);
 }
 
@@ -114,7 +114,7 @@ fn a_console_beyond_the_limit_ends_the_build_and_is_kept_up_to_it() {
     assert_eq!(rig.failure(worker), text);
     let stored = rig.stored(uuid);
     assert_eq!(stored.result, message(text));
-    assert_eq!(stored.console.len(), 10);
+    assert_eq!(stored.printed().len(), 10);
     assert!(rig.queue("p").is_empty(), "the job is to blame: it waits for its schedule");
 }
 
@@ -128,7 +128,7 @@ fn artifacts_beyond_the_limit_are_not_kept_and_the_result_says_so() {
     assert_eq!(rig.failure(worker), text);
     let stored = rig.stored(uuid);
     assert_eq!(stored.result, message(text));
-    assert_eq!((stored.output.len(), stored.console.len()), (0, 1));
+    assert_eq!((stored.output.len(), stored.printed().len()), (0, 1));
     assert!(rig.queue("p").is_empty());
 }
 
@@ -213,7 +213,7 @@ fn a_result_that_cannot_be_stored_gives_way_to_one_that_says_so() {
     rig.pass(RETRY_TIME);
     let stored = rig.stored(uuid);
     assert_eq!(stored.result, message(text));
-    assert_eq!((stored.console.len(), stored.output.len()), (1, 0));
+    assert_eq!((stored.printed().len(), stored.output.len()), (1, 0));
     assert!(rig.queue("p").is_empty());
 }
 

@@ -350,7 +350,7 @@ impl Rig {
         };
         let stored = Execution::decode(octets).unwrap();
         let peer = self.peers.get_mut(&connection).unwrap();
-        for entry in stored.console {
+        for entry in stored.printed().to_vec() {
             let (line, timestamp) = (entry.line, Some(entry.delta_nanoseconds));
             peer.inbox.push(Command::Output { uuid, line, timestamp });
         }

@@ -116,7 +116,9 @@ impl Results {
         };
         let (job, console_length) = (head.job, spool.console_octets);
         let (started, finished, result) = (head.started, head.finished, head.result);
-        let stored = ExecutionHead { job, uuid, console_length, started, finished, result, output_length };
+        let last_line = head.last_line;
+        let stored =
+            ExecutionHead { job, uuid, console_length, started, finished, result, last_line, output_length };
         let layout = stored.layout().unwrap();
         let mut octets = [layout.before_console, spool.newest_first(), layout.after_console].concat();
         if head.output == OutputSource::Empty {

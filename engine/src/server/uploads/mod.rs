@@ -5,17 +5,21 @@
 //! | the server has the result | records that, then has the file removed unless it is to be kept |
 //! | the server cannot be reached | tries again after a delay; everything else waits as well |
 //! | the server does not take this result | tries it again after a delay; the others go on |
+//! | the server does not let this user upload this result | the same |
+//! | … results of several jobs in a row | waits an hour with all of them, as that may well be about the credentials |
 //! | the server refuses the credentials | waits until it is told to go on |
 //! | the file is gone | records that, and forgets the result |
 //!
 //! What waits is part of the [`State`](crate::server::State). Whose turn it is, and when, is not.
 
+mod filter;
 mod turns;
 
+pub use filter::UploadFilter;
 pub(crate) use turns::Turns;
 
 use crate::Now;
-use crate::limits::UPLOADS_SHOWN;
+use crate::limits::{UPLOAD_DOUBTS, UPLOADS_SHOWN};
 use crate::server::Server;
 use crate::server::action::Action;
 use crate::server::record::{Record, Removed, UploadQueued, Uploaded};
@@ -26,6 +30,7 @@ use builder_proto::text::Text;
 use builder_proto::time::Time;
 use builder_proto::wire::RawUuid;
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 /// Where results go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +50,10 @@ pub enum UploadOutcome<'a> {
     Unavailable(&'a str),
     /// The server did not take this result, for this reason; it may take others.
     Refused(&'a str),
-    /// The server refused the credentials, in these words.
+    /// The server did not let the user upload this result, in these words. Whether that is about the job or about the
+    /// credentials, it did not say.
+    Forbidden(&'a str),
+    /// The server refused the credentials as such, in these words.
     Unauthorized(&'a str),
     /// There is no file.
     Missing,
@@ -57,6 +65,8 @@ pub(crate) struct Uploads {
     /// None when nothing is uploaded.
     settings: Option<UploadSettings>,
     turns: Turns,
+    /// Jobs of which a result was forbidden since the server took one, or judged one by anything but its user.
+    forbidden: BTreeSet<Text>,
     complaint: Option<Complaint>,
 }
 
@@ -136,12 +146,10 @@ impl Server {
                 self.complain(uuid, &name, error, &next_attempt(now, delay));
             }
             UploadOutcome::Refused(error) => {
-                let delay = self.uploads.turns.delay_one(now.monotonic, uuid);
-                self.complain(uuid, &name, error, &next_attempt(now, delay));
-                if let Some(complaint) = &mut self.uploads.complaint {
-                    complaint.about = Some(uuid);
-                }
+                self.uploads.forbidden.clear();
+                self.delay_upload(now, uuid, &name, error);
             }
+            UploadOutcome::Forbidden(error) => self.on_upload_forbidden(now, uuid, &name, error),
             UploadOutcome::Unauthorized(error) => {
                 self.uploads.turns.pause(uuid);
                 self.complain(
@@ -154,8 +162,35 @@ impl Server {
         }
     }
 
+    /// The server takes this result no sooner than later; it may take others.
+    fn delay_upload(&mut self, now: Now, uuid: Uuid, name: &Text, error: &str) {
+        let delay = self.uploads.turns.delay_one(now.monotonic, uuid);
+        self.complain(uuid, name, error, &next_attempt(now, delay));
+        if let Some(complaint) = &mut self.uploads.complaint {
+            complaint.about = Some(uuid);
+        }
+    }
+
+    /// A server that knows the user but not the job, and one that knows neither, may answer in the same way. So this is taken
+    /// to be about the result until it happens with one job after the other. Many results of one job prove nothing.
+    fn on_upload_forbidden(&mut self, now: Now, uuid: Uuid, name: &Text, error: &str) {
+        self.uploads.forbidden.insert(name.clone());
+        let jobs = self.uploads.forbidden.len();
+        if jobs < UPLOAD_DOUBTS {
+            return self.delay_upload(now, uuid, name, error);
+        }
+        self.uploads.turns.delay_one(now.monotonic, uuid);
+        let rest = next_attempt(now, self.uploads.turns.rest(now.monotonic));
+        let next = format!(
+            "so it did for {jobs} jobs in a row; uploads are paused, {rest}; correct the credentials, or let this user \
+             upload these jobs; SIGHUP or a restart goes on at once"
+        );
+        self.complain(uuid, name, error, &next);
+    }
+
     /// Goes on at once with everything that waits or is paused.
     pub(crate) fn resume_uploads(&mut self) {
+        self.uploads.forbidden.clear();
         self.uploads.turns.resume();
     }
 
@@ -200,6 +235,7 @@ impl Server {
         let Some(settings) = &self.uploads.settings else { return };
         let (keep_local, destination) = (settings.keep_local, settings.destination.clone());
         self.uploads.turns.succeed(uuid);
+        self.uploads.forbidden.clear();
         // What the server did not take still waits, whatever becomes of the others.
         self.uploads.complaint.take_if(|complaint| complaint.about.is_none_or(|refused| refused == uuid));
         self.commit(Record::Uploaded(Uploaded { uuid: RawUuid(uuid), keep_local }));

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Turns of the results that wait. Forgotten with the program, so that a restart tries everything at once.
 ///
-/// There are two kinds of failure. When the server cannot be reached, all wait, for a delay that grows with each
+/// When the server cannot be reached, all wait, for a delay that grows with each
 /// such failure. When one result was refused, it alone waits, for a delay that grows with each refusal of it,
-/// so that it does not hold up the others.
+/// so that it does not hold up the others. Credentials in doubt make all wait for the longest delay, and refused ones
+/// until a person has seen to them.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
     /// Not tried yet, or not refused when they were.
@@ -88,6 +89,12 @@ impl Turns {
         let delay = delay(*refusals);
         self.delayed.insert((now.saturating_add(delay), uuid));
         delay
+    }
+
+    /// The credentials are in doubt: nothing is tried for the longest delay, which this gives.
+    pub(crate) fn rest(&mut self, now: Duration) -> Duration {
+        self.not_before = now.saturating_add(UPLOAD_LONGEST_DELAY);
+        UPLOAD_LONGEST_DELAY
     }
 
     /// The server refused the credentials: nothing is tried until a person has seen to it.
@@ -191,6 +198,22 @@ mod tests {
         assert_eq!(turns.delay_one(NOW, uuid(1)), 2 * SECOND, "successes of others change nothing");
         turns.push(uuid(3));
         assert_eq!(start(&mut turns, NOW + 5 * SECOND), Some(3), "what was not refused goes first");
+    }
+
+    #[test]
+    fn credentials_in_doubt_stop_everything_for_the_longest_delay() {
+        let mut turns = turns([1, 2]);
+        start(&mut turns, NOW);
+        turns.stop(uuid(1));
+        turns.delay_one(NOW, uuid(1));
+        assert_eq!(turns.rest(NOW), UPLOAD_LONGEST_DELAY);
+        assert_eq!(start(&mut turns, NOW + UPLOAD_LONGEST_DELAY - SECOND), None);
+        assert_eq!(turns.next_deadline(), Some(NOW + UPLOAD_LONGEST_DELAY));
+        assert_eq!(start(&mut turns, NOW + UPLOAD_LONGEST_DELAY), Some(2), "what was not refused goes first");
+        turns.stop(uuid(2));
+        turns.rest(NOW + UPLOAD_LONGEST_DELAY);
+        turns.resume();
+        assert_eq!(start(&mut turns, NOW), Some(1), "a person can end the rest");
     }
 
     #[test]

@@ -187,6 +187,7 @@ impl Run<'_> {
             2 => UploadOutcome::Unauthorized("who are you"),
             3 => UploadOutcome::Missing,
             4 => return self.world.resume_uploads(),
+            5 => UploadOutcome::Forbidden("not this job of yours"),
             _ => UploadOutcome::Done,
         });
     }

@@ -120,9 +120,10 @@ impl Results {
             OutputSource::Empty => NO_ARTIFACTS.len() as u64,
             OutputSource::Streamed(length) => length,
         };
-        let ResultHead { job, started, finished, result, output } = head;
+        let ResultHead { job, started, finished, result, last_line, output } = head;
         let console_length = spool.console_octets;
-        let head = ExecutionHead { job, uuid, console_length, started, finished, result, output_length };
+        let head =
+            ExecutionHead { job, uuid, console_length, started, finished, result, last_line, output_length };
         let layout = head.layout().expect("a short result");
         let mut octets = [layout.before_console, spool.newest_first(), layout.after_console].concat();
         if output == OutputSource::Empty {

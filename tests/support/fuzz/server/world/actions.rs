@@ -79,8 +79,9 @@ impl World {
         }
         // None when the disk did not keep it.
         if let Some(console) = self.model.consoles.get(&uuid) {
+            assert_eq!(stored.printed().len() < stored.console.len(), stored.result.last_line().is_some());
             let lines =
-                stored.console.iter().map(|line| (line.delta_nanoseconds, line.line.as_bytes().to_vec()));
+                stored.printed().iter().map(|line| (line.delta_nanoseconds, line.line.as_bytes().to_vec()));
             assert!(lines.eq(console.iter().cloned()), "the console of build {uuid}");
         }
         octets
