@@ -8,13 +8,14 @@ usage() {
 Usage: freebsd.sh [DIRECTORY]
        freebsd.sh --help
 
-Builds builder and puts its package into DIRECTORY (the present one). Any user may.
+Builds builder and puts its package into DIRECTORY (the present one). Any user
+may.
 
-On FreeBSD the package is for this release and this architecture; that takes cargo
-and pkg. On Linux it is for FreeBSD 14 on amd64, to try builder there: its programs
-are linked by .ci/freebsd/link, WITHOUT TLS, so that they refuse to upload to
-https:// URLs. That takes Debian on amd64 with cargo, binutils, pip and zstd, and
-the first time a user who may run apt-get update.
+On FreeBSD the package is for this release and this architecture; that takes
+cargo and pkg. On Linux it is for FreeBSD 14 on amd64, to try builder there: its
+programs are linked by .ci/freebsd/link, WITHOUT TLS, so that they refuse to
+upload to https:// URLs. That takes Debian on amd64 with cargo, binutils, pip
+and zstd, and the first time a user who may run apt-get update.
 
 Environment:
     BUILDER_PROGRAMS    a directory with programs that are built already
