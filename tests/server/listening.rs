@@ -172,6 +172,22 @@ fn a_socket_that_a_killed_server_left_is_replaced_and_any_other_file_is_not() {
 }
 
 #[test]
+fn a_server_that_ends_leaves_the_socket_of_another_one_alone() {
+    let (mut first, mut second) = (site(), site());
+    let socket = first.data().parent().unwrap().join("socket");
+    for site in [&mut first, &mut second] {
+        site.options = vec!["--client-listen".to_owned(), format!("unix:{}", socket.display())];
+    }
+    let mut old = first.start();
+    fs::remove_file(&socket).unwrap();
+    let mut new = second.start();
+    assert!(old.terminate().success());
+    assert!(second.succeed(&new, ["info"]).contains("Running"), "it can still be reached");
+    assert!(new.terminate().success());
+    assert!(!socket.exists(), "its own is removed");
+}
+
+#[test]
 fn workers_may_come_through_the_file_system_too() {
     let mut site = site();
     let socket = site.data().parent().unwrap().join("socket");

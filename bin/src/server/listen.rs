@@ -3,6 +3,7 @@
 use crate::command_line::{Address, Matches, Port, UsageError, value, values};
 use crate::server::backlog::BACKLOG;
 use crate::server::socket::Listener;
+use crate::server::socket_file::SocketFile;
 use builder_engine::server::Role;
 use mio::net::UnixListener;
 use rustix::fs::Mode;
@@ -87,11 +88,12 @@ impl Listening {
         rustix::process::umask(umask);
         let listener = listener?;
         rustix::net::listen(&listener, BACKLOG)?;
+        let file = SocketFile::of(path)?;
         if let Some(group) = &self.socket_group {
             chown(path, None, Some(group_id(group)?))?;
         }
         fs::set_permissions(path, Permissions::from_mode(self.socket_mode))?;
-        Ok(Listener::Unix(listener))
+        Ok(Listener::Unix(listener, file))
     }
 }
 

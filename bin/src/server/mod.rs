@@ -5,7 +5,7 @@
 //! | `migration`, `export` | from and to the state of builder 0.4.0 |
 //! | `options`, `startup` | from the command line to a running loop: lock, log, recovery, listeners |
 //! | `reactor`, `actions`, `release` | the loop, what it does for the machine, and when |
-//! | `listen`, `doors`, `network`, `peer`, `socket` | connections |
+//! | `listen`, `doors`, `network`, `peer`, `socket`, `socket_file` | connections |
 //! | `spool`, `observer` | consoles, and who follows them |
 //! | `result`, `disk` | results on their way to their files |
 //! | `space` | room on the disk |
@@ -31,6 +31,7 @@ mod readiness;
 mod release;
 mod result;
 mod socket;
+mod socket_file;
 mod space;
 mod spool;
 mod startup;

@@ -1,10 +1,10 @@
 //! Listening and connected sockets, TCP and Unix, with the options that a server of long waits needs.
 
 use crate::server::backlog::BACKLOG;
+use crate::server::socket_file::SocketFile;
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
-use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
@@ -20,7 +20,7 @@ const KEEPALIVE_COUNT: u32 = 4;
 #[derive(Debug)]
 pub(crate) enum Listener {
     Tcp(TcpListener),
-    Unix(UnixListener),
+    Unix(UnixListener, SocketFile),
 }
 
 /// A connected socket.
@@ -58,7 +58,7 @@ impl Listener {
             Listener::Tcp(listener) => {
                 listener.local_addr().map_or_else(|error| error.to_string(), |at| at.to_string())
             }
-            Listener::Unix(listener) => match listener.local_addr() {
+            Listener::Unix(listener, _) => match listener.local_addr() {
                 Ok(at) => at
                     .as_pathname()
                     .map_or_else(|| "unix".to_owned(), |path| format!("unix:{}", path.display())),
@@ -69,11 +69,8 @@ impl Listener {
 
     /// Removes what the listener left in the file system; it accepts nothing more.
     pub(crate) fn remove(&self) {
-        let Listener::Unix(listener) = self else { return };
-        if let Some(path) = listener.local_addr().ok().as_ref().and_then(|at| at.as_pathname())
-            && let Err(error) = fs::remove_file(path)
-        {
-            log::warn!("cannot remove {}: {error}", path.display());
+        if let Listener::Unix(_, file) = self {
+            file.remove();
         }
     }
 
@@ -84,7 +81,7 @@ impl Listener {
                 let (stream, peer) = listener.accept()?;
                 Ok((Socket::Tcp(stream), peer.to_string()))
             }
-            Listener::Unix(listener) => {
+            Listener::Unix(listener, _) => {
                 let (stream, _) = listener.accept()?;
                 Ok((Socket::Unix(stream), "a local client".to_owned()))
             }
@@ -156,7 +153,7 @@ macro_rules! forward_source {
             fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
                 match self {
                     Self::Tcp(source) => source.register(registry, token, interests),
-                    Self::Unix(source) => source.register(registry, token, interests),
+                    Self::Unix(source, ..) => source.register(registry, token, interests),
                 }
             }
 
@@ -168,14 +165,14 @@ macro_rules! forward_source {
             ) -> io::Result<()> {
                 match self {
                     Self::Tcp(source) => source.reregister(registry, token, interests),
-                    Self::Unix(source) => source.reregister(registry, token, interests),
+                    Self::Unix(source, ..) => source.reregister(registry, token, interests),
                 }
             }
 
             fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
                 match self {
                     Self::Tcp(source) => source.deregister(registry),
-                    Self::Unix(source) => source.deregister(registry),
+                    Self::Unix(source, ..) => source.deregister(registry),
                 }
             }
         }
