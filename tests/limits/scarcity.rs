@@ -181,6 +181,30 @@ fn a_limit_on_file_sizes_is_like_a_full_disk_and_kills_nobody() {
 }
 
 #[test]
+fn a_server_that_could_serve_nobody_does_not_start() {
+    let site = site();
+    for descriptors in [12, 31] {
+        let output = limited(&site.server_command(), &format!("-n {descriptors}")).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert_eq!(output.stdout, b"", "it does not say that it listens");
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        let start = format!(
+            "builder-server: at most {descriptors} files may be open at once, and a server takes at least 32; "
+        );
+        assert!(complaint.starts_with(&start) && complaint.contains("ulimit -n 1024"), "{complaint}");
+    }
+    let server = site.start_with(limited(&site.server_command(), "-n 32"));
+    server.schedule("job", "linux");
+    let mut worker = Peer::worker(&server, "linux");
+    let (uuid, _) = worker.receive_job();
+    worker.print(uuid, "line");
+    let data = vec![File { path: "a".into(), data: vec![7; 100_000].into() }];
+    worker.finish(uuid, BuildResult::Exited(0), data);
+    site.wait_for_results("job", 1);
+    assert_well(&server);
+}
+
+#[test]
 fn connections_beyond_the_descriptors_wait_their_turn() {
     let site = site();
     let server = site.start_with(limited(&site.server_command(), "-n 100"));

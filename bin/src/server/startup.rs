@@ -34,11 +34,12 @@ pub(crate) fn run(settings: Settings) -> Result<(), StartError> {
     if let Some(file) = &settings.export_state {
         return export::run(&settings, file);
     }
+    let places = Places::secure()?;
     let private = directory::prepare(&settings.directory)?;
     let _lock = DirectoryLock::acquire(&private)?;
     let paths = Paths::new(&settings.directory, private);
     let (log, recovered) = open_log(&settings, &paths)?;
-    let mut reactor = assemble(&settings, paths, log, recovered)?;
+    let mut reactor = assemble(&settings, places, paths, log, recovered)?;
     readiness::announce();
     reactor.run().map_err(StartError::Stopped)
 }
@@ -89,6 +90,7 @@ fn begin_log(log: &mut LogFile, snapshot: impl Iterator<Item = Record>) -> Resul
 
 fn assemble(
     settings: &Settings,
+    places: Places,
     paths: Paths,
     log: LogFile,
     recovered: Recovered,
@@ -109,7 +111,6 @@ fn assemble(
     let settled = settle(&paths, &sync_method, &mut settling, &recovered)?;
     let stored = stored_builds(&paths, &recovered.state)?;
     let spools = recover_spools(&paths, &recovered.state)?;
-    let places = Places::secure();
     let network = listen(settings, &poll, places.connections)?;
     let disk = Disk::start(&paths, sync_method, waker).map_err(system("start threads"))?;
     let mut templates = TemplateDirectory::new(&settings.config_directory);

@@ -41,6 +41,8 @@ pub(crate) enum StartError {
     Upload(UploaderError),
     /// The system lacks something that every server needs.
     System { what: &'static str, error: io::Error },
+    /// So few files may be open at once that nobody could be served.
+    Descriptors { limit: u64, fewest: u64 },
     /// It started, and stopped by itself.
     Stopped(StopReason),
 }
@@ -88,6 +90,11 @@ impl fmt::Display for StartError {
             }
             StartError::Upload(error) => write!(f, "{error}"),
             StartError::System { what, error } => write!(f, "cannot {what}: {error}"),
+            StartError::Descriptors { limit, fewest } => write!(
+                f,
+                "at most {limit} files may be open at once, and a server takes at least {fewest}; raise the limit: \
+                 ulimit -n 1024 in a shell, LimitNOFILE= in a unit of systemd, openfiles in login.conf(5)"
+            ),
             StartError::Stopped(reason) => write!(f, "stopped: {reason}"),
         }
     }
