@@ -99,8 +99,10 @@ pub const UPLOAD_LONGEST_DELAY: Duration = Duration::from_secs(60 * 60);
 pub const UPLOAD_DOUBTS: usize = 3;
 /// Results that wait to be uploaded which `info` lists; the rest is counted.
 pub const UPLOADS_SHOWN: usize = 100;
-/// The longest sleep while a schedule item is due later: a wall clock that was set forward is noticed by then.
+/// The longest sleep while a schedule item is due later: a wall clock that was set is noticed by then.
 pub const WALL_CLOCK_RECHECK: Duration = Duration::from_secs(15 * 60);
+/// By how much the wall clock may go back without any consequence: what a service that keeps it right corrects in a step.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 /// Octets of one frame's payload in the write-ahead log. It holds the longest record: a job with its script.
 pub const LOG_FRAME_BYTES: u64 = 32 * MEBIBYTE;
 /// Octets that the write-ahead log may always have before it is written anew from a snapshot.

@@ -69,7 +69,7 @@ impl Server {
             self.check_platform_count(platform)?;
         }
         let next = period.duration().map_or(Time::NEVER, |step| now.wall.saturating_add(step));
-        self.commit(Record::Scheduled(ScheduleItem { next, period, job: job.clone() }));
+        self.commit(Record::ScheduledOnGrid(ScheduleItem { next, period, job: job.clone() }));
         if let Some(platform) = platform.filter(|platform| !self.state.queues.contains_key(*platform)) {
             self.add_platform(platform);
         }

@@ -78,6 +78,7 @@ impl Import {
             self.warnings.push(format!("left out job {name}: its platform {platform} is dropped"));
             return;
         }
+        // Nothing says whether a person chose the next run, so it stands until then.
         self.apply(&Record::Scheduled(item));
         if let Some(platform) = platform {
             self.apply(&Record::PlatformAdded(platform));

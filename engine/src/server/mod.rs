@@ -303,7 +303,9 @@ impl Server {
         // While enough builds are under way, the end of one is the event to wait for.
         let undispatched = (!self.undispatched.is_empty() && !self.is_busy)
             .then_some(if self.dispatch_paused { RETRY_TIME } else { Duration::ZERO });
+        let is_displaced = self.state.schedule.may_be_displaced(self.last.wall);
         let due = self.state.schedule.next_due().map(|(due, _)| match self.has_room(0) {
+            true if is_displaced => Duration::ZERO,
             true => due.duration_since(self.last.wall).min(WALL_CLOCK_RECHECK),
             false => RETRY_TIME,
         });
@@ -331,6 +333,7 @@ impl Server {
                 Subject::Storing(uuid) => self.store_aborted(uuid),
             }
         }
+        self.return_to_grid(now);
         self.enqueue_due(now);
         self.dispatch(now);
         self.start_upload(now);

@@ -4,10 +4,10 @@ use crate::Now;
 use crate::limits::{DUE_ITEMS_PER_CALL, PLATFORMS};
 use crate::server::Server;
 use crate::server::record::{Enqueued, Record, Rescheduled};
-use crate::server::schedule::next_run;
+use crate::server::schedule::{earlier_run, next_run};
 use builder_proto::job::Job;
 use builder_proto::text::Text;
-use builder_proto::time::Period;
+use builder_proto::time::{Period, Time};
 
 impl Server {
     /// Queues what is due. Bounded, so that a schedule of any size delays nobody; the rest is due at the next tick.
@@ -24,7 +24,34 @@ impl Server {
             for platform in self.platforms_of(&job) {
                 self.enqueue(&platform, &name, false);
             }
-            self.commit(Record::Rescheduled(Rescheduled { name, next, period }));
+            self.commit(Record::Advanced(Rescheduled { name, next, period }));
+        }
+    }
+
+    /// Puts next runs back on their grid that are more than a period ahead. The server never sets one that far, so the clock
+    /// showed a later time when it did: one that was wrong at the start of the machine, for example, and is right now.
+    /// Bounded in the same way.
+    pub(crate) fn return_to_grid(&mut self, now: Now) {
+        if !self.state.schedule.may_be_displaced(now.wall) {
+            return;
+        }
+        let mut moved: Vec<(Text, Time, Time)> = Vec::new();
+        for name in self.state.schedule.displaced(now.wall).into_iter().take(DUE_ITEMS_PER_CALL) {
+            if !self.has_room(0) {
+                break;
+            }
+            let Some(item) = self.state.schedule.get(&name) else { continue };
+            let (former, period) = (item.next, item.period);
+            let next = earlier_run(former, period, now.wall);
+            self.commit(Record::Advanced(Rescheduled { name: name.clone(), next, period }));
+            moved.push((name, former, next));
+        }
+        self.state.schedule.tighten_bound();
+        if let Some(((name, former, next), others)) = moved.split_first() {
+            let others = others.len();
+            ::log::warn!(
+                "the clock has gone back: job {name} runs next at {next} instead of {former}; moved like it: {others}"
+            );
         }
     }
 

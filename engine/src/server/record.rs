@@ -16,13 +16,14 @@ use std::sync::Arc;
 /// One durable fact. The tags are the format of the log on disk: never give one another meaning.
 #[derive(Clone, Debug, PartialEq, Eq, Choice)]
 pub enum Record {
-    /// A job entered the schedule.
+    /// A job entered the schedule, or was there when the log was written anew. A person may have chosen its next run: earlier
+    /// versions do not say so, and this one says so by the use of this record.
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT", constructed = "true")]
     Scheduled(ScheduleItem),
     /// A job left the schedule and every queue.
     #[asn1(context_specific = "1", tag_mode = "EXPLICIT", constructed = "true")]
     Unscheduled(Text),
-    /// The next run of a job was set, by a person or because it was due.
+    /// A person chose the next run of a job; in logs of earlier versions also: the job was due.
     #[asn1(context_specific = "2", tag_mode = "EXPLICIT", constructed = "true")]
     Rescheduled(Rescheduled),
     /// A platform got its queue.
@@ -67,6 +68,12 @@ pub enum Record {
     /// The result of a finished build, which may not be safe in its file yet; only snapshots say so.
     #[asn1(context_specific = "16", tag_mode = "EXPLICIT", constructed = "true")]
     Unsettled(Unsettled),
+    /// A job entered the schedule, or was there when the log was written anew, with a next run that the server set.
+    #[asn1(context_specific = "17", tag_mode = "EXPLICIT", constructed = "true")]
+    ScheduledOnGrid(ScheduleItem),
+    /// The server set the next run of a job: it was due, or the clock has gone back.
+    #[asn1(context_specific = "18", tag_mode = "EXPLICIT", constructed = "true")]
+    Advanced(Rescheduled),
 }
 
 /// The next run of a job.

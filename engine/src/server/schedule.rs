@@ -1,5 +1,6 @@
 //! The schedule: every job by name, and which is due next.
 
+use crate::limits::CLOCK_TOLERANCE;
 use builder_proto::job::{Job, ScheduleItem};
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
@@ -14,9 +15,19 @@ pub(crate) struct Item {
     pub(crate) next: Time,
     pub(crate) period: Period,
     pub(crate) job: Arc<Job>,
+    /// Whether a person chose the next run, or may have done so in an earlier version; it stands then, whatever the clock
+    /// shows. Otherwise the server set it, one period ahead at most.
+    pub(crate) appointed: bool,
 }
 
 impl Item {
+    /// A time that the clock showed or had passed when the server set the next run: one period before that.
+    fn set_after(&self) -> Option<Time> {
+        let step = self.period.duration().filter(|_| !self.appointed)?;
+        let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
+        Some(Time::from_unix_milliseconds(self.next.unix_milliseconds().saturating_sub(step)))
+    }
+
     pub(crate) fn to_schedule_item(&self) -> ScheduleItem {
         ScheduleItem { next: self.next, period: self.period, job: (*self.job).clone() }
     }
@@ -31,6 +42,9 @@ pub(crate) struct Schedule {
     /// Script jobs by platform and name.
     scripts: BTreeSet<(Text, Text)>,
     orb_builds: BTreeSet<Text>,
+    /// No next run that the server set was set after a later time. A bound only, so that nobody has to look at every job
+    /// in every turn.
+    latest_set_after: Option<Time>,
 }
 
 impl Schedule {
@@ -46,6 +60,7 @@ impl Schedule {
             Job::Script(job) => self.scripts.insert((job.platform.clone(), name.clone())),
             Job::OrbBuild(_) => self.orb_builds.insert(name.clone()),
         };
+        self.latest_set_after = self.latest_set_after.max(item.set_after());
         let item = place.insert(Arc::new(item));
         self.due.insert((item.next, name), Arc::clone(item));
         true
@@ -63,10 +78,11 @@ impl Schedule {
     }
 
     /// Sets the next run; false when there is no such job.
-    pub(crate) fn reschedule(&mut self, name: &Text, next: Time, period: Period) -> bool {
+    pub(crate) fn reschedule(&mut self, name: &Text, next: Time, period: Period, appointed: bool) -> bool {
         let Some(item) = self.items.get_mut(name) else { return false };
         self.due.remove(&(item.next, name.clone()));
-        *item = Arc::new(Item { next, period, job: Arc::clone(&item.job) });
+        *item = Arc::new(Item { next, period, job: Arc::clone(&item.job), appointed });
+        self.latest_set_after = self.latest_set_after.max(item.set_after());
         self.due.insert((next, name.clone()), Arc::clone(item));
         true
     }
@@ -75,6 +91,23 @@ impl Schedule {
     pub(crate) fn next_due(&self) -> Option<(Time, &Text)> {
         let ((next, name), _) = self.due.first_key_value()?;
         (*next < Time::NEVER).then_some((*next, name))
+    }
+
+    /// Whether [`Schedule::displaced`] may find something. Costs nothing, and is right once the bound is tight.
+    pub(crate) fn may_be_displaced(&self, now: Time) -> bool {
+        self.latest_set_after > Some(now.saturating_add(CLOCK_TOLERANCE))
+    }
+
+    /// Jobs whose next run the server set when the clock showed a later time than now: it has gone back since.
+    pub(crate) fn displaced(&self, now: Time) -> Vec<Text> {
+        let limit = now.saturating_add(CLOCK_TOLERANCE);
+        let items = self.items.iter().filter(|(_, item)| item.set_after() > Some(limit));
+        items.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Looks at every job.
+    pub(crate) fn tighten_bound(&mut self) {
+        self.latest_set_after = self.items.values().filter_map(|item| item.set_after()).max();
     }
 
     /// All jobs, the next to run first.
@@ -96,6 +129,12 @@ impl Schedule {
         self.orb_builds.iter().filter_map(|name| self.get(name))
     }
 
+    /// The same without what depends on how it came about.
+    #[cfg(test)]
+    pub(crate) fn without_bound(&self) -> Schedule {
+        Schedule { latest_set_after: None, ..self.clone() }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.items.len()
     }
@@ -108,6 +147,14 @@ pub(crate) fn next_run(due: Time, period: Period, now: Time) -> Time {
     let missed = now.duration_since(due).as_millis() / step.as_millis().max(1);
     let ahead = step.as_millis().saturating_mul(missed + 1);
     due.saturating_add(Duration::from_millis(u64::try_from(ahead).unwrap_or(u64::MAX)))
+}
+
+/// The first time after `now` on the same grid as `next`, which is later.
+pub(crate) fn earlier_run(next: Time, period: Period, now: Time) -> Time {
+    let Some(step) = period.duration() else { return next };
+    let (step, ahead) = (step.as_millis().max(1), next.duration_since(now).as_millis());
+    let back = i64::try_from(ahead.saturating_sub(1) / step * step).unwrap_or(i64::MAX);
+    Time::from_unix_milliseconds(next.unix_milliseconds().saturating_sub(back))
 }
 
 #[cfg(test)]
@@ -145,9 +192,45 @@ mod tests {
         assert_eq!(next_run(at(10), Period::Never, at(10)), Time::NEVER);
     }
 
+    #[test]
+    fn an_earlier_run_is_on_the_grid_and_in_the_future() {
+        for (now, expected) in [(9, 10), (10, 11), (23, 24), (24, 25)] {
+            assert_eq!(earlier_run(at(100), Period::Hourly, at(now)), at(expected));
+        }
+        let late = at(10).saturating_add(Duration::from_millis(1));
+        assert_eq!(earlier_run(late, Period::Hourly, at(1)), at(1).saturating_add(Duration::from_millis(1)));
+        assert_eq!(earlier_run(at(100), Period::Daily, at(10)), at(28));
+        assert_eq!(earlier_run(at(10), Period::Daily, at(9)), at(10));
+    }
+
     fn orb_build(name: &str, next: Time) -> Item {
         let job = OrbBuildJob { name: name.into(), opam_package: "package".into() };
-        Item { next, period: Period::Never, job: Arc::new(Job::OrbBuild(job)) }
+        Item { next, period: Period::Never, job: Arc::new(Job::OrbBuild(job)), appointed: true }
+    }
+
+    #[test]
+    fn what_the_server_set_is_displaced_once_it_is_more_than_a_period_ahead() {
+        let mut schedule = Schedule::default();
+        let item = |name, next, period, appointed| Item { period, appointed, ..orb_build(name, next) };
+        assert!(schedule.insert(item("hourly", at(11), Period::Hourly, false)));
+        assert!(schedule.insert(item("daily", at(30), Period::Daily, false)));
+        assert!(schedule.insert(item("appointed", at(1000), Period::Daily, true)));
+        assert!(schedule.insert(item("never", Time::NEVER, Period::Never, false)));
+        for (now, expected) in [(10, &[][..]), (8, &["hourly"]), (5, &["daily", "hourly"]), (7, &["hourly"])]
+        {
+            let displaced = schedule.displaced(at(now));
+            schedule.tighten_bound();
+            assert_eq!(displaced, expected.iter().map(|name| (*name).into()).collect::<Vec<Text>>(), "{now}");
+            assert_eq!(schedule.may_be_displaced(at(now)), !expected.is_empty());
+        }
+        let little = Time::from_unix_milliseconds(at(10).unix_milliseconds() - 60_000);
+        assert!(schedule.displaced(little).is_empty(), "a clock may be corrected");
+        assert!(schedule.reschedule(&"hourly".into(), at(11), Period::Hourly, true));
+        assert!(schedule.reschedule(&"daily".into(), at(25), Period::Daily, false));
+        assert!(schedule.displaced(at(1)).is_empty());
+        assert!(schedule.may_be_displaced(at(1)), "as far as is known without a look");
+        schedule.tighten_bound();
+        assert!(!schedule.may_be_displaced(at(1)), "the bound follows");
     }
 
     #[test]
@@ -155,7 +238,7 @@ mod tests {
         let mut schedule = Schedule::default();
         assert!(schedule.insert(orb_build("a", Time::NEVER)));
         assert!(schedule.next_due().is_none());
-        assert!(schedule.reschedule(&"a".into(), at(1), Period::Never));
+        assert!(schedule.reschedule(&"a".into(), at(1), Period::Never, true));
         assert_eq!(schedule.next_due().map(|(next, _)| next), Some(at(1)));
     }
 
@@ -166,8 +249,8 @@ mod tests {
             assert!(schedule.insert(orb_build(name, next)));
         }
         assert!(!schedule.insert(orb_build("a", at(0))), "there is one of that name");
-        assert!(schedule.reschedule(&"b".into(), at(4), Period::Daily));
-        assert!(!schedule.reschedule(&"d".into(), at(4), Period::Daily));
+        assert!(schedule.reschedule(&"b".into(), at(4), Period::Daily, true));
+        assert!(!schedule.reschedule(&"d".into(), at(4), Period::Daily, true));
         let order = |schedule: &Schedule| -> Vec<(String, Time)> {
             schedule.items().map(|item| (item.job.name().to_string(), item.next)).collect()
         };

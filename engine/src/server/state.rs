@@ -108,9 +108,11 @@ impl State {
     /// Refuses a record that contradicts the state; the state is unchanged then.
     pub fn apply(&mut self, record: &Record) -> Result<(), Inconsistency> {
         match record {
-            Record::Scheduled(item) => self.apply_scheduled(item),
+            Record::Scheduled(item) => self.apply_scheduled(item, true),
+            Record::ScheduledOnGrid(item) => self.apply_scheduled(item, false),
             Record::Unscheduled(name) => self.apply_unscheduled(name),
-            Record::Rescheduled(to) => self.apply_rescheduled(to),
+            Record::Rescheduled(to) => self.apply_rescheduled(to, true),
+            Record::Advanced(to) => self.apply_rescheduled(to, false),
             Record::PlatformAdded(platform) => {
                 self.queues.entry(platform.clone()).or_default();
                 Ok(())
@@ -147,7 +149,10 @@ impl State {
     pub fn snapshot(&self) -> impl Iterator<Item = Record> + '_ {
         let begin = core::iter::once(Record::Settled(Settled::default()));
         let dropped = self.dropped.iter().cloned().map(Record::Dropped);
-        let scheduled = self.schedule.items().map(|item| Record::Scheduled(item.to_schedule_item()));
+        let scheduled = self.schedule.items().map(|item| match item.appointed {
+            true => Record::Scheduled(item.to_schedule_item()),
+            false => Record::ScheduledOnGrid(item.to_schedule_item()),
+        });
         let platforms = self.queues.keys().cloned().map(Record::PlatformAdded);
         // Before the queues, because a started job leaves its queue.
         let started = self.running.iter().map(|(uuid, build)| self.started_record(*uuid, build));
@@ -233,9 +238,9 @@ impl State {
         })
     }
 
-    fn apply_scheduled(&mut self, item: &ScheduleItem) -> Result<(), Inconsistency> {
+    fn apply_scheduled(&mut self, item: &ScheduleItem, appointed: bool) -> Result<(), Inconsistency> {
         let job = Arc::new(item.job.clone());
-        match self.schedule.insert(Item { next: item.next, period: item.period, job }) {
+        match self.schedule.insert(Item { next: item.next, period: item.period, job, appointed }) {
             true => Ok(()),
             false => Err(Inconsistency(format!("job {} is scheduled twice", item.job.name()))),
         }
@@ -260,8 +265,8 @@ impl State {
         Ok(())
     }
 
-    fn apply_rescheduled(&mut self, to: &Rescheduled) -> Result<(), Inconsistency> {
-        match self.schedule.reschedule(&to.name, to.next, to.period) {
+    fn apply_rescheduled(&mut self, to: &Rescheduled, appointed: bool) -> Result<(), Inconsistency> {
+        match self.schedule.reschedule(&to.name, to.next, to.period, appointed) {
             true => Ok(()),
             false => Err(unknown("job", &to.name, "rescheduled")),
         }

@@ -27,7 +27,7 @@ impl Observation {
         let mut observed = Observation::default();
         for record in state.snapshot() {
             match record {
-                Record::Scheduled(item) => {
+                Record::Scheduled(item) | Record::ScheduledOnGrid(item) => {
                     observed.schedule.insert(item.job.name().clone(), item);
                 }
                 Record::PlatformAdded(platform) => {

@@ -3,7 +3,6 @@
 use super::rig::{Rig, SETTINGS};
 use super::words::{SECOND, daily, drop_platform, orb_build, schedule_orb_build, script, unschedule};
 use crate::limits::{OPAM_PACKAGE_BYTES, SCRIPT_BYTES};
-use crate::server::State;
 use crate::server::migration::{export, import};
 use crate::server::record::Record;
 use builder_proto::build_result::BuildResult;
@@ -88,8 +87,13 @@ fn an_exported_state_is_imported_as_it_was() {
     rig.done(drop_platform("z"));
     let (state, warnings) = import(export(rig.server.state()));
     assert_eq!(warnings, [""; 0]);
-    let snapshot = |state: &State| state.snapshot().collect::<Vec<_>>();
-    assert_eq!(snapshot(&state), snapshot(rig.server.state()));
+    // The file does not say whether a person chose a next run: it stands.
+    let appointed = |record| match record {
+        Record::ScheduledOnGrid(item) => Record::Scheduled(item),
+        other => other,
+    };
+    let expected: Vec<_> = rig.server.state().snapshot().map(appointed).collect();
+    assert_eq!(state.snapshot().collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -55,8 +55,17 @@ fn golden() -> Vec<(Record, &'static str)> {
             scheduled(Job::OrbBuild(orb_build("o"))),
             "a0293027180f32303236303130323033303430355aa1020500a110300e0c016f0c097061636b6167652d6f",
         ),
+        (
+            Record::ScheduledOnGrid(ScheduleItem {
+                next: TIME,
+                period: Period::Daily,
+                job: Job::Script(script("a", "p")),
+            }),
+            "b12b3029180f32303236303130323033303430355aa1020500a01230100c01610c066563686f206130000c0170",
+        ),
         (Record::Unscheduled("a".into()), "a1030c0161"),
-        (Record::Rescheduled(next), "a21a30180c0161180f32303236303130323033303430355aa3020500"),
+        (Record::Rescheduled(next.clone()), "a21a30180c0161180f32303236303130323033303430355aa3020500"),
+        (Record::Advanced(next), "b21a30180c0161180f32303236303130323033303430355aa3020500"),
         (Record::PlatformAdded("p".into()), "a3030c0170"),
         (enqueued(false), "a40b30090c01700c0161010100"),
         (enqueued(true), "a40b30090c01700c01610101ff"),

@@ -383,6 +383,7 @@ fn picture(state: &State) -> String {
     let outbox = (outbox.waiting().collect::<Vec<_>>(), outbox.leaving().collect::<Vec<_>>());
     let queues: Vec<_> =
         queues.iter().map(|(platform, queue)| (platform, queue.jobs().collect::<Vec<_>>())).collect();
+    let schedule = schedule.without_bound();
     format!("{schedule:?} {queues:?} {running:?} {aborted:?} {dropped:?} {losses:?} {outbox:?}")
 }
 

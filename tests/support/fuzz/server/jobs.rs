@@ -1,6 +1,6 @@
 //! What the server has to remember, and how it changes: maps and lists, no records.
 
-use builder_engine::limits::{LOSSES_IN_A_ROW, UPLOADS_SHOWN};
+use builder_engine::limits::{CLOCK_TOLERANCE, LOSSES_IN_A_ROW, UPLOADS_SHOWN};
 use builder_engine::server::record::{Record, Requeue};
 use builder_engine::server::{State, Templates};
 use builder_proto::Uuid;
@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Jobs {
     pub(super) schedule: BTreeMap<Text, ScheduleItem>,
+    /// Jobs whose next run a person chose.
+    appointed: BTreeSet<Text>,
     pub(super) queues: BTreeMap<Text, Vec<Text>>,
     pub(super) running: BTreeMap<Uuid, Running>,
     /// Builds that ended without their worker's result, until one is stored.
@@ -58,6 +60,11 @@ impl Jobs {
             Record::Settled(_) => {}
             Record::Dropped(platform) => assert!(self.dropped.insert(platform)),
             Record::Scheduled(item) => {
+                let name = item.job.name().clone();
+                self.appointed.insert(name.clone());
+                assert_eq!(self.schedule.insert(name, item), None);
+            }
+            Record::ScheduledOnGrid(item) => {
                 let name = item.job.name().clone();
                 assert_eq!(self.schedule.insert(name, item), None);
             }
@@ -127,6 +134,7 @@ impl Jobs {
     pub(super) fn unschedule(&mut self, name: &Text) -> bool {
         self.queues.values_mut().for_each(|queue| queue.retain(|queued| queued != name));
         self.losses.retain(|(_, lost), _| lost != name);
+        self.appointed.remove(name);
         self.schedule.remove(name).is_some()
     }
 
@@ -143,6 +151,7 @@ impl Jobs {
         let Some(item) = self.schedule.get_mut(name) else { return false };
         item.next = next;
         item.period = period.unwrap_or(item.period);
+        self.appointed.insert(name.clone());
         true
     }
 
@@ -151,6 +160,7 @@ impl Jobs {
             return false;
         }
         self.schedule.retain(|_, item| script_platform(&item.job) != Some(platform));
+        self.appointed.retain(|name| self.schedule.contains_key(name));
         self.losses.retain(|(lost_on, _), _| lost_on != platform);
         self.dropped.insert(platform.clone())
     }
@@ -164,6 +174,19 @@ impl Jobs {
             self.enqueue(&name, templates);
             let item = self.schedule.get_mut(&name).expect("a due job");
             item.next = next_on_grid(item.next, item.period, now);
+            self.appointed.remove(&name);
+        }
+    }
+
+    /// What the server set when the clock was ahead is on its grid again, a period ahead at most.
+    pub(super) fn return_to_grid(&mut self, now: Time) {
+        for (name, item) in &mut self.schedule {
+            let Some(step) = item.period.duration().filter(|_| !self.appointed.contains(name)) else {
+                continue;
+            };
+            if item.next > now.saturating_add(CLOCK_TOLERANCE).saturating_add(step) {
+                item.next = next_on_grid(item.next, item.period, now);
+            }
         }
     }
 

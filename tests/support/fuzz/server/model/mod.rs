@@ -160,6 +160,7 @@ impl Model {
         }
         self.retries.retain(|_, at| !is_over(*at));
         if self.has_room {
+            self.jobs.return_to_grid(now.wall);
             self.jobs.queue_due(now.wall, &self.templates);
             self.dispatch(now);
         }
