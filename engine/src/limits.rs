@@ -63,12 +63,16 @@ pub const RETRY_TIME: Duration = Duration::from_secs(10);
 pub const SETTLE_TIME: Duration = Duration::from_secs(1);
 /// Octets of such results from which on the sync does not wait.
 pub const SETTLE_BYTES: usize = 2 * 1024 * 1024;
-/// Octets of incomplete frames held for all connections together. Beyond it those that hold much are refused.
+/// Bytes of incomplete frames held for all connections together. Beyond it the one that holds most is refused.
 pub const HELD_BYTES: usize = 64 * 1024 * 1024;
-/// Octets of an incomplete frame that every connection may hold at any time: one that holds the longest line of a worker.
+/// Bytes of an incomplete frame that every build's worker may hold in addition: enough for the longest line that it sends.
 pub const HELD_BYTES_EACH: usize = LINE_BYTES + 1024;
-/// Octets of an answer that are encoded at once; the rest follows when they are sent.
+/// Bytes of an answer that are encoded at once; the rest follows when they are sent.
 pub const INFO_PIECE_BYTES: usize = 128 * 1024;
+/// Answers longer than that which are on their way at the same time. Each takes a piece, and a few bytes for each job.
+pub const LONG_ANSWERS: usize = 128;
+/// Time in which a client has to read a piece of its answer while others wait for theirs.
+pub const ANSWER_PROGRESS_TIME: Duration = Duration::from_secs(10);
 /// Octets that commands leave free on the disk, so that running builds can finish and jobs can be removed.
 pub const DISK_MARGIN: u64 = MEBIBYTE;
 /// Losses in a row after which a job is stored as failed and no longer queued again.

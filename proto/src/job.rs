@@ -1,5 +1,6 @@
 //! Jobs and their place in the schedule.
 
+use crate::error::EncodeError;
 use crate::header;
 use crate::text::Text;
 use crate::time::{Period, Time};
@@ -23,6 +24,31 @@ pub struct ScriptJob {
 impl ScriptJob {
     /// The platform of a job that names none: such jobs come from before jobs had platforms.
     pub const NO_PLATFORM: &'static str = "no-platform";
+
+    /// Bytes of the encoded job. Many times cheaper than asking the encoder.
+    #[must_use]
+    pub fn encoded_length(&self) -> u64 {
+        value_length(self.content_length())
+    }
+
+    /// Appends the encoded job as far as the bytes of its script, which may be many. They come next, and then what
+    /// [`ScriptJob::append_after_script`] appends.
+    pub fn append_until_script(&self, output: &mut Vec<u8>) {
+        header::Header { tag: header::SEQUENCE, length: self.content_length() }.append_to(output);
+        append_text(&self.name, output);
+        header::Header { tag: header::UTF8_STRING, length: self.script.as_bytes().len() as u64 }
+            .append_to(output);
+    }
+
+    /// Appends what follows the bytes of the script.
+    pub fn append_after_script(&self, output: &mut Vec<u8>) {
+        header::Header { tag: header::SEQUENCE, length: 0 }.append_to(output);
+        append_text(&self.platform, output);
+    }
+
+    fn content_length(&self) -> u64 {
+        text_length(&self.name) + text_length(&self.script) + value_length(0) + text_length(&self.platform)
+    }
 }
 
 /// An opam package that is built on every platform with a template.
@@ -55,18 +81,67 @@ impl Job {
         }
     }
 
-    /// Octets of the encoded job. Many times cheaper than asking the encoder, and an answer to `info` takes the length of
+    /// The bytes of a script; an orb-build job has none.
+    #[must_use]
+    pub fn script(&self) -> &[u8] {
+        match self {
+            Job::Script(job) => job.script.as_bytes(),
+            Job::OrbBuild(_) => &[],
+        }
+    }
+
+    /// Bytes of the encoded job. Many times cheaper than asking the encoder, and an answer to `info` takes the length of
     /// every job before the first can be sent.
     #[must_use]
     pub fn encoded_length(&self) -> u64 {
-        let value = |length| length + header::Header { tag: header::SEQUENCE, length }.encoded_length();
-        let text = |text: &Text| value(text.as_bytes().len() as u64);
-        let fields = match self {
-            Job::Script(job) => text(&job.name) + text(&job.script) + value(0) + text(&job.platform),
-            Job::OrbBuild(job) => text(&job.name) + text(&job.opam_package),
-        };
-        value(value(fields))
+        value_length(match self {
+            Job::Script(job) => job.encoded_length(),
+            Job::OrbBuild(job) => value_length(text_length(&job.name) + text_length(&job.opam_package)),
+        })
     }
+
+    /// Appends the encoded job as far as the bytes of [`Job::script`]. They come next, and then what
+    /// [`Job::append_after_script`] appends.
+    ///
+    /// # Errors
+    ///
+    /// When an orb-build job takes 4 GiB or more.
+    pub fn append_until_script(&self, output: &mut Vec<u8>) -> Result<(), EncodeError> {
+        match self {
+            Job::Script(job) => {
+                let length = job.encoded_length();
+                header::Header { tag: header::context(Job::SCRIPT), length }.append_to(output);
+                job.append_until_script(output);
+            }
+            Job::OrbBuild(_) => drop(self.encode_to_vec(output)?),
+        }
+        Ok(())
+    }
+
+    /// Appends what follows the bytes of the script.
+    pub fn append_after_script(&self, output: &mut Vec<u8>) {
+        if let Job::Script(job) = self {
+            job.append_after_script(output);
+        }
+    }
+
+    /// The number of the alternative for a script.
+    const SCRIPT: u8 = 0;
+}
+
+/// Bytes of a value with so many bytes of content.
+fn value_length(length: u64) -> u64 {
+    length + header::Header { tag: header::SEQUENCE, length }.encoded_length()
+}
+
+fn text_length(text: &Text) -> u64 {
+    value_length(text.as_bytes().len() as u64)
+}
+
+fn append_text(text: &Text, output: &mut Vec<u8>) {
+    let octets = text.as_bytes();
+    header::Header { tag: header::UTF8_STRING, length: octets.len() as u64 }.append_to(output);
+    output.extend_from_slice(octets);
 }
 
 /// A job that runs again and again.
@@ -225,7 +300,13 @@ mod tests {
             let script = ScriptJob { script: text.clone(), ..script_job() };
             let package = OrbBuildJob { name: "o".into(), opam_package: text };
             for job in [Job::Script(script), Job::OrbBuild(package)] {
-                assert_eq!(job.encoded_length(), job.to_der().unwrap().len() as u64, "{length}");
+                let encoded = job.to_der().unwrap();
+                assert_eq!(job.encoded_length(), encoded.len() as u64, "{length}");
+                let mut parts = Vec::new();
+                job.append_until_script(&mut parts).unwrap();
+                parts.extend_from_slice(job.script());
+                job.append_after_script(&mut parts);
+                assert!(parts == encoded, "{length}: the parts are the whole");
             }
         }
     }

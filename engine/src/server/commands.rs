@@ -39,7 +39,7 @@ impl Server {
             Command::Reschedule { name, next, period } => self.reschedule(name, next, period),
             Command::DropPlatform(platform) => self.drop_platform(platform),
             Command::UndropPlatform(platform) => self.undrop_platform(platform),
-            Command::Info => return self.inform(id),
+            Command::Info => return self.inform(now, id),
             Command::Observe(uuid) => return self.observe(id, uuid),
             other => Err(unexpected(other.name(), &Phase::Client)),
         };

@@ -36,6 +36,8 @@ pub(crate) enum Phase {
     Finishing(Uuid, Box<FinishedWalker>),
     /// A worker whose result is being stored.
     Storing,
+    /// A client whose answer would be one too many of those that are on their way.
+    Uninformed,
     /// A client that is being sent a long answer.
     Informing(Box<InfoStream<InfoItem>>),
     /// A client that follows a build.
@@ -81,6 +83,7 @@ impl Phase {
             | Phase::Waiting { .. }
             | Phase::Finishing(..)
             | Phase::Storing
+            | Phase::Uninformed
             | Phase::Informing(_)
             | Phase::Observing
             | Phase::Closing => HELLO_FRAME_BYTES,
@@ -97,6 +100,7 @@ impl Phase {
             Phase::Waiting { .. }
             | Phase::Finishing(..)
             | Phase::Storing
+            | Phase::Uninformed
             | Phase::Informing(_)
             | Phase::Observing
             | Phase::Closing => false,
@@ -113,6 +117,7 @@ impl Phase {
             Phase::Waiting { .. }
             | Phase::Finishing(..)
             | Phase::Storing
+            | Phase::Uninformed
             | Phase::Informing(_)
             | Phase::Observing
             | Phase::Closing => "nothing more",

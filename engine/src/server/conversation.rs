@@ -1,7 +1,7 @@
 //! Connections and what is said on them: hello, the first message, refusals, the end.
 
 use crate::Now;
-use crate::limits::{COMMAND_TIME, HELD_BYTES, HELD_BYTES_EACH, HELLO_TIME, LINGER_TIME};
+use crate::limits::{COMMAND_TIME, HELD_BYTES, HELLO_TIME, LINGER_TIME, LONG_ANSWERS};
 use crate::names::{NameKind, check_name};
 use crate::server::builds::Ending;
 use crate::server::connection::{Connection, Phase, Role, unexpected};
@@ -36,6 +36,7 @@ impl Server {
         let Some(connection) = self.take_connection(id) else { return };
         self.deadlines.clear(Subject::Connection(id));
         self.observers.remove(&id);
+        self.answers.remove(id);
         self.leave_phase(now, id, &connection.phase, reason);
     }
 
@@ -59,14 +60,13 @@ impl Server {
         if let Phase::Building(uuid) = connection.phase {
             self.flush_console(uuid);
         }
-        let held = connection.decoder.held();
-        if held > HELD_BYTES_EACH && self.held + held > HELD_BYTES {
+        self.put_connection(id, connection);
+        while let Some(id) = self.incomplete.too_much() {
             let text = format!(
                 "busy: {HELD_BYTES} bytes of incomplete messages are being received; try again later"
             );
-            self.take_step(now, id, &mut connection, Step::Refuse(text));
+            self.refuse_by_id(now, id, &text);
         }
-        self.put_connection(id, connection);
     }
 
     pub(crate) fn expire_connection(&mut self, now: Now, id: ConnectionId) {
@@ -74,14 +74,22 @@ impl Server {
         let text = match connection.phase {
             // Nothing more would be read.
             Phase::Closing | Phase::Informing(_) => {
-                self.take_connection(id);
-                self.actions.push_back(Action::Drop { connection: id });
+                self.cut_off(id);
                 return;
             }
+            Phase::Uninformed => format!("busy: {LONG_ANSWERS} clients read long answers; try again later"),
             Phase::Hello => format!("no clientHello within {} seconds", HELLO_TIME.as_secs()),
             _ => format!("no whole command within {} seconds", COMMAND_TIME.as_secs()),
         };
         self.refuse_by_id(now, id, &text);
+    }
+
+    /// Forgets a connection to which nothing can be said any more.
+    pub(crate) fn cut_off(&mut self, id: ConnectionId) {
+        self.take_connection(id);
+        self.deadlines.clear(Subject::Connection(id));
+        self.answers.remove(id);
+        self.actions.push_back(Action::Drop { connection: id });
     }
 
     pub(crate) fn finish_observer(&mut self, now: Now, id: ConnectionId) {
@@ -111,12 +119,12 @@ impl Server {
     /// Takes a connection out, with what it holds of an incomplete frame, to be put back after a change.
     fn take_connection(&mut self, id: ConnectionId) -> Option<Connection> {
         let connection = self.connections.remove(&id)?;
-        self.held -= connection.decoder.held();
+        self.incomplete.remove(id, &connection);
         Some(connection)
     }
 
     fn put_connection(&mut self, id: ConnectionId, connection: Connection) {
-        self.held += connection.decoder.held();
+        self.incomplete.add(id, &connection);
         self.connections.insert(id, connection);
     }
 
@@ -125,7 +133,7 @@ impl Server {
             Step::Stay => {}
             Step::Enter(phase) => {
                 self.deadlines.clear(Subject::Connection(id));
-                if matches!(phase, Phase::Client | Phase::Worker | Phase::Informing(_)) {
+                if matches!(phase, Phase::Client | Phase::Worker | Phase::Uninformed | Phase::Informing(_)) {
                     let patience = now.monotonic.saturating_add(COMMAND_TIME);
                     self.deadlines.set(Subject::Connection(id), patience);
                 }
@@ -152,6 +160,7 @@ impl Server {
             | Phase::Client
             | Phase::Worker
             | Phase::Storing
+            | Phase::Uninformed
             | Phase::Informing(_)
             | Phase::Observing
             | Phase::Closing => {}
@@ -167,6 +176,7 @@ impl Server {
             }
         }
         self.observers.remove(&id);
+        self.answers.remove(id);
         self.actions.push_back(Action::Finish { connection: id });
         connection.enter(Phase::Closing);
         self.deadlines.set(Subject::Connection(id), now.monotonic.saturating_add(LINGER_TIME));

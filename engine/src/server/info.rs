@@ -1,7 +1,7 @@
 //! The answer to `info`, sent in pieces: neither a long schedule nor a slow reader costs others their time.
 
 use crate::Now;
-use crate::limits::INFO_PIECE_BYTES;
+use crate::limits::{ANSWER_PROGRESS_TIME, INFO_PIECE_BYTES, LONG_ANSWERS};
 use crate::server::connection::Phase;
 use crate::server::conversation::Step;
 use crate::server::schedule::Item;
@@ -14,8 +14,13 @@ use builder_proto::header::{Header, SEQUENCE};
 use builder_proto::job::Job;
 use builder_proto::time::{Period, Time};
 use builder_proto::wire::RawUuid;
+use core::time::Duration;
 use der::{Encode, Length};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// Bytes by which a piece may exceed its size, roughly: names, a package, headers.
+const AROUND_SCRIPT_BYTES: usize = 8 * 1024;
 
 /// One value of the answer. Jobs are shared with the state, so that a long answer holds no copies.
 #[derive(Debug)]
@@ -25,12 +30,74 @@ pub(crate) enum InfoItem {
     Running { started: Time, uuid: Uuid, script: Script },
 }
 
+/// Clients that have asked and have not been sent everything.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    /// Those of which a part is on its way, and since when.
+    begun: BTreeMap<ConnectionId, Duration>,
+    /// Those that wait until there are fewer of these.
+    waiting: BTreeSet<ConnectionId>,
+}
+
+impl Answers {
+    pub(crate) fn remove(&mut self, id: ConnectionId) {
+        self.begun.remove(&id);
+        self.waiting.remove(&id);
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.begun.len() >= LONG_ANSWERS || !self.waiting.is_empty()
+    }
+
+    /// The client that keeps others waiting the longest, and from when on it may be cut off.
+    fn slowest(&self) -> Option<(Duration, ConnectionId)> {
+        if self.waiting.is_empty() || self.begun.len() < LONG_ANSWERS {
+            return None;
+        }
+        let (since, id) = self.begun.iter().map(|(id, since)| (*since, *id)).min()?;
+        Some((since.saturating_add(ANSWER_PROGRESS_TIME), id))
+    }
+
+    /// When [`Server::inform_waiting`] has something to do at the latest.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        self.slowest().map(|(at, _)| at)
+    }
+
+    /// The client that is to be answered next, if one waits and may be answered.
+    fn next(&mut self) -> Option<ConnectionId> {
+        if self.begun.len() < LONG_ANSWERS { self.waiting.pop_first() } else { None }
+    }
+}
+
 impl Server {
+    /// Answers, or puts that off while many others have not read their answers.
+    pub(crate) fn inform(&mut self, now: Now, id: ConnectionId) -> Step {
+        if self.answers.is_crowded() {
+            self.answers.waiting.insert(id);
+            return Step::Enter(Phase::Uninformed);
+        }
+        self.begin_to_inform(now, id)
+    }
+
+    /// Answers those who had to wait, now that others have read their answers, or do not go on reading them.
+    pub(crate) fn inform_waiting(&mut self, now: Now) {
+        loop {
+            if let Some((at, id)) = self.answers.slowest()
+                && at <= now.monotonic
+            {
+                self.cut_off(id);
+            }
+            let Some(id) = self.answers.next() else { return };
+            let step = self.begin_to_inform(now, id);
+            self.step_by_id(now, id, step);
+        }
+    }
+
     /// Begins to answer: the schedule in the order of the next runs, the queues and what waits to be uploaded, what runs
     /// in the order in which it started, and the dropped platforms.
-    pub(crate) fn inform(&mut self, id: ConnectionId) -> Step {
+    fn begin_to_inform(&mut self, now: Now, id: ConnectionId) -> Step {
         match lay_out(&self.state, self.upload_queue()) {
-            Ok(stream) => self.send_piece(id, stream),
+            Ok(stream) => self.send_piece(now, id, stream),
             Err(error) => Step::Refuse(format!("the state has no encoding: {error}")),
         }
     }
@@ -42,13 +109,13 @@ impl Server {
             return;
         }
         if let Phase::Informing(stream) = core::mem::replace(&mut connection.phase, Phase::Client) {
-            let step = self.send_piece(id, *stream);
+            let step = self.send_piece(now, id, *stream);
             self.step_by_id(now, id, step);
         }
     }
 
-    fn send_piece(&mut self, id: ConnectionId, mut stream: InfoStream<InfoItem>) -> Step {
-        let mut bytes = Vec::with_capacity(INFO_PIECE_BYTES);
+    fn send_piece(&mut self, now: Now, id: ConnectionId, mut stream: InfoStream<InfoItem>) -> Step {
+        let mut bytes = Vec::with_capacity(INFO_PIECE_BYTES + AROUND_SCRIPT_BYTES);
         if let Err(error) = stream.encode_next(&mut bytes, INFO_PIECE_BYTES) {
             // Part of the message is on its way; only the end of the connection can tell that it is not whole.
             ::log::error!("connection {id}: cannot encode infoReply: {error}");
@@ -59,6 +126,7 @@ impl Server {
             self.send(id, &Command::Success);
             return Step::Finish;
         }
+        self.answers.begun.insert(id, now.monotonic);
         self.actions.push_back(Action::SendPart { connection: id, bytes });
         Step::Enter(Phase::Informing(Box::new(stream)))
     }
@@ -97,8 +165,8 @@ impl InfoItem {
                 Some(octets((next.encoded_len()? + period.encoded_len()?)?) + job.encoded_length())
             }
             InfoItem::Running { started, uuid, script } => {
-                let started = (started.encoded_len()? + RawUuid(*uuid).encoded_len()?)?;
-                Some(octets((started + script.job().encoded_len()?)?))
+                let started = octets((started.encoded_len()? + RawUuid(*uuid).encoded_len()?)?);
+                Some(started + script.job().encoded_length())
             }
         })
     }
@@ -113,23 +181,37 @@ impl InfoPart for InfoItem {
         Ok(length + Header { tag: SEQUENCE, length }.encoded_length())
     }
 
-    fn append_to(&self, output: &mut Vec<u8>) -> Result<(), EncodeError> {
+    fn append_until_script(&self, output: &mut Vec<u8>) -> Result<(), EncodeError> {
         if let Some(length) = self.content_length()? {
             Header { tag: SEQUENCE, length }.append_to(output);
         }
         match self {
-            InfoItem::Queued(job) => job.encode_to_vec(output)?,
+            InfoItem::Queued(job) => job.append_until_script(output)?,
             InfoItem::Scheduled { next, period, job } => {
                 next.encode_to_vec(output)?;
                 period.encode_to_vec(output)?;
-                job.encode_to_vec(output)?
+                job.append_until_script(output)?;
             }
             InfoItem::Running { started, uuid, script } => {
                 started.encode_to_vec(output)?;
                 RawUuid(*uuid).encode_to_vec(output)?;
-                script.job().encode_to_vec(output)?
+                script.job().append_until_script(output);
             }
-        };
+        }
         Ok(())
+    }
+
+    fn script(&self) -> &[u8] {
+        match self {
+            InfoItem::Scheduled { job, .. } | InfoItem::Queued(job) => job.script(),
+            InfoItem::Running { script, .. } => script.bytes(),
+        }
+    }
+
+    fn append_after_script(&self, output: &mut Vec<u8>) {
+        match self {
+            InfoItem::Scheduled { job, .. } | InfoItem::Queued(job) => job.append_after_script(output),
+            InfoItem::Running { script, .. } => script.job().append_after_script(output),
+        }
     }
 }

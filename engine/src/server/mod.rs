@@ -13,7 +13,7 @@
 //! | `commands`, `info` | what clients ask for |
 //! | `queueing`, `dispatch`, `builds`, `results` | jobs that wait, workers that wait, workers that build, and what comes of it |
 //! | `outbox`, `uploads` | results on their way to an upload server |
-//! | `connection`, `conversation`, `deadlines` | who may say what, and until when |
+//! | `connection`, `conversation`, `incomplete`, `deadlines` | who may say what, how much, and until when |
 //! | [`migration`] | the state file of builder 0.4.0 |
 
 mod action;
@@ -25,6 +25,7 @@ mod connection;
 mod conversation;
 mod deadlines;
 mod dispatch;
+mod incomplete;
 mod info;
 pub mod migration;
 mod outbox;
@@ -53,6 +54,8 @@ use crate::limits::{DISK_MARGIN, RETRY_TIME, WALL_CLOCK_RECHECK};
 use crate::server::builds::Build;
 use crate::server::connection::Connection;
 use crate::server::deadlines::{Deadlines, Subject};
+use crate::server::incomplete::Incomplete;
+use crate::server::info::Answers;
 use crate::server::record::{Contents, Record, Settled};
 use crate::server::uploads::Uploads;
 use builder_proto::Uuid;
@@ -193,8 +196,8 @@ pub struct Server {
     observers: BTreeSet<ConnectionId>,
     deadlines: Deadlines,
     uploads: Uploads,
-    /// Octets of incomplete frames that all connections hold together.
-    held: usize,
+    incomplete: Incomplete,
+    answers: Answers,
     /// What the driver said last, less what was appended since.
     log_space: u64,
     last: Now,
@@ -222,7 +225,8 @@ impl Server {
             unstorable: BTreeSet::new(),
             deadlines: Deadlines::default(),
             uploads: Uploads::default(),
-            held: 0,
+            incomplete: Incomplete::default(),
+            answers: Answers::default(),
             log_space: u64::MAX,
             last: now,
             actions: VecDeque::new(),
@@ -312,7 +316,8 @@ impl Server {
         let ahead =
             undispatched.into_iter().chain(due).min().map(|ahead| self.last.monotonic.saturating_add(ahead));
         let uploads = self.uploads.next_deadline();
-        self.deadlines.next().into_iter().chain(uploads).chain(ahead).min()
+        let answers = self.answers.next_deadline();
+        self.deadlines.next().into_iter().chain(uploads).chain(answers).chain(ahead).min()
     }
 
     /// The durable state, for snapshots.
@@ -333,6 +338,7 @@ impl Server {
                 Subject::Storing(uuid) => self.store_aborted(uuid),
             }
         }
+        self.inform_waiting(now);
         self.return_to_grid(now);
         self.enqueue_due(now);
         self.dispatch(now);

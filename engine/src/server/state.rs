@@ -78,6 +78,11 @@ impl Script {
         }
     }
 
+    /// The bytes of the script in [`Script::job`].
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.script()
+    }
+
     pub(crate) fn to_job(&self) -> ScriptJob {
         self.job().into_owned()
     }

@@ -11,7 +11,8 @@ use std::vec;
 /// Values in a piece at most: small ones take their time, too, and a piece of octets alone could hold thousands.
 const PARTS_PER_PIECE: usize = 128;
 
-/// One value of an `infoReply` that can say how long it is before it is encoded.
+/// One value of an `infoReply` that can say how long it is before it is encoded, and is encoded in three steps, so that no
+/// more of it need be copied at once than is read.
 pub trait InfoPart {
     /// Octets of the encoded value.
     ///
@@ -20,18 +21,33 @@ pub trait InfoPart {
     /// When the value has no encoding.
     fn length(&self) -> Result<u64, EncodeError>;
 
-    /// Appends the encoded value.
+    /// Appends the encoded value as far as the bytes of [`InfoPart::script`].
     ///
     /// # Errors
     ///
     /// When the value has no encoding.
-    fn append_to(&self, output: &mut Vec<u8>) -> Result<(), EncodeError>;
+    fn append_until_script(&self, output: &mut Vec<u8>) -> Result<(), EncodeError>;
+
+    /// The part of the encoded value that may be long.
+    fn script(&self) -> &[u8];
+
+    /// Appends what follows those bytes.
+    fn append_after_script(&self, output: &mut Vec<u8>);
 }
 
 /// An `infoReply` as a frame, encoded a piece at a time.
 #[derive(Debug)]
 pub struct InfoStream<P> {
     pieces: VecDeque<Piece<P>>,
+    /// A value of which a part has been encoded.
+    begun: Option<Begun<P>>,
+}
+
+#[derive(Debug)]
+struct Begun<P> {
+    part: P,
+    /// Bytes of the script that were encoded.
+    encoded: usize,
 }
 
 #[derive(Debug)]
@@ -76,24 +92,34 @@ impl<P: InfoPart> InfoStream<P> {
         rows.append(dropped.within(SEQUENCE));
         let mut message = rows.within(SEQUENCE).within(context(tag::INFO_REPLY as u8));
         message.pieces.push_front(Piece::Octets(message.length.to_be_bytes().to_vec()));
-        Ok(InfoStream { pieces: message.pieces })
+        Ok(InfoStream { pieces: message.pieces, begun: None })
     }
 
-    /// Appends what comes next, until `output` holds `enough` octets or more, many values were encoded, or nothing is
-    /// left.
+    /// Appends what comes next, until `output` holds `enough` bytes or a little more, many values were encoded, or nothing
+    /// is left. A little is what stands around a script: names, and the package of an orb-build job.
     ///
     /// # Errors
     ///
     /// When a value has no encoding; the message cannot be completed then.
     pub fn encode_next(&mut self, output: &mut Vec<u8>, enough: usize) -> Result<(), EncodeError> {
         let mut parts_left = PARTS_PER_PIECE;
-        while output.len() < enough && parts_left > 0 {
+        while output.len() < enough {
+            if let Some(begun) = &mut self.begun {
+                if begun.encode_next(output, enough) {
+                    self.begun = None;
+                }
+                continue;
+            }
+            if parts_left == 0 {
+                break;
+            }
             match self.pieces.front_mut() {
                 None => break,
                 Some(Piece::Octets(octets)) => output.append(octets),
                 Some(Piece::Parts(parts)) => {
                     if let Some(part) = parts.next() {
-                        part.append_to(output)?;
+                        part.append_until_script(output)?;
+                        self.begun = Some(Begun { part, encoded: 0 });
                         parts_left -= 1;
                         continue;
                     }
@@ -107,7 +133,24 @@ impl<P: InfoPart> InfoStream<P> {
     /// Whether everything was encoded.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.pieces.iter().all(|piece| matches!(piece, Piece::Parts(parts) if parts.len() == 0))
+        self.begun.is_none()
+            && self.pieces.iter().all(|piece| matches!(piece, Piece::Parts(parts) if parts.len() == 0))
+    }
+}
+
+impl<P: InfoPart> Begun<P> {
+    /// Appends more of the script; true when the value is complete with it.
+    fn encode_next(&mut self, output: &mut Vec<u8>, enough: usize) -> bool {
+        let rest = self.part.script().get(self.encoded..).unwrap_or_default();
+        let room = enough.saturating_sub(output.len());
+        let next = rest.get(..room).unwrap_or(rest);
+        output.extend_from_slice(next);
+        self.encoded += next.len();
+        let is_complete = next.len() == rest.len();
+        if is_complete {
+            self.part.append_after_script(output);
+        }
+        is_complete
     }
 }
 
@@ -153,7 +196,7 @@ mod tests {
     use crate::job::{Job, OrbBuildJob, ScheduleItem, ScriptJob};
     use crate::time::{Period, Time};
 
-    /// A part that holds its octets already.
+    /// A part that holds its bytes already, all but the first and the last as if they were a script.
     struct Encoded(Vec<u8>);
 
     impl InfoPart for Encoded {
@@ -161,9 +204,17 @@ mod tests {
             Ok(self.0.len() as u64)
         }
 
-        fn append_to(&self, output: &mut Vec<u8>) -> Result<(), EncodeError> {
-            output.extend_from_slice(&self.0);
+        fn append_until_script(&self, output: &mut Vec<u8>) -> Result<(), EncodeError> {
+            output.push(self.0[0]);
             Ok(())
+        }
+
+        fn script(&self) -> &[u8] {
+            &self.0[1..self.0.len() - 1]
+        }
+
+        fn append_after_script(&self, output: &mut Vec<u8>) {
+            output.push(self.0[self.0.len() - 1]);
         }
     }
 
@@ -208,11 +259,30 @@ mod tests {
                 while !stream.is_finished() {
                     let mut piece = Vec::new();
                     stream.encode_next(&mut piece, enough).unwrap();
+                    assert!(!piece.is_empty());
                     octets.append(&mut piece);
                 }
                 assert_eq!(octets, frame);
             }
         }
+    }
+
+    #[test]
+    fn a_piece_of_a_long_value_is_not_all_of_it() {
+        const LONG: usize = 100_000;
+        let value = Encoded(LONG.to_string().repeat(LONG).into_bytes());
+        let length = value.0.len();
+        let mut stream = InfoStream::new(vec![value], [], vec![], []).unwrap();
+        let (mut pieces, mut sum) = (0, 0);
+        while !stream.is_finished() {
+            let mut piece = Vec::new();
+            stream.encode_next(&mut piece, LONG).unwrap();
+            assert!(piece.len() <= LONG + 64, "{}", piece.len());
+            sum += piece.len();
+            pieces += 1;
+        }
+        assert_eq!(pieces, length.div_ceil(LONG) + 1, "headers and trailers take another one");
+        assert!((length..length + 64).contains(&sum), "{sum}");
     }
 
     #[test]

@@ -70,7 +70,7 @@ fn check_stream(reply: &InfoReply, frame: &[u8]) {
     assert_eq!(octets, frame);
 }
 
-/// A part of an answer that is encoded already.
+/// A part of an answer that is encoded already, all of it as if it were a script.
 struct Encoded(Vec<u8>);
 
 fn encoded(value: &impl Encode) -> Encoded {
@@ -82,8 +82,13 @@ impl InfoPart for Encoded {
         Ok(self.0.len() as u64)
     }
 
-    fn append_to(&self, output: &mut Vec<u8>) -> Result<(), EncodeError> {
-        output.extend_from_slice(&self.0);
+    fn append_until_script(&self, _output: &mut Vec<u8>) -> Result<(), EncodeError> {
         Ok(())
     }
+
+    fn script(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn append_after_script(&self, _output: &mut Vec<u8>) {}
 }

@@ -235,5 +235,30 @@ fn incomplete_messages_share_their_room() {
     for client in clients {
         rig.lose(client);
     }
-    assert_eq!(rig.server.held, 0);
+    assert_eq!(rig.server.incomplete.total(), 0);
+}
+
+#[test]
+fn many_incomplete_messages_hold_no_more_than_a_few_and_cost_no_build() {
+    const BYTES: usize = 64_000;
+    let mut rig = Rig::new();
+    rig.done(daily("a", "p"));
+    let (worker, uuid) = rig.build("p");
+    let line = Command::Output { uuid, line: "x".repeat(BYTES + 1).into(), timestamp: None };
+    let line = line.to_frame().unwrap();
+    rig.say_octets(worker, &line[..line.len() - 1]);
+    let part = [&frame::header(COMMAND_FRAME_BYTES)[..], &[0xa5; BYTES]].concat();
+    let modest = rig.client();
+    rig.say_octets(modest, &part[..100]);
+    let clients: Vec<_> = (0..HELD_BYTES / BYTES + 100).map(|_| rig.client()).collect();
+    for client in &clients {
+        rig.say_octets(*client, &part);
+        assert!(rig.server.incomplete.total() <= HELD_BYTES);
+    }
+    rig.end_turn();
+    let refused = clients.iter().filter(|client| rig.peers[*client].finished).count();
+    assert_eq!(refused, 100, "all that are too many, and no others");
+    assert!(!rig.peers[&modest].finished, "who holds little may go on");
+    assert!(!rig.peers[&worker].finished, "a line that has not arrived as a whole costs no build");
+    assert_eq!(rig.info().running[0].uuid, uuid);
 }

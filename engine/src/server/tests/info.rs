@@ -4,7 +4,8 @@ use super::rig::Rig;
 use super::words::{
     HOUR, SECOND, daily, drop_platform, execute, orb_build, schedule, schedule_orb_build, script, unschedule,
 };
-use crate::limits::{COMMAND_TIME, INFO_PIECE_BYTES};
+use crate::limits::{ANSWER_PROGRESS_TIME, COMMAND_TIME, INFO_PIECE_BYTES, LONG_ANSWERS};
+use crate::server::info::InfoItem;
 use crate::server::{ConnectionId, Input};
 use builder_proto::command::{Command, InfoReply, QueueInfo, RunningInfo};
 use builder_proto::job::{Job, ScheduleItem, ScriptJob};
@@ -82,6 +83,8 @@ fn slow_client(rig: &mut Rig) -> ConnectionId {
     rig.say(client, &Command::Info);
     rig.end_turn();
     assert_eq!(rig.heard(client), [Command::ServerHello]);
+    // A piece, written as a list of numbers, takes half a megabyte.
+    rig.trace.clear();
     client
 }
 
@@ -106,12 +109,71 @@ fn a_long_answer_is_one_picture_however_long_it_takes() {
 fn an_answer_on_its_way_holds_no_copies_of_what_runs() {
     let (mut rig, _) = busy();
     rig.build("p");
-    // Its script belongs to the schedule, the running build, and each answer that has yet to get to it.
+    // Its script belongs to the schedule, the running build, and each answer that has yet to get to its end, twice.
     let holders = |rig: &Rig| Arc::strong_count(&rig.server.state().schedule.get(&"a".into()).unwrap().job);
     let before = holders(&rig);
     slow_client(&mut rig);
     slow_client(&mut rig);
-    assert_eq!(holders(&rig), before + 2);
+    // In the schedule, of which a part of the first script is sent, and as what runs.
+    assert_eq!(holders(&rig), before + 2 * 2);
+}
+
+#[test]
+fn more_long_answers_than_there_may_be_wait_for_others_to_be_read() {
+    let (mut rig, schedule) = busy();
+    let mut clients: Vec<_> = (0..LONG_ANSWERS).map(|_| slow_client(&mut rig)).collect();
+    let begun = |rig: &Rig, client| !rig.peers[&client].unread.is_empty();
+    assert!(clients.iter().all(|client| begun(&rig, *client)));
+    let [next, last, gone] = [(); 3].map(|()| slow_client(&mut rig));
+    assert!(!begun(&rig, next) && !begun(&rig, last));
+    rig.close(gone);
+    rig.close(clients[0]);
+    rig.end_turn();
+    assert!(begun(&rig, next) && !begun(&rig, last), "one for one, first come, first served");
+    clients.push(next);
+    while !rig.peers[&clients[1]].finished {
+        rig.read_part(clients[1]);
+        rig.end_turn();
+    }
+    assert!(begun(&rig, last));
+    while !rig.peers[&last].finished {
+        rig.read_part(last);
+        rig.end_turn();
+    }
+    match &rig.heard(last)[..] {
+        [Command::InfoReply(reply), Command::Success] => assert_eq!(reply.schedule, schedule),
+        other => panic!("{other:?}"),
+    }
+    for client in clients {
+        rig.close(client);
+    }
+    assert_eq!(rig.info().schedule, schedule, "all have made room");
+}
+
+#[test]
+fn an_answer_takes_little_memory_for_each_job() {
+    assert!(size_of::<InfoItem>() <= 48, "SECURITY.md says so: {}", size_of::<InfoItem>());
+}
+
+#[test]
+fn clients_that_do_not_read_keep_nobody_waiting_for_long() {
+    let (mut rig, _) = busy();
+    let clients: Vec<_> = (0..LONG_ANSWERS).map(|_| slow_client(&mut rig)).collect();
+    rig.pass(COMMAND_TIME / 2);
+    assert!(clients.iter().all(|client| !rig.peers[client].dropped), "nobody else wants to know");
+    let diligent = clients[7];
+    rig.read_part(diligent);
+    let waiting: Vec<_> = (0..LONG_ANSWERS).map(|_| slow_client(&mut rig)).collect();
+    let begun = |rig: &Rig| waiting.iter().filter(|client| !rig.peers[client].unread.is_empty()).count();
+    assert_eq!(begun(&rig), LONG_ANSWERS - 1);
+    assert!(clients.iter().all(|client| rig.peers[client].dropped != (*client == diligent)));
+    rig.pass(ANSWER_PROGRESS_TIME - SECOND);
+    rig.read_part(waiting[0]);
+    rig.end_turn();
+    assert_eq!(begun(&rig), LONG_ANSWERS - 1);
+    rig.pass(SECOND);
+    assert_eq!(begun(&rig), LONG_ANSWERS);
+    assert!(rig.peers[&diligent].dropped, "it has not gone on");
 }
 
 #[test]
