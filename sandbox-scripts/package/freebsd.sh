@@ -19,10 +19,10 @@ and zstd, and the first time a user who may run apt-get update.
 
 Environment:
     BUILDER_PROGRAMS    a directory with programs that are built already
-    BUILDER_MAINTAINER  the address of the maintainer of the package, to whom its
-                        users write (you, on this machine)
-    BUILDER_WWW         the address of the page where users find more (the README
-                        that the package installs)
+    BUILDER_MAINTAINER  the address of the maintainer of the package, to whom
+                        its users write (you, on this machine)
+    BUILDER_WWW         the address of the page where users find more (the
+                        README that the package installs)
 
 On Linux also:
     BUILDER_ABI         the ABI of the hosts that take it (FreeBSD:14:amd64);
