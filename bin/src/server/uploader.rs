@@ -21,6 +21,8 @@ use std::time::Duration;
 
 /// Time that the process has, beyond what it grants itself, before it is killed.
 const GRACE: Duration = Duration::from_secs(10);
+/// How the process begins a warning.
+const WARNING_START: &str = "builder-upload: warning: ";
 /// Octets read of what the process complains about.
 const COMPLAINT_BYTES: u64 = 4096;
 
@@ -192,9 +194,16 @@ impl Upload {
 
     fn ending(&mut self, status: ExitStatus, url: &str) -> Ending {
         let verdict = Verdict::of(status);
+        let said = self.read_complaint(url);
         let reason = match verdict {
-            Verdict::Done => None,
-            _ => self.read_complaint(url),
+            Verdict::Done => {
+                if let Some(warning) = said {
+                    let warning = warning.strip_prefix(WARNING_START).unwrap_or(&warning);
+                    log::warn!("{NAME}: {warning}");
+                }
+                None
+            }
+            _ => said,
         };
         let reason = reason.unwrap_or_else(|| format!("{NAME} ended with {status} and said nothing"));
         Ending::Verdict(verdict, reason)

@@ -38,14 +38,20 @@ pub(crate) const TIMEOUT_OPTION: &str = "timeout";
 const PROGRAM: Program = Program {
     name: NAME,
     usage: "[OPTIONS] URL FILE...",
-    about: "Uploads stored results to a server such as builder-web, each as the body of a POST. While a file is sent, it\n\
-            takes twice its size in memory. Of builds that did not exit (killed, timed out, lost), what is below bin/ is\n\
-            left out, as builder-web would take it for the binary of a build that succeeded.\n\n\
-            Credentials come from a file, from BUILDER_UPLOAD_CREDENTIALS or from the URL (http://USER:PASS@HOST/).\n\
-            Exit codes: 0 the server has all files, 1 the server is out of reach or busy, 2 wrong usage,\n\
-            3 the credentials are refused or cannot be read, 4 the server did not take a file, or it cannot be read,\n\
-            5 the server does not let this user upload a file. After 4 and 5 the other files are tried; the last failure\n\
-            gives the code.",
+    about: "Uploads stored results to a server such as builder-web, each as the body of a\n\
+            POST. While a file is sent, it takes twice its size in memory.\n\n\
+            builder-web publishes a file below bin/ however its build ended. So what a\n\
+            build left there that did not exit (killed, timed out, lost) is held back.\n\n\
+            Credentials come from a file, from BUILDER_UPLOAD_CREDENTIALS or from the URL\n\
+            (http://USER:PASS@HOST/).\n\n\
+            Exit codes:\n\
+            \x20 0  the server has all files\n\
+            \x20 1  the server is out of reach or busy\n\
+            \x20 2  the command line is wrong\n\
+            \x20 3  the credentials are refused, or cannot be read\n\
+            \x20 4  the server did not take a file, or the file cannot be read\n\
+            \x20 5  the server does not let this user upload a file\n\
+            After 4 and 5 the other files are tried. The last failure gives the code.",
     logging: Logging::Command,
     options: |options| {
         declare_target(options);
@@ -118,17 +124,18 @@ fn run(settings: &Settings) -> Verdict {
 fn upload(settings: &Settings, credentials: Option<&Credentials>, file: &Path) -> Result<Success, Failure> {
     let body = Body::read(file, settings.target.filter)
         .map_err(|error| Failure { verdict: Verdict::Refused, reason: error.to_string() })?;
-    if let Some(HeldBack { count, result }) = &body.held_back {
-        let file = file.display();
-        log::warn!(
-            "{file}: what is below bin/ is held back (artifacts: {count}), as the build ended so: {result}"
-        );
-    }
     let bytes = body.bytes.len() as u64;
     let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
     let _progress = Progress::start(format!("uploading {name} ({})", Size(bytes)), settings.quiet);
     let patience = settings.timeout.unwrap_or_else(|| patience(bytes));
-    send(&settings.target.url, credentials, body.bytes, patience)
+    let success = send(&settings.target.url, credentials, body.bytes, patience)?;
+    if let Some(HeldBack { count, result }) = body.held_back {
+        let file = file.display();
+        log::warn!(
+            "{file}: what is below bin/ was held back (artifacts: {count}), as the build ended so: {result}"
+        );
+    }
+    Ok(success)
 }
 
 fn complain(settings: &Settings, file: &Path, failure: &Failure, left: usize) {
@@ -141,9 +148,7 @@ fn complain(settings: &Settings, file: &Path, failure: &Failure, left: usize) {
         (Verdict::Unauthorized, Source::Given(_)) => {
             format!("; correct them in the URL or in {CREDENTIALS_VARIABLE}")
         }
-        (Verdict::Forbidden, _) => {
-            "; if it knows the job and may take it from this user, the credentials are wrong".to_owned()
-        }
+        (Verdict::Forbidden, _) => "; let the user upload it there, or correct the credentials".to_owned(),
         _ => String::new(),
     };
     let untried = match (failure.verdict, left) {

@@ -1,7 +1,7 @@
 //! What builder-web gets of builds that did not succeed, and what it makes of that.
 
 use crate::builder_web::{BuilderWeb, VERSIONS, Version};
-use crate::outbox::{SECRET, build_with, result, site, start, uploads, wait_until_empty};
+use crate::outbox::{SECRET, build_with, result, site, start, uploads, wait_for_log, wait_until_empty};
 use crate::program::{Place, stderr};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
@@ -52,7 +52,7 @@ fn what_did_not_exit_has_no_main_binary_there() {
                 let binary = web.main_binary(uuid);
                 assert_eq!(binary.as_deref(), is_there.then_some("bin/program"), "{result} {flag:?}");
                 let words = format!(
-                    "what is below bin/ is held back (artifacts: 1), as the build ended so: {result}"
+                    "what is below bin/ was held back (artifacts: 1), as the build ended so: {result}"
                 );
                 assert_eq!(stderr(&output).contains(&words), !is_there, "{result}: {output:?}");
                 assert!(fs::read(path).unwrap() == contents, "the file stays as it is");
@@ -98,6 +98,8 @@ fn the_server_holds_back_the_same_and_keeps_what_it_stored() {
         assert_eq!(web.main_binary(failed).is_some(), is_there, "{options:?}");
         assert_eq!((web.main_binary(killed), web.main_binary(late)), (None, None));
         assert!(web.main_binary(good).is_some());
+        let told = format!("killed/{killed}/full: what is below bin/ was held back (artifacts: 1)");
+        wait_for_log(&server, &told);
         for (name, uuid) in [("failed", failed), ("killed", killed), ("late", late), ("good", good)] {
             assert_eq!(stored(&result(&site, name, uuid)).output[0].path, "bin/program".into(), "{name}");
         }

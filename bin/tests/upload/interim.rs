@@ -121,7 +121,7 @@ fn builder_web_refuses_an_unknown_user_before_it_reads_a_long_file() {
         let output = place.command().args(arguments).output().unwrap();
         match version {
             Version::V0_2_0 => assert_fails(&output, 3, "it refuses the credentials; look into credentials"),
-            Version::Main => assert_fails(&output, 5, "the credentials are wrong"),
+            Version::Main => assert_fails(&output, 5, "or correct the credentials"),
         }
         assert_fails(&place.upload(&url), 3, "--upload-credentials");
     }

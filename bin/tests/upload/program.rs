@@ -155,7 +155,7 @@ fn a_server_that_only_says_no_may_take_other_files() {
             .output()
             .unwrap();
         assert_fails(&output, 5, &format!("{status}: it does not let this user upload this job"));
-        assert_fails(&output, 5, "the credentials are wrong");
+        assert_fails(&output, 5, "let the user upload it there, or correct the credentials");
         assert_eq!(server.requests().last().unwrap().body, b"good");
         if status.starts_with("401") {
             assert_fails(&place.upload(&url), 3, "name a file with them by --upload-credentials");

@@ -182,8 +182,7 @@ impl Server {
         self.uploads.turns.delay_one(now.monotonic, uuid);
         let rest = next_attempt(now, self.uploads.turns.rest(now.monotonic));
         let next = format!(
-            "so it did for {jobs} jobs in a row; uploads are paused, {rest}; correct the credentials, or let this user \
-             upload these jobs; SIGHUP or a restart goes on at once"
+            "as this was so for {jobs} jobs in a row, uploads are paused; {rest}, or at once after SIGHUP or a restart"
         );
         self.complain(uuid, name, error, &next);
     }

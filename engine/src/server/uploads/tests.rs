@@ -222,7 +222,7 @@ fn several_jobs_in_a_row_that_this_user_may_not_upload_pause_all_for_an_hour() {
     assert_eq!(bench.end(START, 2, UploadOutcome::Forbidden("403")), [Wish::Upload(3)]);
     assert_eq!(bench.end(START, 3, UploadOutcome::Forbidden("403")), []);
     assert!(
-        bench.title().contains("3 jobs in a row; uploads are paused, next attempt at"),
+        bench.title().contains("3 jobs in a row, uploads are paused; next attempt at"),
         "{}",
         bench.title()
     );
