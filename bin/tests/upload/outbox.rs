@@ -339,7 +339,7 @@ fn people_see_what_waits() {
     let uuid = build(&server, "waiting", 10);
     let shown = site.succeed(&server, ["info"]);
     assert!(shown.contains(&format!("Waiting for upload to {}", upload_url(door.address()))), "{shown}");
-    assert!(shown.contains(&format!("{uuid}  waiting")), "{shown}");
+    assert!(shown.contains(&format!("waiting  {uuid}")), "{shown}");
 }
 
 #[test]
