@@ -2,7 +2,7 @@
 
 use crate::server::paths::Paths;
 use crate::server::result::{self, LargeResult, SyncMethod};
-use builder_engine::driver::BatchNumber;
+use builder_engine::driver::{BatchNumber, WorkError};
 use builder_engine::server::{BuildOfJob, ConnectionId, UnsettledResult};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
@@ -162,12 +162,10 @@ fn perform(paths: &Paths, sync_method: &SyncMethod, task: Task) -> Option<Outcom
     Some(match task {
         Task::Store(result) => {
             let uuid = result.uuid();
-            match result.put_in_place(paths) {
-                Ok(place) => match place.sync() {
-                    Ok(()) => Outcome::Stored { uuid, outcome: Ok(()) },
-                    Err(error) => Outcome::Synced(Err(error)),
-                },
-                Err(error) => {
+            match result::store(paths, &result) {
+                Ok(()) => Outcome::Stored { uuid, outcome: Ok(()) },
+                Err(WorkError::Unknown(error)) => Outcome::Synced(Err(error)),
+                Err(WorkError::Failed(error)) => {
                     // The machine has it removed in any case, but the event loop would wait until its space is free.
                     result::abandon(paths, uuid);
                     Outcome::Stored { uuid, outcome: Err(error) }

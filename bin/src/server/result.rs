@@ -9,6 +9,7 @@ use crate::durable::sync_file_system;
 use crate::durable::{sync_directory, sync_file, sync_patchwork};
 use crate::server::paths::Paths;
 use crate::server::spool::{Spool, write_newest_first};
+use builder_engine::driver::{Directory, FileOperation, ResultWork, WorkError};
 use builder_engine::server::{BuildOfJob, OutputSource, ResultHead, UnsettledResult};
 use builder_proto::Uuid;
 use builder_proto::execution::{ExecutionHead, NO_ARTIFACTS};
@@ -17,7 +18,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::num::NonZeroU64;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Octets of a whole result that the log makes durable. Larger ones would be written twice for little gain.
@@ -141,58 +142,117 @@ impl LargeResult {
         }
     }
 
-    /// Completes the file, makes it durable and puts it in place, to be synced there. Slow: it waits for the disk.
-    pub(crate) fn put_in_place(mut self, paths: &Paths) -> io::Result<Place> {
-        self.file.seek(SeekFrom::Start(0))?;
-        let mut output = BufWriter::with_capacity(CONSOLE_BUFFER_BYTES, &self.file);
+    /// Writes what precedes the artifacts.
+    fn complete(&self) -> io::Result<()> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0))?;
+        let mut output = BufWriter::with_capacity(CONSOLE_BUFFER_BYTES, file);
         output.write_all(&self.before_console)?;
         if let Some((spool, length)) = &self.console {
             write_newest_first(spool, *length, &mut output)?;
         }
         output.write_all(&self.after_console)?;
-        output.flush()?;
-        drop(output);
-        sync_patchwork(&self.file, self.total_length)?;
-        let place = Place::prepare(paths, &self.name, self.uuid)?;
-        place.put(paths, self.uuid)?;
-        Ok(place)
+        output.flush()
     }
 }
 
-/// The directories that lead to a result. They are open before the result gets there: what is in place must not be taken
-/// for failed only because descriptors have run out.
-pub(crate) struct Place {
-    result: PathBuf,
-    directories: [File; 3],
-}
-
-impl Place {
-    /// Makes the directories that are missing.
-    fn prepare(paths: &Paths, name: &Text, uuid: Uuid) -> io::Result<Place> {
-        make_directories(paths, name, uuid)?;
-        let directories =
-            [File::open(paths.build(name, uuid))?, File::open(paths.job(name))?, File::open(paths.root())?];
-        Ok(Place { result: paths.result(name, uuid), directories })
-    }
-
-    /// Gives the staged result its place; one that is there already is replaced.
-    fn put(&self, paths: &Paths, uuid: Uuid) -> io::Result<()> {
-        fs::rename(paths.staging(uuid), &self.result)
-    }
-
-    /// Makes durable that it is there. When this fails nobody knows whether it is: it must not be taken for stored, nor give
-    /// way to another result, as the next start may find it.
-    pub(crate) fn sync(&self) -> io::Result<()> {
-        self.directories.iter().try_for_each(sync_file)
-    }
+/// Completes a large result, makes it durable and puts it in place, durably. Slow: it waits for the disk.
+pub(crate) fn store(paths: &Paths, result: &LargeResult) -> Result<(), WorkError> {
+    let mut files = ResultFiles::new(paths, &result.name, result.uuid, Source::Large(result));
+    ResultWork::store().run(|operation| files.perform(operation))
 }
 
 /// Writes a small result that the log holds; whoever calls this syncs later.
 pub(crate) fn write(paths: &Paths, result: &UnsettledResult) -> io::Result<()> {
     let UnsettledResult { uuid, name, contents } = result;
-    create_staging(paths, *uuid)?.write_all(&contents.0)?;
-    make_directories(paths, name, *uuid)?;
-    fs::rename(paths.staging(*uuid), paths.result(name, *uuid))
+    let mut files = ResultFiles::new(paths, name, *uuid, Source::Small(&contents.0));
+    ResultWork::write().run(|operation| files.perform(operation)).map_err(WorkError::into_inner)
+}
+
+/// Makes a result that is in place durable, with all names that lead to it.
+pub(crate) fn sync(paths: &Paths, name: &Text, uuid: Uuid) -> io::Result<()> {
+    run(ResultWork::sync(), paths, name, uuid)
+}
+
+/// Removes a stored result, durably. One that is gone already is no failure.
+pub(crate) fn remove(paths: &Paths, name: &Text, uuid: Uuid) -> io::Result<()> {
+    run(ResultWork::remove(), paths, name, uuid)
+}
+
+fn run(work: ResultWork, paths: &Paths, name: &Text, uuid: Uuid) -> io::Result<()> {
+    let mut files = ResultFiles::new(paths, name, uuid, Source::InPlace);
+    work.run(|operation| files.perform(operation)).map_err(WorkError::into_inner)
+}
+
+/// The files of one result.
+struct ResultFiles<'a> {
+    paths: &'a Paths,
+    name: &'a Text,
+    uuid: Uuid,
+    source: Source<'a>,
+    /// Those of build, job and root, once they are to be open.
+    directories: Option<[File; 3]>,
+}
+
+/// Where the contents of a result come from.
+enum Source<'a> {
+    /// They are all here.
+    Small(&'a [u8]),
+    /// Some are in the staged file.
+    Large(&'a LargeResult),
+    /// They are where they are to be.
+    InPlace,
+}
+
+impl<'a> ResultFiles<'a> {
+    fn new(paths: &'a Paths, name: &'a Text, uuid: Uuid, source: Source<'a>) -> ResultFiles<'a> {
+        ResultFiles { paths, name, uuid, source, directories: None }
+    }
+
+    fn perform(&mut self, operation: FileOperation) -> io::Result<()> {
+        let (paths, name, uuid) = (self.paths, self.name, self.uuid);
+        match operation {
+            FileOperation::Complete => match &self.source {
+                Source::Small(contents) => create_staging(paths, uuid)?.write_all(contents),
+                Source::Large(large) => large.complete(),
+                Source::InPlace => Ok(()),
+            },
+            FileOperation::SyncStaged => match &self.source {
+                Source::Large(large) => sync_patchwork(&large.file, large.total_length),
+                Source::Small(_) | Source::InPlace => sync_file(&File::open(paths.staging(uuid))?),
+            },
+            // Results are for everyone on the host to read, as those of builder 0.4.0 are.
+            FileOperation::MakeDirectory(directory) => {
+                DirBuilder::new().mode(0o755).create(self.directory(directory))
+            }
+            FileOperation::OpenDirectories => {
+                let open = |directory| File::open(self.directory(directory));
+                let directories = [open(Directory::Build)?, open(Directory::Job)?, open(Directory::Root)?];
+                self.directories = Some(directories);
+                Ok(())
+            }
+            FileOperation::PutInPlace => fs::rename(paths.staging(uuid), paths.result(name, uuid)),
+            FileOperation::SyncPlaced => sync_file(&File::open(paths.result(name, uuid))?),
+            FileOperation::SyncDirectory(directory) => match &self.directories {
+                None => sync_directory(&self.directory(directory)),
+                Some([build, job, root]) => sync_file(match directory {
+                    Directory::Build => build,
+                    Directory::Job => job,
+                    Directory::Root => root,
+                }),
+            },
+            FileOperation::RemovePlaced => fs::remove_file(paths.result(name, uuid)),
+            FileOperation::RemoveDirectory => fs::remove_dir(self.directory(Directory::Build)),
+        }
+    }
+
+    fn directory(&self, directory: Directory) -> PathBuf {
+        match directory {
+            Directory::Build => self.paths.build(self.name, self.uuid),
+            Directory::Job => self.paths.job(self.name),
+            Directory::Root => self.paths.root().to_owned(),
+        }
+    }
 }
 
 /// How many results are made durable together.
@@ -223,10 +283,10 @@ impl SyncMethod {
             SyncMethod::FileSystem(root) if !builds.is_empty() => sync_file_system(root),
             #[cfg(target_os = "linux")]
             SyncMethod::FileSystem(_) => Ok(()),
-            SyncMethod::EachResult => builds.iter().try_for_each(|(uuid, name)| {
-                // Somebody may have removed the result; then nothing is left to be made durable.
-                ignore(ErrorKind::NotFound, sync(paths, name, *uuid))
-            }),
+            // Somebody may have removed a result.
+            SyncMethod::EachResult => builds
+                .iter()
+                .try_for_each(|(uuid, name)| run(ResultWork::sync_if_there(), paths, name, *uuid)),
         }
     }
 }
@@ -238,18 +298,6 @@ fn reports_errors_of_file_systems() -> bool {
     let release = name.release().to_string_lossy();
     let mut numbers = release.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
     (numbers.next(), numbers.next()) >= (Some(5), Some(8))
-}
-
-/// Removes a stored result, durably. One that is gone already is no failure.
-pub(crate) fn remove(paths: &Paths, name: &Text, uuid: Uuid) -> io::Result<()> {
-    let build = paths.build(name, uuid);
-    ignore(ErrorKind::NotFound, fs::remove_file(paths.result(name, uuid)))?;
-    // What others have put beside the result stays.
-    match fs::remove_dir(&build) {
-        Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => return sync_directory(&build),
-        outcome => ignore(ErrorKind::NotFound, outcome)?,
-    }
-    ignore(ErrorKind::NotFound, sync_directory(&paths.job(name)))
 }
 
 /// Removes what there is of a result that will not be completed.
@@ -266,18 +314,6 @@ pub(crate) fn abandon(paths: &Paths, uuid: Uuid) {
     }
 }
 
-/// Makes a result that is in place durable, with all names that lead to it.
-pub(crate) fn sync(paths: &Paths, name: &Text, uuid: Uuid) -> io::Result<()> {
-    sync_file(&File::open(paths.result(name, uuid))?)?;
-    sync_directory(&paths.build(name, uuid))?;
-    sync_directory(&paths.job(name))?;
-    sync_directory(paths.root())
-}
-
-fn ignore(kind: ErrorKind, outcome: io::Result<()>) -> io::Result<()> {
-    outcome.or_else(|error| if error.kind() == kind { Ok(()) } else { Err(error) })
-}
-
 fn create_staging(paths: &Paths, uuid: Uuid) -> io::Result<File> {
     let staging = paths.staging(uuid);
     let create = || OpenOptions::new().write(true).create_new(true).open(&staging);
@@ -289,21 +325,4 @@ fn create_staging(paths: &Paths, uuid: Uuid) -> io::Result<File> {
         }
         outcome => outcome,
     }
-}
-
-/// Makes the directory of a build, and that of its job, where they are missing.
-fn make_directories(paths: &Paths, name: &Text, uuid: Uuid) -> io::Result<()> {
-    let build = paths.build(name, uuid);
-    match create_directory(&build) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            create_directory(&paths.job(name))?;
-            create_directory(&build)
-        }
-        outcome => outcome,
-    }
-}
-
-/// Results are for everyone on the host to read, as those of builder 0.4.0 are.
-fn create_directory(path: &Path) -> io::Result<()> {
-    ignore(ErrorKind::AlreadyExists, DirBuilder::new().mode(0o755).create(path))
 }

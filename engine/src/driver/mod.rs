@@ -6,10 +6,13 @@
 //! | type | decides |
 //! |---|---|
 //! | [`ReleaseQueue`] | what waits for which commit, and for which files |
+//! | [`ResultWork`] | what is done to the files of a result, in which order, and what a failure means |
 //! | [`Rotation`] | when the log is written anew, and when the reserve is filled again |
 
 mod release;
+mod result_files;
 mod rotation;
 
 pub use release::{BatchNumber, ReleaseQueue, WriteOrder};
+pub use result_files::{Directory, FileOperation, Progress, ResultWork, WorkError};
 pub use rotation::{Rotation, RotationLimits};

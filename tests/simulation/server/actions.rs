@@ -6,6 +6,7 @@ use super::tasks::Task;
 use super::{Deferred, Server, Stop};
 use crate::environment::{Environment, say};
 use crate::variant::Variant;
+use builder_engine::driver::ResultWork;
 use builder_engine::server::record::{Contents, Record};
 use builder_engine::server::{Action, BuildOfJob, ConnectionId, Input, ResultHead, UnsettledResult};
 use builder_proto::Uuid;
@@ -23,7 +24,11 @@ impl Server {
                 {
                     let result = UnsettledResult { uuid, name, contents };
                     self.settling.publish(result.clone());
-                    let outcome = results::write(&mut self.environment.disk.borrow_mut(), &result);
+                    let outcome = results::write(
+                        &mut self.environment.disk.borrow_mut(),
+                        &result,
+                        self.environment.variant,
+                    );
                     self.settling.written(self.environment.host.time(), [(uuid, outcome)]);
                 }
                 action if action.waits_for_commit() => {
@@ -54,10 +59,10 @@ impl Server {
                     uploader.want(uuid, name);
                 }
             }
-            Action::RemoveResult { uuid, name } => self.submit(Task::Remove { uuid, name, steps: 0 }),
+            Action::RemoveResult { uuid, name } => self.submit(Task::remove(uuid, name)),
             Action::StoreResult { uuid } => {
                 if let Some(Staged::Large(result)) = self.staged.remove(&uuid) {
-                    self.submit(Task::Store(result));
+                    self.submit(Task::store(result));
                 }
             }
             Action::RemoveSpool { uuid } => {
@@ -109,9 +114,9 @@ impl Server {
         environment.host.spend(disk.sync_time());
         match environment.plan.syncs_everything {
             true => disk.sync_everything(),
-            false => builds
-                .iter()
-                .try_for_each(|(uuid, name)| results::sync(&mut disk, name, *uuid, environment.variant)),
+            false => builds.iter().try_for_each(|(uuid, name)| {
+                results::sync(&mut disk, ResultWork::sync_if_there(), name, *uuid, environment.variant)
+            }),
         }
     }
 
@@ -169,7 +174,7 @@ impl Server {
                 self.machine.handle(self.environment.host.now(), Input::ResultStored { uuid, contents });
             }
             Some(Staged::Large(result)) if self.environment.variant == Variant::PlaceBeforeCommit => {
-                self.submit(Task::Store(result));
+                self.submit(Task::store(result));
             }
             Some(large) => {
                 self.staged.insert(uuid, large);

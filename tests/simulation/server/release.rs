@@ -52,7 +52,7 @@ impl Server {
     fn sync_task(&self, builds: Vec<BuildOfJob>) -> Task {
         match self.environment.plan.syncs_everything {
             true => Task::SyncAll,
-            false => Task::Sync { builds, build: 0, step: 0 },
+            false => Task::sync(builds),
         }
     }
 

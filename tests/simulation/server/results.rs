@@ -3,6 +3,7 @@
 use super::spools::Spool;
 use crate::disk::{Disk, Inode};
 use crate::variant::Variant;
+use builder_engine::driver::{Directory, FileOperation, ResultWork, WorkError};
 use builder_engine::server::{OutputSource, ResultHead, UnsettledResult};
 use builder_proto::Uuid;
 use builder_proto::execution::{ExecutionHead, NO_ARTIFACTS};
@@ -13,8 +14,6 @@ use std::io::{Error, ErrorKind, Result};
 pub(crate) const ROOT: &str = "";
 pub(super) const STAGINGS: &str = ".builder/staging";
 const RESULT: &str = "full";
-/// The step of storing a large result after which others can see it.
-const PUT_IN_PLACE: usize = 4;
 
 /// A result that is being written.
 #[derive(Debug)]
@@ -33,7 +32,6 @@ pub(super) struct LargeResult {
     console: Option<(Inode, u64)>,
     position: u64,
     total_length: u64,
-    steps: usize,
 }
 
 impl Staged {
@@ -77,7 +75,6 @@ impl Staged {
                 console: spool.file().map(|file| (file, spool.length())),
                 position: layout.total_length - output_length,
                 total_length: layout.total_length,
-                steps: 0,
             })
         };
         if empty {
@@ -99,121 +96,89 @@ impl Staged {
 }
 
 impl LargeResult {
-    pub(super) fn uuid(&self) -> Uuid {
-        self.uuid
+    /// Which build it is, with the name of its job first.
+    pub(super) fn build(&self) -> (&Text, Uuid) {
+        (&self.name, self.uuid)
     }
 
-    /// Whether only the names that lead to it are still to be synced.
-    pub(super) fn is_in_place(&self) -> bool {
-        self.steps > PUT_IN_PLACE
-    }
-
-    /// Takes the next step of storing it; true after the last.
-    pub(super) fn store_further(&mut self, disk: &mut Disk, variant: Variant) -> Result<bool> {
-        self.steps += 1;
-        match self.steps {
-            1 => {
-                let mut octets = self.before_console.clone();
-                if let Some((spool, length)) = self.console {
-                    octets.extend(super::spools::newest_first(disk.contents(spool), length)?);
-                }
-                octets.extend_from_slice(&self.after_console);
-                disk.write_all_at(self.file, 0, &octets)?;
-                if variant != Variant::LengthNotSet {
-                    disk.set_length(self.file, self.total_length)?;
-                }
-            }
-            2 if variant == Variant::PlaceBeforeSync => {}
-            2 => disk.sync(self.file)?,
-            3 => make_directories(disk, &self.name, self.uuid)?,
-            PUT_IN_PLACE => put_in_place(disk, &self.name, self.uuid)?,
-            5..8 if variant == Variant::ResultNamesNotSynced => {}
-            5 => disk.sync_directory(&build_path(&self.name, self.uuid))?,
-            6 => disk.sync_directory(&job_path(&self.name))?,
-            7 => disk.sync_directory(ROOT)?,
-            _ => return Ok(true),
+    /// Writes what precedes the artifacts.
+    fn complete(&self, disk: &mut Disk) -> Result<()> {
+        let mut bytes = self.before_console.clone();
+        if let Some((spool, length)) = self.console {
+            bytes.extend(super::spools::newest_first(disk.contents(spool), length)?);
         }
-        Ok(false)
+        bytes.extend_from_slice(&self.after_console);
+        disk.write_all_at(self.file, 0, &bytes)
     }
 }
 
-/// Takes the next step of writing a small result that the log holds; true after the last. Whoever calls this syncs later.
-pub(super) fn write_further(disk: &mut Disk, result: &UnsettledResult, step: usize) -> Result<bool> {
+/// Where the contents of a result come from.
+pub(super) enum Source<'a> {
+    /// They are all here.
+    Small(&'a [u8]),
+    /// Some are in the staged file.
+    Large(&'a LargeResult),
+    /// They are where they are to be.
+    InPlace,
+}
+
+/// Carries out one operation, unless the platform lies.
+pub(super) fn perform(
+    disk: &mut Disk,
+    (name, uuid): (&Text, Uuid),
+    source: &Source<'_>,
+    operation: FileOperation,
+    variant: Variant,
+) -> Result<()> {
+    match (operation, source) {
+        (FileOperation::Complete, Source::Small(contents)) => {
+            let file = create_staging(disk, uuid)?;
+            disk.write_all_at(file, 0, contents)
+        }
+        (FileOperation::Complete, Source::Large(large)) => large.complete(disk),
+        (FileOperation::Complete, Source::InPlace) | (FileOperation::OpenDirectories, _) => Ok(()),
+        (FileOperation::SyncStaged, _) if variant == Variant::PlaceBeforeSync => Ok(()),
+        (FileOperation::SyncStaged, Source::Large(large)) => {
+            if variant != Variant::LengthNotSet {
+                disk.set_length(large.file, large.total_length)?;
+            }
+            disk.sync(large.file)
+        }
+        (FileOperation::SyncStaged, _) => sync_file(disk, &staging(uuid)),
+        (FileOperation::MakeDirectory(directory), _) => disk.create_directory(&path(directory, name, uuid)),
+        (FileOperation::PutInPlace, _) => disk.rename(&staging(uuid), &result_path(name, uuid)),
+        (FileOperation::SyncPlaced, _) => sync_file(disk, &result_path(name, uuid)),
+        (FileOperation::SyncDirectory(_), _) if variant == Variant::ResultNamesNotSynced => Ok(()),
+        (FileOperation::SyncDirectory(directory), _) => disk.sync_directory(&path(directory, name, uuid)),
+        (FileOperation::RemovePlaced, _) => disk.remove_file(&result_path(name, uuid)),
+        (FileOperation::RemoveDirectory, _) => disk.remove_directory(&path(Directory::Build, name, uuid)),
+    }
+}
+
+/// Writes a small result at once.
+pub(super) fn write(disk: &mut Disk, result: &UnsettledResult, variant: Variant) -> Result<()> {
     let UnsettledResult { uuid, name, contents } = result;
-    match step {
-        0 => {
-            let file = create_staging(disk, *uuid)?;
-            disk.write_all_at(file, 0, &contents.0)?;
-        }
-        1 => make_directories(disk, name, *uuid)?,
-        2 => put_in_place(disk, name, *uuid)?,
-        _ => return Ok(true),
-    }
-    Ok(false)
+    let source = Source::Small(&contents.0);
+    let outcome =
+        ResultWork::write().run(|operation| perform(disk, (name, *uuid), &source, operation, variant));
+    outcome.map_err(WorkError::into_inner)
 }
 
-pub(super) fn write(disk: &mut Disk, result: &UnsettledResult) -> Result<()> {
-    let mut step = 0;
-    while !write_further(disk, result, step)? {
-        step += 1;
-    }
-    Ok(())
-}
-
-/// Takes the next step of removing a stored result; true after the last.
-pub(super) fn remove_further(disk: &mut Disk, name: &Text, uuid: Uuid, step: usize) -> Result<bool> {
-    match step {
-        1 => ignore(ErrorKind::NotFound, disk.remove_file(&result_path(name, uuid)))?,
-        2 => match disk.remove_directory(&build_path(name, uuid)) {
-            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
-                disk.sync_directory(&build_path(name, uuid))?;
-                return Ok(true);
-            }
-            outcome => ignore(ErrorKind::NotFound, outcome)?,
-        },
-        3 => ignore(ErrorKind::NotFound, disk.sync_directory(&job_path(name)))?,
-        _ => return Ok(true),
-    }
-    Ok(false)
-}
-
-fn ignore(kind: ErrorKind, outcome: Result<()>) -> Result<()> {
-    outcome.or_else(|error| if error.kind() == kind { Ok(()) } else { Err(error) })
+/// Syncs, at once, a result that is in place.
+pub(super) fn sync(
+    disk: &mut Disk,
+    work: ResultWork,
+    name: &Text,
+    uuid: Uuid,
+    variant: Variant,
+) -> Result<()> {
+    let outcome = work.run(|operation| perform(disk, (name, uuid), &Source::InPlace, operation, variant));
+    outcome.map_err(WorkError::into_inner)
 }
 
 pub(super) fn abandon(disk: &mut Disk, uuid: Uuid) {
     // Like the real one, this goes on when it fails; the next start clears up.
     let _ = disk.remove_file(&staging(uuid));
-}
-
-/// Makes a result that is in place durable, one step after the other; true after the last.
-pub(super) fn sync_further(
-    disk: &mut Disk,
-    name: &Text,
-    uuid: Uuid,
-    step: usize,
-    variant: Variant,
-) -> Result<bool> {
-    match step {
-        0 => {
-            let file = disk.open(&result_path(name, uuid)).ok_or(ErrorKind::NotFound)?;
-            disk.sync(file)?;
-        }
-        1..4 if variant == Variant::ResultNamesNotSynced => {}
-        1 => disk.sync_directory(&build_path(name, uuid))?,
-        2 => disk.sync_directory(&job_path(name))?,
-        3 => disk.sync_directory(ROOT)?,
-        _ => return Ok(true),
-    }
-    Ok(false)
-}
-
-pub(super) fn sync(disk: &mut Disk, name: &Text, uuid: Uuid, variant: Variant) -> Result<()> {
-    let mut step = 0;
-    while !sync_further(disk, name, uuid, step, variant)? {
-        step += 1;
-    }
-    Ok(())
 }
 
 fn create_staging(disk: &mut Disk, uuid: Uuid) -> Result<Inode> {
@@ -226,35 +191,21 @@ fn create_staging(disk: &mut Disk, uuid: Uuid) -> Result<Inode> {
     }
 }
 
-fn make_directories(disk: &mut Disk, name: &Text, uuid: Uuid) -> Result<()> {
-    let build = build_path(name, uuid);
-    match create_directory(disk, &build) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            create_directory(disk, &job_path(name))?;
-            create_directory(disk, &build)
-        }
-        outcome => outcome,
-    }
-}
-
-fn create_directory(disk: &mut Disk, path: &str) -> Result<()> {
-    ignore(ErrorKind::AlreadyExists, disk.create_directory(path))
-}
-
-fn put_in_place(disk: &mut Disk, name: &Text, uuid: Uuid) -> Result<()> {
-    disk.rename(&staging(uuid), &result_path(name, uuid))
+fn sync_file(disk: &mut Disk, path: &str) -> Result<()> {
+    let file = disk.open(path).ok_or(ErrorKind::NotFound)?;
+    disk.sync(file)
 }
 
 fn staging(uuid: Uuid) -> String {
     format!("{STAGINGS}/{uuid}")
 }
 
-fn job_path(name: &Text) -> String {
-    name.to_string()
-}
-
-fn build_path(name: &Text, uuid: Uuid) -> String {
-    format!("{name}/{uuid}")
+fn path(directory: Directory, name: &Text, uuid: Uuid) -> String {
+    match directory {
+        Directory::Build => format!("{name}/{uuid}"),
+        Directory::Job => name.to_string(),
+        Directory::Root => ROOT.to_owned(),
+    }
 }
 
 /// Where the result of a build is.

@@ -9,7 +9,7 @@ use crate::disk::{Disk, LogStorage};
 use crate::environment::{Environment, say};
 use crate::random::Random;
 use crate::variant::Variant;
-use builder_engine::driver::{ReleaseQueue, Rotation};
+use builder_engine::driver::{ReleaseQueue, ResultWork, Rotation};
 use builder_engine::log::{LogFile, Salt, Settings};
 use builder_engine::server::{
     Input, Recovered, Recovery, Server as Machine, Settling, State, UnsettledResult, UploadSettings,
@@ -126,7 +126,7 @@ fn settle(
 ) -> Result<Vec<Uuid>, Stop> {
     let outcomes = unsettled.iter().map(|result| {
         settling.publish(result.clone());
-        (result.uuid, results::write(&mut environment.disk.borrow_mut(), result))
+        (result.uuid, results::write(&mut environment.disk.borrow_mut(), result, environment.variant))
     });
     let outcomes: Vec<_> = outcomes.collect();
     settling.written(Duration::ZERO, outcomes);
@@ -141,7 +141,7 @@ fn stored_builds(environment: &Environment, state: &State) -> IoResult<BTreeSet<
     for (uuid, name) in state.unfinished() {
         if disk.exists(&results::result_path(name, uuid)) {
             if environment.variant != Variant::FoundNotSynced {
-                results::sync(&mut disk, name, uuid, environment.variant)?;
+                results::sync(&mut disk, ResultWork::sync(), name, uuid, environment.variant)?;
             }
             stored.insert(uuid);
         }

@@ -1,10 +1,10 @@
 //! What the real server leaves to threads, one step at a time, as in `bin/src/server/disk.rs`.
 
-use super::results::{self, LargeResult};
+use super::results::{self, LargeResult, Source};
 use crate::disk::Disk;
 use crate::random::Random;
 use crate::variant::Variant;
-use builder_engine::driver::BatchNumber;
+use builder_engine::driver::{BatchNumber, FileOperation, Progress, ResultWork, WorkError};
 use builder_engine::server::{BuildOfJob, ConnectionId, UnsettledResult};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
@@ -17,19 +17,11 @@ pub(super) const WRITERS: usize = 2;
 #[derive(Debug)]
 pub(super) enum Task {
     Write(WriteTask),
-    Store(LargeResult),
+    Store(LargeResult, Work),
     /// Sync results: with one call, or one step at a time.
     SyncAll,
-    Sync {
-        builds: Vec<BuildOfJob>,
-        build: usize,
-        step: usize,
-    },
-    Remove {
-        uuid: Uuid,
-        name: Text,
-        steps: usize,
-    },
+    Sync(Vec<BuildOfJob>, Work),
+    Remove(BuildOfJob, Work),
     Find {
         connection: ConnectionId,
         uuid: Uuid,
@@ -42,7 +34,14 @@ pub(super) struct WriteTask {
     results: Vec<UnsettledResult>,
     batch: Option<BatchNumber>,
     outcomes: Vec<(Uuid, io::Result<()>)>,
-    step: usize,
+    work: Work,
+}
+
+/// Work on the files of one result, and what came of its last operation.
+#[derive(Debug)]
+pub(super) struct Work {
+    operations: ResultWork,
+    outcome: io::Result<()>,
 }
 
 #[derive(Debug)]
@@ -130,19 +129,39 @@ impl Tasks {
     }
 }
 
-impl WriteTask {
-    pub(super) fn new(results: Vec<UnsettledResult>, batch: Option<BatchNumber>) -> WriteTask {
-        WriteTask { results, batch, outcomes: Vec::new(), step: 0 }
+impl Work {
+    fn new(operations: ResultWork) -> Work {
+        Work { operations, outcome: Ok(()) }
     }
 
-    fn step(&mut self, disk: &mut Disk) -> Option<Outcome> {
-        if let Some(result) = self.results.get(self.outcomes.len()) {
-            let outcome = results::write_further(disk, result, self.step);
-            self.step += 1;
-            if !matches!(outcome, Ok(false)) {
-                self.outcomes.push((result.uuid, outcome.map(|_| ())));
-                self.step = 0;
+    /// Carries out one operation. Gives what came of all, after the last.
+    fn step(
+        &mut self,
+        perform: impl FnOnce(FileOperation) -> io::Result<()>,
+    ) -> Option<Result<(), WorkError>> {
+        match self.operations.next(std::mem::replace(&mut self.outcome, Ok(()))) {
+            Progress::Next(operation) => {
+                self.outcome = perform(operation);
+                None
             }
+            Progress::Done(outcome) => Some(outcome),
+        }
+    }
+}
+
+impl WriteTask {
+    pub(super) fn new(results: Vec<UnsettledResult>, batch: Option<BatchNumber>) -> WriteTask {
+        WriteTask { results, batch, outcomes: Vec::new(), work: Work::new(ResultWork::write()) }
+    }
+
+    fn step(&mut self, disk: &mut Disk, variant: Variant) -> Option<Outcome> {
+        if let Some(UnsettledResult { uuid, name, contents }) = self.results.get(self.outcomes.len()) {
+            let source = Source::Small(&contents.0);
+            let outcome = self
+                .work
+                .step(|operation| results::perform(disk, (name, *uuid), &source, operation, variant))?;
+            self.outcomes.push((*uuid, outcome.map_err(WorkError::into_inner)));
+            self.work = Work::new(ResultWork::write());
         }
         let is_done = self.outcomes.len() == self.results.len();
         is_done.then(|| Outcome::Written { batch: self.batch, outcomes: std::mem::take(&mut self.outcomes) })
@@ -150,43 +169,52 @@ impl WriteTask {
 }
 
 impl Task {
+    pub(super) fn store(result: LargeResult) -> Task {
+        Task::Store(result, Work::new(ResultWork::store()))
+    }
+
+    pub(super) fn sync(builds: Vec<BuildOfJob>) -> Task {
+        Task::Sync(builds, Work::new(ResultWork::sync_if_there()))
+    }
+
+    pub(super) fn remove(uuid: Uuid, name: Text) -> Task {
+        Task::Remove((uuid, name), Work::new(ResultWork::remove()))
+    }
+
     fn step(&mut self, disk: &mut Disk, variant: Variant) -> Option<Outcome> {
         match self {
-            Task::Write(task) => task.step(disk),
-            Task::Store(result) => {
-                let outcome = match result.store_further(disk, variant) {
-                    Ok(false) => return None,
-                    outcome => outcome.map(|_| ()),
-                };
-                match outcome {
-                    Err(error) if result.is_in_place() && variant != Variant::PlacedTakenForFailed => {
+            Task::Write(task) => task.step(disk, variant),
+            Task::Store(result, work) => {
+                let (build, source) = (result.build(), Source::Large(result));
+                let outcome =
+                    work.step(|operation| results::perform(disk, build, &source, operation, variant))?;
+                let uuid = build.1;
+                let error = match outcome {
+                    Ok(()) => return Some(Outcome::Stored { uuid, outcome: Ok(()) }),
+                    Err(WorkError::Unknown(error)) if variant != Variant::PlacedTakenForFailed => {
                         return Some(Outcome::Synced(Err(error)));
                     }
-                    Err(_) => results::abandon(disk, result.uuid()),
-                    Ok(()) => {}
-                }
-                Some(Outcome::Stored { uuid: result.uuid(), outcome })
+                    Err(error) => error.into_inner(),
+                };
+                results::abandon(disk, uuid);
+                Some(Outcome::Stored { uuid, outcome: Err(error) })
             }
             Task::SyncAll => Some(Outcome::Synced(disk.sync_everything())),
-            Task::Sync { builds, build, step } => {
-                let Some((uuid, name)) = builds.get(*build) else { return Some(Outcome::Synced(Ok(()))) };
-                match results::sync_further(disk, name, *uuid, *step, variant) {
-                    Ok(true) => (*build, *step) = (*build + 1, 0),
-                    Ok(false) => *step += 1,
-                    // Somebody has removed the result; nothing is left to be made durable.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                        (*build, *step) = (*build + 1, 0)
-                    }
-                    Err(error) => return Some(Outcome::Synced(Err(error))),
+            Task::Sync(builds, work) => {
+                let Some((uuid, name)) = builds.last() else { return Some(Outcome::Synced(Ok(()))) };
+                let perform =
+                    |operation| results::perform(disk, (name, *uuid), &Source::InPlace, operation, variant);
+                if let Err(error) = work.step(perform)? {
+                    return Some(Outcome::Synced(Err(error.into_inner())));
                 }
+                builds.pop();
+                *work = Work::new(ResultWork::sync_if_there());
                 None
             }
-            Task::Remove { uuid, name, steps } => {
-                *steps += 1;
-                let outcome = match results::remove_further(disk, name, *uuid, *steps) {
-                    Ok(false) => return None,
-                    outcome => outcome.map(|_| ()),
-                };
+            Task::Remove((uuid, name), work) => {
+                let perform =
+                    |operation| results::perform(disk, (name, *uuid), &Source::InPlace, operation, variant);
+                let outcome = work.step(perform)?.map_err(WorkError::into_inner);
                 Some(Outcome::Removed { uuid: *uuid, outcome })
             }
             Task::Find { connection, uuid } => {
