@@ -73,6 +73,7 @@ gather_files() {
         strip "$root/usr/local/bin/$program"
     done
     put 0555 "$scripts/freebsd/builder-jail" libexec/builder
+    put 0444 "$scripts/freebsd/supervised.subr" libexec/builder
     put 0555 "$scripts"/freebsd/rc.d/builder* etc/rc.d
     put 0444 "$scripts/freebsd/jail.conf.sample" etc/builder
     put 0444 "$tree/CHANGELOG.md" "$tree/LICENSE" share/doc/builder
