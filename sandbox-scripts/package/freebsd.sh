@@ -6,6 +6,7 @@ set -eu
 usage() {
     cat <<'END'
 Usage: freebsd.sh [DIRECTORY]
+       freebsd.sh --stage DIRECTORY
        freebsd.sh --help
 
 Builds builder and puts its package into DIRECTORY (the present one). Any user
@@ -16,6 +17,9 @@ cargo and pkg. On Linux it is for FreeBSD 14 on amd64, to try builder there: its
 programs are linked by .ci/freebsd/link, WITHOUT TLS, so that they refuse to
 upload to https:// URLs. That takes Debian on amd64 with cargo, binutils, pip
 and zstd, and the first time a user who may run apt-get update.
+
+With --stage it makes no package: it puts the files into DIRECTORY as they are to be
+in /usr/local, programs unstripped. The port does that.
 
 Environment:
     BUILDER_PROGRAMS    a directory with programs that are built already
@@ -51,14 +55,14 @@ find_programs() {
     fi
 }
 
-# put MODE SOURCE... DIRECTORY: installs files below /usr/local.
+# put MODE SOURCE... DIRECTORY: installs files below what is to be /usr/local.
 put() {
     mode=$1
     shift
     for target in "$@"; do :; done
-    mkdir -p "$root/usr/local/$target"
+    mkdir -p "$prefix/$target"
     while [ $# -gt 1 ]; do
-        install -m "$mode" "$1" "$root/usr/local/$target/"
+        install -m "$mode" "$1" "$prefix/$target/"
         shift
     done
 }
@@ -70,15 +74,15 @@ gather_files() {
     for source in "$tree"/bin/src/bin/*.rs; do
         program=$(basename "$source" .rs)
         put 0555 "$programs/$program" bin
-        strip "$root/usr/local/bin/$program"
+        if [ -z "$stage" ]; then strip "$prefix/bin/$program"; fi
     done
     put 0555 "$scripts/freebsd/builder-jail" libexec/builder
     put 0444 "$scripts/freebsd/supervised.subr" libexec/builder
     put 0555 "$scripts"/freebsd/rc.d/builder* etc/rc.d
     put 0444 "$scripts/freebsd/jail.conf.sample" etc/builder
     put 0444 "$tree/CHANGELOG.md" "$tree/LICENSE" share/doc/builder
-    gather_pages 0444 "$root/usr/local/share/doc/builder"
-    list_manuals "$root/usr/local/bin" "$root/usr/local/libexec/builder" | while read -r page; do
+    gather_pages 0444 "$prefix/share/doc/builder"
+    list_manuals "$prefix/bin" "$prefix/libexec/builder" | while read -r page; do
         put 0444 "$page" "share/man/man${page##*.}"
     done
 }
@@ -86,7 +90,7 @@ gather_files() {
 # bash and fish look for a file with the name of the program.
 gather_completions() {
     put 0444 "$tree/bin/completions/_builder" share/zsh/site-functions
-    share=$root/usr/local/share
+    share=$prefix/share
     mkdir -p "$share/bash-completion/completions" "$share/fish/vendor_completions.d"
     for source in "$tree"/bin/src/bin/*.rs; do
         program=$(basename "$source" .rs)
@@ -115,7 +119,7 @@ write_scripts() {
 
 write_plist() {
     printf '@owner root\n@group wheel\n'
-    (cd "$root/usr/local" && find . -type f | LC_ALL=C sort) | sed 's,^\./,,'
+    (cd "$prefix" && find . -type f | LC_ALL=C sort) | sed 's,^\./,,'
 }
 
 create_with_pkg() {
@@ -159,13 +163,16 @@ create_without_pkg() {
         "$output/builder-$version.pkg" "$abi"
 }
 
+stage=''
 case ${1-} in
     -h | --help) usage; exit 0 ;;
+    --stage) [ $# -eq 2 ] || { usage >&2; exit 2; }; shift; stage=$1 ;;
     -*) usage >&2; exit 2 ;;
 esac
 [ $# -le 1 ] || { usage >&2; exit 2; }
 system=$(uname -s)
-case $system in
+case ${stage:+stage}$system in
+    stage*) needed='' ;;
     FreeBSD) needed='pkg' ;;
     Linux) needed='readelf strip tar zstd' ;;
     *) fail "this runs on FreeBSD and Linux, not on $system" ;;
@@ -185,9 +192,11 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 root=$work/root
+prefix=${stage:-$root/usr/local}
 umask 022
 mkdir "$root"
 find_programs
 gather_files
 gather_completions
+if [ -n "$stage" ]; then exit 0; fi
 if [ "$system" = FreeBSD ]; then create_with_pkg; else create_without_pkg; fi

@@ -199,6 +199,92 @@ END
         fail "the maintainer is not the one who built the package"
 }
 
+# ---- The port ----
+
+# none_like PATTERN FILE WHAT: no line is like this.
+none_like() {
+    if grep -n -e "$1" "$directory/port/$2"; then fail "$2 of the port: $3"; fi
+}
+
+# What portlint(1) looks at in each file, as far as its source can be followed without the ports tree.
+keeps_the_rules_of_ports() {
+    say "the port keeps the rules of portlint"
+    tab=$(printf '\t')
+    find "$directory/port" -type f | while read -r file; do
+        [ -s "$file" ] || fail "$file is empty"
+        [ -z "$(tail -c 1 "$file")" ] || fail "$file does not end with a line"
+        [ -n "$(tail -n 1 "$file")" ] || fail "$file ends with an empty line"
+        case ${file##*/} in *[!-_.a-zA-Z0-9+]*) fail "$file has a name that is none for ports" ;; esac
+    done
+    for file in Makefile Makefile.crates pkg-plist pkg-descr; do none_like "[ $tab]\$" "$file" "space at an end"; done
+    none_like '^        ' Makefile "indented with spaces"
+    none_like '^[A-Z_]*[?+]\{0,1\}= *[^ '"$tab"']' Makefile "no tab after a variable"
+    none_like '^[A-Za-z_]*!=' Makefile "assigned with !="
+    # shellcheck disable=SC2016
+    none_like '\$([A-Za-z_]*)' Makefile "a variable in the wrong parentheses"
+    none_like '/usr/local' Makefile "a path that depends on PREFIX"
+    none_like '%%' Makefile "something is not filled in"
+    if awk 'last == "" && $0 == "" && NR > 1 { found = 1 } { last = $0 } END { exit !found }' "$directory/port/Makefile"; then
+        fail "Makefile of the port: two empty lines in a row"
+    fi
+    order=$(sed -n 's/^\([A-Z_]*\)=.*/\1/p' "$directory/port/Makefile" | tr '\n' ' ')
+    case $order in
+        'PORTNAME DISTVERSION CATEGORIES MASTER_SITES MAINTAINER COMMENT WWW LICENSE LICENSE_FILE USES USE_RC_SUBR '*) ;;
+        *) fail "the variables of the port are in the order $order" ;;
+    esac
+    [ "$(tail -n 1 "$directory/port/Makefile")" = '.include <bsd.port.mk>' ] || fail "the port does not end with bsd.port.mk"
+    grep -q "^COMMENT=${tab}[A-Z0-9].\{0,68\}[^.]\$" "$directory/port/Makefile" || fail "that is no COMMENT"
+    grep -q "^MAINTAINER=${tab}[^@ ]*@[^@ ]*\$" "$directory/port/Makefile" || fail "that is no MAINTAINER"
+    [ "$(wc -l <"$directory/port/pkg-descr")" -le 24 ] || fail "pkg-descr is longer than 24 lines"
+    none_like '.\{81\}' pkg-descr "longer than 80 characters"
+    none_like '[^ -~]' pkg-descr "not ASCII"
+    none_like '^/' pkg-plist "a whole path"
+    none_like '^@[^s]' pkg-plist "an unusual keyword"
+    none_like '^share/doc\|^etc/' pkg-plist "a directory that has a variable"
+    none_like '^share/man/.*[1-9]$' pkg-plist "a manual page is compressed"
+}
+
+makes_a_port() {
+    say "one command writes a port, which installs what the package has"
+    BUILDER_SITE=https://example.org/releases/ "$scripts/package/freebsd-port.sh" "$directory/port" >"$directory/port.log" 2>&1 ||
+        fail "there is no port"
+    grep -q 'lacks distinfo.*make makesum' "$directory/port.log" || fail "it does not say what is to be done"
+    refused 'is to be made anew' "$scripts/package/freebsd-port.sh" "$directory/port"
+    version=$(sed -n 's/^version: "\(.*\)"$/\1/p' "$directory/package/manifest")
+    grep -q "^DISTVERSION=.*[^0-9.]$version\$" "$directory/port/Makefile" || fail "the port is of another version"
+    grep -q '^MASTER_SITES=.*https://example.org/releases/$' "$directory/port/Makefile" || fail "it does not fetch from there"
+    {
+        sed -e 's,%%PORTDOCS%%%%DOCSDIR%%,share/doc/builder,; s,^@sample %%ETCDIR%%,etc/builder,' \
+            -e '/^share\/man\//s/\.gz$//' "$directory/port/pkg-plist"
+        for service in "$directory"/port/files/*.in; do echo "etc/rc.d/$(basename "$service" .in)"; done
+    } | LC_ALL=C sort >"$directory/port-files"
+    grep -v '^@' "$directory/package/plist" | LC_ALL=C sort | cmp - "$directory/port-files" ||
+        fail "the port installs other files than the package"
+    [ "$(sed -n 's/^USE_RC_SUBR=[[:space:]]*//p' "$directory/port/Makefile")" = "$(cd "$scripts/freebsd/rc.d" && echo builder*)" ] ||
+        fail "the port has other services"
+    sed -e 's/^CARGO_CRATES=//; s/[[:space:]]*\\$//' -e 's/^[[:space:]]*//' "$directory/port/Makefile.crates" >"$directory/crates"
+    [ "$(wc -l <"$directory/crates")" -eq "$(grep -c '^checksum' "$tree/Cargo.lock")" ] || fail "there are other crates in Cargo.lock"
+    LC_ALL=C sort -c "$directory/crates" || fail "the crates are in no order"
+    for name in mio rustix uuid; do
+        locked=$(grep -A 1 -x "name = \"$name\"" "$tree/Cargo.lock" | sed -n 's/^version = "\(.*\)"$/\1/p')
+        grep -q -x "$name-$locked" "$directory/crates" || fail "$name-$locked is not among the crates"
+    done
+    for script in pre-install post-install pre-deinstall; do
+        cmp "$scripts/package/freebsd/$script" "$directory/port/pkg-$script" || fail "the port has another script $script"
+    done
+}
+
+takes_the_release_from_the_host() {
+    say "the page makes jails of the release that the host has"
+    # shellcheck disable=SC2016
+    printf '#!/bin/sh\n[ "$1" = -u ] && echo 14.2-RELEASE-p3\n' >"$directory/commands/freebsd-version"
+    chmod +x "$directory/commands/freebsd-version"
+    sed -n '/^release=/p' "$scripts/freebsd/README.md" >"$directory/release"
+    [ "$(PATH="$directory/commands:$PATH" sh -c ". $directory/release; echo \$release")" = 14.2-RELEASE ] ||
+        fail "the page takes another release"
+    if grep '[0-9]\.[0-9]-RELEASE' "$scripts/freebsd/README.md"; then fail "the page names a release"; fi
+}
+
 find_programs
 make_commands
 start_server
@@ -213,4 +299,7 @@ cleans_up_after_failures
 refuses_a_name_in_use
 refuses_bad_names
 makes_a_package
+makes_a_port
+keeps_the_rules_of_ports
+takes_the_release_from_the_host
 say "not checked here, for want of a FreeBSD: jails, ZFS, rctl, pf and pkg themselves"
