@@ -18,9 +18,11 @@ builder-VERSION, 'make makesum' in DIRECTORY writes it; then 'make package'.
 The paths in services and scripts are for a PREFIX of /usr/local.
 
 Environment:
-    BUILDER_SITE        where builder-VERSION.tar.gz is (MASTER_SITES)
-    BUILDER_MAINTAINER  the address of who vouches for the port
-    BUILDER_WWW         the address of the page where users find more
+    BUILDER_SITE        the address where builder-VERSION.tar.gz is, which becomes
+                        MASTER_SITES (needed)
+    BUILDER_MAINTAINER  the address of the maintainer of the port, to whom its users
+                        write (you, on this machine)
+    BUILDER_WWW         the address of the page where users find more (BUILDER_SITE)
 END
 }
 
@@ -32,10 +34,9 @@ fail() {
 write_makefile() {
     comment=$(sed -n 's/^comment: //p' "$here/freebsd/manifest")
     services=$(cd "$scripts/freebsd/rc.d" && echo builder*)
-    sed -e "s/%%VERSION%%/$version/; s/%%COMMENT%%/$comment/; s/%%SERVICES%%/$services/" \
-        -e "s,%%SITE%%,${BUILDER_SITE:-https://builder.invalid/}," \
-        -e "s,%%MAINTAINER%%,${BUILDER_MAINTAINER:-maintainers@builder.invalid}," \
-        -e "s,%%WWW%%,${BUILDER_WWW:-https://builder.invalid/}," "$here/freebsd/port/Makefile" >"$port/Makefile"
+    sed -e "s/%%VERSION%%/$version/; s/%%COMMENT%%/$comment/; s/%%SERVICES%%/$services/; s,%%SITE%%,$BUILDER_SITE," \
+        -e "s,%%MAINTAINER%%,${BUILDER_MAINTAINER:-$(id -un)@$(uname -n)}," \
+        -e "s,%%WWW%%,${BUILDER_WWW:-$BUILDER_SITE}," "$here/freebsd/port/Makefile" >"$port/Makefile"
 }
 
 # Everything in Cargo.lock that has a sum is fetched; the rest is in the tree.
@@ -73,6 +74,7 @@ case ${1-} in
 esac
 [ $# -eq 1 ] || { usage >&2; exit 2; }
 port=$1
+[ -n "${BUILDER_SITE:-}" ] || fail "BUILDER_SITE is not set; it names where builder-VERSION.tar.gz is to be fetched from"
 mkdir "$port" || fail "$port is to be made anew"
 here=$(cd "$(dirname "$0")" && pwd)
 scripts=$(dirname "$here")

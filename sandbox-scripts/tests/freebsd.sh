@@ -249,7 +249,8 @@ makes_a_port() {
     BUILDER_SITE=https://example.org/releases/ "$scripts/package/freebsd-port.sh" "$directory/port" >"$directory/port.log" 2>&1 ||
         fail "there is no port"
     grep -q 'lacks distinfo.*make makesum' "$directory/port.log" || fail "it does not say what is to be done"
-    refused 'is to be made anew' "$scripts/package/freebsd-port.sh" "$directory/port"
+    refused 'BUILDER_SITE is not set' env -u BUILDER_SITE "$scripts/package/freebsd-port.sh" "$directory/port"
+    refused 'is to be made anew' env BUILDER_SITE=https://example.org/ "$scripts/package/freebsd-port.sh" "$directory/port"
     version=$(sed -n 's/^version: "\(.*\)"$/\1/p' "$directory/package/manifest")
     grep -q "^DISTVERSION=.*[^0-9.]$version\$" "$directory/port/Makefile" || fail "the port is of another version"
     grep -q '^MASTER_SITES=.*https://example.org/releases/$' "$directory/port/Makefile" || fail "it does not fetch from there"
