@@ -172,7 +172,9 @@ cp "\$3" "$directory/package/manifest"
 cp "\$5" "$directory/package/plist"
 cp -R "\$7" "$directory/package/root"
 END
-    printf '#!/bin/sh\necho FreeBSD\n' >"$directory/commands/uname"
+    # shellcheck disable=SC2016
+    printf '#!/bin/sh\nif [ "$1" = -s ]; then echo FreeBSD; else exec /usr/bin/uname "$@"; fi\n' \
+        >"$directory/commands/uname"
     chmod +x "$directory/commands/pkg" "$directory/commands/uname"
     PATH="$directory/commands:$PATH" "$scripts/package/freebsd.sh" "$directory" >"$directory/package.log" 2>&1 ||
         fail "there is no package"
