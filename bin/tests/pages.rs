@@ -173,11 +173,73 @@ fn every_page_says_what_its_blocks_are() {
 }
 
 #[test]
-fn the_commands_of_the_readme_build_a_job() {
+fn the_commands_of_the_readme_build_a_job_and_another_one_the_next_day() {
     let site = Site::new();
-    let told = site.run("", "README.md");
-    assert!(told.contains("hello\n") && told.contains("result    exited 0\n"), "{told}");
-    assert_eq!(fs::read_to_string(site.path("here/artifacts/bin/program")).unwrap(), "made\n");
+    site.add_program("date", "case $* in +%F) echo \"$DAY\" ;; *) exec /bin/date \"$@\" ;; esac");
+    for day in ["2026-01-05", "2026-01-06"] {
+        // The server of the day before has ended.
+        let told = site.run(&format!("export DAY={day}; : >\"$SITE/servers\""), "README.md");
+        assert!(told.contains("hello\n") && told.contains("result    exited 0\n"), "{told}");
+        let artifact = site.path("here").join(format!("artifacts-{day}/bin/program"));
+        assert_eq!(fs::read_to_string(artifact).unwrap(), "made\n");
+    }
+    assert_eq!(fs::read_dir(site.path("here/data/hello")).unwrap().count(), 2);
+}
+
+/// The words of a page that people read: neither commands nor addresses.
+fn words(page: &str) -> usize {
+    let mut words = 0;
+    let mut is_block = false;
+    for line in page.lines().filter(|line| !line.starts_with("<!--")) {
+        is_block ^= line.starts_with("```");
+        let line = line.split("](").enumerate().map(|(place, piece)| match place {
+            0 => piece,
+            _ => piece.split_once(')').unwrap().1,
+        });
+        if !is_block {
+            let has_letter = |word: &&str| word.chars().any(char::is_alphanumeric);
+            words += line.flat_map(str::split_whitespace).filter(has_letter).count();
+        }
+    }
+    words
+}
+
+#[test]
+fn the_readme_is_short_and_begins_with_what_builder_is() {
+    let page = read("README.md");
+    assert!(words(&page) <= 700, "{} words", words(&page));
+    assert!(words(&page) > 300, "{} words", words(&page));
+    let beginning = page.split("\n## ").next().unwrap();
+    assert!(!beginning.contains("0.4.0") && beginning.contains("![") && words(beginning) < 100);
+}
+
+/// What is typed in the picture of a terminal.
+fn typed(picture: &str) -> Vec<&str> {
+    picture
+        .lines()
+        .filter(|line| line.contains("\"typed\">$ "))
+        .map(|line| line.split("$ ").nth(1).unwrap())
+        .collect()
+}
+
+#[test]
+fn the_picture_of_the_readme_is_what_the_programs_do() {
+    if Command::new("script").arg("--version").output().is_err() {
+        eprintln!("not tested, as script of util-linux is not installed");
+        return;
+    }
+    let programs = Path::new(env!("CARGO_BIN_EXE_builder-server")).parent().unwrap();
+    let script = tree().join("bin/pictures/terminal.sh");
+    let output = Command::new("sh").arg(script).env("BUILDER_PROGRAMS", programs).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let picture = String::from_utf8(output.stdout).unwrap();
+    for said in
+        ["listening on", "compiling on", "recovered: 1 scheduled, 1 queued", "exited 0", "bin/program"]
+    {
+        assert!(picture.contains(said), "{said} is missing in {picture}");
+    }
+    assert_eq!(typed(&picture), typed(&read("bin/pictures/terminal.svg")));
+    assert_eq!(typed(&picture).len(), 8);
 }
 
 #[test]
