@@ -8,21 +8,22 @@ usage() {
 Usage: freebsd-port.sh DIRECTORY
        freebsd-port.sh --help
 
-Makes DIRECTORY, such as /usr/ports/sysutils/builder, with a port of this version:
-Makefile, Makefile.crates, pkg-descr, pkg-plist, pkg-message, the services and the
-scripts of the package. Nothing of it has been built on a FreeBSD yet.
+Makes DIRECTORY, such as /usr/ports/sysutils/builder, with a port of this
+version: Makefile, Makefile.crates, pkg-descr, pkg-plist, pkg-message, the
+services and the scripts of the package. No FreeBSD has built it yet.
 
-What it lacks is distinfo, the sizes and sums of what is fetched. With the tree as
-builder-VERSION.tar.gz where MASTER_SITES says, which is to unpack into
+What it lacks is distinfo, the sizes and sums of what is fetched. With the tree
+as builder-VERSION.tar.gz where MASTER_SITES says, which is to unpack into
 builder-VERSION, 'make makesum' in DIRECTORY writes it; then 'make package'.
 The paths in services and scripts are for a PREFIX of /usr/local.
 
 Environment:
-    BUILDER_SITE        the address where builder-VERSION.tar.gz is, which becomes
-                        MASTER_SITES (needed)
-    BUILDER_MAINTAINER  the address of the maintainer of the port, to whom its users
-                        write (you, on this machine)
-    BUILDER_WWW         the address of the page where users find more (BUILDER_SITE)
+    BUILDER_SITE        the address where builder-VERSION.tar.gz is, which
+                        becomes MASTER_SITES (needed)
+    BUILDER_MAINTAINER  the address of the maintainer of the port, to whom its
+                        users write (you, on this machine)
+    BUILDER_WWW         the address of the page where users find more
+                        (BUILDER_SITE)
 END
 }
 

@@ -18,8 +18,8 @@ programs are linked by .ci/freebsd/link, WITHOUT TLS, so that they refuse to
 upload to https:// URLs. That takes Debian on amd64 with cargo, binutils, pip
 and zstd, and the first time a user who may run apt-get update.
 
-With --stage it makes no package: it puts the files into DIRECTORY as they are to be
-in /usr/local, programs unstripped. The port does that.
+With --stage it makes no package: it puts the files into DIRECTORY as they are
+to be in /usr/local, programs unstripped. The port does that.
 
 Environment:
     BUILDER_PROGRAMS    a directory with programs that are built already

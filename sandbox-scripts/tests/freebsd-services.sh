@@ -289,6 +289,7 @@ is_split() {
         # shellcheck disable=SC2086
         package $run
         has_stopped
+        [ -e "$FAKE_STATE/at-job" ] || fail "at(1) was not told"
         sh -c "PATH=$directory/commands:\$PATH; . $FAKE_STATE/at-job" >>"$directory/service.log" 2>&1
         wait_for "the server answers again" answers
         wait_for "worker one is back" test -e "$FAKE_STATE/jail-builder_one"

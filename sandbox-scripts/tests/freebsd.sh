@@ -277,6 +277,13 @@ makes_a_port() {
     done
 }
 
+fits_a_terminal() {
+    say "help fits a terminal of 80 columns"
+    for script in freebsd/builder-jail package/freebsd.sh package/freebsd-port.sh; do
+        if "$scripts/$script" --help | grep '.\{81\}'; then fail "the help of $script is wider"; fi
+    done
+}
+
 takes_the_release_from_the_host() {
     say "the page makes jails of the release that the host has"
     # shellcheck disable=SC2016
@@ -305,4 +312,5 @@ makes_a_package
 makes_a_port
 keeps_the_rules_of_ports
 takes_the_release_from_the_host
+fits_a_terminal
 say "not checked here, for want of a FreeBSD: jails, ZFS, rctl, pf and pkg themselves"
