@@ -26,14 +26,18 @@ _builder() {
         --period)
             mapfile -t COMPREPLY < <(compgen -W 'hourly daily weekly never' -- "$word")
             return ;;
+        --upload-credentials | --export-state)
+            compopt -o default
+            return ;;
         --dir | --config-dir | --output)
+            compopt -o filenames 2>/dev/null
             mapfile -t COMPREPLY < <(compgen -d -- "$word")
             return ;;
         --socket-group)
             mapfile -t COMPREPLY < <(compgen -g -- "$word")
             return ;;
-        # Files, as everywhere without an answer of ours, or what nobody can guess.
-        --upload-credentials | --export-state | -r | --remote | --ip | --port | --worker-listen | --client-listen | \
+        # What nobody can guess.
+        -r | --remote | --ip | --port | --worker-listen | --client-listen | \
             --socket-mode | --timeout | --upload-timeout | --artifact-limit | --console-limit | --upload | --platform)
             return ;;
         --job)
@@ -41,9 +45,31 @@ _builder() {
     esac
     case $word in
         -*) mapfile -t COMPREPLY < <(compgen -W "$options $common" -- "$word") ;;
-        *)  if ! _builder_has_command "$words"; then
+        *)  if [ "$program" = builder-client ] && ! _builder_has_command "$words"; then
                 mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+            elif _builder_takes_file "$program"; then
+                compopt -o default
             fi ;;
+    esac
+}
+
+# Whether the word at the cursor is a file: the results of inspect and upload, and the script after 'schedule NAME
+# PLATFORM'.
+_builder_takes_file() {
+    local index=1 words=()
+    while ((index < COMP_CWORD)); do
+        case ${COMP_WORDS[index]} in
+            -r | --remote | --period | --platform | --output | --upload-credentials | --timeout) index=$((index + 1)) ;;
+            -*) ;;
+            *) words+=("${COMP_WORDS[index]}") ;;
+        esac
+        index=$((index + 1))
+    done
+    case $1 in
+        builder-inspect) return 0 ;;
+        builder-upload) [ "${#words[@]}" -ge 1 ] ;;
+        builder-client) [ "${words[0]}" = schedule ] && [ "${#words[@]}" -eq 3 ] ;;
+        *) return 1 ;;
     esac
 }
 
@@ -58,4 +84,4 @@ _builder_has_command() {
     return 1
 }
 
-complete -o default -F _builder builder-server builder-worker builder-client builder-inspect builder-upload
+complete -F _builder builder-server builder-worker builder-client builder-inspect builder-upload

@@ -35,7 +35,12 @@ complete -c builder-worker -l timeout -x -d 'End a job that takes longer'
 
 set -l commands schedule orb-build reschedule unschedule execute info observe observe-latest drop-platform undrop-platform
 complete -c builder-client -n "not __fish_seen_subcommand_from $commands" -f -a "$commands"
-complete -c builder-client -n "__fish_seen_subcommand_from $commands; and not __fish_seen_subcommand_from schedule" -f
+# Only 'schedule' takes a file, after a name and a platform.
+function __builder_takes_file
+    set -l words (commandline -opc | string match -v -- '-*')
+    test "$words[2]" = schedule; and test (count $words) -ge 4
+end
+complete -c builder-client -n "__fish_seen_subcommand_from $commands; and not __builder_takes_file" -f
 complete -c builder-client -s r -l remote -x -d 'The server'
 complete -c builder-client -l period -x -a 'hourly daily weekly never' -d 'How often the job runs'
 complete -c builder-client -l platform -x -d 'Only this platform'

@@ -260,6 +260,21 @@ fn the_commands_about_jobs_work_where_roles_are_split_and_data_is_elsewhere() {
 }
 
 #[test]
+fn the_recipes_of_the_page_about_operating_work() {
+    let before = r#"
+        DIR=$PWD/data
+        mkdir data
+        builder-server --dir data & listens
+        printf '#!/bin/sh\necho oops; exit 3\n' >site.sh
+        builder-client schedule site linux site.sh
+        builder-worker linux"#;
+    let told = Site::new().run(before, "bin/OPERATING.md");
+    // The list of failures, and then the console; and the script.
+    assert_eq!(told.matches("exited 3\n").count(), 2, "{told}");
+    assert!(told.contains(" oops\n") && told.contains("echo oops; exit 3\n"), "{told}");
+}
+
+#[test]
 fn the_commands_about_moving_move_there_and_back_and_there() {
     let site = Site::new();
     let directory = site.path("here/data");
