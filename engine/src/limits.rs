@@ -35,6 +35,8 @@ pub const RECONNECTS: u32 = 9;
 pub const RECONNECT_TIME: Duration = Duration::from_millis(100);
 /// The longest pause before any of them.
 pub const LONGEST_RECONNECT_TIME: Duration = Duration::from_secs(5);
+/// Time a script that does nothing may take, before a worker asks for a job. Generous, because a busy machine is no sick one.
+pub const REHEARSAL_TIME: Duration = Duration::from_secs(60);
 /// Time between asking the processes of a job to end and killing them.
 pub const STOP_TIME: Duration = Duration::from_secs(10);
 /// Time for what a script left in the background to end by itself: a `tee` that still writes, for example.
@@ -77,6 +79,10 @@ pub const ANSWER_PROGRESS_TIME: Duration = Duration::from_secs(10);
 pub const DISK_MARGIN: u64 = MEBIBYTE;
 /// Losses in a row after which a job is stored as failed and no longer queued again.
 pub const LOSSES_IN_A_ROW: u32 = 3;
+/// Time between two jobs of a platform whose workers have lost two builds in a row; it doubles with each further loss.
+pub const LOSS_FIRST_DELAY: Duration = Duration::from_secs(1);
+/// The longest time between two jobs of a platform whose workers lose one after the other.
+pub const LOSS_LONGEST_DELAY: Duration = Duration::from_secs(5 * 60);
 /// Octets of a job name or a platform name; both become file names.
 pub const NAME_BYTES: usize = 100;
 /// Octets of the opam package of an orb-build job. A template may repeat it any number of times.

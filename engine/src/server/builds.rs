@@ -6,7 +6,7 @@ use crate::server::action::{Action, nanoseconds};
 use crate::server::build_log::log_end;
 use crate::server::conversation::Step;
 use crate::server::deadlines::Subject;
-use crate::server::record::{Aborted, Record, Requeue};
+use crate::server::record::{Aborted, Enqueued, Losses, Record, Requeue};
 use crate::server::{ConnectionId, Server};
 use crate::spool;
 use builder_proto::Uuid;
@@ -26,6 +26,8 @@ pub(crate) struct Build {
     console_octets: u64,
     /// Console entries not handed out yet.
     entries: Vec<u8>,
+    /// Whether its worker has said anything about it.
+    pub(crate) has_spoken: bool,
     pub(crate) stage: Stage,
 }
 
@@ -45,6 +47,9 @@ pub(crate) enum Stage {
 pub(crate) enum Ending<'a> {
     /// Its worker is gone; the job runs again unless that happens too often.
     Lost(&'a str),
+    /// Its worker, whose connection stands, has said nothing in all the time that the job had: a loss as well, but one that
+    /// takes so long that three of them have to do.
+    Unheard(&'a str),
     /// The job itself is to blame, or nothing can be done; it waits for its schedule.
     Failed(&'a str),
 }
@@ -58,6 +63,7 @@ impl Server {
             started: now.monotonic,
             console_octets: 0,
             entries: Vec::new(),
+            has_spoken: false,
             stage: Stage::Running,
         };
         self.builds.insert(uuid, build);
@@ -70,6 +76,7 @@ impl Server {
             return Step::Refuse(text);
         }
         let Some(build) = self.builds.get_mut(&uuid) else { return Step::Stay };
+        build.has_spoken = true;
         let delta = nanoseconds(now.monotonic.saturating_sub(build.started));
         let limit = self.settings.console_bytes;
         if build.append_line(delta, output.line, limit) {
@@ -105,6 +112,13 @@ impl Server {
         let Some(build) = self.builds.get(&uuid) else { return };
         let connection = build.connection;
         match build.stage {
+            // A worker's own clock runs out before: one that says nothing at all is frozen, or never got the job.
+            Stage::Running if !build.has_spoken && !self.holds_bytes_of(connection) => {
+                let time = self.settings.job_time.saturating_add(TIMEOUT_GRACE).as_secs();
+                let text = format!("nothing came from the worker within {time} seconds, the time of a job");
+                self.end_build(now, uuid, Ending::Unheard(&text));
+                self.step_by_id(now, connection, Step::Close(text));
+            }
             Stage::Running => self.fail_build(now, uuid, "timeout"),
             Stage::Receiving { last_octets, .. } => {
                 let patience = last_octets.saturating_add(ARTIFACT_PROGRESS_TIME);
@@ -134,11 +148,64 @@ impl Server {
         if !matches!(build.stage, Stage::Running) {
             self.abandon_result(uuid);
         }
-        let (reason, requeue) = match ending {
-            Ending::Failed(reason) => (reason.to_owned(), Requeue::No),
-            Ending::Lost(reason) => self.judge_loss(uuid, reason),
+        match ending {
+            Ending::Failed(reason) => self.abort(now, uuid, reason, Requeue::No),
+            Ending::Lost(reason) => self.lose(now, uuid, &build, reason, !build.has_spoken),
+            Ending::Unheard(reason) => self.lose(now, uuid, &build, reason, false),
+        }
+    }
+
+    /// Ends a build whose worker is lost. Whether the job has run at all is not known when the worker `may_be_to_blame`.
+    fn lose(&mut self, now: Now, uuid: Uuid, build: &Build, reason: &str, may_be_to_blame: bool) {
+        let Some(platform) = self.state.running.get(&uuid).map(|build| build.platform.clone()) else {
+            return;
         };
-        self.abort(now, uuid, &reason, requeue);
+        let row = self.note_loss(now, &platform, build.started);
+        let (reason, fate) = self.judge_loss(uuid, reason, may_be_to_blame.then_some(row));
+        match fate {
+            Fate::Fails => self.abort(now, uuid, &reason, Requeue::No),
+            Fate::RunsAgain => self.abort(now, uuid, &reason, Requeue::FrontAfterLoss),
+            Fate::RunsAgainLater => {
+                let Some(name) = self.state.running.get(&uuid).map(|build| build.script.name().clone())
+                else {
+                    return;
+                };
+                // In this order, so that a crash in between finds the job in its queue.
+                let entry = Enqueued { platform: platform.clone(), name: name.clone(), front: false };
+                self.commit(Record::Enqueued(entry));
+                self.abort(now, uuid, &reason, Requeue::No);
+                self.commit(Record::Losses(Losses { name, platform, count: LOSSES_IN_A_ROW - 1 }));
+            }
+        }
+    }
+
+    /// Slows a platform down whose workers lose one job after the other. Says how many, in a row.
+    fn note_loss(&mut self, now: Now, platform: &Text, started: Duration) -> u32 {
+        if !self.state.queues.contains_key(platform) {
+            return 1;
+        }
+        let row = self.pacing.lost(now.monotonic, platform, started);
+        if let Some(delay) = row.new_delay {
+            let (losses, delay) = (row.losses, delay.as_secs());
+            ::log::warn!(
+                "platform {platform} lost {losses} builds in a row; now a job every {delay} s, until one is delivered"
+            );
+        }
+        row.losses
+    }
+
+    /// A worker has delivered a result: jobs of its platform need not wait any longer.
+    pub(crate) fn note_delivery(&mut self, uuid: Uuid) {
+        let Some(platform) = self.state.running.get(&uuid).map(|build| &build.platform) else { return };
+        let relief = self.pacing.delivered(platform);
+        if relief.was_slow {
+            ::log::info!(
+                "a worker of platform {platform} delivered a result; jobs are handed out at once again"
+            );
+        }
+        if relief.was_awaited {
+            self.undispatched.insert(platform.clone());
+        }
     }
 
     /// Ends a build that no worker has; its job waits for its schedule.
@@ -175,21 +242,45 @@ impl Server {
         self.commit(Record::Aborted(Aborted { uuid: RawUuid(uuid), finished, reason, requeue }));
     }
 
-    /// Whether the job of a lost build runs again, and what people are told.
-    fn judge_loss(&self, uuid: Uuid, reason: &str) -> (String, Requeue) {
-        let Some(build) = self.state.running.get(&uuid) else { return (reason.to_owned(), Requeue::No) };
+    /// What becomes of the job of a lost build, and what people are told.
+    ///
+    /// `row` is there when nothing came from the worker: the losses in a row on the platform. Nobody can tell then whether the
+    /// job ended its worker or the worker never began, so that a job that has not run could be stored as failed. What other
+    /// jobs come to shows it: the job gives way to them, once it has had its turns, unless there are none, or unless
+    /// one was delivered just before.
+    fn judge_loss(&self, uuid: Uuid, reason: &str, row: Option<u32>) -> (String, Fate) {
+        let Some(build) = self.state.running.get(&uuid) else { return (reason.to_owned(), Fate::Fails) };
         let (name, platform) = (build.script.name(), &build.platform);
         if self.state.runnable(name, platform).is_none() {
             let text = format!("worker lost: {reason}; the job is no longer scheduled on {platform}");
-            return (text, Requeue::No);
+            return (text, Fate::Fails);
         }
-        match self.state.losses(name, platform) + 1 {
-            losses @ LOSSES_IN_A_ROW.. => {
-                (format!("worker lost {losses} times in a row, last: {reason}"), Requeue::No)
-            }
-            _ => (format!("worker lost: {reason}; the job was queued again"), Requeue::FrontAfterLoss),
+        let losses = self.state.losses(name, platform) + 1;
+        if losses < LOSSES_IN_A_ROW {
+            return (format!("worker lost: {reason}; the job was queued again"), Fate::RunsAgain);
         }
+        let has_template = self.templates.contains_key(platform);
+        let queue = self.state.queues.get(platform);
+        let others_wait = || queue.is_some_and(|queue| queue.has_others(name, has_template));
+        if row.is_some_and(|row| row > LOSSES_IN_A_ROW || (row > 1 && others_wait())) {
+            let text = format!(
+                "worker lost: {reason}; nothing shows whether the job or the workers of {platform} are to blame, so the \
+                 job was queued again behind the others"
+            );
+            return (text, Fate::RunsAgainLater);
+        }
+        (format!("worker lost {losses} times in a row, last: {reason}"), Fate::Fails)
     }
+}
+
+/// What becomes of the job of a lost build.
+enum Fate {
+    /// It waits for its schedule.
+    Fails,
+    /// It goes to the front of its queue.
+    RunsAgain,
+    /// It goes to the end of its queue.
+    RunsAgainLater,
 }
 
 impl Build {

@@ -116,6 +116,11 @@ impl Server {
         }
     }
 
+    /// Whether part of a message came on a connection, and the rest of it has not.
+    pub(crate) fn holds_bytes_of(&self, id: ConnectionId) -> bool {
+        self.connections.get(&id).is_some_and(|connection| !connection.decoder.is_between_frames())
+    }
+
     /// Takes a connection out, with what it holds of an incomplete frame, to be put back after a change.
     fn take_connection(&mut self, id: ConnectionId) -> Option<Connection> {
         let connection = self.connections.remove(&id)?;

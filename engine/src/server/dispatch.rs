@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 enum HandOut {
     /// One has left its queue.
     Job,
-    /// Nobody waits, or nothing is queued.
+    /// Nobody waits, or nothing is queued, or the platform is to wait.
     Nothing,
     /// The disk or the source of randomness does not allow it for now.
     Later,
@@ -65,6 +65,7 @@ impl Server {
     /// Called once a turn and last, so that a worker whose connection ended in this turn gets nothing.
     pub(crate) fn dispatch(&mut self, now: Now) {
         self.dispatch_paused = false;
+        self.undispatched.extend(self.pacing.take_due(now.monotonic));
         let was_busy = core::mem::take(&mut self.is_busy);
         if !self.has_room(0) {
             self.dispatch_paused = true;
@@ -107,6 +108,9 @@ impl Server {
         if queue.and_then(|queue| queue.first(self.templates.contains_key(platform))).is_none() {
             return HandOut::Nothing;
         }
+        if !self.pacing.allows(now.monotonic, platform) {
+            return HandOut::Nothing;
+        }
         // Before a script is copied: this is where every turn ends while no place is free.
         if self.builds_under_way() >= self.settings.builds {
             return HandOut::Busy;
@@ -127,6 +131,7 @@ impl Server {
         match check {
             Ok(()) => {
                 self.stop_waiting(platform, turn);
+                self.pacing.handed_out(now.monotonic, platform);
                 self.hand_over(now, id, uuid, script);
             }
             // Handed out all the same, it would cost one worker after the other.

@@ -12,6 +12,7 @@
 //! | `admission` | which jobs can be kept at all |
 //! | `commands`, `info` | what clients ask for |
 //! | `queueing`, `dispatch`, `builds`, `results` | jobs that wait, workers that wait, workers that build, and what comes of it |
+//! | `pacing` | how fast jobs leave the queue of a platform whose workers lose them |
 //! | `outbox`, `uploads` | results on their way to an upload server |
 //! | `connection`, `conversation`, `incomplete`, `deadlines` | who may say what, how much, and until when |
 //! | [`migration`] | the state file of builder 0.4.0 |
@@ -29,6 +30,7 @@ mod incomplete;
 mod info;
 pub mod migration;
 mod outbox;
+mod pacing;
 mod queue;
 mod queueing;
 pub mod record;
@@ -56,6 +58,7 @@ use crate::server::connection::Connection;
 use crate::server::deadlines::{Deadlines, Subject};
 use crate::server::incomplete::Incomplete;
 use crate::server::info::Answers;
+use crate::server::pacing::Pacing;
 use crate::server::record::{Contents, Record, Settled};
 use crate::server::uploads::Uploads;
 use builder_proto::Uuid;
@@ -192,6 +195,8 @@ pub struct Server {
     dispatch_paused: bool,
     /// Whether the last dispatch left some of them, because enough builds are under way.
     is_busy: bool,
+    /// Platforms whose jobs have to wait, because their workers lose one after the other.
+    pacing: Pacing,
     /// Connections that observe a build.
     observers: BTreeSet<ConnectionId>,
     deadlines: Deadlines,
@@ -221,6 +226,7 @@ impl Server {
             undispatched: BTreeSet::new(),
             dispatch_paused: false,
             is_busy: false,
+            pacing: Pacing::default(),
             observers: BTreeSet::new(),
             unstorable: BTreeSet::new(),
             deadlines: Deadlines::default(),
@@ -315,9 +321,9 @@ impl Server {
         });
         let ahead =
             undispatched.into_iter().chain(due).min().map(|ahead| self.last.monotonic.saturating_add(ahead));
-        let uploads = self.uploads.next_deadline();
-        let answers = self.answers.next_deadline();
-        self.deadlines.next().into_iter().chain(uploads).chain(answers).chain(ahead).min()
+        let deadlines = [self.deadlines.next(), self.uploads.next_deadline(), self.answers.next_deadline()];
+        let paced = self.pacing.next_deadline();
+        deadlines.into_iter().flatten().chain(paced).chain(ahead).min()
     }
 
     /// The durable state, for snapshots.
@@ -362,8 +368,11 @@ impl Server {
             Record::Undropped(platform) => {
                 self.undispatched.insert(platform.clone());
             }
-            // Platforms that were one too many may have a place now.
-            Record::Dropped(_) => self.undispatched.extend(self.waiting.keys().cloned()),
+            Record::Dropped(platform) => {
+                self.pacing.forget(platform);
+                // Platforms that were one too many may have a place now.
+                self.undispatched.extend(self.waiting.keys().cloned());
+            }
             _ => {}
         }
         self.log_space = self.log_space.saturating_sub(record.octets());

@@ -53,6 +53,12 @@ impl Queue {
         self.jobs.get(self.scripts.first()?)
     }
 
+    /// Whether there is a job besides that one which may run, as in [`Queue::first`].
+    pub(crate) fn has_others(&self, name: &Text, orb_builds: bool) -> bool {
+        let runs = |job: &Job| orb_builds || matches!(job, Job::Script(_));
+        self.jobs.values().any(|job| job.name() != name && runs(job))
+    }
+
     pub(crate) fn jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
         self.jobs.values()
     }
@@ -118,6 +124,16 @@ mod tests {
         assert!(queue.remove(&"b".into()).is_some());
         assert!(queue.remove(&"b".into()).is_none());
         assert_eq!(names(&queue), ["a", "c"]);
+    }
+
+    #[test]
+    fn others_are_those_that_may_run() {
+        let mut queue = Queue::default();
+        queue.push_back(script("script"));
+        assert!(!queue.has_others(&"script".into(), true));
+        queue.push_back(orb_build("orb"));
+        assert!(queue.has_others(&"script".into(), true) && !queue.has_others(&"script".into(), false));
+        assert!(queue.has_others(&"orb".into(), false));
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub enum Record {
     /// A dropped platform may be used again.
     #[asn1(context_specific = "10", tag_mode = "EXPLICIT", constructed = "true")]
     Undropped(Text),
-    /// How often in a row builds of a job were lost; only snapshots say so.
+    /// How often in a row builds of a job were lost: in snapshots, and where an aborted build does not say it.
     #[asn1(context_specific = "11", tag_mode = "EXPLICIT", constructed = "true")]
     Losses(Losses),
     /// An aborted build whose result is not stored yet; only snapshots say so.

@@ -39,6 +39,7 @@ impl Server {
         self.flush_console(uuid);
         if let Some(build) = self.builds.get_mut(&uuid) {
             build.stage = Stage::Receiving { result: None, last_octets: now.monotonic };
+            build.has_spoken = true;
         }
         // The job is over: from here on progress counts, not the hour.
         self.deadlines.set(Subject::Build(uuid), now.monotonic.saturating_add(ARTIFACT_PROGRESS_TIME));
@@ -205,6 +206,7 @@ impl Server {
             build.stage = Stage::Storing { result: result.clone() };
         }
         self.deadlines.clear(Subject::Build(uuid));
+        self.note_delivery(uuid);
         self.actions.push_back(Action::StoreResult { uuid });
         Step::Enter(Phase::Storing)
     }

@@ -31,6 +31,8 @@ pub(super) enum Event {
     /// The disk has caught up with everything.
     Release,
     LoseRunning(usize),
+    /// A worker comes, and is gone as soon as it has a job.
+    DropJob(&'static str),
     LoseWaiting(usize),
     Pass(u32),
     /// Time passes while the machine is busy with something else.
@@ -71,6 +73,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(number, storing)| Event::Finish(number, storing)),
         2 => Just(Event::Release),
         4 => any::<usize>().prop_map(Event::LoseRunning),
+        4 => platform().prop_map(Event::DropJob),
         1 => any::<usize>().prop_map(Event::LoseWaiting),
         2 => (0..150_u32).prop_map(Event::Pass),
         4 => (0..150_u32).prop_map(Event::Sleep),

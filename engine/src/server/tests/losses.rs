@@ -120,7 +120,7 @@ fn the_third_loss_in_a_row_is_stored_as_a_failure() {
     let mut rig = Rig::new();
     rig.done(daily("a", "p"));
     for loss in 1..=LOSSES_IN_A_ROW {
-        let (worker, uuid) = rig.build("p");
+        let (worker, uuid) = rig.patient_build("p");
         rig.lose(worker);
         let text = match loss {
             LOSSES_IN_A_ROW => "worker lost 3 times in a row, last: the peer closed the connection",
@@ -131,7 +131,7 @@ fn the_third_loss_in_a_row_is_stored_as_a_failure() {
     assert_eq!(rig.queue("p"), [""; 0]);
     rig.pass(DAY);
     assert_eq!(rig.queue("p"), ["a"], "it waits for its schedule");
-    let (worker, _) = rig.build("p");
+    let (worker, _) = rig.patient_build("p");
     rig.lose(worker);
     assert_eq!(rig.queue("p"), ["a"], "and the count begins anew");
 }
@@ -146,7 +146,7 @@ fn a_finished_build_ends_a_row_of_losses() {
             rig.lose(worker);
             assert_eq!(rig.queue("p"), ["a"]);
         }
-        let (worker, _) = rig.build("p");
+        let (worker, _) = rig.patient_build("p");
         rig.finish(worker, BuildResult::Exited(1), Vec::new());
         rig.done(execute("a"));
     }
@@ -162,13 +162,15 @@ fn losses_are_counted_by_job_and_platform() {
     rig.done(schedule_orb_build(Period::Daily, "orb"));
     rig.done(execute("orb"));
     for _ in 1..LOSSES_IN_A_ROW {
-        let (worker, _) = rig.build("p");
+        let (worker, _) = rig.patient_build("p");
+        rig.print(worker, "a line");
         rig.lose(worker);
     }
     let (worker, _) = rig.build("q");
     rig.lose(worker);
     assert_eq!((rig.queue("p"), rig.queue("q")), (vec!["orb".into(), "a".into()], vec!["orb".to_owned()]));
-    let (worker, _) = rig.build("p");
+    let (worker, _) = rig.patient_build("p");
+    rig.print(worker, "a line");
     rig.lose(worker);
     assert_eq!(rig.queue("p"), ["a"]);
 }

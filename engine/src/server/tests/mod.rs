@@ -5,6 +5,7 @@ mod events;
 mod model;
 mod rig;
 mod shortcuts;
+mod silence;
 mod words;
 mod world;
 

@@ -1,6 +1,6 @@
 //! What the server is to do with jobs, said once more and as simply as possible: lists, loops, and no records.
 
-use crate::limits::LOSSES_IN_A_ROW;
+use crate::limits::{LOSS_FIRST_DELAY, LOSS_LONGEST_DELAY, LOSSES_IN_A_ROW};
 use builder_proto::time::{Period, Time};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,8 +18,19 @@ pub(super) struct Build {
     pub(super) name: String,
     pub(super) platform: String,
     pub(super) started: Time,
+    /// Whether anything came from its worker.
+    pub(super) has_spoken: bool,
     /// Whether its worker is done and only the disk is waited for.
     pub(super) is_complete: bool,
+}
+
+/// Losses in a row on a platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    losses: u32,
+    /// When the last of them was, and when the next job may leave the queue.
+    last: Time,
+    next: Time,
 }
 
 /// Builds are known by the number of their worker.
@@ -34,6 +45,7 @@ pub(super) struct Model {
     pub(super) waiting: Vec<(Worker, String)>,
     pub(super) running: BTreeMap<Worker, Build>,
     pub(super) losses: BTreeMap<(String, String), u32>,
+    pub(super) rows: BTreeMap<String, Row>,
 }
 
 /// The longest that a build takes before the server gives it up.
@@ -86,6 +98,7 @@ impl Model {
         }
         self.jobs.retain(|_, job| job.platform.as_deref() != Some(platform));
         self.losses.retain(|(_, lost_on), _| lost_on != platform);
+        self.rows.remove(platform);
         self.dropped.insert(platform.to_owned())
     }
 
@@ -98,23 +111,63 @@ impl Model {
         self.losses.remove(&(build.name, build.platform));
     }
 
-    pub(super) fn lose(&mut self, worker: Worker) {
+    /// The worker of a build has sent the whole result.
+    pub(super) fn deliver(&mut self, worker: Worker) {
+        self.rows.remove(&self.running[&worker].platform);
+    }
+
+    pub(super) fn lose(&mut self, worker: Worker, now: Time) {
         self.waiting.retain(|(waiting, _)| *waiting != worker);
-        if self.running.get(&worker).is_none_or(|build| build.is_complete) {
-            return;
+        if self.running.get(&worker).is_some_and(|build| !build.is_complete) {
+            self.lose_build(worker, now, false);
         }
-        let Build { name, platform, .. } = self.running.remove(&worker).expect("a running build");
+    }
+
+    /// A build is lost, be it that its worker is gone or that its time is up and nothing came.
+    fn lose_build(&mut self, worker: Worker, now: Time, time_is_up: bool) {
+        let build = self.running.remove(&worker).expect("a running build");
+        let row = self.lengthen_row(&build, now);
+        let Build { name, platform, has_spoken, .. } = build;
         let key = (name.clone(), platform.clone());
         let losses = self.losses.remove(&key).unwrap_or(0) + 1;
-        if self.may_queue(&name, &platform) && losses < LOSSES_IN_A_ROW {
-            self.losses.insert(key, losses);
-            self.move_to_front(&platform, &name);
+        if !self.may_queue(&name, &platform) {
+            return;
         }
+        if losses < LOSSES_IN_A_ROW {
+            self.losses.insert(key, losses);
+            return self.move_to_front(&platform, &name);
+        }
+        let has_template = self.templates.contains(&platform);
+        let runs = |other: &String| has_template || self.jobs[other].platform.is_some();
+        let queue = &self.queues[&platform];
+        let others_wait = queue.iter().any(|other| *other != name && runs(other));
+        let may_not_have_run = !has_spoken && !time_is_up;
+        if may_not_have_run && (row > 3 || (row > 1 && others_wait)) {
+            if !queue.contains(&name) {
+                self.queues.get_mut(&platform).expect("a queue").push(name);
+            }
+            self.losses.insert(key, LOSSES_IN_A_ROW - 1);
+        }
+    }
+
+    /// Says how many builds of the platform were lost in a row. Those that ran side by side count once.
+    fn lengthen_row(&mut self, build: &Build, now: Time) -> u32 {
+        if !self.queues.contains_key(&build.platform) {
+            return 1;
+        }
+        let row = self.rows.entry(build.platform.clone()).or_insert(Row { losses: 0, last: now, next: now });
+        if row.losses == 0 || build.started >= row.last {
+            row.losses += 1;
+            row.last = now;
+            row.next = now.saturating_add(row.delay());
+        }
+        row.losses
     }
 
     /// The server stops and starts again: what ran goes to the front, the longest running first.
     pub(super) fn restart(&mut self) {
         self.waiting.clear();
+        self.rows.clear();
         let mut builds: Vec<_> = core::mem::take(&mut self.running).into_iter().collect();
         // Builds start in the order in which their uuids are drawn, and uuids of the tests ascend.
         builds.sort_by_key(|(_, build)| build.started);
@@ -130,9 +183,16 @@ impl Model {
     /// The end of a turn; answers which workers get which jobs.
     pub(super) fn tick(&mut self, now: Time) -> Vec<(Worker, String)> {
         let is_over = |build: &Build| !build.is_complete && now.duration_since(build.started) >= BUILD_TIME;
-        let over: Vec<Worker> =
-            self.running.iter().filter(|(_, build)| is_over(build)).map(|(worker, _)| *worker).collect();
-        over.into_iter().for_each(|worker| self.finish(worker));
+        let over = self.running.iter().filter(|(_, build)| is_over(build));
+        let mut over: Vec<_> =
+            over.map(|(worker, build)| (build.started, *worker, build.has_spoken)).collect();
+        over.sort();
+        for (_, worker, has_spoken) in over {
+            match has_spoken {
+                true => self.finish(worker),
+                false => self.lose_build(worker, now, true),
+            }
+        }
         let mut due: Vec<(Time, String)> = self
             .jobs
             .iter()
@@ -150,6 +210,14 @@ impl Model {
         self.dispatch(now)
     }
 
+    /// When something happens by itself, after `now`.
+    pub(super) fn next_event(&self, now: Time) -> Option<Time> {
+        let due = self.jobs.values().map(|job| job.next);
+        let over = self.running.values().map(|build| build.started.saturating_add(BUILD_TIME));
+        let paced = self.rows.values().map(|row| row.next);
+        due.chain(over).chain(paced).filter(|event| *event > now).min()
+    }
+
     fn dispatch(&mut self, now: Time) -> Vec<(Worker, String)> {
         let mut handed_out = Vec::new();
         let mut platforms: BTreeSet<String> =
@@ -157,14 +225,21 @@ impl Model {
         platforms.retain(|platform| !self.dropped.contains(platform));
         for platform in &platforms {
             self.add_platform(platform);
-            while let Some(place) = self.waiting.iter().position(|(_, waiting_for)| waiting_for == platform) {
+            while self.rows.get(platform).is_none_or(|row| row.next <= now)
+                && let Some(place) = self.waiting.iter().position(|(_, waiting_for)| waiting_for == platform)
+            {
                 let has_template = self.templates.contains(platform);
                 let queue = self.queues.get_mut(platform).expect("a queue");
                 let runs = |name: &String| has_template || self.jobs[name].platform.is_some();
                 let Some(first) = queue.iter().position(runs) else { break };
                 let name = queue.remove(first);
                 let (worker, platform) = self.waiting.remove(place);
-                let build = Build { name: name.clone(), platform, started: now, is_complete: false };
+                if let Some(row) = self.rows.get_mut(&platform) {
+                    row.next = now.saturating_add(row.delay());
+                }
+                let (started, name_of_build) = (now, name.clone());
+                let build =
+                    Build { name: name_of_build, platform, started, has_spoken: false, is_complete: false };
                 self.running.insert(worker, build);
                 handed_out.push((worker, name));
             }
@@ -214,5 +289,13 @@ impl Model {
     fn may_queue(&self, name: &str, platform: &str) -> bool {
         let Some(job) = self.jobs.get(name) else { return false };
         self.queues.contains_key(platform) && job.platform.as_deref().is_none_or(|own| own == platform)
+    }
+}
+
+impl Row {
+    /// Time between two jobs.
+    fn delay(&self) -> Duration {
+        let doublings = (2..self.losses).fold(LOSS_FIRST_DELAY, |delay, _| LOSS_LONGEST_DELAY.min(delay * 2));
+        if self.losses < 2 { Duration::ZERO } else { doublings }
     }
 }

@@ -59,6 +59,7 @@ impl Pair {
             Event::Print(number) => {
                 if let Some(worker) = self.choose_running(number) {
                     self.rig.print(worker, "a line");
+                    self.model.running.get_mut(&worker).unwrap().has_spoken = true;
                 }
             }
             Event::Finish(number, storing) => self.finish(number, storing),
@@ -66,6 +67,17 @@ impl Pair {
             Event::LoseRunning(number) => {
                 if let Some(worker) = self.choose_running(number) {
                     self.lose(worker);
+                }
+            }
+            Event::DropJob(platform) => {
+                self.add_worker(platform);
+                self.end_turn();
+                // Whoever has waited longest for the platform may have got the job instead.
+                if let Some((worker, _)) = self.model.running.last_key_value() {
+                    let worker = *worker;
+                    if !self.model.running[&worker].is_complete {
+                        self.lose(worker);
+                    }
                 }
             }
             Event::LoseWaiting(number) => {
@@ -143,7 +155,7 @@ impl Pair {
     fn lose(&mut self, worker: Worker) {
         self.touched.extend(self.model.running.get(&worker).map(|build| build.name.clone()));
         self.rig.close(worker);
-        self.model.lose(worker);
+        self.model.lose(worker, self.rig.now.wall);
     }
 
     fn finish(&mut self, number: usize, storing: Storing) {
@@ -156,6 +168,7 @@ impl Pair {
             vec![job::File { path: "a".into(), data: "b".into() }],
         );
         self.rig.storing = Storing::InLog;
+        self.model.deliver(worker);
         if storing == Storing::Held {
             self.held.push(self.builds[&worker]);
             self.model.running.get_mut(&worker).unwrap().is_complete = true;
@@ -178,9 +191,14 @@ impl Pair {
 
     fn pass(&mut self, minutes: u32) {
         self.end_turn();
-        // Everything of the model happens on the minute.
-        let minute = |minute| self.rig.now.wall.saturating_add(MINUTE * minute);
-        let handed_out = (1..=minutes).flat_map(|passed| self.model.tick(minute(passed))).collect();
+        let end = self.rig.now.wall.saturating_add(MINUTE * minutes);
+        let mut handed_out = Vec::new();
+        let mut now = self.rig.now.wall;
+        while let Some(event) = self.model.next_event(now).filter(|event| *event < end) {
+            now = event;
+            handed_out.append(&mut self.model.tick(now));
+        }
+        handed_out.append(&mut self.model.tick(end));
         self.rig.pass(MINUTE * minutes);
         self.compare(handed_out);
     }
@@ -258,6 +276,7 @@ impl Pair {
             // Part of what nobody was told may have happened. The rest has to be as it was.
             self.model.running.clear();
             self.model.waiting.clear();
+            self.model.rows.clear();
             let observed = self.observed();
             for (name, job) in self.committed.jobs.iter().filter(|(name, _)| !self.touched.contains(*name)) {
                 assert_eq!(observed.jobs.get(name), Some(job));
@@ -281,8 +300,8 @@ impl Pair {
     /// Enough workers come that everything queued runs, and everything that runs finishes.
     fn run_out(&mut self) {
         self.release();
-        // Results that could not be stored are tried again by then.
-        self.pass(1);
+        // Results that could not be stored are tried again by then, and no platform has to wait.
+        self.pass(6);
         loop {
             self.perform(Event::EndTurn);
             while let Some(worker) = self.choose_running(0) {

@@ -82,6 +82,17 @@ impl Rig {
         (worker, uuid)
     }
 
+    /// A new worker that got a job as soon as the losses of its platform allowed.
+    pub(super) fn patient_build(&mut self, platform: &str) -> (ConnectionId, Uuid) {
+        let worker = self.worker(platform);
+        if self.job(worker).is_none() {
+            let deadline = self.server.next_deadline().expect("the platform waits for its time");
+            self.pass(deadline - self.now.monotonic);
+        }
+        let (uuid, _) = self.job(worker).expect("a job is queued");
+        (worker, uuid)
+    }
+
     pub(super) fn print(&mut self, worker: ConnectionId, line: &str) {
         let (uuid, _) = self.job(worker).expect("a build");
         self.say(worker, &Command::Output { uuid, line: line.into(), timestamp: None });

@@ -256,13 +256,29 @@ impl Jobs {
         }
     }
 
-    /// A build whose worker is gone runs again, unless that happens too often.
-    pub(super) fn lose(&mut self, uuid: Uuid, now: Time) {
+    /// A build whose worker is lost runs again, unless that happens too often. When nothing came from the worker, `row` says
+    /// how many builds its platform lost in a row: then the job may not have run, and gives way to others.
+    pub(super) fn lose(&mut self, uuid: Uuid, now: Time, row: Option<u32>, templates: &Templates) {
         let build = &self.running[&uuid];
         let place = (build.platform.clone(), build.job.name.clone());
-        let losses = self.losses.get(&place).copied().unwrap_or(0) + 1;
-        let again = losses < LOSSES_IN_A_ROW && self.may_queue(&place);
-        self.abort(uuid, now, if again { Requeue::FrontAfterLoss } else { Requeue::No });
+        if !self.may_queue(&place) {
+            return self.abort(uuid, now, Requeue::No);
+        }
+        if self.losses.get(&place).copied().unwrap_or(0) + 1 < LOSSES_IN_A_ROW {
+            return self.abort(uuid, now, Requeue::FrontAfterLoss);
+        }
+        self.abort(uuid, now, Requeue::No);
+        let (platform, name) = &place;
+        let has_template = templates.contains_key(platform);
+        let runs = |other: &Text| has_template || script_platform(&self.schedule[other].job).is_some();
+        let others_wait = self.queues[platform].iter().any(|other| other != name && runs(other));
+        if row.is_some_and(|row| row > LOSSES_IN_A_ROW || (row > 1 && others_wait)) {
+            let queue = self.queues.get_mut(platform).expect("a queue");
+            if !queue.contains(name) {
+                queue.push(name.clone());
+            }
+            self.losses.insert(place, LOSSES_IN_A_ROW - 1);
+        }
     }
 
     /// A build ends for good without its worker's result.

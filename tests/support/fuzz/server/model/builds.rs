@@ -36,12 +36,27 @@ impl Model {
                 build.deadline = last_octets + ARTIFACT_PROGRESS_TIME;
             }
             Stage::Receiving { .. } => self.end_by_id(now, connection, Verdict::Refused),
+            Stage::Running if !build.has_spoken && self.peers[&connection].decoder.is_between_frames() => {
+                self.lose_build(now, uuid, true);
+                self.end_by_id(now, connection, Verdict::Told);
+            }
             Stage::Running | Stage::Storing { .. } => self.fail_build(now, uuid),
         }
     }
 
+    /// A build is lost, be it that its worker is gone or that its time is up and nothing came.
+    pub(super) fn lose_build(&mut self, now: Now, uuid: Uuid, time_is_up: bool) {
+        let Some(build) = self.builds.remove(&uuid) else { return };
+        let platform = self.jobs.running[&uuid].platform.clone();
+        let has_queue = self.jobs.queues.contains_key(&platform);
+        let row = if has_queue { self.pacing.lost(now.monotonic, &platform, build.started) } else { 1 };
+        let may_not_have_run = !build.has_spoken && !time_is_up;
+        self.jobs.lose(uuid, now.wall, may_not_have_run.then_some(row), &self.templates);
+    }
+
     pub(super) fn on_output(&mut self, now: Now, uuid: Uuid, line: Text) -> Verdict {
         let build = self.builds.get_mut(&uuid).expect("a build");
+        build.has_spoken = true;
         let delta = i64::try_from((now.monotonic - build.started).as_nanos()).expect("a short build");
         build.console_octets += console_entry_length(delta, line.as_bytes().len() as u64);
         if build.console_octets > self.settings.console_bytes {
@@ -79,6 +94,7 @@ impl Model {
                 FinishedEvent::End => {
                     let result = result.take().expect("a head");
                     self.builds.get_mut(&uuid).expect("a build").stage = Stage::Storing { result };
+                    self.pacing.forget(&self.jobs.running[&uuid].platform);
                     peer.enter(Phase::Storing, None);
                     return Verdict::GoesOn;
                 }

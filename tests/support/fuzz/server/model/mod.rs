@@ -1,6 +1,7 @@
 //! The server said once more and as simply as possible: who may say what, and what comes of it.
 
 mod builds;
+mod pacing;
 
 use super::jobs::{Jobs, Running};
 use super::peers::{Closed, Peer, Phase, Said, Verdict};
@@ -20,6 +21,7 @@ use builder_proto::text::Text;
 use builder_proto::time::Period;
 use builder_proto::{CLIENT_VERSION, Uuid, WORKER_VERSION};
 use core::time::Duration;
+use pacing::Pacing;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the server is to be and to say.
@@ -37,6 +39,7 @@ pub(super) struct Model {
     /// First come, first served.
     waiting: Vec<(ConnectionId, Text)>,
     builds: BTreeMap<Uuid, Build>,
+    pacing: Pacing,
     /// When aborted builds whose result could not be stored are tried again.
     retries: BTreeMap<Uuid, Duration>,
     has_room: bool,
@@ -50,6 +53,8 @@ struct Build {
     started: Duration,
     deadline: Duration,
     console_octets: u64,
+    /// Whether any message about it came from its worker.
+    has_spoken: bool,
     stage: Stage,
 }
 
@@ -77,6 +82,7 @@ impl Model {
             peers: BTreeMap::new(),
             waiting: Vec::new(),
             builds: BTreeMap::new(),
+            pacing: Pacing::default(),
             retries: BTreeMap::new(),
             has_room: true,
             has_uuids: true,
@@ -95,6 +101,7 @@ impl Model {
         self.peers.clear();
         self.waiting.clear();
         self.builds.clear();
+        self.pacing = Pacing::default();
         self.retries.clear();
         self.templates.clear();
         self.has_room = true;
@@ -140,7 +147,11 @@ impl Model {
         let peers = self.peers.values().filter_map(|peer| peer.deadline);
         let builds = self.builds.values().filter(|build| !matches!(build.stage, Stage::Storing { .. }));
         let builds = builds.map(|build| build.deadline);
-        peers.chain(builds).chain(self.retries.values().copied()).min()
+        let paced = self.waiting.iter().filter_map(|(_, platform)| {
+            self.next_script(platform).filter(|_| self.has_room && self.has_uuids)?;
+            self.pacing.next(platform)
+        });
+        peers.chain(builds).chain(self.retries.values().copied()).chain(paced).min()
     }
 
     fn tick(&mut self, now: Now) {
@@ -183,11 +194,12 @@ impl Model {
                 self.jobs.add_platform(&platform, &self.templates);
             }
         }
-        while let Some((place, job)) = self.next_handed_out() {
+        while let Some((place, job)) = self.next_handed_out(now.monotonic) {
             if !self.has_uuids {
                 return;
             }
             let (connection, platform) = self.waiting.remove(place);
+            self.pacing.handed_out(now.monotonic, &platform);
             self.last_uuid += 1;
             let uuid = Uuid::from_u128(self.last_uuid);
             self.jobs.start(uuid, Running { started: now.wall, platform, job: job.clone() });
@@ -198,6 +210,7 @@ impl Model {
                 started: now.monotonic,
                 deadline: now.monotonic + self.settings.job_time + TIMEOUT_GRACE,
                 console_octets: 0,
+                has_spoken: false,
                 stage: Stage::Running,
             };
             self.builds.insert(uuid, build);
@@ -206,11 +219,15 @@ impl Model {
     }
 
     /// The first place among those who wait for which there is a job, and the job.
-    fn next_handed_out(&self) -> Option<(usize, ScriptJob)> {
-        self.waiting.iter().enumerate().find_map(|(place, (_, platform))| {
-            let template = self.templates.get(platform).map(Vec::as_slice);
-            Some((place, self.jobs.next_script(platform, template)?))
-        })
+    fn next_handed_out(&self, now: Duration) -> Option<(usize, ScriptJob)> {
+        let may_be = |platform: &Text| self.pacing.next(platform).is_none_or(|next| next <= now);
+        let waiting = self.waiting.iter().enumerate().filter(|(_, (_, platform))| may_be(platform));
+        waiting.filter_map(|(place, (_, platform))| Some((place, self.next_script(platform)?))).next()
+    }
+
+    /// What the next worker of a platform is to run.
+    fn next_script(&self, platform: &Text) -> Option<ScriptJob> {
+        self.jobs.next_script(platform, self.templates.get(platform).map(Vec::as_slice))
     }
 
     fn receive(&mut self, now: Now, id: ConnectionId, bytes: &[u8]) {
@@ -228,6 +245,7 @@ impl Model {
                     let build = self.builds.get_mut(&uuid).expect("a build");
                     build.stage = Stage::Receiving { last_octets: now.monotonic };
                     build.deadline = now.monotonic + ARTIFACT_PROGRESS_TIME;
+                    build.has_spoken = true;
                     let walker = FinishedWalker::new(length, super::artifact_limits());
                     peer.enter(Phase::Finishing { uuid, walker: Box::new(walker), result: None }, None);
                     Verdict::GoesOn
@@ -312,7 +330,13 @@ impl Model {
             Command::Reschedule { name, next, period } => {
                 self.has_room && jobs.reschedule(&name, next, period)
             }
-            Command::DropPlatform(platform) => jobs.drop_platform(&platform),
+            Command::DropPlatform(platform) => {
+                let dropped = jobs.drop_platform(&platform);
+                if dropped {
+                    self.pacing.forget(&platform);
+                }
+                dropped
+            }
             Command::UndropPlatform(platform) => jobs.dropped.remove(&platform),
             _ => false,
         }
@@ -361,7 +385,7 @@ impl Model {
     fn leave(&mut self, now: Now, id: ConnectionId, phase: &Phase) {
         match phase {
             Phase::Waiting => self.waiting.retain(|(waiting, _)| *waiting != id),
-            Phase::Building(uuid) | Phase::Finishing { uuid, .. } => self.end_build(now, *uuid, Jobs::lose),
+            Phase::Building(uuid) | Phase::Finishing { uuid, .. } => self.lose_build(now, *uuid, false),
             _ => {}
         }
     }
