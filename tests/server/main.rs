@@ -10,6 +10,7 @@ mod info;
 mod interop;
 mod listening;
 mod log;
+mod losses;
 mod migration;
 mod observers;
 mod programs;

@@ -30,6 +30,10 @@ pub(crate) struct Plan {
     pub(crate) visit_gap: u64,
     /// How many of a thousand workers misbehave.
     pub(crate) rogues: u64,
+    /// How many of a thousand workers freeze while they wait for a job, and wake up later.
+    pub(crate) frozen: u64,
+    /// How many of a thousand workers cannot run a script, be it from the start or only when they have a job.
+    pub(crate) sick: u64,
     /// How many of a thousand peers lose their connection at some point.
     pub(crate) broken_connections: u64,
     /// The longest time that octets usually travel, in microseconds.
@@ -81,6 +85,8 @@ impl Plan {
             jumps: sometimes(&[0, 1]) == 1,
             visit_gap: sometimes(&[500, 2_000, 8_000]),
             rogues: sometimes(&[0, 100, 400]),
+            frozen: sometimes(&[0, 20, 200]),
+            sick: sometimes(&[0, 50, 400]),
             broken_connections: sometimes(&[0, 50, 200]),
             latency: sometimes(&[200, 2_000, 20_000]),
             single_octets: sometimes(&[0, 20, 300]),
@@ -113,6 +119,8 @@ impl Plan {
             }
             Variant::PublishBeforeCommit => self.small_result_octets = 4_000,
             Variant::LinesSkipped => self.crash_gap = 400_000,
+            Variant::SilenceTakenForTimeout => self.frozen = 400,
+            Variant::LossNotRequeued => self.sick = 400,
             _ => {}
         }
     }

@@ -49,12 +49,16 @@ pub(crate) enum Variant {
     FailedUploadBelieved,
     /// Observers who are slow miss lines.
     LinesSkipped,
+    /// A worker that says nothing in all its time is taken for one whose job takes too long.
+    SilenceTakenForTimeout,
+    /// The job of a lost worker is not put back.
+    LossNotRequeued,
     /// What a write leaves out of a console is taken for written.
     SpoolWritesNotRepeated,
 }
 
 impl Variant {
-    pub(crate) const WRONG: [Variant; 23] = [
+    pub(crate) const WRONG: [Variant; 25] = [
         Variant::ReplyBeforeSync,
         Variant::LogNotSynced,
         Variant::LogLengthNotSynced,
@@ -78,5 +82,7 @@ impl Variant {
         Variant::SpoolWritesNotRepeated,
         Variant::FailedUploadBelieved,
         Variant::LinesSkipped,
+        Variant::SilenceTakenForTimeout,
+        Variant::LossNotRequeued,
     ];
 }

@@ -14,6 +14,8 @@ pub(super) const SCRIPT_NAME: &str = "script.sh";
 /// Names that are tried before giving up; the first is free unless someone guesses 64 random bits.
 const ATTEMPTS: u32 = 16;
 
+const REMEDY: &str = "; let TMPDIR name a directory with room that this user may write to";
+
 /// A directory of mode 0700 with the script in it.
 #[derive(Debug)]
 pub(super) struct JobDirectory {
@@ -34,9 +36,9 @@ impl fmt::Display for DirectoryError {
         match self {
             Self::Random(error) => write!(f, "no random name for the job's directory: {error}"),
             Self::Create { parent, error } => {
-                write!(f, "cannot make a directory for the job in {}: {error}", parent.display())
+                write!(f, "cannot make a directory for the job in {}: {error}{REMEDY}", parent.display())
             }
-            Self::Script { path, error } => write!(f, "cannot write {}: {error}", path.display()),
+            Self::Script { path, error } => write!(f, "cannot write {}: {error}{REMEDY}", path.display()),
         }
     }
 }

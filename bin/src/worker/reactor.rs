@@ -250,10 +250,9 @@ impl Reactor {
                 Action::StartJob { uuid, job } => {
                     self.waiting.clear();
                     log::info!("running job {} as build {uuid}", job.name);
-                    if let Err(error) = self.start_job(job.script.as_bytes()) {
-                        self.handle(Input::Job(JobInput::NotStarted(error.to_string())));
-                    }
+                    self.start(job.script.as_bytes());
                 }
+                Action::Rehearse { script } => self.start(script),
                 Action::TerminateJob => self.processes.terminate(),
                 Action::KillDescendants => {
                     let events = self.processes.kill();
@@ -293,7 +292,16 @@ impl Reactor {
         }
     }
 
-    fn start_job(&mut self, script: &[u8]) -> Result<(), StartError> {
+    fn start(&mut self, script: &[u8]) {
+        let Err(error) = self.try_to_start(script) else { return };
+        let reason = error.to_string();
+        self.handle(Input::Job(match error.is_of_the_script() {
+            true => JobInput::NotStarted(reason),
+            false => JobInput::Unable(reason),
+        }));
+    }
+
+    fn try_to_start(&mut self, script: &[u8]) -> Result<(), StartError> {
         let directory = JobDirectory::create(&self.parent).map_err(StartError::Directory)?;
         let directory = self.directory.insert(directory);
         let path = directory.write_script(script).map_err(StartError::Directory)?;

@@ -1,6 +1,7 @@
 //! Starting the script of a job.
 
 use super::directory::{DirectoryError, JobDirectory};
+use rustix::io::Errno;
 use rustix::process::Pid;
 use std::fmt;
 use std::io::{self, PipeWriter};
@@ -46,6 +47,27 @@ impl fmt::Display for StartError {
     }
 }
 
+impl StartError {
+    /// Whether it is this script that cannot be executed, so that any other worker would fail in the same way. That
+    /// scripts can be executed at all has been seen before.
+    pub(super) fn is_of_the_script(&self) -> bool {
+        let Self::Script(error) = self else { return false };
+        let of_the_script = [
+            Errno::NOENT,
+            Errno::ACCESS,
+            Errno::PERM,
+            Errno::NOEXEC,
+            Errno::NOTDIR,
+            Errno::ISDIR,
+            Errno::LOOP,
+            Errno::NAMETOOLONG,
+            Errno::INVAL,
+            Errno::TOOBIG,
+        ];
+        Errno::from_io_error(error).is_some_and(|error| of_the_script.contains(&error))
+    }
+}
+
 /// Starts the script at `path` in its directory, in a process group of its own.
 ///
 /// It gets the environment as it is, nothing to read, and `console` for everything it writes. Whoever starts it
@@ -79,4 +101,22 @@ pub(super) fn start_script(
 /// Whether the system knows how to run this: an interpreter is named, or it is a program.
 fn is_executable(script: &[u8]) -> bool {
     script.starts_with(b"#!") || script.starts_with(b"\x7fELF")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_other_scripts_would_meet_as_well_is_not_of_the_script() {
+        let failed = |error: Errno| StartError::Script(error.into());
+        for error in [Errno::NOENT, Errno::ACCESS, Errno::NOEXEC] {
+            assert!(failed(error).is_of_the_script(), "{error}");
+        }
+        for error in [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE, Errno::IO] {
+            assert!(!failed(error).is_of_the_script(), "{error}");
+        }
+        assert!(!StartError::Console(Errno::NOENT.into()).is_of_the_script());
+        assert!(!StartError::Script(io::Error::other("no process id")).is_of_the_script());
+    }
 }

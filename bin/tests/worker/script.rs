@@ -76,22 +76,6 @@ fn an_interpreter_that_is_not_there_is_reported() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_made_is_reported() {
-    let report = Setup::new().temporary("/no/such/directory").run("true");
-    let message = message(&report.result);
-    assert!(message.starts_with("cannot make a directory for the job in /no/such/directory: "), "{message}");
-    report.assert_clean();
-}
-
-#[test]
-fn a_script_that_cannot_be_written_is_reported() {
-    let report = Setup::new().prelude("ulimit -f 0").run("echo too long for this file system");
-    let message = message(&report.result);
-    assert!(message.starts_with("cannot write /") && message.contains("script.sh: "), "{message}");
-    report.assert_clean();
-}
-
-#[test]
 fn an_empty_tmpdir_counts_as_none() {
     let report = Setup::new().temporary("").run("pwd");
     assert!(report.text()[0].starts_with("/tmp/builder-"), "{:?}", report.text());

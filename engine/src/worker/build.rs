@@ -75,6 +75,7 @@ impl Build {
                 self.result = Some(BuildResult::Message(reason.into()));
                 return self.report(None, queue);
             }
+            JobInput::Unable(reason) => return Progress::Broken(reason),
             JobInput::Console(bytes) => self.pass_on(bytes, queue),
             JobInput::ConsoleDrained => self.list_artifacts(queue),
             JobInput::Ended(result) => self.script_ended(now, result),

@@ -3,6 +3,7 @@
 use super::build::{Build, Progress};
 use super::kill::Killing;
 use super::queue::ActionQueue;
+use super::rehearsal::{Rehearsal, Verdict};
 use super::{Action, Input, JobInput, Settings};
 use crate::limits::{JOB_FRAME_BYTES, SERVER_HELLO_TIME};
 use crate::reconnecting::Reconnecting;
@@ -34,6 +35,8 @@ enum Phase {
     AwaitingHello {
         until: Duration,
     },
+    /// The server has said hello, and a script that does nothing runs.
+    Rehearsing(Rehearsal),
     AwaitingJob,
     Building(Build),
     /// The server has everything, or will have; it closes the connection once the result is stored. The directory of the
@@ -89,6 +92,7 @@ impl Worker {
     pub fn next_deadline(&self) -> Option<Duration> {
         match &self.phase {
             Phase::AwaitingHello { until } | Phase::Pausing { until } => Some(*until),
+            Phase::Rehearsing(rehearsal) => Some(rehearsal.deadline()),
             Phase::Building(build) => build.deadline(),
             Phase::Aborting { killing, .. } => Some(killing.deadline()),
             _ => None,
@@ -100,6 +104,7 @@ impl Worker {
     pub fn wants_console(&self) -> bool {
         match &self.phase {
             Phase::Building(build) => build.reads_console() && self.queue.has_room(),
+            Phase::Rehearsing(_) => true,
             _ => false,
         }
     }
@@ -135,8 +140,7 @@ impl Worker {
         match (&self.phase, command) {
             (_, Command::Failure(text)) => self.abort(now, format!("the server refused: {text}")),
             (Phase::AwaitingHello { .. }, Command::ServerHello) => {
-                self.phase = Phase::AwaitingJob;
-                self.send(now, &Command::JobRequested(self.settings.platform.clone()));
+                self.phase = Phase::Rehearsing(Rehearsal::start(now, &mut self.queue));
             }
             (Phase::AwaitingJob, Command::JobSchedule { uuid, job }) => self.start(now, uuid, job),
             (phase, command) => {
@@ -165,6 +169,18 @@ impl Worker {
                 }
                 Progress::Broken(reason) => self.abort(now, reason),
             },
+            (Phase::Rehearsing(rehearsal), input) => match rehearsal.handle(input, &mut self.queue) {
+                Verdict::Open => {}
+                Verdict::Passed => {
+                    self.queue.push(Action::CleanUp);
+                    self.phase = Phase::AwaitingJob;
+                    self.send(now, &Command::JobRequested(self.settings.platform.clone()));
+                }
+                Verdict::Failed(reason) => {
+                    self.queue.push(Action::CleanUp);
+                    self.exit(Err(unable(&reason)));
+                }
+            },
             (Phase::Aborting { .. }, JobInput::DescendantsGone) => self.finish_abort(),
             _ => {}
         }
@@ -180,6 +196,11 @@ impl Worker {
                 self.queue = ActionQueue::default();
                 self.phase = Phase::Connecting;
                 self.queue.push(Action::Connect);
+            }
+            Phase::Rehearsing(rehearsal) => {
+                if let Some(reason) = rehearsal.is_late(now) {
+                    self.abort(now, unable(&reason));
+                }
             }
             Phase::Building(build) => build.tick(now, &mut self.queue),
             Phase::Aborting { killing, .. } => {
@@ -214,7 +235,9 @@ impl Worker {
                 "the server closed the connection without a hello; is it a builder-server that speaks \
                  version {WORKER_VERSION} of the worker protocol?"
             ),
-            Phase::AwaitingJob => "the server closed the connection before it had a job".to_owned(),
+            Phase::Rehearsing(_) | Phase::AwaitingJob => {
+                "the server closed the connection before it had a job".to_owned()
+            }
             Phase::AwaitingClose { .. } => "the connection ended before the server had the result".to_owned(),
             Phase::Building(_) => "the server went away during the build".to_owned(),
             Phase::Pausing { .. } | Phase::Aborting { .. } | Phase::Ended => return,
@@ -222,11 +245,11 @@ impl Worker {
         self.abort(now, reason.map_or_else(|| event.clone(), |reason| format!("{event}: {reason}")));
     }
 
-    /// Ends the program with a complaint, after the job if there is one.
+    /// Ends the program with a complaint, after the script if one runs.
     fn abort(&mut self, now: Duration, complaint: String) {
         match &self.phase {
             Phase::Aborting { .. } | Phase::Ended => {}
-            Phase::Building(_) => {
+            Phase::Building(_) | Phase::Rehearsing(_) => {
                 let killing = Killing::begin(now, &mut self.queue);
                 self.phase = Phase::Aborting { killing, complaint };
             }
@@ -265,4 +288,8 @@ impl Worker {
             self.abort(now, format!("{} cannot be sent: {error}", command.name()));
         }
     }
+}
+
+fn unable(reason: &str) -> String {
+    format!("no job can run here: {reason}")
 }

@@ -14,6 +14,10 @@
 //! filling memory. Artifacts never pass through here: the driver lists them, reports their length and
 //! streams them.
 //!
+//! Before it asks for a job, the worker runs a script that does nothing: one that cannot run scripts asks for none. What
+//! keeps a job from its start after that, on the worker's side, ends the worker without a result, so that the server puts the
+//! job back.
+//!
 //! A build goes through these stages:
 //!
 //! ```text
@@ -29,6 +33,7 @@ mod kill;
 mod lines;
 mod machine;
 mod queue;
+mod rehearsal;
 mod remarks;
 #[cfg(test)]
 mod tests;
@@ -80,8 +85,10 @@ pub enum Input<'a> {
 /// What happened to the job.
 #[derive(Debug)]
 pub enum JobInput<'a> {
-    /// The job could not be started, for this reason.
+    /// The system refuses to run this script, for this reason.
     NotStarted(String),
+    /// The worker cannot run any script, for this reason.
+    Unable(String),
     /// Processes of the job wrote these octets to stdout or stderr.
     Console(&'a [u8]),
     /// After [`Action::DrainConsole`]: nothing more is in the console.
@@ -125,6 +132,11 @@ pub enum Action {
     Connect,
     /// Send these octets after those of earlier actions.
     Send(Vec<u8>),
+    /// Make a directory, write this script and start it, all as for a job.
+    Rehearse {
+        /// It does nothing.
+        script: &'static [u8],
+    },
     /// Make the directory, write the script and start it.
     StartJob {
         /// The build, for the log.
@@ -142,7 +154,7 @@ pub enum Action {
     ListArtifacts,
     /// Send the artifacts, after everything that [`Action::Send`] handed out.
     SendArtifacts,
-    /// Remove the directory.
+    /// Remove the directory, if there is one.
     CleanUp,
     /// End the program: in order, or with this complaint.
     Exit(Result<(), String>),

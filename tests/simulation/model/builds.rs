@@ -32,6 +32,8 @@ pub(super) struct Build {
     lines: Vec<(Text, usize)>,
     /// The result that the worker sent.
     finished: Option<(BuildResult, Vec<File>)>,
+    /// Whether a byte came from the worker.
+    heard: bool,
     /// Whether the worker said what no worker says.
     broken: bool,
     /// Octets that the server had read when the connection ended; none while it stands.
@@ -67,6 +69,7 @@ impl Builds {
             handed_out: time,
             lines: Vec::new(),
             finished: None,
+            heard: false,
             broken: false,
             read_at_end: None,
             crashed: false,
@@ -215,6 +218,11 @@ impl Build {
         }
     }
 
+    /// The server has read something that the worker said.
+    pub(super) fn hear(&mut self) {
+        self.heard = true;
+    }
+
     pub(super) fn finish(&mut self, result: BuildResult, output: Vec<File>) {
         if !self.broken && self.finished.is_none() {
             self.finished = Some((result, output));
@@ -284,6 +292,9 @@ impl Build {
             return Err("its console is not what the worker printed".to_owned());
         }
         let reason = explanation(&stored.result)?;
+        if reason.starts_with("timeout") && !self.heard {
+            return Err("it says that the time was up, though not a byte had come from its worker".to_owned());
+        }
         self.check_missing_lines(stored.printed().len(), &reason)?;
         Ok(!is_queued_again(&reason))
     }

@@ -13,11 +13,14 @@
 //! 7. a queue holds a job at most once;
 //! 8. nothing is sent before the records it depends on are durable;
 //! 9. the server stops by itself only when the disk gives it a reason;
-//! 10. observers are sent every line in order, and in the end what is stored.
+//! 10. observers are sent every line in order, and in the end what is stored;
+//! 11. a job whose worker said nothing in all its time is not stored as one that took too long;
+//! 12. workers that lose one job after the other get the next only after a while.
 
 mod builds;
 mod jobs;
 mod observation;
+mod pacing;
 mod wire;
 
 pub(crate) use jobs::OUT_OF_REACH;
@@ -29,6 +32,7 @@ use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builds::Builds;
 use jobs::Jobs;
+use pacing::Pacing;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use wire::Wire;
@@ -40,6 +44,7 @@ pub(crate) struct Model {
     wires: BTreeMap<ConnectionId, Wire>,
     jobs: Jobs,
     builds: Builds,
+    pacing: Pacing,
     /// What the log said at the last start.
     recovered: Observation,
     /// Whether clause 8 is looked at directly, and not only at what follows from a breach of it.
@@ -54,6 +59,7 @@ impl Model {
             wires: BTreeMap::new(),
             jobs: Jobs::default(),
             builds: Builds::default(),
+            pacing: Pacing::default(),
             recovered: Observation::default(),
             checks_order,
             violation: None,
@@ -100,6 +106,9 @@ impl Model {
 
     /// Whether the model can follow if this command is given now; if so, it is under way.
     pub(crate) fn begin(&mut self, connection: ConnectionId, command: &Command) -> bool {
+        if let Command::DropPlatform(platform) | Command::UndropPlatform(platform) = command {
+            self.pacing.ignore(platform);
+        }
         self.jobs.begin(self.time, connection, command)
     }
 
@@ -119,7 +128,15 @@ impl Model {
     // What the server does.
 
     pub(crate) fn server_read(&mut self, connection: ConnectionId, octets: usize) {
-        self.wires.entry(connection).or_default().read += octets;
+        let wire = self.wires.entry(connection).or_default();
+        wire.read += octets;
+        let Some(uuid) = wire.build.filter(|_| octets > 0) else { return };
+        if wire.finished_at.is_some_and(|end| end <= wire.read) {
+            self.pacing.delivered(uuid);
+        }
+        if let Some(build) = self.builds.get(uuid) {
+            build.hear();
+        }
     }
 
     pub(crate) fn server_sent(&mut self, connection: ConnectionId, octets: &[u8]) {
@@ -151,6 +168,9 @@ impl Model {
         if let Some(build) = wire.build.and_then(|uuid| self.builds.get(uuid)) {
             build.connection_over(wire.read);
         }
+        if let Some(uuid) = wire.build.filter(|_| !wire.refused) {
+            self.pacing.lost(self.time, uuid);
+        }
     }
 
     /// Clause 8, seen from within.
@@ -173,6 +193,7 @@ impl Model {
     /// The server is gone, and with it these connections.
     pub(crate) fn server_crashed(&mut self, connections: &[ConnectionId]) {
         self.builds.server_crashed();
+        self.pacing = Pacing::default();
         for connection in connections {
             self.jobs.lost(*connection);
             self.wires.remove(connection);
@@ -246,6 +267,7 @@ impl Model {
                 if !self.jobs.was_scheduled(&job) {
                     return Err(format!("build {uuid} runs {job:?}, which nobody scheduled"));
                 }
+                self.pacing.hand_out(self.time, uuid, &job.platform)?;
                 self.builds.hand_out(self.time, uuid, job)
             }
             Command::Output { uuid, line, .. } => wire.observe(uuid, line, &mut self.builds),

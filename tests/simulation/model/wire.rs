@@ -18,6 +18,8 @@ pub(super) struct Wire {
     pub(super) build: Option<Uuid>,
     /// Whether the server has sent a failure.
     pub(super) refused: bool,
+    /// Where in the stream the result of the worker ends.
+    pub(super) finished_at: Option<usize>,
     /// Octets that the server has read.
     pub(super) read: usize,
     /// What an observer was sent: the build, how many lines, and the last one, which may be the closing words.
@@ -70,6 +72,7 @@ impl Wire {
             Ok(Command::Output { uuid, line, .. }) if Some(uuid) == self.build => build.printed(line, end),
             Ok(Command::JobFinished { uuid, result, data }) if Some(uuid) == self.build => {
                 build.finish(result, data);
+                self.finished_at.get_or_insert(end);
             }
             _ => build.break_off(),
         }

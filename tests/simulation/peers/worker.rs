@@ -15,11 +15,33 @@ pub(crate) struct Worker {
     /// What is to happen to the job, each after a pause.
     script: VecDeque<(Duration, Happening)>,
     artifacts: Vec<(String, Vec<u8>)>,
+    health: Health,
+    /// Since it was stopped: until when, and what has come meanwhile.
+    frozen: Option<Frozen>,
+}
+
+/// What is wrong with a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Health {
+    Good,
+    /// It cannot run any script.
+    Sick,
+    /// It will not be able to run the script of its job.
+    FallsSick,
+    /// It freezes when it has asked for a job, for so long.
+    Freezes(Duration),
+}
+
+struct Frozen {
+    until: Duration,
+    unread: Vec<u8>,
+    end: Option<End>,
 }
 
 /// Something that the operating system would report to a worker.
 enum Happening {
     Console(Vec<u8>),
+    Unable,
     Ended(BuildResult),
     DescendantsGone,
     ConsoleDrained,
@@ -36,7 +58,37 @@ impl Worker {
             timeout_text: "30s".to_owned(),
             spread: 0,
         };
-        Worker { machine: Machine::new(settings), script: VecDeque::new(), artifacts: Vec::new() }
+        Worker {
+            machine: Machine::new(settings),
+            script: VecDeque::new(),
+            artifacts: Vec::new(),
+            health: Health::Good,
+            frozen: None,
+        }
+    }
+
+    fn choose_health(&mut self, line: &mut Line) {
+        let environment = line.environment.clone();
+        if environment.is_calm.get() {
+            return;
+        }
+        let random = &mut line.random;
+        if random.per_mille(environment.plan.sick) {
+            self.health = if random.coin() { Health::Sick } else { Health::FallsSick };
+        } else if random.per_mille(environment.plan.frozen) {
+            self.health = Health::Freezes(Duration::from_secs(random.between(1, 200)));
+        }
+    }
+
+    /// It hears again what has come meanwhile.
+    fn thaw(&mut self, line: &mut Line) {
+        let Some(Frozen { unread, end, .. }) = self.frozen.take() else { return };
+        if !unread.is_empty() {
+            self.handle(line, Input::Received(&unread));
+        }
+        if let Some(end) = end.filter(|_| !line.has_left()) {
+            self.ended(line, end);
+        }
     }
 
     fn handle(&mut self, line: &mut Line, input: Input<'_>) {
@@ -47,7 +99,20 @@ impl Worker {
                 Action::Send(octets) => {
                     line.send(&octets);
                     self.machine.handle(now, Input::Sent(octets.len()));
+                    if let Health::Freezes(time) = self.health
+                        && self.machine.next_deadline().is_none()
+                    {
+                        // It has asked for a job, and nothing else is to be done.
+                        self.health = Health::Good;
+                        self.frozen = Some(Frozen { until: now + time, unread: Vec::new(), end: None });
+                    }
                 }
+                Action::Rehearse { .. } if self.health == Health::Sick => self.soon(Happening::Unable),
+                Action::Rehearse { .. } => {
+                    self.soon(Happening::Ended(BuildResult::Exited(0)));
+                    self.soon(Happening::DescendantsGone);
+                }
+                Action::StartJob { .. } if self.health == Health::FallsSick => self.soon(Happening::Unable),
                 Action::StartJob { .. } => self.imagine_job(line),
                 Action::TerminateJob => self.end_with(BuildResult::Signalled(15)),
                 Action::KillDescendants => self.soon(Happening::DescendantsGone),
@@ -67,6 +132,9 @@ impl Worker {
 
     fn wait(&self, line: &mut Line) {
         let now = line.environment.time.get();
+        if let Some(frozen) = &self.frozen {
+            return line.wake_after(frozen.until.saturating_sub(now));
+        }
         let next = self.script.front().map(|(pause, _)| *pause);
         let deadline = self.machine.next_deadline().map(|deadline| deadline.saturating_sub(now));
         if let Some(delay) = next.into_iter().chain(deadline).min() {
@@ -138,20 +206,31 @@ impl Worker {
 
 impl Peer for Worker {
     fn connected(&mut self, line: &mut Line) {
+        self.choose_health(line);
         self.handle(line, Input::Connected);
     }
 
     fn received(&mut self, line: &mut Line, octets: &[u8]) {
+        if let Some(frozen) = &mut self.frozen {
+            return frozen.unread.extend_from_slice(octets);
+        }
         self.handle(line, Input::Received(octets));
     }
 
     fn ended(&mut self, line: &mut Line, end: End) {
+        if let Some(frozen) = &mut self.frozen {
+            frozen.end = Some(end);
+            return;
+        }
         let reason = (end == End::Reset).then(|| "reset".to_owned());
         self.handle(line, Input::Disconnected(reason));
     }
 
     fn woken(&mut self, line: &mut Line) {
         let now = line.environment.time.get();
+        if let Some(frozen) = &self.frozen {
+            return if frozen.until <= now { self.thaw(line) } else { self.wait(line) };
+        }
         if self.machine.next_deadline().is_some_and(|deadline| deadline <= now) {
             return self.handle(line, Input::Tick);
         }
@@ -161,6 +240,7 @@ impl Peer for Worker {
                 return self.handle(line, Input::Job(JobInput::Console(&octets)));
             }
             Happening::Console(_) => return self.wait(line),
+            Happening::Unable => JobInput::Unable("no room".to_owned()),
             Happening::Ended(result) => JobInput::Ended(result),
             Happening::DescendantsGone => JobInput::DescendantsGone,
             Happening::ConsoleDrained => JobInput::ConsoleDrained,

@@ -7,9 +7,10 @@ use super::{Deferred, Server, Stop};
 use crate::environment::{Environment, say};
 use crate::variant::Variant;
 use builder_engine::driver::ResultWork;
-use builder_engine::server::record::{Contents, Record};
+use builder_engine::server::record::{Aborted, Contents, Record, Requeue};
 use builder_engine::server::{Action, BuildOfJob, ConnectionId, Input, ResultHead, UnsettledResult};
 use builder_proto::Uuid;
+use builder_proto::build_result::BuildResult;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -125,8 +126,16 @@ impl Server {
         match (self.environment.variant, record) {
             (Variant::DispatchNotRecorded, Record::Started(_))
             | (Variant::UnscheduleNotRecorded, Record::Unscheduled(_)) => return Ok(()),
+            (Variant::LossNotRequeued, Record::Aborted(aborted)) if aborted.requeue != Requeue::No => {
+                let forgotten = Record::Aborted(Aborted { requeue: Requeue::No, ..aborted.clone() });
+                return self.append_to_log(&forgotten);
+            }
             _ => {}
         }
+        self.append_to_log(record)
+    }
+
+    fn append_to_log(&mut self, record: &Record) -> Result<(), Stop> {
         say!(self.environment, "append {record:?}");
         self.record.clear();
         record.append_to(&mut self.record).map_err(|error| Stop::Encoding(error.to_string()))?;
@@ -144,7 +153,12 @@ impl Server {
         self.activate_followers(uuid);
     }
 
-    fn begin_result(&mut self, uuid: Uuid, head: ResultHead) {
+    fn begin_result(&mut self, uuid: Uuid, mut head: ResultHead) {
+        if self.environment.variant == Variant::SilenceTakenForTimeout
+            && head.result.to_string().contains("nothing came from the worker")
+        {
+            head.result = BuildResult::Message("timeout".into());
+        }
         say!(self.environment, "begin the result of {uuid}: {:?}", head.result);
         let small_octets = self.environment.plan.small_result_octets;
         let begun = {

@@ -5,7 +5,9 @@ fn the_worker_says_hello_then_asks_for_a_job() {
     let mut world = World::new();
     assert_eq!(world.handle(Input::Connected), []);
     assert_eq!(world.received, [Command::ClientHello { peer: PeerType::Worker, version: 5 }]);
-    assert_eq!(world.serve(&Command::ServerHello), []);
+    assert!(matches!(*world.serve(&Command::ServerHello), [Action::Rehearse { .. }]));
+    assert_eq!(world.received[1..], [], "not before a script has run");
+    world.rehearse();
     assert_eq!(world.received[1..], [Command::JobRequested("amiga".into())]);
     assert_eq!(world.worker.next_deadline(), None, "a job may take as long as it takes to come");
 }

@@ -6,6 +6,7 @@ mod conversation;
 mod ends;
 mod leftovers;
 mod reconnects;
+mod rehearsal;
 mod timeout;
 
 use super::*;
@@ -45,6 +46,7 @@ impl World {
         let mut world = Self::new();
         world.handle(Input::Connected);
         world.serve(&Command::ServerHello);
+        world.rehearse();
         world.received.clear();
         world
     }
@@ -61,6 +63,12 @@ impl World {
         world.end_script(BuildResult::Exited(0));
         world.job(JobInput::ArtifactsListed { length: 0, remarks: Remarks::default() });
         world
+    }
+
+    /// The script that does nothing has run.
+    fn rehearse(&mut self) {
+        assert_eq!(self.job(JobInput::Ended(BuildResult::Exited(0))), []);
+        assert_eq!(self.job(JobInput::DescendantsGone), [Action::CleanUp]);
     }
 
     /// Hands in what happened and returns the actions, except for what is sent.

@@ -21,6 +21,7 @@ fn a_connection_that_is_reset_before_the_hello_is_made_again_after_a_pause() {
     world.handle(Input::Connected);
     assert_eq!(world.received, [Command::ClientHello { peer: PeerType::Worker, version: 5 }]);
     world.serve(&Command::ServerHello);
+    world.rehearse();
     assert_eq!(world.received[1..], [Command::JobRequested("amiga".into())]);
 }
 
