@@ -38,7 +38,7 @@ list_manuals() {
 # Prints what sed has to do to a page.
 list_dead_links() {
     grep -o ']([^)#:]*' "$1" | sed 's/^](//' | sort -u | while read -r target; do
-        if [ -z "$target" ] || [ -e "$(dirname "$1")/$target" ]; then continue; fi
+        if [ -z "$target" ] || [ "$target" = https ] || [ -e "$(dirname "$1")/$target" ]; then continue; fi
         printf 's,\\[\\([^][]*\\)\\](%s\\(#[^)]*\\)\\{0\\,1\\}),\\1,g\n' "$(printf '%s' "$target" | sed 's/[.*@]/\\&/g')"
     done
 }
