@@ -39,16 +39,16 @@ type_in() {
     printf '\033[1m$ %s\033[0m\n' "$*" >>"$session"
 }
 
-# see COMMAND: shows a command, and what it prints on a terminal of 90 columns.
+# see COMMAND: shows a command, and what it prints on a terminal of 80 columns.
 see() {
     type_in "$*"
-    script -qec "stty cols 90; $*" /dev/null </dev/null | tr -d '\r' >>"$session"
+    script -qec "stty cols 80; $*" /dev/null </dev/null | tr -d '\r' >>"$session"
 }
 
 # Its port is a free one; in the picture it is the usual one.
 start_server() {
     : >listening.log
-    builder-server -v --dir data --port 0 >listening.log 2>server.log &
+    builder-server --dir data --port 0 >listening.log 2>server.log &
     server=$!
     wait_for grep -q '^listening' listening.log
     BUILDER_REMOTE=$(sed -n 's/^listening on \([^ ]*\).*/\1/p' listening.log)
@@ -89,7 +89,7 @@ END
     type_in 'kill -9 %1                 # the server, while the job runs'
     kill -9 "$server"
     wait "$server" "$worker" "$observer" 2>/dev/null || :
-    type_in 'builder-server --dir data -v &'
+    type_in 'builder-server --dir data &'
     start_server
     grep -o 'recovered: .*' server.log >>"$session"
     show_address
@@ -104,7 +104,7 @@ END
 # Reads a session with the few escape sequences that the programs use, and writes it as SVG.
 draw() {
     # Long lines go on in the next one, as on a terminal.
-    fold -w 90 "$1" | awk '
+    fold -w 80 "$1" | awk '
     function escaped(text) {
         gsub(/&/, "\\&amp;", text); gsub(/</, "\\&lt;", text); gsub(/>/, "\\&gt;", text)
         return text

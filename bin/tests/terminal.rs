@@ -221,7 +221,7 @@ fn who_schedules_is_told_where_the_job_waits() {
     assert_eq!(
         screen,
         "hello is scheduled, and has no next run\n\
-         it is the next one on linux, where nothing is running; if no worker takes it, start one: builder-worker linux\n"
+         it is the next one on linux; if no worker takes it, start one:\n    builder-worker linux\n"
     );
     assert_eq!(server.join().unwrap()[1], Command::Info);
 }

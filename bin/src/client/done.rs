@@ -79,7 +79,7 @@ fn write_job(
             let away = Span(next.duration_since(now) + Duration::from_millis(999));
             writeln!(
                 text,
-                "{name} {done}; its next run by itself is at {}, in {away}, and then {period}",
+                "{name} {done}; next run: {}, in {away}, then {period}",
                 info::whole_seconds(next)
             )?;
         }
@@ -98,7 +98,7 @@ fn running_builds<'a>(reply: &'a InfoReply, name: &'a Text) -> impl Iterator<Ite
 /// Where a job runs, and where it waits for how many others.
 fn write_places(text: &mut String, name: &Text, reply: &InfoReply) -> std::fmt::Result {
     for RunningInfo { uuid, job, .. } in running_builds(reply, name) {
-        writeln!(text, "it runs on {}; to follow it: builder-client observe {uuid}", job.platform)?;
+        writeln!(text, "it runs on {}; to follow it:\n    builder-client observe {uuid}", job.platform)?;
     }
     for (platform, position) in info::queued(reply, name) {
         let running = reply.running.iter().filter(|build| build.job.platform == *platform).count();
@@ -111,8 +111,7 @@ fn write_places(text: &mut String, name: &Text, reply: &InfoReply) -> std::fmt::
             // Had a worker been waiting, it would have the job by now, unless the server holds it back.
             0 => writeln!(
                 text,
-                "{before} on {platform}, where nothing is running; if no worker takes it, start one: builder-worker \
-                 {platform}"
+                "{before} on {platform}; if no worker takes it, start one:\n    builder-worker {platform}"
             )?,
             1 => writeln!(text, "{before} on {platform}, where one build is running")?,
             running => writeln!(text, "{before} on {platform}, where {running} builds are running")?,
@@ -178,16 +177,14 @@ mod tests {
     fn a_job_is_told_its_next_run_and_where_it_runs_and_waits() {
         assert_eq!(
             told(&execute("hello")),
-            "hello is queued; its next run by itself is at 1970-01-01T00:00:00Z, in 23h 30m, and then daily\n\
-             it runs on p; to follow it: builder-client observe 02020202-0202-0202-0202-020202020202\n\
-             it is the next one on freebsd-13, where nothing is running; if no worker takes it, start one: \
-             builder-worker freebsd-13\n"
+            "hello is queued; next run: 1970-01-01T00:00:00Z, in 23h 30m, then daily\n\
+             it runs on p; to follow it:\n    builder-client observe 02020202-0202-0202-0202-020202020202\n\
+             it is the next one on freebsd-13; if no worker takes it, start one:\n    builder-worker freebsd-13\n"
         );
         assert_eq!(
             told(&execute("web")),
             "web is queued, and has no next run\n\
-             it waits behind another one on freebsd-13, where nothing is running; if no worker takes it, start one: \
-             builder-worker freebsd-13\n"
+             it waits behind another one on freebsd-13; if no worker takes it, start one:\n    builder-worker freebsd-13\n"
         );
     }
 
