@@ -46,7 +46,9 @@ fn refusal(server: &Server, point: Point, octets: &[u8]) -> String {
     let refusal = peer.receive_failure();
     if point == Point::Building {
         assert_eq!(server.queue("linux").unwrap(), ["job"], "the job is to run again");
-        assert_eq!(server.ask(&Command::Unschedule("job".into())), Command::Success);
+        // With its platform goes what the server has against its workers: the next one would have to wait longer and longer.
+        assert_eq!(server.ask(&Command::DropPlatform("linux".into())), Command::Success);
+        assert_eq!(server.ask(&Command::UndropPlatform("linux".into())), Command::Success);
     } else {
         assert_eq!(server.info(), before);
     }
