@@ -8,6 +8,8 @@ use std::io::{self, Read};
 
 /// Bytes of all heads behind the first. minreq allows 8 KiB for a head.
 const HEADS_BYTES: usize = 64 * 1024;
+/// Bytes of the line before a chunk that are read.
+const CHUNK_LINE_BYTES: usize = 1024;
 /// How minreq reports an answer that does not begin like one of HTTP.
 const NO_STATUS_LINE: (u16, &str) = (503, "Server did not provide a status line");
 /// The status with which a server changes to another protocol, which nobody asks for: it has no successor.
@@ -20,6 +22,8 @@ pub(super) struct Answer {
     pub(super) phrase: String,
     headers: Vec<(String, String)>,
     body: ResponseLazy,
+    /// Whether there were interim answers, so that minreq does not know how this one is framed.
+    is_raw: bool,
 }
 
 /// Why there is no answer, though the connection stood.
@@ -52,11 +56,12 @@ impl Answer {
             return Err(NoAnswer::CutOff);
         }
         let mut room = HEADS_BYTES;
+        let is_raw = is_interim(status);
         while is_interim(status) {
             let head = read_head(&mut body, &mut room)?;
             (status, phrase, headers) = parse_head(&head).ok_or(NoAnswer::Garbled)?;
         }
-        Ok(Answer { status, phrase, headers, body })
+        Ok(Answer { status, phrase, headers, body, is_raw })
     }
 
     /// The value of a header; its name in any case.
@@ -65,9 +70,11 @@ impl Answer {
         self.headers.iter().find(is_named).map(|(_, value)| value.trim())
     }
 
-    /// The first bytes of the body, as many as arrive at once.
+    /// The first bytes of the body, as many as arrive at once. To be called once.
     pub(super) fn read_body(&mut self, block: &mut [u8]) -> io::Result<usize> {
-        self.body.read(block)
+        let is_chunked =
+            self.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked"));
+        if self.is_raw && is_chunked { read_chunk(&mut self.body, block) } else { self.body.read(block) }
     }
 }
 
@@ -89,6 +96,22 @@ fn read_head(stream: &mut impl Read, room: &mut usize) -> Result<Vec<u8>, NoAnsw
         }
     }
     Ok(head)
+}
+
+/// Reads from the first chunk of a chunked body.
+fn read_chunk(stream: &mut impl Read, block: &mut [u8]) -> io::Result<usize> {
+    let mut line = Vec::new();
+    while !line.ends_with(b"\n") && line.len() < CHUNK_LINE_BYTES {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        line.extend(byte);
+    }
+    let line = String::from_utf8_lossy(&line);
+    // Behind a semicolon there may be extensions.
+    let length = line.split(';').next().unwrap_or_default().trim();
+    let length = usize::from_str_radix(length, 16).map_err(io::Error::other)?;
+    let bound = block.len().min(length);
+    stream.read(block.get_mut(..bound).unwrap_or_default())
 }
 
 fn parse_head(head: &[u8]) -> Option<Head> {
@@ -131,6 +154,20 @@ mod tests {
         assert_eq!(stream, b"body");
         assert!(matches!(read_head(&mut stream, &mut room), Err(NoAnswer::CutOff)));
         assert!(matches!(read_head(&mut io::repeat(b'x'), &mut room), Err(NoAnswer::Garbled)));
+    }
+
+    #[test]
+    fn a_chunk_has_its_length_before_it() {
+        let read = |mut stream: &[u8]| {
+            let mut block = [0; 8];
+            read_chunk(&mut stream, &mut block).ok().map(|count| block[..count].to_vec())
+        };
+        assert_eq!(read(b"5\r\nhello\r\n0\r\n\r\n").as_deref(), Some(b"hello".as_slice()));
+        assert_eq!(read(b"C;a=b\r\nhello, world\r\n").as_deref(), Some(b"hello, w".as_slice()));
+        assert_eq!(read(b"0\r\n\r\n").as_deref(), Some(b"".as_slice()));
+        for garbled in [b"".as_slice(), b"\r\nhello", b"-1\r\nhello", &[b'1'; 2000], b"g\r\nhello"] {
+            assert_eq!(read(garbled), None, "{garbled:?}");
+        }
     }
 
     #[test]

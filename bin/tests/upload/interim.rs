@@ -100,6 +100,22 @@ fn an_early_answer_behind_an_interim_one_is_heard() {
 }
 
 #[test]
+fn an_explanation_in_chunks_behind_an_interim_answer_is_shown() {
+    for interim in ["", "HTTP/1.1 102 Processing\r\n\r\n"] {
+        let answer = format!(
+            "{interim}HTTP/1.1 413 Too Large\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n\
+             c\r\nat most 1 MB\r\n0\r\n\r\n"
+        );
+        let server = HttpServer::start(move |_, _| Answer::Octets(answer.clone().into_bytes()));
+        assert_fails(
+            &Place::new().upload(&server.url()),
+            4,
+            "the server answered 413 Too Large: at most 1 MB",
+        );
+    }
+}
+
+#[test]
 fn before_giving_up_the_answer_of_a_server_that_does_not_read_on_is_read() {
     let answer = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n".to_vec();
     let server = HttpServer::with_early(move |_| Early::Stay(0, answer.clone()), |_, _| Answer::Stall);
