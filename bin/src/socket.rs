@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 /// Time for each address of a host to accept a connection.
-const CONNECT_TIME: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// Silence after which the system asks whether the server is still there.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 /// Time between two such questions.

@@ -3,6 +3,7 @@
 //! One request a file, in a process of its own: it holds the whole file in memory, and the HTTP library may crash
 //! about a malformed answer. What becomes of it, the exit code says; see `--help`.
 
+mod admission;
 mod answer;
 mod body;
 mod credentials;

@@ -8,7 +8,7 @@ use super::verdict::Verdict;
 use builder_proto::text::Text;
 use minreq::{Error, Proxy};
 use std::fmt;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::panic;
 use std::time::Duration;
 
@@ -80,7 +80,10 @@ pub(super) fn send(
             Err(error) => Err(miss(error, relay.trouble(), patience)),
         },
         Ok(Err(error)) => Err(explain(error, relay.trouble(), patience)),
-        Err(_) => Err(Failure::refused("the HTTP library gave up; does the server answer in HTTP?")),
+        Err(_) => match relay.trouble() {
+            Some(Trouble::Local(error)) => Err(Failure::local(&error)),
+            _ => Err(Failure::refused("the HTTP library gave up; does the server answer in HTTP?")),
+        },
     }
 }
 
@@ -142,33 +145,27 @@ fn read_explanation(answer: &mut Answer) -> Option<String> {
 fn miss(error: NoAnswer, trouble: Option<Trouble>, patience: Duration) -> Failure {
     match (error, trouble) {
         (NoAnswer::Unreadable(error), trouble) => explain(Error::IoError(error), trouble, patience),
+        (_, Some(Trouble::Local(error))) => Failure::local(&error),
         (NoAnswer::Garbled, _) => Failure::refused("the server does not answer in HTTP"),
         (_, Some(Trouble::TooSlow)) => Failure::too_slow(patience),
         (_, Some(Trouble::Cut(error))) => Failure::cut(&error),
-        (NoAnswer::Absent, None) => {
+        (NoAnswer::Absent, Some(Trouble::Closed) | None) => {
             Failure::refused("the server closed the connection without an answer in HTTP")
         }
-        (NoAnswer::CutOff, None) => Failure::refused("the server closed the connection amid its answer"),
+        (NoAnswer::CutOff, Some(Trouble::Closed) | None) => {
+            Failure::refused("the server closed the connection amid its answer")
+        }
     }
 }
 
 /// Why there is no answer.
 fn explain(error: Error, trouble: Option<Trouble>, patience: Duration) -> Failure {
+    // Whatever minreq says then, it has not come as far as the server.
+    if let Some(Trouble::Local(error)) = &trouble {
+        return Failure::local(error);
+    }
     match error {
-        Error::IoError(error) => match error.kind() {
-            ErrorKind::TimedOut | ErrorKind::WouldBlock => Failure::too_slow(patience),
-            ErrorKind::BrokenPipe
-            | ErrorKind::ConnectionAborted
-            | ErrorKind::ConnectionReset
-            | ErrorKind::UnexpectedEof => match trouble {
-                Some(Trouble::TooSlow) => Failure::too_slow(patience),
-                Some(Trouble::Cut(error)) => Failure::cut(&error),
-                None => Failure::cut(&error),
-            },
-            // So does rustls report a certificate that it does not trust.
-            ErrorKind::InvalidData => Failure::untrusted(&error),
-            _ => Failure::unavailable(format!("cannot reach the server: {error}")),
-        },
+        Error::IoError(error) => explain_io(&error, trouble, patience),
         Error::MalformedChunkLength
         | Error::MalformedChunkEnd
         | Error::MalformedContentLength
@@ -179,6 +176,28 @@ fn explain(error: Error, trouble: Option<Trouble>, patience: Duration) -> Failur
         }
         // What is left is about TLS.
         error => Failure::untrusted(&error),
+    }
+}
+
+/// The same where reading or writing failed.
+fn explain_io(error: &io::Error, trouble: Option<Trouble>, patience: Duration) -> Failure {
+    match (error.kind(), trouble) {
+        (ErrorKind::TimedOut | ErrorKind::WouldBlock, _) => Failure::too_slow(patience),
+        // So does rustls report a certificate that it does not trust; the server may well close the connection then.
+        (ErrorKind::InvalidData, _) => Failure::untrusted(error),
+        // TLS libraries have kinds of their own for a connection that ends, but the relay has seen that it does.
+        (_, Some(Trouble::TooSlow)) => Failure::too_slow(patience),
+        (_, Some(Trouble::Cut(error))) => Failure::cut(&error),
+        (_, Some(Trouble::Local(error))) => Failure::local(&error),
+        (_, Some(Trouble::Closed)) => Failure::cut(error),
+        (
+            ErrorKind::BrokenPipe
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::UnexpectedEof,
+            None,
+        ) => Failure::cut(error),
+        (_, None) => Failure::unavailable(format!("cannot reach the server: {error}")),
     }
 }
 
@@ -196,6 +215,14 @@ impl Failure {
 
     fn too_slow(patience: Duration) -> Failure {
         Failure::refused(format!("it was not done within {} seconds", patience.as_secs()))
+    }
+
+    /// This host is at fault, and so it is not about one file.
+    fn local(error: &dyn fmt::Display) -> Failure {
+        Failure::unavailable(format!(
+            "it cannot connect to itself by 127.0.0.1, through which it sends: {error}; is there a firewall, or are there \
+             too few file descriptors?"
+        ))
     }
 
     fn unavailable(reason: impl Into<String>) -> Failure {
@@ -230,6 +257,26 @@ mod tests {
         assert_eq!(patience(0), Duration::from_secs(300));
         assert_eq!(patience(4 << 30), Duration::from_secs(300 + 16 * 1024));
         assert_eq!(patience(u64::MAX), Duration::from_secs(300 + u64::MAX / SLOWEST_RATE));
+    }
+
+    #[test]
+    fn a_connection_that_ends_is_about_one_file_whatever_the_tls_library_calls_it() {
+        let explain = |kind: ErrorKind, trouble| {
+            explain(Error::IoError(io::Error::new(kind, "unexpected EOF")), trouble, Duration::from_secs(1))
+                .verdict
+        };
+        let cut = Trouble::Cut("Connection reset by peer".to_owned());
+        for kind in [ErrorKind::Other, ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof] {
+            for trouble in [cut.clone(), Trouble::Closed, Trouble::TooSlow] {
+                assert_eq!(explain(kind, Some(trouble.clone())), Verdict::Refused, "{kind} {trouble:?}");
+            }
+            let local = Trouble::Local("Too many open files".to_owned());
+            assert_eq!(explain(kind, Some(local)), Verdict::Unavailable, "{kind}");
+        }
+        assert_eq!(explain(ErrorKind::Other, None), Verdict::Unavailable);
+        assert_eq!(explain(ErrorKind::ConnectionReset, None), Verdict::Refused);
+        // A server closes the connection as well when it hears that it is not trusted.
+        assert_eq!(explain(ErrorKind::InvalidData, Some(Trouble::Closed)), Verdict::Unavailable);
     }
 
     #[test]

@@ -152,6 +152,18 @@ fn interim_answers_are_passed_over_through_tls() {
 }
 
 #[test]
+fn a_connection_that_is_cut_through_tls_refuses_the_file() {
+    let Some(authority) = Authority::new() else { return };
+    let mut server = authority.serve();
+    let upload = authority.upload("localhost", &server, "ca.pem");
+    // The head is no answer, and the server is killed: it takes no leave, as TLS wants it.
+    server.answer("HTTP/1.1 ");
+    drop(server);
+    let output = upload.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+}
+
+#[test]
 fn a_server_that_nobody_vouches_for_gets_nothing() {
     let Some(authority) = Authority::new() else { return };
     let Some(other) = Authority::new() else { return };
