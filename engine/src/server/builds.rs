@@ -6,6 +6,7 @@ use crate::server::action::{Action, nanoseconds};
 use crate::server::build_log::log_end;
 use crate::server::conversation::Step;
 use crate::server::deadlines::Subject;
+use crate::server::pacing::Row;
 use crate::server::record::{Aborted, Enqueued, Losses, Record, Requeue};
 use crate::server::{ConnectionId, Server};
 use crate::spool;
@@ -161,7 +162,7 @@ impl Server {
             return;
         };
         let row = self.note_loss(now, &platform, build.started);
-        let (reason, fate) = self.judge_loss(uuid, reason, may_be_to_blame.then_some(row));
+        let (reason, fate) = self.judge_loss(uuid, reason, row.filter(|_| may_be_to_blame));
         match fate {
             Fate::Fails => self.abort(now, uuid, &reason, Requeue::No),
             Fate::RunsAgain => self.abort(now, uuid, &reason, Requeue::FrontAfterLoss),
@@ -179,10 +180,11 @@ impl Server {
         }
     }
 
-    /// Slows a platform down whose workers lose one job after the other. Says how many, in a row.
-    fn note_loss(&mut self, now: Now, platform: &Text, started: Duration) -> u32 {
+    /// Slows a platform down whose workers lose one job after the other. Says how many, in a row; nothing when the platform is
+    /// gone.
+    fn note_loss(&mut self, now: Now, platform: &Text, started: Duration) -> Option<Row> {
         if !self.state.queues.contains_key(platform) {
-            return 1;
+            return None;
         }
         let row = self.pacing.lost(now.monotonic, platform, started);
         if let Some(delay) = row.new_delay {
@@ -191,7 +193,7 @@ impl Server {
                 "platform {platform} lost {losses} builds in a row; now a job every {delay} s, until one is delivered"
             );
         }
-        row.losses
+        Some(row)
     }
 
     /// A worker has delivered a result: jobs of its platform need not wait any longer.
@@ -247,8 +249,8 @@ impl Server {
     /// `row` is there when nothing came from the worker: the losses in a row on the platform. Nobody can tell then whether the
     /// job ended its worker or the worker never began, so that a job that has not run could be stored as failed. What other
     /// jobs come to shows it: the job gives way to them, once it has had its turns, unless there are none, or unless
-    /// one was delivered just before.
-    fn judge_loss(&self, uuid: Uuid, reason: &str, row: Option<u32>) -> (String, Fate) {
+    /// one was delivered just before. After a start nothing was delivered yet, so that the first loss shows nothing at all.
+    fn judge_loss(&self, uuid: Uuid, reason: &str, row: Option<Row>) -> (String, Fate) {
         let Some(build) = self.state.running.get(&uuid) else { return (reason.to_owned(), Fate::Fails) };
         let (name, platform) = (build.script.name(), &build.platform);
         if self.state.runnable(name, platform).is_none() {
@@ -262,7 +264,11 @@ impl Server {
         let has_template = self.templates.contains_key(platform);
         let queue = self.state.queues.get(platform);
         let others_wait = || queue.is_some_and(|queue| queue.has_others(name, has_template));
-        if row.is_some_and(|row| row > LOSSES_IN_A_ROW || (row > 1 && others_wait())) {
+        let is_undecided = |row: Row| match row.losses {
+            0 | 1 => row.is_unproven,
+            losses => losses > LOSSES_IN_A_ROW || others_wait(),
+        };
+        if row.is_some_and(is_undecided) {
             let text = format!(
                 "worker lost: {reason}; nothing shows whether the job or the workers of {platform} are to blame, so the \
                  job was queued again behind the others"

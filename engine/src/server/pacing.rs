@@ -2,18 +2,21 @@
 //!
 //! Workers that take jobs and end without a result would otherwise go through a queue of hundreds in seconds. After the second
 //! loss in a row the platform has to wait before its next job leaves the queue, and after each further one twice as long, up to
-//! a bound. One result that a worker delivers ends that. All of it is forgotten when the server stops: the worst that comes of
-//! it is that a sick platform is tried a little sooner.
+//! a bound. One result that a worker delivers ends that. All of it is forgotten when the server stops, so that a sick platform
+//! is tried a little sooner; but the losses of a job are remembered, and so its third one may be the first that is known of its
+//! platform. That is why a loss says whether the platform has proved anything yet.
 
 use crate::limits::{LOSS_FIRST_DELAY, LOSS_LONGEST_DELAY};
 use builder_proto::text::Text;
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The platforms whose workers lost the last build that came to an end. Times are monotonic.
 #[derive(Debug, Default)]
 pub(crate) struct Pacing {
     platforms: BTreeMap<Text, Pace>,
+    /// Platforms of which a worker has delivered a result since the start.
+    proven: BTreeSet<Text>,
 }
 
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub(crate) struct Row {
     pub(crate) losses: u32,
     /// The time between two jobs from now on, when it has changed.
     pub(crate) new_delay: Option<Duration>,
+    /// Whether no worker of the platform has delivered anything since the start.
+    pub(crate) is_unproven: bool,
 }
 
 /// What a result means for its platform.
@@ -49,25 +54,27 @@ pub(crate) struct Relief {
 impl Pacing {
     /// Takes note of a build that was lost; it had been handed out at `started`.
     pub(crate) fn lost(&mut self, now: Duration, platform: &Text, started: Duration) -> Row {
+        let is_unproven = !self.proven.contains(platform);
         let Some(pace) = self.platforms.get_mut(platform) else {
             let pace = Pace { losses: 1, last_loss: now, next: now, is_awaited: false };
             self.platforms.insert(platform.clone(), pace);
-            return Row { losses: 1, new_delay: None };
+            return Row { losses: 1, new_delay: None, is_unproven };
         };
         if started < pace.last_loss {
-            return Row { losses: pace.losses, new_delay: None };
+            return Row { losses: pace.losses, new_delay: None, is_unproven };
         }
         let before = delay(pace.losses);
         pace.losses = pace.losses.saturating_add(1);
         pace.last_loss = now;
         let after = delay(pace.losses);
         pace.next = now.saturating_add(after);
-        Row { losses: pace.losses, new_delay: (after != before).then_some(after) }
+        Row { losses: pace.losses, new_delay: (after != before).then_some(after), is_unproven }
     }
 
     /// A worker of the platform has delivered a result.
     pub(crate) fn delivered(&mut self, platform: &Text) -> Relief {
         let pace = self.platforms.remove(platform);
+        self.proven.insert(platform.clone());
         Relief {
             was_slow: pace.as_ref().is_some_and(|pace| !delay(pace.losses).is_zero()),
             was_awaited: pace.is_some_and(|pace| pace.is_awaited),
@@ -77,6 +84,7 @@ impl Pacing {
     /// The platform is gone.
     pub(crate) fn forget(&mut self, platform: &Text) {
         self.platforms.remove(platform);
+        self.proven.remove(platform);
     }
 
     /// Whether a job may leave the queue of the platform for a worker that waits. If not, [`Pacing::next_deadline`] and
@@ -171,11 +179,24 @@ mod tests {
         let mut pacing = Pacing::default();
         let platform = Text::from("p");
         for _ in 0..10 {
-            assert_eq!(pacing.lost(5 * SECOND, &platform, SECOND), Row { losses: 1, new_delay: None });
+            let row = Row { losses: 1, new_delay: None, is_unproven: true };
+            assert_eq!(pacing.lost(5 * SECOND, &platform, SECOND), row);
         }
         assert!(pacing.allows(5 * SECOND, &platform));
         let row = pacing.lost(6 * SECOND, &platform, 5 * SECOND);
-        assert_eq!(row, Row { losses: 2, new_delay: Some(SECOND) });
+        assert_eq!(row, Row { losses: 2, new_delay: Some(SECOND), is_unproven: true });
+    }
+
+    #[test]
+    fn a_platform_is_proven_by_a_result_and_until_it_is_dropped() {
+        let mut pacing = Pacing::default();
+        let platform = Text::from("p");
+        let is_unproven = |pacing: &mut Pacing| pacing.lost(SECOND, &platform, SECOND).is_unproven;
+        assert!(is_unproven(&mut pacing));
+        pacing.delivered(&platform);
+        assert!(!is_unproven(&mut pacing) && !is_unproven(&mut pacing));
+        pacing.forget(&platform);
+        assert!(is_unproven(&mut pacing));
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub(super) struct Model {
     pub(super) running: BTreeMap<Worker, Build>,
     pub(super) losses: BTreeMap<(String, String), u32>,
     pub(super) rows: BTreeMap<String, Row>,
+    /// Platforms of which a worker has delivered something since the start.
+    pub(super) proven: BTreeSet<String>,
 }
 
 /// The longest that a build takes before the server gives it up.
@@ -99,6 +101,7 @@ impl Model {
         self.jobs.retain(|_, job| job.platform.as_deref() != Some(platform));
         self.losses.retain(|(_, lost_on), _| lost_on != platform);
         self.rows.remove(platform);
+        self.proven.remove(platform);
         self.dropped.insert(platform.to_owned())
     }
 
@@ -113,7 +116,9 @@ impl Model {
 
     /// The worker of a build has sent the whole result.
     pub(super) fn deliver(&mut self, worker: Worker) {
-        self.rows.remove(&self.running[&worker].platform);
+        let platform = &self.running[&worker].platform;
+        self.rows.remove(platform);
+        self.proven.insert(platform.clone());
     }
 
     pub(super) fn lose(&mut self, worker: Worker, now: Time) {
@@ -142,7 +147,11 @@ impl Model {
         let queue = &self.queues[&platform];
         let others_wait = queue.iter().any(|other| *other != name && runs(other));
         let may_not_have_run = !has_spoken && !time_is_up;
-        if may_not_have_run && (row > 3 || (row > 1 && others_wait)) {
+        let shows_nothing = match row {
+            1 => !self.proven.contains(&platform) && self.rows.contains_key(&platform),
+            row => row > 3 || others_wait,
+        };
+        if may_not_have_run && shows_nothing {
             if !queue.contains(&name) {
                 self.queues.get_mut(&platform).expect("a queue").push(name);
             }
@@ -168,6 +177,7 @@ impl Model {
     pub(super) fn restart(&mut self) {
         self.waiting.clear();
         self.rows.clear();
+        self.proven.clear();
         let mut builds: Vec<_> = core::mem::take(&mut self.running).into_iter().collect();
         // Builds start in the order in which their uuids are drawn, and uuids of the tests ascend.
         builds.sort_by_key(|(_, build)| build.started);

@@ -200,6 +200,8 @@ fn losses_are_remembered_and_a_stop_of_the_server_is_none() {
         assert_eq!(rig.queue("p"), ["a"]);
     }
     let (worker, uuid) = rig.build("p");
+    // So that the job has run, for certain.
+    rig.print(worker, "a line");
     rig.lose(worker);
     assert_eq!(
         rig.stored(uuid).result,

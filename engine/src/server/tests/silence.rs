@@ -98,6 +98,28 @@ fn workers_that_drop_every_job_get_few_and_none_is_stored_as_failed() {
 }
 
 #[test]
+fn after_a_start_the_first_losses_on_a_platform_show_nothing() {
+    let mut rig = Rig::new();
+    for number in 0..4 {
+        rig.done(schedule(Period::Never, &format!("job-{number:02}"), "p"));
+    }
+    drop_jobs_for(&mut rig, DAY);
+    rig.crash(0);
+    // Each was lost twice and more, and their platform seems to be well.
+    let workers: Vec<_> = (0..3).map(|_| rig.build("p").0).collect();
+    workers.into_iter().for_each(|worker| rig.lose(worker));
+    assert_eq!(rig.queue("p").len(), 4, "nobody knows whether they have run");
+
+    // A platform that has delivered something since is well.
+    let (worker, _) = rig.patient_build("p");
+    rig.finish(worker, BuildResult::Exited(0), Vec::new());
+    let (worker, uuid) = rig.build("p");
+    rig.lose(worker);
+    assert!(rig.stored(uuid).result.to_string().contains("worker lost 3 times in a row"));
+    assert_eq!(rig.queue("p").len(), 2);
+}
+
+#[test]
 fn workers_that_wait_get_the_next_job_when_its_time_has_come() {
     let mut rig = Rig::new();
     for name in ["a", "b", "c"] {

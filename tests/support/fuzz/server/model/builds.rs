@@ -94,7 +94,7 @@ impl Model {
                 FinishedEvent::End => {
                     let result = result.take().expect("a head");
                     self.builds.get_mut(&uuid).expect("a build").stage = Stage::Storing { result };
-                    self.pacing.forget(&self.jobs.running[&uuid].platform);
+                    self.pacing.delivered(&self.jobs.running[&uuid].platform);
                     peer.enter(Phase::Storing, None);
                     return Verdict::GoesOn;
                 }
