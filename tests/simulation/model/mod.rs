@@ -161,6 +161,11 @@ impl Model {
         }
     }
 
+    /// The server has recorded that it hands out a build.
+    pub(crate) fn decided(&mut self, time: Duration, uuid: Uuid) {
+        self.pacing.decide(time, uuid);
+    }
+
     /// The server has closed a connection, or never accepted it.
     pub(crate) fn connection_over(&mut self, connection: ConnectionId) {
         self.jobs.lost(connection);

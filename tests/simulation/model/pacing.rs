@@ -13,7 +13,9 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub(super) struct Pacing {
     rows: BTreeMap<Text, Row>,
-    /// Builds that workers have, with their platform and the time at which they got them.
+    /// When the server decided to hand out builds that have not left yet: what they wait for may take long.
+    decided: BTreeMap<Uuid, Duration>,
+    /// Builds that workers have, with their platform and the time at which that was decided.
     running: BTreeMap<Uuid, (Text, Duration)>,
     /// Platforms that were dropped, or may have been.
     ignored: BTreeSet<Text>,
@@ -26,15 +28,20 @@ struct Row {
 }
 
 impl Pacing {
+    pub(super) fn decide(&mut self, time: Duration, uuid: Uuid) {
+        self.decided.insert(uuid, time);
+    }
+
     pub(super) fn hand_out(&mut self, time: Duration, uuid: Uuid, platform: &Text) -> Result<(), String> {
+        let time = self.decided.remove(&uuid).unwrap_or(time);
         self.running.insert(uuid, (platform.clone(), time));
         let row = self.rows.get(platform).filter(|_| !self.ignored.contains(platform));
         let Some(row) = row else { return Ok(()) };
         // A turn of the server takes time, too.
         let pause = row.delay() / 2;
-        match time >= row.last + pause {
-            true => Ok(()),
-            false => Err(format!(
+        match time > row.last && time < row.last + pause {
+            false => Ok(()),
+            true => Err(format!(
                 "platform {platform} has lost {} builds in a row, the last at {:?}, and gets the next at {time:?}",
                 row.losses, row.last
             )),

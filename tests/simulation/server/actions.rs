@@ -123,6 +123,9 @@ impl Server {
 
     fn append(&mut self, record: &Record) -> Result<(), Stop> {
         self.order.appended += 1;
+        if let Record::Started(started) = record {
+            self.environment.model.borrow_mut().decided(self.environment.host.time(), started.uuid.0);
+        }
         match (self.environment.variant, record) {
             (Variant::DispatchNotRecorded, Record::Started(_))
             | (Variant::UnscheduleNotRecorded, Record::Unscheduled(_)) => return Ok(()),
