@@ -46,7 +46,7 @@ wait_for() {
     shift
     deadline=$(($(date +%s) + ${QUICKSTART_PATIENCE:-60}))
     until "$@" 2>/dev/null; do
-        [ "$(date +%s)" -lt "$deadline" ] || fail "$what: it has not happened in time"
+        [ "$(date +%s)" -lt "$deadline" ] || fail "$what: this has not happened in time"
         # Fractions of a second are no part of POSIX, but a courtesy where they work.
         sleep 0.1 2>/dev/null || sleep 1
     done
@@ -171,9 +171,9 @@ tour() {
     kill -9 "$server"
     wait "$server" "$worker" "$observer" 2>/dev/null || :
     server='' worker='' observer=''
-    printf 'the server is gone; the worker has noticed, ended the job, and gone too\n'
+    printf 'the server is gone; the worker has noticed, killed the job, and exited\n'
 
-    say "The server again: the schedule is as it was, and the job is back in its queue"
+    say "The server starts again: the schedule is as it was, and the job is back in its queue"
     start_server
     show builder-client info
     is_queued || fail "the job is not in the queue again"
@@ -186,7 +186,7 @@ tour() {
     wait "$worker" || fail "the worker has failed"
     worker=''
 
-    say "What is stored"
+    say "The stored result"
     result=data/hello/$uuid/full
     wait_for "the result is stored" [ -f "$result" ]
     show builder-inspect data/hello
@@ -197,7 +197,7 @@ tour() {
 }
 
 say_goodbye() {
-    say "That was all; the temporary directory is gone in a moment. To go on by yourself:"
+    say "That was all; the temporary directory will now be removed. To try it yourself:"
     cat <<END
 
     PATH=$programs:\$PATH

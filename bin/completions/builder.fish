@@ -12,26 +12,26 @@ end
 complete -c builder-server -f
 complete -c builder-server -l ip -x -d 'Listen on this address'
 complete -c builder-server -l port -x -d 'Listen on this port'
-complete -c builder-server -l worker-listen -x -d 'Listen for workers here, and only here'
-complete -c builder-server -l client-listen -x -d 'Listen for clients here, and only here'
+complete -c builder-server -l worker-listen -x -d 'Listen for workers on this address only'
+complete -c builder-server -l client-listen -x -d 'Listen for clients on this address only'
 complete -c builder-server -l socket-mode -x -d 'The mode of sockets in the file system'
 complete -c builder-server -l socket-group -x -a '(__fish_complete_groups)' -d 'The group of sockets in the file system'
 complete -c builder-server -l dir -x -a '(__fish_complete_directories)' -d 'Keep schedule, log and results here'
-complete -c builder-server -l config-dir -x -a '(__fish_complete_directories)' -d 'Find orb-build templates here'
-complete -c builder-server -l timeout -x -d 'The longest that a job may run'
-complete -c builder-server -l artifact-limit -x -d 'The most that a build may leave in artifacts'
-complete -c builder-server -l console-limit -x -d 'The most that a build may print'
+complete -c builder-server -l config-dir -x -a '(__fish_complete_directories)' -d 'Read orb-build templates from here'
+complete -c builder-server -l timeout -x -d 'The longest time that a job may run'
+complete -c builder-server -l artifact-limit -x -d 'The maximum size of all artifacts of a build'
+complete -c builder-server -l console-limit -x -d 'The maximum size of the console of a build'
 complete -c builder-server -l upload -x -d 'Upload results to this URL'
 complete -c builder-server -l upload-credentials -r -F -d 'Read the credentials for uploads from this file'
 complete -c builder-server -l hold-back-failed -d 'Do not upload bin/ of builds that failed either'
-complete -c builder-server -l keep-local -d 'Keep results when they are uploaded'
-complete -c builder-server -l upload-timeout -x -d 'The longest that one upload may take'
-complete -c builder-server -l salvage -d 'Go on without the damaged parts of the log'
+complete -c builder-server -l keep-local -d 'Keep results after they are uploaded'
+complete -c builder-server -l upload-timeout -x -d 'The longest time that one upload may take'
+complete -c builder-server -l salvage -d 'Start without the damaged parts of the log'
 complete -c builder-server -l export-state -r -F -d 'Write the state file of builder 0.4.0 and exit'
 
 complete -c builder-worker -f
 complete -c builder-worker -s r -l remote -x -d 'The server'
-complete -c builder-worker -l timeout -x -d 'End a job that takes longer'
+complete -c builder-worker -l timeout -x -d 'The longest time that the job may run'
 
 set -l commands schedule orb-build reschedule unschedule execute info observe observe-latest drop-platform undrop-platform
 complete -c builder-client -n "not __fish_seen_subcommand_from $commands" -f -a "$commands"
@@ -57,4 +57,4 @@ complete -c builder-inspect -l output -x -a '(__fish_complete_directories)' -d '
 
 complete -c builder-upload -l upload-credentials -r -F -d 'Read the credentials from this file'
 complete -c builder-upload -l hold-back-failed -d 'Leave out bin/ of builds that failed as well'
-complete -c builder-upload -l timeout -x -d 'The longest that a file may take'
+complete -c builder-upload -l timeout -x -d 'The longest time that one upload may take'

@@ -205,7 +205,7 @@ fn close_to_others(private: &Path) -> Result<(), DirectoryError> {
         return Err(DirectoryError::NotADirectory(private.to_owned()));
     }
     if found.permissions().mode() & 0o077 != 0 {
-        log::warn!("{} was open to others; closing it", private.display());
+        log::warn!("{} was open to other users; closing it", private.display());
         std::fs::set_permissions(private, Permissions::from_mode(0o700))
             .map_err(failed("set the permissions of", private))?;
     }

@@ -355,6 +355,6 @@ fn who_looks_for_failures_in_vain_is_told_so() {
     let failed = |words: &[&str]| Terminal::run(INSPECT, words, &[]).end();
     let path = path.to_str().unwrap();
     let only = failed(&["--failed", directory.path().to_str().unwrap()]);
-    assert_eq!(only, "the only result is that of a build that did not fail\n");
+    assert_eq!(only, "the build of the only result did not fail\n");
     assert_eq!(failed(&["--failed", "--json", path]), "");
 }

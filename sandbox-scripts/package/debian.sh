@@ -9,15 +9,15 @@ Usage: debian.sh [DIRECTORY]
        debian.sh --help
 
 Builds builder and puts its package for this Debian and this architecture into
-DIRECTORY (the present one). Any user may; it needs cargo and the package dpkg-dev.
+DIRECTORY (the current one). Any user may run it; it needs cargo and dpkg-dev.
 
 Environment:
-    BUILDER_PROGRAMS    a directory with programs that are built already
-    BUILDER_REVISION    what follows the version of builder (1)
+    BUILDER_PROGRAMS    a directory with programs that are already built
+    BUILDER_REVISION    the revision of the package, which follows the version (1)
     DEBFULLNAME, DEBEMAIL
                         the maintainer of the package, to whom its users write
                         (you, on this machine)
-    SOURCE_DATE_EPOCH   the time that the files carry, in seconds since 1970
+    SOURCE_DATE_EPOCH   the time stamp of all files, in seconds since 1970
                         (that of the last commit)
 END
 }

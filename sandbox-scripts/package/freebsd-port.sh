@@ -8,18 +8,19 @@ usage() {
 Usage: freebsd-port.sh DIRECTORY
        freebsd-port.sh --help
 
-Makes DIRECTORY, such as /usr/ports/sysutils/builder, with a port of this
+Creates DIRECTORY, such as /usr/ports/sysutils/builder, with a port of this
 version: Makefile, Makefile.crates, pkg-descr, pkg-plist, pkg-message, the
-services and the scripts of the package. No FreeBSD has built it yet.
+services and the scripts of the package. It has not been built on a FreeBSD yet.
 
-What it lacks is distinfo, the sizes and sums of what is fetched. With the tree
-as builder-VERSION.tar.gz where MASTER_SITES says, which is to unpack into
-builder-VERSION, 'make makesum' in DIRECTORY writes it; then 'make package'.
-The paths in services and scripts are for a PREFIX of /usr/local.
+The port lacks distinfo, the sizes and checksums of the files that it fetches.
+Put the tree as builder-VERSION.tar.gz, which must unpack into builder-VERSION,
+at the address in MASTER_SITES. Then 'make makesum' in DIRECTORY writes distinfo,
+and 'make package' makes the package. The paths in services and scripts are for a
+PREFIX of /usr/local.
 
 Environment:
     BUILDER_SITE        the address where builder-VERSION.tar.gz is, which
-                        becomes MASTER_SITES (needed)
+                        becomes MASTER_SITES (required)
     BUILDER_MAINTAINER  the address of the maintainer of the port, to whom its
                         users write (you, on this machine)
     BUILDER_WWW         the address of the page where users find more
@@ -75,8 +76,8 @@ case ${1-} in
 esac
 [ $# -eq 1 ] || { usage >&2; exit 2; }
 port=$1
-[ -n "${BUILDER_SITE:-}" ] || fail "BUILDER_SITE is not set; it names where builder-VERSION.tar.gz is to be fetched from"
-mkdir "$port" || fail "$port is to be made anew"
+[ -n "${BUILDER_SITE:-}" ] || fail "BUILDER_SITE is not set; it names the address from which builder-VERSION.tar.gz is fetched"
+mkdir "$port" || fail "cannot create $port, which must not exist yet"
 here=$(cd "$(dirname "$0")" && pwd)
 scripts=$(dirname "$here")
 tree=$(dirname "$scripts")
@@ -91,5 +92,5 @@ write_crates
 write_plist
 write_texts
 write_scripts
-printf "%s lacks distinfo: see that builder-%s.tar.gz is where MASTER_SITES says, and run 'make makesum' there.\n" \
+printf "%s lacks distinfo: put builder-%s.tar.gz at the address in MASTER_SITES, and run 'make makesum' there.\n" \
     "$port" "$version"

@@ -9,29 +9,29 @@ Usage: freebsd.sh [DIRECTORY]
        freebsd.sh --stage DIRECTORY
        freebsd.sh --help
 
-Builds builder and puts its package into DIRECTORY (the present one). Any user
-may.
+Builds builder and puts its package into DIRECTORY (the current one). Any user
+may run it.
 
-On FreeBSD the package is for this release and this architecture; that takes
-cargo and pkg. On Linux it is for FreeBSD 14 on amd64, to try builder there: its
-programs are linked by .ci/freebsd/link, WITHOUT TLS, so that they refuse to
-upload to https:// URLs. That takes Debian on amd64 with cargo, binutils, pip
-and zstd, and the first time a user who may run apt-get update.
+On FreeBSD, the package is for this release and this architecture, and the script
+needs cargo and pkg. On Linux, the package is for FreeBSD 14 on amd64, to try
+builder there: .ci/freebsd/link links its programs WITHOUT TLS, so they refuse to
+upload to https:// URLs. This needs Debian on amd64 with cargo, binutils, pip and
+zstd; the first time, a user who may run apt-get update has to run it.
 
-With --stage it makes no package: it puts the files into DIRECTORY as they are
-to be in /usr/local, programs unstripped. The port does that.
+With --stage, the script makes no package: it puts the files into DIRECTORY as
+they will be in /usr/local, with unstripped programs. The port uses this.
 
 Environment:
-    BUILDER_PROGRAMS    a directory with programs that are built already
+    BUILDER_PROGRAMS    a directory with programs that are already built
     BUILDER_MAINTAINER  the address of the maintainer of the package, to whom
                         its users write (you, on this machine)
     BUILDER_WWW         the address of the page where users find more (the
                         README that the package installs)
 
 On Linux also:
-    BUILDER_ABI         the ABI of the hosts that take it (FreeBSD:14:amd64);
-                        of those with FreeBSD 15 it is FreeBSD:15:amd64
-    SOURCE_DATE_EPOCH   the time that the files carry, in seconds since 1970
+    BUILDER_ABI         the ABI of the hosts that the package is for
+                        (FreeBSD:14:amd64); for FreeBSD 15, FreeBSD:15:amd64
+    SOURCE_DATE_EPOCH   the time stamp of all files, in seconds since 1970
                         (that of the last commit)
 END
 }
@@ -178,7 +178,7 @@ case ${stage:+stage}$system in
     *) fail "this runs on FreeBSD and Linux, not on $system" ;;
 esac
 for program in $needed; do
-    command -v "$program" >/dev/null || fail "$program is missing; --help says what this takes"
+    command -v "$program" >/dev/null || fail "$program is missing; --help lists all that is needed"
 done
 output=${1:-.}
 [ -d "$output" ] || fail "there is no directory $output"

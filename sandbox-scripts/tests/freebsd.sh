@@ -252,7 +252,7 @@ makes_a_port() {
         fail "there is no port"
     grep -q 'lacks distinfo.*make makesum' "$directory/port.log" || fail "it does not say what is to be done"
     refused 'BUILDER_SITE is not set' env -u BUILDER_SITE "$scripts/package/freebsd-port.sh" "$directory/port"
-    refused 'is to be made anew' env BUILDER_SITE=https://example.org/ "$scripts/package/freebsd-port.sh" "$directory/port"
+    refused 'which must not exist yet' env BUILDER_SITE=https://example.org/ "$scripts/package/freebsd-port.sh" "$directory/port"
     version=$(sed -n 's/^version: "\(.*\)"$/\1/p' "$directory/package/manifest")
     grep -q "^DISTVERSION=.*[^0-9.]$version\$" "$directory/port/Makefile" || fail "the port is of another version"
     grep -q '^MASTER_SITES=.*https://example.org/releases/$' "$directory/port/Makefile" || fail "it does not fetch from there"

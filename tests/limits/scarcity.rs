@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// What the server says when no more are let in.
-const CROWDED: &str = "the limit; others wait until one ends";
+const CROWDED: &str = "; others wait until one ends";
 
 /// A file system of its own, unmounted at the end.
 struct SmallDisk {
@@ -189,7 +189,7 @@ fn a_server_that_could_serve_nobody_does_not_start() {
         assert_eq!(output.stdout, b"", "it does not say that it listens");
         let complaint = String::from_utf8(output.stderr).unwrap();
         let start = format!(
-            "builder-server: at most {descriptors} files may be open at once, and a server takes at least 32; "
+            "builder-server: at most {descriptors} files may be open at once, and a server needs at least 32; "
         );
         assert!(complaint.starts_with(&start) && complaint.contains("ulimit -n 1024"), "{complaint}");
     }
@@ -252,7 +252,8 @@ fn a_crowd_of_workers_does_not_keep_clients_out() {
     };
     let fastest = (0..5).map(schedule).min().unwrap();
     assert!(fastest < Duration::from_millis(300), "clients wait for the door of the workers: {fastest:?}");
-    let complaint = format!("connections through {}, the limit", server.address_for_workers());
+    let complaint =
+        format!("connections through {}; others wait until one ends", server.address_for_workers());
     assert!(server.log().contains(&complaint), "{}", server.log());
     drop(workers);
 }
@@ -266,7 +267,7 @@ fn every_build_that_is_handed_out_has_its_files_and_the_others_wait() {
         server.schedule(&format!("job-{number}"), "linux");
     }
     let mut workers: Vec<Peer> = (0..JOBS).map(|_| Peer::worker(&server, "linux")).collect();
-    let busy = " builds are under way, the limit; other jobs wait until one ends";
+    let busy = " builds at once; other jobs wait until one ends";
     server.wait_for_log(busy);
     let count = server.log().split(busy).next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
     assert!((10..JOBS).contains(&count), "{count} builds at once");

@@ -45,11 +45,11 @@ fn every_refusal_says_why() {
     for (words, text) in [
         (
             &["schedule", "known", "linux", file][..],
-            "job name already used: known; to change that job, take it out with 'builder-client unschedule known' first",
+            "job name already used: known; to change that job, remove it with 'builder-client unschedule known' first",
         ),
         (
             &["schedule", "web", "linux", file],
-            "job name already used: web; to change that job, take it out with 'builder-client unschedule web' first",
+            "job name already used: web; to change that job, remove it with 'builder-client unschedule web' first",
         ),
         (
             &["schedule", "new", "plan9", file],
@@ -57,11 +57,11 @@ fn every_refusal_says_why() {
         ),
         (
             &["orb-build", "known", "package"],
-            "job name already used: known; to change that job, take it out with 'builder-client unschedule known' first",
+            "job name already used: known; to change that job, remove it with 'builder-client unschedule known' first",
         ),
         (
             &["orb-build", "web", "package"],
-            "job name already used: web; to change that job, take it out with 'builder-client unschedule web' first",
+            "job name already used: web; to change that job, remove it with 'builder-client unschedule web' first",
         ),
         (&["unschedule", "unknown"], "unknown job unknown; did you mean known?"),
         (&["unschedule", "nothing"], "unknown job nothing; 'builder-client info' shows all jobs"),
@@ -84,8 +84,8 @@ fn every_refusal_says_why() {
         ),
         (
             &["observe", "988ad4a2-647b-4f84-9116-f936eeddac84"],
-            "uuid not found: 988ad4a2-647b-4f84-9116-f936eeddac84; 'builder-client info' shows those of running builds, \
-             and the data directory of the server has a directory for each that is stored",
+            "uuid not found: 988ad4a2-647b-4f84-9116-f936eeddac84; 'builder-client info' shows the uuids of running builds, \
+             and the server's data directory contains a directory for each stored build",
         ),
         (&["drop-platform", "linus"], "unknown platform linus; did you mean linux?"),
         (&["drop-platform", "plan9"], "unknown platform plan9; it is dropped already"),

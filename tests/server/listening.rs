@@ -157,7 +157,7 @@ fn a_socket_that_a_killed_server_left_is_replaced_and_any_other_file_is_not() {
 
     fs::write(&socket, "precious").unwrap();
     let complaint = site.complaint();
-    assert!(complaint.contains("there is a file of that name that is no socket"), "{complaint}");
+    assert!(complaint.contains("there is a file of that name that is not a socket"), "{complaint}");
     assert_eq!(fs::read(&socket).unwrap(), b"precious");
 
     fs::remove_file(&socket).unwrap();

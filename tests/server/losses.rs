@@ -37,8 +37,8 @@ fn a_platform_whose_workers_drop_job_after_job_is_slowed_down_and_loses_none() {
     for _ in 0..4 {
         Peer::worker(&server, "linux").receive_job();
     }
-    server.wait_for_log("platform linux lost 2 builds in a row; now a job every 1 s, until one is delivered");
-    server.wait_for_log("platform linux lost 4 builds in a row; now a job every 4 s, until one is delivered");
+    server.wait_for_log("platform linux lost 2 builds in a row; now it gets a job every 1 s, until a worker delivers a result");
+    server.wait_for_log("platform linux lost 4 builds in a row; now it gets a job every 4 s, until a worker delivers a result");
     site.wait_for_results("one", 3);
     assert_eq!(server.queue("linux").unwrap(), ["two", "three", "one"], "nobody knows whether it has run");
     for _ in names {
@@ -46,7 +46,9 @@ fn a_platform_whose_workers_drop_job_after_job_is_slowed_down_and_loses_none() {
         let (uuid, _) = worker.receive_job();
         worker.finish(uuid, BuildResult::Exited(0), vec![]);
     }
-    server.wait_for_log("a worker of platform linux delivered a result; jobs are handed out at once again");
+    server.wait_for_log(
+        "a worker of platform linux delivered a result; jobs are handed out without delay again",
+    );
     for (name, results) in [("one", 4), ("two", 2), ("three", 1)] {
         let results = site.wait_for_results(name, results);
         assert!(results.iter().any(|path| stored(path).result == BuildResult::Exited(0)), "{name}");
@@ -81,7 +83,7 @@ fn the_job_of_a_frozen_worker_goes_back() {
         std::thread::sleep(Duration::from_millis(200));
     }
     let results = site.wait_for_results("hello", 1);
-    let text = "worker lost: nothing came from the worker within 61 seconds, the time of a job; the job was queued again";
+    let text = "worker lost: nothing came from the worker within 61 seconds, the time limit of a job; the job was queued again";
     assert_eq!(reason(&results[0]), text);
     assert_eq!(server.queue("linux").unwrap(), ["hello"]);
     site.work(&server, "linux");

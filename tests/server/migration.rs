@@ -192,7 +192,7 @@ fn a_file_that_is_no_state_is_refused_by_name_and_left_alone() {
     fs::write(&path, "no state").unwrap();
     let complaint = site.complaint();
     assert!(
-        complaint.contains(&format!("{} is no state file of builder 0.4.0", path.display())),
+        complaint.contains(&format!("{} is not a state file of builder 0.4.0", path.display())),
         "{complaint}"
     );
     assert!(complaint.contains("move it away to start with an empty schedule"), "{complaint}");

@@ -162,7 +162,7 @@ fn a_salvage_that_leaves_out_contradictions_leaves_a_log_that_the_next_start_rea
     let mut salvaging = site.server_command();
     salvaging.arg("--salvage");
     let server = site.start_with(salvaging);
-    server.wait_for_log("records that contradict what was salvaged");
+    server.wait_for_log("records that contradict the salvaged ones");
     server.kill();
     assert_eq!(scheduled(&site), ["kept"]);
 }
@@ -202,7 +202,7 @@ fn a_first_start_that_was_cut_off_is_followed_by_another() {
     fs::write(site.log_file(), "").unwrap();
     fs::copy(builder_tests::vectors::path("state-0.4.0.der"), site.data().join("state")).unwrap();
     let server = site.start();
-    server.wait_for_log("nobody was ever answered from it");
+    server.wait_for_log("no client had an answer from it");
     assert!(!server.info().schedule.is_empty(), "the state of 0.4.0 is taken over all the same");
     assert!(private.join("log.unfinished-1").exists());
     server.kill();
@@ -246,7 +246,7 @@ fn a_file_that_is_no_log_is_refused() {
     fs::write(site.log_file(), "this is no log of builder, but it is long enough to be one".repeat(10))
         .unwrap();
     let complaint = site.complaint();
-    assert!(complaint.contains("or is no log of builder"), "{complaint}");
+    assert!(complaint.contains("or is not a log of builder"), "{complaint}");
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn a_wrong_command_line_ends_with_2_and_advice() {
         (&["--port", "99999"], "--port 99999: a port is a number from 0 to 65535"),
         (&["--port"], "--port needs a value after it"),
         (&["--prot", "1"], "there is no option --prot"),
-        (&["--dir", "a", "--dir", "b"], "--dir is there twice; keep one"),
+        (&["--dir", "a", "--dir", "b"], "--dir is given twice; keep one"),
         (&["--worker-listen", "here"], "--worker-listen here: not an address; write HOST:PORT or unix:PATH"),
         (&["--client-listen", "::1:1"], "an IPv6 address needs brackets; write it like [::1]:1234"),
         (&["--socket-mode", "rw"], "--socket-mode rw: not a mode; write it like 0660"),
@@ -277,7 +277,7 @@ fn a_wrong_command_line_ends_with_2_and_advice() {
         (&["--console-limit", "-1"], "--console-limit -1: not a size"),
         (
             &["--ip", "::1", "--worker-listen", "a:1", "--client-listen", "b:2"],
-            "--ip and --port serve nobody when --worker-listen and --client-listen are there; leave them out",
+            "--ip and --port have no effect when both --worker-listen and --client-listen are given; leave them out",
         ),
     ] {
         let output = Command::new(site.server_command().get_program()).args(words).output().unwrap();

@@ -41,7 +41,7 @@ impl<'a> Witness<'a> {
 /// The command is done or refused in any case, so that a failure here makes the text shorter and nothing else.
 fn ask(remote: &Address) -> Option<InfoReply> {
     let answer = info::ask(remote);
-    answer.inspect_err(|error| log::info!("cannot find out what came of it: {error}")).ok()
+    answer.inspect_err(|error| log::info!("cannot find out the outcome: {error}")).ok()
 }
 
 fn describe(command: &Command, before: Option<&InfoReply>, after: Option<&InfoReply>, now: Time) -> String {
@@ -56,7 +56,7 @@ fn describe(command: &Command, before: Option<&InfoReply>, after: Option<&InfoRe
         Command::DropPlatform(platform) => write_dropped(&mut text, platform, before),
         Command::UndropPlatform(platform) => writeln!(
             text,
-            "{platform} accepts jobs again; those that went when it was dropped do not come back, so schedule them \
+            "{platform} accepts jobs again; jobs that were removed with it do not come back, so schedule them \
              again"
         ),
         _ => Ok(()),
@@ -86,7 +86,7 @@ fn write_job(
     }
     write_places(text, name, reply)?;
     if matches!(item.job, Job::OrbBuild(_)) && places(reply, name) == 0 {
-        writeln!(text, "it waits nowhere now: it needs a platform with a template, and a worker there")?;
+        writeln!(text, "it is in no queue: it needs a platform with a template, and a worker there")?;
     }
     Ok(())
 }
@@ -126,9 +126,9 @@ fn places(reply: &InfoReply, name: &Text) -> usize {
 }
 
 fn write_unscheduled(text: &mut String, name: &Text, after: Option<&InfoReply>) -> std::fmt::Result {
-    writeln!(text, "{name} is out of the schedule and of all queues")?;
+    writeln!(text, "{name} is removed from the schedule and from all queues")?;
     for RunningInfo { uuid, job, .. } in after.into_iter().flat_map(|reply| running_builds(reply, name)) {
-        writeln!(text, "its build {uuid} on {} goes on to its end", job.platform)?;
+        writeln!(text, "its build {uuid} on {} continues to its end", job.platform)?;
     }
     Ok(())
 }
@@ -151,7 +151,7 @@ fn write_dropped(text: &mut String, platform: &Text, before: Option<&InfoReply>)
         }
     }
     for build in before.running.iter().filter(|build| build.job.platform == *platform) {
-        writeln!(text, "build {} of {} goes on to its end", build.uuid, build.job.name)?;
+        writeln!(text, "build {} of {} continues to its end", build.uuid, build.job.name)?;
     }
     Ok(())
 }
@@ -215,7 +215,7 @@ mod tests {
         let drop = |platform: &str| told(&Command::DropPlatform(platform.into()));
         assert_eq!(drop("freebsd-13"), "freebsd-13 is dropped, and with it the job hello\n");
         assert_eq!(drop("debian-12"), "debian-12 is dropped; it had no jobs of its own\n");
-        let running = format!("build {} of hello goes on to its end\n", Uuid::from_bytes([2; 16]));
+        let running = format!("build {} of hello continues to its end\n", Uuid::from_bytes([2; 16]));
         assert_eq!(drop("p"), format!("p is dropped; it had no jobs of its own\n{running}"));
         let undrop = told(&Command::UndropPlatform("gone".into()));
         assert!(undrop.contains("do not come back, so schedule them again"), "{undrop}");
@@ -225,8 +225,8 @@ mod tests {
     fn an_unscheduled_job_leaves_its_builds() {
         assert_eq!(
             told(&Command::Unschedule("hello".into())),
-            "hello is out of the schedule and of all queues\n\
-             its build 02020202-0202-0202-0202-020202020202 on p goes on to its end\n"
+            "hello is removed from the schedule and from all queues\n\
+             its build 02020202-0202-0202-0202-020202020202 on p continues to its end\n"
         );
     }
 

@@ -70,7 +70,7 @@ impl fmt::Display for ClientError {
             }
             ClientError::Encode(error) => write!(f, "the command cannot be sent: {error}"),
             ClientError::Connect { peer, error } => {
-                write!(f, "cannot connect to {peer}: {error}; is the server there, and --remote right?")
+                write!(f, "cannot connect to {peer}: {error}; is the server running, and is --remote right?")
             }
             ClientError::Connection { peer, error } => write!(f, "lost the connection to {peer}: {error}"),
             ClientError::NoAnswer { peer } => {
@@ -90,13 +90,13 @@ impl fmt::Display for ClientError {
                 write!(f, "{peer} closed the connection before {missing}")
             }
             ClientError::Frame { peer, error } => {
-                write!(f, "{peer} does not speak like a builder server: {error}")
+                write!(f, "{peer} does not answer like a builder server: {error}")
             }
             ClientError::Decode { peer, error } => {
-                write!(f, "{peer} sent what cannot be understood: {error}")
+                write!(f, "{peer} sent an invalid message: {error}")
             }
             ClientError::Malformed { peer, error } => {
-                write!(f, "{peer} sent what cannot be understood: {error}")
+                write!(f, "{peer} sent an invalid message: {error}")
             }
             ClientError::Unexpected { peer, question, answer } => {
                 write!(f, "{peer} answered {answer} to {question}")

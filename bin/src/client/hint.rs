@@ -47,8 +47,8 @@ fn hint(command: &Command, reason: &str, ask: impl FnOnce() -> InfoReply) -> Str
             "; leave --platform out".to_owned()
         }
         Command::Observe(uuid) if reason == "uuid not found" => format!(
-            ": {uuid}; 'builder-client info' shows those of running builds, and the data directory of the server \
-             has a directory for each that is stored"
+            ": {uuid}; 'builder-client info' shows the uuids of running builds, and the server's data directory \
+             contains a directory for each stored build"
         ),
         Command::DropPlatform(platform) if reason.starts_with("unknown platform") => {
             let reply = ask();
@@ -73,7 +73,7 @@ fn used_name(command: &Command, reason: &str) -> String {
     if reason != "job name already used" {
         return String::new();
     }
-    format!(": {name}; to change that job, take it out with 'builder-client unschedule {name}' first")
+    format!(": {name}; to change that job, remove it with 'builder-client unschedule {name}' first")
 }
 
 fn meant_job(name: &Text, reply: &InfoReply) -> String {
@@ -128,8 +128,8 @@ mod tests {
         let drop = |platform: &str| Command::DropPlatform(platform.into());
         let undrop = |platform: &str| Command::UndropPlatform(platform.into());
         for (command, reason, expected) in [
-            (schedule("hello"), "job name already used", ": hello; to change that job, take it out with"),
-            (orb_build, "job name already used", ": web; to change that job, take it out with"),
+            (schedule("hello"), "job name already used", ": hello; to change that job, remove it with"),
+            (orb_build, "job name already used", ": web; to change that job, remove it with"),
             (
                 schedule("x"),
                 "platform dropped; can't schedule jobs",

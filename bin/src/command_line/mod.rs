@@ -222,7 +222,7 @@ impl From<getopts::Fail> for UsageError {
             Fail::ArgumentMissing(name) => format!("{} needs a value after it", dashed(&name)),
             Fail::UnrecognizedOption(name) => format!("there is no option {}", dashed(&name)),
             Fail::OptionMissing(name) => format!("option {} is missing", dashed(&name)),
-            Fail::OptionDuplicated(name) => format!("{} is there twice; keep one", dashed(&name)),
+            Fail::OptionDuplicated(name) => format!("{} is given twice; keep one", dashed(&name)),
             Fail::UnexpectedArgument(name) => format!("{} takes no value; leave it out", dashed(&name)),
         })
     }

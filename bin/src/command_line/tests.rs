@@ -66,7 +66,7 @@ fn a_wrong_command_line_is_answered_with_what_to_do() {
     assert_eq!(refusal(&["--port"]), "--port needs a value after it");
     assert_eq!(refusal(&["--prt", "1"]), "there is no option --prt");
     assert_eq!(refusal(&["-x"]), "there is no option -x");
-    assert_eq!(refusal(&["-p", "1", "-p", "2"]), "--port is there twice; keep one");
+    assert_eq!(refusal(&["-p", "1", "-p", "2"]), "--port is given twice; keep one");
     assert_eq!(refusal(&["--quiet=yes"]), "--quiet takes no value; leave it out");
     let error = value::<Address>(&matches(&["-p", "here"]), "port").unwrap_err();
     assert_eq!(error.to_string(), "--port here: not an address; write HOST:PORT or unix:PATH");

@@ -83,7 +83,7 @@ impl std::error::Error for InspectError {}
 /// Says that of so many results, none is that of a build that failed.
 pub(super) fn none_failed(count: usize) -> String {
     match count {
-        1 => "the only result is that of a build that did not fail".to_owned(),
-        _ => format!("none of the {count} results is that of a build that failed"),
+        1 => "the build of the only result did not fail".to_owned(),
+        _ => format!("none of the {count} results is from a failed build"),
     }
 }

@@ -134,10 +134,10 @@ impl fmt::Display for ExtractionError {
         match self {
             Self::Path(error) => error.fmt(f),
             Self::NoDirectory(name) => {
-                write!(f, "{name} on the way is a link or a file, where a directory is needed")
+                write!(f, "{name} in its path is a link or a file, not a directory")
             }
             Self::Directory(name, error) => write!(f, "directory {name} on the way: {error}"),
-            Self::Exists => f.write_str("there is a file of this name already; it was left as it is"),
+            Self::Exists => f.write_str("a file of this name exists already; it was not changed"),
             Self::Create(error) => write!(f, "cannot be created: {error}"),
             Self::Read(error) => write!(f, "the stored result cannot be read: {error}"),
             Self::CutOff => f.write_str("the stored result ends in the middle of it"),

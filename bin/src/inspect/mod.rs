@@ -26,13 +26,13 @@ const PROGRAM: Program = Program {
     name: "builder-inspect",
     usage: "[OPTIONS] FILE|DIRECTORY...",
     about: "\
-Shows stored results of builds: what ran, when, how it ended and what it left behind.
+Shows stored results of builds: the job, when it ran, how it ended, and its artifacts.
 
-A FILE is a stored result, DIR/JOB/UUID/full. A DIRECTORY stands for the results in it: that of a build
-(DIR/JOB/UUID), those of a job (DIR/JOB) or of all jobs (DIR). The newest comes first.
+A FILE is a stored result, DIR/JOB/UUID/full. A DIRECTORY stands for all results in it: the result of a
+build (DIR/JOB/UUID), the results of a job (DIR/JOB), or those of all jobs (DIR). The newest comes first.
 
-With options, shows or writes only what they name.
-The members of the JSON object are in builder-inspect(1).",
+Options that print or write something replace the summary.
+builder-inspect(1) describes the members of the JSON object.",
     logging: Logging::Command,
     options: |options| {
         Choice::declare(options);
@@ -42,7 +42,7 @@ The members of the JSON object are in builder-inspect(1).",
         options.optflagmulti(
             "",
             "json",
-            "print a JSON object a result: the summary and, when asked for, script and console",
+            "print one JSON object per result: the summary and, on request, script and console",
         );
         options.optopt(
             "",

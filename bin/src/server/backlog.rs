@@ -17,7 +17,8 @@ const FREEBSD: Limit = Limit {
     setting: "kern.ipc.soacceptqueue",
     consequence: "the system resets the connections of the others",
 };
-const LINUX: Limit = Limit { setting: "net.core.somaxconn", consequence: "the others wait for seconds" };
+const LINUX: Limit =
+    Limit { setting: "net.core.somaxconn", consequence: "the others wait for several seconds" };
 const HERE: Limit = if cfg!(target_os = "freebsd") { FREEBSD } else { LINUX };
 
 /// Says so when the system lets fewer connections wait than the server asks for.
@@ -38,8 +39,8 @@ fn complaint(limit: &Limit, most: u32) -> Option<String> {
     let is_cut = i64::from(most) < i64::from(BACKLOG);
     is_cut.then(|| {
         format!(
-            "no more than {most} connections can wait to be accepted, not {BACKLOG}: when more come at once, \
-             {consequence}; say 'sysctl {setting}={BACKLOG}', and restart the server"
+            "no more than {most} connections can wait to be accepted, not {BACKLOG}: if more come at once, \
+             {consequence}; run 'sysctl {setting}={BACKLOG}', and restart the server"
         )
     })
 }
@@ -70,7 +71,7 @@ mod tests {
             "{said}"
         );
         assert!(said.contains("resets"), "{said}");
-        assert!(said.ends_with("say 'sysctl kern.ipc.soacceptqueue=4096', and restart the server"), "{said}");
+        assert!(said.ends_with("run 'sysctl kern.ipc.soacceptqueue=4096', and restart the server"), "{said}");
         assert!(complaint(&LINUX).contains("'sysctl net.core.somaxconn=4096'"));
     }
 

@@ -154,9 +154,9 @@ impl Doors {
     fn complain(&self) -> bool {
         let Some(door) = self.crowded() else { return false };
         match self.is_full() {
-            true => log::warn!("{} connections, the limit; others wait until one ends", self.limit),
+            true => log::warn!("reached the limit of {} connections; others wait until one ends", self.limit),
             false => log::warn!(
-                "{} connections through {}, the limit; others wait until one ends",
+                "reached the limit of {} connections through {}; others wait until one ends",
                 door.inside,
                 door.listener.name()
             ),

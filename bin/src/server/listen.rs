@@ -40,7 +40,7 @@ pub(crate) fn resolve(matches: &Matches) -> Result<Listening, UsageError> {
         (true, true) => vec![(shared, Role::Any)],
         (false, false) if shared_is_named => {
             return Err(UsageError::new(
-                "--ip and --port serve nobody when --worker-listen and --client-listen are there; leave them out",
+                "--ip and --port have no effect when both --worker-listen and --client-listen are given; leave them out",
             ));
         }
         (no_workers, no_clients) => {
@@ -105,7 +105,7 @@ fn remove_stale_socket(path: &Path) -> io::Result<()> {
         Ok(metadata) if !metadata.file_type().is_socket() => {
             return Err(io::Error::new(
                 ErrorKind::AlreadyExists,
-                "there is a file of that name that is no socket",
+                "there is a file of that name that is not a socket",
             ));
         }
         Ok(_) => {}

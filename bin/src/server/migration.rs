@@ -29,7 +29,7 @@ pub(crate) fn import(paths: &Paths) -> Result<Option<State>, StartError> {
 /// Writes the state file from which builder 0.4.0 goes on, complete or not at all.
 pub(crate) fn export(state: &State, path: &Path) -> Result<(), StartError> {
     if state.waiting_uploads() > 0 {
-        log::warn!("results not uploaded: {}; builder 0.4.0 will leave them so", state.waiting_uploads());
+        log::warn!("results not uploaded: {}; builder 0.4.0 will not upload them", state.waiting_uploads());
     }
     let octets = migration::export(state)
         .encode()

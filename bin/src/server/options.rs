@@ -29,17 +29,17 @@ pub(crate) struct Settings {
 pub(crate) fn declare(options: &mut Options) {
     let [directory, config_directory] = DIRECTORIES;
     options.optopt("", "ip", "listen on this address (default 127.0.0.1)", "IP");
-    options.optopt("", "port", "listen on this port, 0 for any free one (default 1234)", "PORT");
+    options.optopt("", "port", "listen on this port; 0 means any free port (default 1234)", "PORT");
     options.optmulti(
         "",
         "worker-listen",
-        "listen for workers here, and only here; may be repeated",
+        "listen for workers on this address only; may be repeated",
         "ADDRESS",
     );
     options.optmulti(
         "",
         "client-listen",
-        "listen for clients here, and only here; may be repeated",
+        "listen for clients on this address only; may be repeated",
         "ADDRESS",
     );
     options.optopt("", "socket-mode", "the mode of sockets for unix:PATH (default 0660)", "MODE");
@@ -48,24 +48,24 @@ pub(crate) fn declare(options: &mut Options) {
     options.optopt(
         "",
         "config-dir",
-        &format!("find orb-build templates here (default {config_directory})"),
+        &format!("read orb-build templates from here (default {config_directory})"),
         "DIR",
     );
     options.optopt(
         "",
         "timeout",
-        "the longest that a job may run; workers have the same option (default 1h)",
+        "the longest time that a job may run; workers have the same option (default 1h)",
         "TIME",
     );
     options.optopt(
         "",
         "artifact-limit",
-        "the most that a build may leave in artifacts (default 4GiB)",
+        "the maximum size of all artifacts of a build (default 4GiB)",
         "SIZE",
     );
-    options.optopt("", "console-limit", "the most that a build may print (default 1GiB)", "SIZE");
+    options.optopt("", "console-limit", "the maximum size of the console of a build (default 1GiB)", "SIZE");
     upload_options::declare(options);
-    options.optflag("", "salvage", "go on without the damaged parts of the log; it is saved first");
+    options.optflag("", "salvage", "start without the damaged parts of the log, which is saved first");
     options.optopt("", "export-state", "write the state file of builder 0.4.0 to FILE and exit", "FILE");
 }
 

@@ -144,7 +144,7 @@ impl Reactor {
                     return true;
                 }
                 SIGHUP => {
-                    log::info!("reading the templates again, and going on with uploads");
+                    log::info!("reading the templates again, and resuming uploads");
                     let templates = self.templates.read();
                     self.machine.handle(self.clock.now(), Input::Templates(templates));
                     self.machine.handle(self.clock.now(), Input::ResumeUploads);

@@ -28,7 +28,7 @@ impl SocketFile {
         let outcome = match fs::symlink_metadata(&self.path) {
             Ok(metadata) if self.is(&metadata) => fs::remove_file(&self.path),
             Ok(_) => {
-                log::info!("{} belongs to another program by now; it stays there", self.path.display());
+                log::info!("{} now belongs to another program; leaving it in place", self.path.display());
                 Ok(())
             }
             Err(error) => Err(error),

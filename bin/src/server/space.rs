@@ -14,7 +14,7 @@ impl Reactor {
             Ok(octets) => octets,
             Err(error) => {
                 log::warn!(
-                    "cannot ask how much space is left in {}: {error}",
+                    "cannot find out how much space is left in {}: {error}",
                     self.paths.private().display()
                 );
                 return Ok(());
@@ -61,7 +61,7 @@ impl Reactor {
             }
             Err(WriteError::Failed(reason)) => Err(StopReason::Log(WriteError::Failed(reason))),
             Err(error) => {
-                log::error!("cannot rotate the log: {error}; it goes on growing");
+                log::error!("cannot rotate the log: {error}; it keeps growing");
                 Ok(())
             }
         }
@@ -71,12 +71,12 @@ impl Reactor {
     fn restore_reserve(&mut self) -> Result<(), StopReason> {
         match self.log.restore_reserve() {
             Ok(()) => {
-                log::info!("space for a full disk is held back again");
+                log::info!("space for a full disk is reserved again");
                 Ok(())
             }
             Err(WriteError::Failed(reason)) => Err(StopReason::Log(WriteError::Failed(reason))),
             Err(error) => {
-                log::warn!("cannot hold back space for a full disk: {error}");
+                log::warn!("cannot reserve space for a full disk: {error}");
                 self.rotation.attempted(self.clock.now().monotonic);
                 Ok(())
             }

@@ -133,7 +133,7 @@ impl Spools {
         let file = spool.borrow().file.clone()?;
         let path = self.paths.spool(uuid);
         if let Err(error) = fs::remove_file(&path) {
-            log::warn!("cannot remove {}: {error}; it is of no further use", path.display());
+            log::warn!("cannot remove {}: {error}; it is no longer needed", path.display());
         }
         (spool.borrow().length > LONG_BYTES).then_some(file)
     }
@@ -147,7 +147,7 @@ impl Spools {
                 continue;
             }
             if let Err(error) = fs::remove_file(entry.path()) {
-                log::warn!("cannot remove {}: {error}; it is of no further use", entry.path().display());
+                log::warn!("cannot remove {}: {error}; it is no longer needed", entry.path().display());
             }
         }
         Ok(())

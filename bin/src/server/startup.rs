@@ -60,7 +60,7 @@ fn open_log(settings: &Settings, paths: &Paths) -> Result<(LogFile, Recovered), 
         ::log::info!("{report}");
     }
     if recovered.skipped > 0 {
-        ::log::warn!("left out {} records that contradict what was salvaged", recovered.skipped);
+        ::log::warn!("left out {} records that contradict the salvaged ones", recovered.skipped);
         // Or the next start, without a salvage, would find them again.
         let unsettled = recovered.unsettled.iter().cloned().map(Record::from);
         begin_log(&mut log, recovered.state.snapshot().chain(unsettled))?;
@@ -155,7 +155,7 @@ fn enable_uploads(machine: &mut Server, uploader: Option<&Uploader>) {
     match uploader {
         Some(uploader) => machine.enable_uploads(uploader.settings()),
         None if waiting > 0 => {
-            ::log::warn!("results that wait for upload: {waiting}; that takes --upload URL")
+            ::log::warn!("results waiting for upload: {waiting}; to upload them, start with --upload URL")
         }
         None => {}
     }

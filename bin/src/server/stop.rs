@@ -76,7 +76,7 @@ impl fmt::Display for StartError {
             StartError::File { what, path, error } => write!(f, "cannot {what} {}: {error}", path.display()),
             StartError::State { path, problem } => write!(
                 f,
-                "{} is no state file of builder 0.4.0: {problem}; move it away to start with an empty schedule",
+                "{} is not a state file of builder 0.4.0: {problem}; move it away to start with an empty schedule",
                 path.display()
             ),
             StartError::Listen { address, error } if error.kind() == io::ErrorKind::AddrInUse => {
@@ -92,7 +92,7 @@ impl fmt::Display for StartError {
             StartError::System { what, error } => write!(f, "cannot {what}: {error}"),
             StartError::Descriptors { limit, fewest } => write!(
                 f,
-                "at most {limit} files may be open at once, and a server takes at least {fewest}; raise the limit: \
+                "at most {limit} files may be open at once, and a server needs at least {fewest}; raise the limit: \
                  ulimit -n 1024 in a shell, LimitNOFILE= in a unit of systemd, openfiles in login.conf(5)"
             ),
             StartError::Stopped(reason) => write!(f, "stopped: {reason}"),

@@ -20,11 +20,11 @@ pub(crate) struct UploadOptions {
 pub(crate) fn declare(options: &mut Options) {
     options.optopt("", URL, "upload results to this http:// or https:// URL once they are stored", "URL");
     declare_target(options);
-    options.optflag("", KEEP_LOCAL, "keep results in DIR when they are uploaded");
+    options.optflag("", KEEP_LOCAL, "keep results in DIR after they are uploaded");
     options.optopt(
         "",
         TIMEOUT,
-        "the longest that one upload may take (default 5m, and 1s for each 256KiB)",
+        "the longest time that one upload may take (default 5m, and 1s for each 256KiB)",
         "TIME",
     );
 }
@@ -36,7 +36,7 @@ pub(crate) fn resolve(matches: &Matches) -> Result<Option<UploadOptions>, UsageE
             .into_iter()
             .find(|name| matches.opt_present(name));
         return match stray {
-            Some(name) => Err(UsageError::new(format_args!("--{name} means nothing without --{URL} URL"))),
+            Some(name) => Err(UsageError::new(format_args!("--{name} has no effect without --{URL} URL"))),
             None => Ok(None),
         };
     };

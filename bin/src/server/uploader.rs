@@ -145,7 +145,7 @@ impl Uploader {
             }
             Ok(status) => upload.ending(status, self.options.target.url.as_str()),
             Err(error) => {
-                let reason = format!("cannot learn how {NAME} ended: {error}");
+                let reason = format!("cannot find out how {NAME} ended: {error}");
                 Ending::Verdict(Verdict::Refused, reason)
             }
         };
@@ -205,7 +205,7 @@ impl Upload {
             }
             _ => said,
         };
-        let reason = reason.unwrap_or_else(|| format!("{NAME} ended with {status} and said nothing"));
+        let reason = reason.unwrap_or_else(|| format!("{NAME} ended with {status} and gave no reason"));
         Ending::Verdict(verdict, reason)
     }
 
@@ -218,7 +218,7 @@ impl Upload {
         if let Err(error) = stderr.take(COMPLAINT_BYTES).read_to_end(&mut octets)
             && error.kind() != ErrorKind::WouldBlock
         {
-            log::warn!("cannot read what {NAME} complains about: {error}");
+            log::warn!("cannot read the messages of {NAME}: {error}");
         }
         let text = String::from_utf8_lossy(&octets);
         let line = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;

@@ -58,7 +58,10 @@ impl Credentials {
         let file = File::open(path).map_err(read)?;
         let mode = file.metadata().map_err(read)?.permissions().mode();
         if mode & 0o004 != 0 {
-            log::warn!("everyone can read the credentials in {}; chmod 600 would help", path.display());
+            log::warn!(
+                "everyone can read the credentials in {}; protect them with chmod 600",
+                path.display()
+            );
         }
         let mut octets = Vec::new();
         file.take(FILE_BYTES).read_to_end(&mut octets).map_err(read)?;

@@ -41,25 +41,25 @@ const PROGRAM: Program = Program {
     usage: "[OPTIONS] URL FILE...",
     about: "Uploads stored results to a server such as builder-web, each as the body of a\n\
             POST. While a file is sent, it takes twice its size in memory.\n\n\
-            builder-web publishes a file below bin/ however its build ended. So what a\n\
-            build left there that did not exit (killed, timed out, lost) is held back.\n\n\
+            builder-web publishes a file below bin/ however its build ended. So if a build\n\
+            did not exit (killed, timed out, lost), its files there are held back.\n\n\
             Credentials come from a file, from BUILDER_UPLOAD_CREDENTIALS or from the URL\n\
             (http://USER:PASS@HOST/).\n\n\
             Exit codes:\n\
             \x20 0  the server has all files\n\
-            \x20 1  the server is out of reach or busy\n\
+            \x20 1  the server is unreachable or busy\n\
             \x20 2  the command line is wrong\n\
             \x20 3  the credentials are refused, or cannot be read\n\
-            \x20 4  the server did not take a file, or the file cannot be read\n\
+            \x20 4  the server did not accept a file, or the file cannot be read\n\
             \x20 5  the server does not let this user upload a file\n\
-            After 4 and 5 the other files are tried. The last failure gives the code.",
+            After 4 and 5, the other files are tried. The last failure determines the code.",
     logging: Logging::Command,
     options: |options| {
         declare_target(options);
         options.optopt(
             "",
             TIMEOUT_OPTION,
-            "the longest that a file may take (default 5m, and 1s for each 256KiB)",
+            "the longest time that one upload may take (default 5m, and 1s for each 256KiB)",
             "TIME",
         );
     },
@@ -133,7 +133,7 @@ fn upload(settings: &Settings, credentials: Option<&Credentials>, file: &Path) -
     if let Some(HeldBack { count, result }) = body.held_back {
         let file = file.display();
         log::warn!(
-            "{file}: what is below bin/ was held back (artifacts: {count}), as the build ended so: {result}"
+            "{file}: held back its files below bin/ (artifacts: {count}), because of how the build ended: {result}"
         );
     }
     Ok(success)

@@ -119,7 +119,7 @@ fn reject(answer: &mut Answer, credentials: Option<&Credentials>) -> Failure {
         Verdict::Forbidden => format!("{reason}: it does not let this user upload this job"),
         _ if (300..400).contains(&status) => {
             let location = answer.header("location").unwrap_or("elsewhere");
-            format!("{reason}, pointing to {}; if that is right, upload there", show(location))
+            format!("{reason}, redirecting to {}; if that is right, upload there", show(location))
         }
         _ => match read_explanation(answer) {
             Some(explanation) => format!("{reason}: {}", show(&explanation)),
@@ -153,7 +153,7 @@ fn miss(error: NoAnswer, trouble: Option<Trouble>, patience: Duration) -> Failur
             Failure::refused("the server closed the connection without an answer in HTTP")
         }
         (NoAnswer::CutOff, Some(Trouble::Closed) | None) => {
-            Failure::refused("the server closed the connection amid its answer")
+            Failure::refused("the server closed the connection in the middle of its answer")
         }
     }
 }
@@ -214,7 +214,7 @@ impl Failure {
     }
 
     fn too_slow(patience: Duration) -> Failure {
-        Failure::refused(format!("it was not done within {} seconds", patience.as_secs()))
+        Failure::refused(format!("it was not finished within {} seconds", patience.as_secs()))
     }
 
     /// This host is at fault, and so it is not about one file.

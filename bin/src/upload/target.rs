@@ -30,8 +30,8 @@ pub(crate) fn declare(options: &mut Options) {
     options.optflag(
         "",
         HOLD_BACK_FLAG,
-        "do not upload what is below bin/ of builds that exited with another status than 0 either; what builds that did not \
-         exit left there is never uploaded",
+        "if a build exited with another status than 0, do not upload its files below bin/; if it did not exit, they are never \
+         uploaded",
     );
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn resolve(url: &str, matches: &Matches) -> Result<Target, UsageError
     let credentials = match (matches.opt_str(CREDENTIALS_OPTION), url.credentials()) {
         (Some(_), Some(_)) => {
             return Err(UsageError::new(format_args!(
-                "there are credentials in the URL and --{CREDENTIALS_OPTION}; keep the latter"
+                "there are credentials in the URL and --{CREDENTIALS_OPTION}; keep only --{CREDENTIALS_OPTION}"
             )));
         }
         (Some(path), None) => Source::File(path.into()),

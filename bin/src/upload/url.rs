@@ -91,7 +91,7 @@ impl fmt::Display for UrlError {
         f.write_str(match self {
             UrlError::Scheme => "the URL must begin with http:// or https://",
             UrlError::WithoutTls => {
-                "this program was built without TLS; take a URL with http://, or build with the feature tls"
+                "this program was built without TLS; use a URL with http://, or build with the feature tls"
             }
             UrlError::Character => "the URL contains a space or a character beyond ASCII; write it with %",
             UrlError::Host => "the URL has no host; write it like https://HOST:PORT/PATH",
@@ -99,10 +99,10 @@ impl fmt::Display for UrlError {
                 "the URL has an IPv6 address for a host, which the HTTP library does not read; give that address a name, in \
                  /etc/hosts for example, and write the name"
             }
-            UrlError::Port => "the port in the URL is no number from 1 to 65535",
+            UrlError::Port => "the port in the URL is not a number from 1 to 65535",
             UrlError::Credentials => "before the @ in the URL there must be user:pass",
             UrlError::At => {
-                "there is an @ behind the host of the URL; write it as %40, or, when it belongs to a password with a / or \
+                "there is an @ after the host of the URL; write it as %40, or, when it belongs to a password with a / or \
                  ?, put that into a file for --upload-credentials"
             }
         })

@@ -17,7 +17,7 @@ pub(super) fn close_on_execute() {
         if let Ok(flags) = fcntl_getfd(descriptor)
             && let Err(error) = fcntl_setfd(descriptor, flags | FdFlags::CLOEXEC)
         {
-            log::warn!("jobs may get descriptor {number}: {error}");
+            log::warn!("jobs may inherit descriptor {number}: {error}");
         }
     }
 }

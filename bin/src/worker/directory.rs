@@ -14,7 +14,7 @@ pub(super) const SCRIPT_NAME: &str = "script.sh";
 /// Names that are tried before giving up; the first is free unless someone guesses 64 random bits.
 const ATTEMPTS: u32 = 16;
 
-const REMEDY: &str = "; let TMPDIR name a directory with room that this user may write to";
+const REMEDY: &str = "; set TMPDIR to a directory with free space that this user may write to";
 
 /// A directory of mode 0700 with the script in it.
 #[derive(Debug)]

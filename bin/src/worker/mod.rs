@@ -41,12 +41,12 @@ pub fn main() -> ExitCode {
 const PROGRAM: Program = Program {
     name: "builder-worker",
     usage: "[OPTIONS] PLATFORM",
-    about: "Asks a builder server for one job of PLATFORM, runs it, reports the result, and ends.\n\
+    about: "Asks a builder server for one job of PLATFORM, runs it, reports the result, and exits.\n\
             Without --remote, the environment variable BUILDER_REMOTE names the server.",
     logging: Logging::Task,
     options: |options| {
         declare_remote(options);
-        options.optopt("", TIMEOUT, "end a job that takes longer (default 1h)", "TIME");
+        options.optopt("", TIMEOUT, "the longest time that the job may run (default 1h)", "TIME");
     },
 };
 
@@ -64,7 +64,7 @@ struct Arguments {
 fn resolve(matches: &Matches) -> Result<Arguments, UsageError> {
     let [platform] = matches.free.as_slice() else {
         return Err(UsageError::new(match matches.free.get(1) {
-            None => "PLATFORM is missing; name the one for which to run a job".to_owned(),
+            None => "PLATFORM is missing; name the platform whose job to run".to_owned(),
             Some(extra) => format!("{extra} is one word too many; a worker runs a job of one PLATFORM"),
         }));
     };

@@ -275,7 +275,7 @@ impl Reactor {
 
     /// Takes as long as the server's system needs to answer; signals are looked at afterwards.
     fn connect_again(&mut self) {
-        log::info!("connecting to {} again, as the connection broke before its hello", self.remote);
+        log::info!("connecting to {} again, because the connection broke before its hello", self.remote);
         self.server = Server::new(None);
         let socket = Socket::connect(&self.remote).and_then(|mut socket| {
             let interests = Interest::READABLE | Interest::WRITABLE;

@@ -219,7 +219,7 @@ fn wrong_usage_ends_with_2_and_advice() {
         (&["info", "-r", "::1:1234"], "an IPv6 address needs brackets; write it like [::1]:1234"),
         (&["info", "--colour"], "there is no option --colour"),
         (&["info", "-r"], "-r needs a value after it"),
-        (&["info", "-r", "a:1", "-r", "b:1"], "--remote is there twice; keep one"),
+        (&["info", "-r", "a:1", "-r", "b:1"], "--remote is given twice; keep one"),
     ] {
         let output = run("", words);
         assert_eq!(output.status.code(), Some(2), "{words:?}");
@@ -407,7 +407,7 @@ fn a_server_that_misbehaves_is_named() {
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n").unwrap();
     });
     assert!(
-        other.starts_with("builder-client: PEER does not speak like a builder server: frame of"),
+        other.starts_with("builder-client: PEER does not answer like a builder server: frame of"),
         "{other}"
     );
 
@@ -426,7 +426,7 @@ fn a_server_that_misbehaves_is_named() {
         greet(&mut stream);
         stream.write_all(b"\0\0\0\0\0\0\0\x04\xb7\x02\x05\0").unwrap();
     });
-    let expected = "builder-client: PEER sent what cannot be understood: message: tag [23] is unknown";
+    let expected = "builder-client: PEER sent an invalid message: message: tag [23] is unknown";
     assert!(garbled.starts_with(expected), "{garbled}");
 }
 

@@ -43,5 +43,5 @@ fn what_is_no_result_is_refused_by_name() {
     assert!(complaints.starts_with("builder-inspect: cannot open missing: "), "{complaints}");
     make_fifo(&place.path("fifo"));
     let complaints = place.fail(&["fifo"]);
-    assert_eq!(complaints, "builder-inspect: cannot open fifo: it is no regular file\n");
+    assert_eq!(complaints, "builder-inspect: cannot open fifo: it is not a regular file\n");
 }

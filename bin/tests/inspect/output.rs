@@ -59,8 +59,8 @@ fn links_on_the_way_are_not_followed() {
     symlink(outside.path().join("new"), place.path("out/dangling")).unwrap();
     symlink("loop", place.path("out/loop")).unwrap();
     let complaints = place.fail(&["--output", "out", "full"]);
-    assert!(complaints.contains("artifact link/in: link on the way is a link or a file"), "{complaints}");
-    assert!(complaints.contains("artifact file: there is a file of this name already"), "{complaints}");
+    assert!(complaints.contains("artifact link/in: link in its path is a link or a file"), "{complaints}");
+    assert!(complaints.contains("artifact file: a file of this name exists already"), "{complaints}");
     assert!(complaints.contains("5 artifacts were not written"), "{complaints}");
     assert_eq!(read(&place.path("out/here/good")), "6");
     assert_eq!(read(&outside.path().join("target")), "untouched");
@@ -85,10 +85,10 @@ fn what_is_there_already_is_left_as_it_is() {
     make_fifo(&place.path("out/fifo"));
     let complaints = place.fail(&["--output", "out", "full"]);
     for name in ["old", "fifo", "dir", "twice"] {
-        let text = format!("artifact {name}: there is a file of this name already; it was left as it is");
+        let text = format!("artifact {name}: a file of this name exists already; it was not changed");
         assert!(complaints.contains(&text), "{text} is missing in {complaints}");
     }
-    assert!(complaints.contains("artifact twice/x: twice on the way is a link or a file"), "{complaints}");
+    assert!(complaints.contains("artifact twice/x: twice in its path is a link or a file"), "{complaints}");
     assert!(complaints.contains("5 artifacts were not written"), "{complaints}");
     assert_eq!(read(&place.path("out/old")), "untouched");
     assert_eq!(read(&place.path("out/twice")), "4");

@@ -121,7 +121,7 @@ fn artifacts_are_those_of_one_result() {
          the file of one\n"
     );
     let complaints = place.fail(&["--failed", "--output", "out", "data/b"]);
-    assert!(complaints.contains("the only result is that of a build that did not fail"), "{complaints}");
+    assert!(complaints.contains("the build of the only result did not fail"), "{complaints}");
     assert!(!place.path("out").exists());
 
     place.print(&["--latest", "--output", "out", "data/a"]);

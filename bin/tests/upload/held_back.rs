@@ -52,7 +52,7 @@ fn what_did_not_exit_has_no_main_binary_there() {
                 let binary = web.main_binary(uuid);
                 assert_eq!(binary.as_deref(), is_there.then_some("bin/program"), "{result} {flag:?}");
                 let words = format!(
-                    "what is below bin/ was held back (artifacts: 1), as the build ended so: {result}"
+                    "held back its files below bin/ (artifacts: 1), because of how the build ended: {result}"
                 );
                 assert_eq!(stderr(&output).contains(&words), !is_there, "{result}: {output:?}");
                 assert!(fs::read(path).unwrap() == contents, "the file stays as it is");
@@ -98,7 +98,7 @@ fn the_server_holds_back_the_same_and_keeps_what_it_stored() {
         assert_eq!(web.main_binary(failed).is_some(), is_there, "{options:?}");
         assert_eq!((web.main_binary(killed), web.main_binary(late)), (None, None));
         assert!(web.main_binary(good).is_some());
-        let told = format!("killed/{killed}/full: what is below bin/ was held back (artifacts: 1)");
+        let told = format!("killed/{killed}/full: held back its files below bin/ (artifacts: 1)");
         wait_for_log(&server, &told);
         for (name, uuid) in [("failed", failed), ("killed", killed), ("late", late), ("good", good)] {
             assert_eq!(stored(&result(&site, name, uuid)).output[0].path, "bin/program".into(), "{name}");

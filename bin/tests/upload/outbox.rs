@@ -262,7 +262,7 @@ fn a_stalled_upload_is_given_up_in_time() {
     let server = start(&site);
     build(&server, "stalled", 3_000_000);
     wait_for("a second attempt", || http.connections() >= 2);
-    wait_for_log(&server, "not done within 1 seconds");
+    wait_for_log(&server, "not finished within 1 seconds");
     assert_eq!(uploads(&server).unwrap().1, ["stalled"]);
 }
 
@@ -319,7 +319,7 @@ fn what_waits_is_kept_when_uploads_are_switched_off() {
     server.kill();
     let options = std::mem::take(&mut site.options);
     let server = start(&site);
-    wait_for_log(&server, "results that wait for upload: 1; that takes --upload URL");
+    wait_for_log(&server, "results waiting for upload: 1; to upload them, start with --upload URL");
     assert!(uploads(&server).unwrap().0.contains("without --upload"));
     build(&server, "local", 10);
     assert_eq!(uploads(&server).unwrap().1, ["waiting"], "the new one stays local");
@@ -346,8 +346,11 @@ fn people_see_what_waits() {
 fn the_server_does_not_start_with_what_cannot_work() {
     for (options, expected) in [
         (vec!["--upload", "host/upload"], "must begin with http://"),
-        (vec!["--keep-local"], "--keep-local means nothing without --upload URL"),
-        (vec!["--upload", "http://u:correct-horse@host/", "--upload-credentials", "x"], "keep the latter"),
+        (vec!["--keep-local"], "--keep-local has no effect without --upload URL"),
+        (
+            vec!["--upload", "http://u:correct-horse@host/", "--upload-credentials", "x"],
+            "keep only --upload-credentials",
+        ),
         (
             vec!["--upload", "http://host/", "--upload-credentials", "/nonexistent"],
             "cannot read the credentials",

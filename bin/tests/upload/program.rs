@@ -223,7 +223,7 @@ fn redirections_are_not_followed() {
     for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
         let answer = format!("HTTP/1.1 {status}\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
         let output = upload_to(answer.as_bytes());
-        assert_fails(&output, 4, &format!("{status}, pointing to {location}"));
+        assert_fails(&output, 4, &format!("{status}, redirecting to {location}"));
     }
     assert_eq!(other.connections(), 0);
 }
@@ -318,7 +318,7 @@ fn a_server_that_stalls_is_left_in_time() {
     for server in [silent, deaf] {
         let start = Instant::now();
         let output = place.command().args(["--timeout", "1s", &server.url(), "full"]).output().unwrap();
-        assert_fails(&output, 4, "not done within 1 seconds");
+        assert_fails(&output, 4, "not finished within 1 seconds");
         assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
     }
 }

@@ -71,7 +71,7 @@ fn unexpected_messages_are_named() {
 
     let mut conversation = Setup::new().connect();
     conversation.stream().write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
-    conversation.end().assert_failed("the server sent what is not a message");
+    conversation.end().assert_failed("the server sent an invalid message");
 }
 
 #[test]

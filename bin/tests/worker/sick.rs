@@ -67,7 +67,7 @@ impl Drop for Mount {
 fn without_its_directory_a_worker_asks_for_no_job() {
     let end = refusal_in(Path::new("/no/such/directory"));
     end.assert_failed("no job can run here: cannot make a directory for the job in /no/such/directory: ");
-    assert!(end.stderr.contains("let TMPDIR name a directory"), "{}", end.stderr);
+    assert!(end.stderr.contains("set TMPDIR to a directory"), "{}", end.stderr);
 }
 
 #[test]

@@ -106,8 +106,8 @@ impl fmt::Display for Recovery {
         if let Some(unfinished) = &self.unfinished {
             write!(
                 f,
-                "; the one that was there holds no commit, and nobody was ever answered from it, so an earlier start was \
-                 cut off; its {} bytes are saved as {}",
+                "; the old log holds no commit, and no client had an answer from it, so an earlier start was \
+                 interrupted; its {} bytes are saved as {}",
                 unfinished.octets, unfinished.file
             )?;
         }
@@ -117,13 +117,13 @@ impl fmt::Display for Recovery {
         if let Some(Salvaged { saved, bad_octets, lost_frames }) = &self.salvaged {
             write!(
                 f,
-                "; left out {bad_octets} damaged bytes, with them at least {lost_frames} commits; \
+                "; left out {bad_octets} damaged bytes, which held at least {lost_frames} commits; \
                  the damaged log is saved as {}",
                 saved.file
             )?;
         }
         if let Some(reason) = &self.no_reserve {
-            write!(f, "; no space is held back for a full disk: {reason}")?;
+            write!(f, "; no space is reserved for a full disk: {reason}")?;
         }
         Ok(())
     }
@@ -136,12 +136,12 @@ impl fmt::Display for OpenError {
             OpenError::Storage(error) => error.fmt(f),
             OpenError::Damaged { file, damage: Damage { from, to, lost_frames } } => write!(
                 f,
-                "{file} is damaged at byte {from}, with good records from byte {to} on and {lost_frames} commits \
+                "{file} is damaged at byte {from}, with intact records from byte {to} on and {lost_frames} commits \
                  missing between; restore it from a backup, or start with --salvage to go on without them"
             ),
             OpenError::Unreadable { file } => write!(
                 f,
-                "{file} is damaged to its end, without one commit that can be read, or is no log of builder; restore \
+                "{file} is damaged to its end, without one commit that can be read, or is not a log of builder; restore \
                  it from a backup, or start with --salvage to set it aside and begin with nothing"
             ),
             OpenError::UnknownVersion { file, version } => write!(

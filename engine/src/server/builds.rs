@@ -116,7 +116,8 @@ impl Server {
             // A worker's own clock runs out before: one that says nothing at all is frozen, or never got the job.
             Stage::Running if !build.has_spoken && !self.holds_bytes_of(connection) => {
                 let time = self.settings.job_time.saturating_add(TIMEOUT_GRACE).as_secs();
-                let text = format!("nothing came from the worker within {time} seconds, the time of a job");
+                let text =
+                    format!("nothing came from the worker within {time} seconds, the time limit of a job");
                 self.end_build(now, uuid, Ending::Unheard(&text));
                 self.step_by_id(now, connection, Step::Close(text));
             }
@@ -190,7 +191,7 @@ impl Server {
         if let Some(delay) = row.new_delay {
             let (losses, delay) = (row.losses, delay.as_secs());
             ::log::warn!(
-                "platform {platform} lost {losses} builds in a row; now a job every {delay} s, until one is delivered"
+                "platform {platform} lost {losses} builds in a row; now it gets a job every {delay} s, until a worker delivers a result"
             );
         }
         Some(row)
@@ -202,7 +203,7 @@ impl Server {
         let relief = self.pacing.delivered(platform);
         if relief.was_slow {
             ::log::info!(
-                "a worker of platform {platform} delivered a result; jobs are handed out at once again"
+                "a worker of platform {platform} delivered a result; jobs are handed out without delay again"
             );
         }
         if relief.was_awaited {

@@ -97,7 +97,7 @@ impl Server {
         self.undispatched.extend(platforms.into_iter().map(|(_, platform)| platform));
         if self.is_busy && !was_busy {
             let limit = self.settings.builds;
-            ::log::warn!("{limit} builds are under way, the limit; other jobs wait until one ends");
+            ::log::warn!("reached the limit of {limit} builds at once; other jobs wait until one ends");
         }
     }
 

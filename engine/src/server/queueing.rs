@@ -50,7 +50,7 @@ impl Server {
         if let Some(((name, former, next), others)) = moved.split_first() {
             let others = others.len();
             ::log::warn!(
-                "the clock has gone back: job {name} runs next at {next} instead of {former}; moved like it: {others}"
+                "the clock has gone back: job {name} runs next at {next} instead of {former}; other jobs moved as well: {others}"
             );
         }
     }

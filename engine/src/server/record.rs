@@ -223,7 +223,7 @@ pub struct Contents(pub Arc<Vec<u8>>);
 
 impl core::fmt::Debug for Contents {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Contents({} octets)", self.0.len())
+        write!(f, "Contents({} bytes)", self.0.len())
     }
 }
 

@@ -81,7 +81,10 @@ impl fmt::Display for RecoveryError {
                 )
             }
             RecoveryError::Inconsistent { record, problem } => {
-                write!(f, "record {record} contradicts those before: {problem}; --salvage goes on without it")
+                write!(
+                    f,
+                    "record {record} contradicts those before: {problem}; --salvage continues without it"
+                )
             }
         }
     }

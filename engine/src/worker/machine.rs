@@ -131,7 +131,7 @@ impl Worker {
             bytes = rest;
             match command {
                 Ok(command) => self.obey(now, command),
-                Err(error) => self.abort(now, format!("the server sent what is not a message: {error}")),
+                Err(error) => self.abort(now, format!("the server sent an invalid message: {error}")),
             }
         }
     }

@@ -52,7 +52,10 @@ impl fmt::Display for ListError {
                 write!(f, "the job made more than {ARTIFACT_FILES} artifacts; pack them into an archive")
             }
             Self::Entries { limit } => {
-                write!(f, "the job's directory has more than {limit} entries; remove what is no artifact")
+                write!(
+                    f,
+                    "the job's directory has more than {limit} entries; remove files that are not artifacts"
+                )
             }
             Self::Lookups { limit } => write!(
                 f,

@@ -17,7 +17,7 @@ pub(in crate::worker) fn adopt_orphans() -> io::Result<()> {
     set_child_subreaper(Some(getpid()))?;
     if let Err(error) = children() {
         log::warn!(
-            "cannot see what jobs leave running, so it will not be killed: {error}; is /proc mounted?"
+            "cannot see which processes jobs leave running, so they will not be killed: {error}; is /proc mounted?"
         );
     }
     Ok(())

@@ -157,8 +157,8 @@ fn a_log_without_its_first_commit_is_no_damage_where_nobody_was_ever_answered() 
         assert_eq!(
             recovery.to_string(),
             format!(
-                "began a new log; the one that was there holds no commit, and nobody was ever answered from it, so an \
-                 earlier start was cut off; its {length} bytes are saved as /data/log.unfinished-1"
+                "began a new log; the old log holds no commit, and no client had an answer from it, so an earlier \
+                 start was interrupted; its {length} bytes are saved as /data/log.unfinished-1"
             )
         );
         assert_eq!(disk.read("log.unfinished-1"), whole[..length]);
@@ -251,13 +251,13 @@ fn salvage_changes_nothing_about_a_good_log() {
 fn what_is_no_log_at_all_is_refused_and_salvage_sets_it_aside() {
     let disk = TestDisk::default();
     disk.write("log", b"A text that someone has put in the place of a log.");
-    assert!(refusal(&disk, settings()).contains("is no log of builder"));
+    assert!(refusal(&disk, settings()).contains("is not a log of builder"));
     let (mut log, recovery, payloads) = open_with(&disk, salvage()).unwrap();
     assert_eq!(payloads.len(), 0);
     assert_eq!(recovery.salvaged.unwrap().bad_octets, 50);
     assert!(disk.read("log.damaged-1").starts_with(b"A text"));
     assert!(
-        refusal(&disk, settings()).contains("is no log of builder"),
+        refusal(&disk, settings()).contains("is not a log of builder"),
         "as long as nothing takes its place"
     );
     log.append(b"next").unwrap();

@@ -217,7 +217,7 @@ fn records_that_contradict_those_before_are_refused() {
         apply(&mut recovery, &before).unwrap();
         let number = before.len() + 1;
         let text =
-            format!("record {number} contradicts those before: {problem}; --salvage goes on without it");
+            format!("record {number} contradicts those before: {problem}; --salvage continues without it");
         assert_eq!(apply(&mut recovery, std::slice::from_ref(&record)), Err(text));
 
         let mut tolerant = Recovery::new(true);

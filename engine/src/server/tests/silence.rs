@@ -7,7 +7,7 @@ use crate::server::Input;
 use builder_proto::build_result::BuildResult;
 use builder_proto::time::Period;
 
-const UNHEARD: &str = "nothing came from the worker within 3660 seconds, the time of a job";
+const UNHEARD: &str = "nothing came from the worker within 3660 seconds, the time limit of a job";
 
 fn message(text: &str) -> BuildResult {
     BuildResult::Message(text.into())

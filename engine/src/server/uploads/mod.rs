@@ -92,7 +92,7 @@ impl Server {
         let stored = |uuid: &Uuid| self.state.name_of_build(*uuid).is_none();
         let waiting: Vec<Uuid> = self.state.outbox.waiting().map(|(uuid, _)| uuid).filter(stored).collect();
         if !waiting.is_empty() {
-            ::log::warn!("results that wait for upload to {}: {}", settings.destination, waiting.len());
+            ::log::warn!("results waiting for upload to {}: {}", settings.destination, waiting.len());
         }
         self.uploads.settings = Some(settings);
         waiting.into_iter().for_each(|uuid| self.uploads.turns.push(uuid));
@@ -182,7 +182,7 @@ impl Server {
         self.uploads.turns.delay_one(now.monotonic, uuid);
         let rest = next_attempt(now, self.uploads.turns.rest(now.monotonic));
         let next = format!(
-            "as this was so for {jobs} jobs in a row, uploads are paused; {rest}, or at once after SIGHUP or a restart"
+            "because it refused {jobs} jobs in a row, uploads are paused; {rest}, or at once after SIGHUP or a restart"
         );
         self.complain(uuid, name, error, &next);
     }

@@ -116,9 +116,9 @@ fn unexpected_messages_end_the_worker() {
 #[test]
 fn bytes_that_are_no_message_end_the_worker() {
     let actions = World::waiting_for_a_job().handle(Input::Received(b"HTTP/1.1 400 Bad Request"));
-    assert!(complaint(&actions).starts_with("the server sent what is not a message: frame of "));
+    assert!(complaint(&actions).starts_with("the server sent an invalid message: frame of "));
     let actions = World::waiting_for_a_job().handle(Input::Received(&[0, 0, 0, 0, 0, 0, 0, 1, 0]));
-    assert!(complaint(&actions).starts_with("the server sent what is not a message: "));
+    assert!(complaint(&actions).starts_with("the server sent an invalid message: "));
 }
 
 #[test]

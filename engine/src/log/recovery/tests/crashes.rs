@@ -150,7 +150,7 @@ fn a_crash_while_what_is_no_log_is_set_aside_leaves_it_in_place() {
                     assert_eq!(found.read("log.damaged-1"), b"no log");
                 }
                 Err(refusal) => {
-                    assert!(!began && refusal.to_string().contains("is no log of builder"), "{refusal}");
+                    assert!(!began && refusal.to_string().contains("is not a log of builder"), "{refusal}");
                 }
             }
         }
