@@ -71,8 +71,12 @@ pub const HELD_BYTES: usize = 64 * 1024 * 1024;
 pub const HELD_BYTES_EACH: usize = LINE_BYTES + 1024;
 /// Bytes of an answer that are encoded at once; the rest follows when they are sent.
 pub const INFO_PIECE_BYTES: usize = 128 * 1024;
-/// Answers longer than that which are on their way at the same time. Each takes a piece, and a few bytes for each job.
-pub const LONG_ANSWERS: usize = 128;
+/// Answers to `info` of which not everything has been sent, at the same time. Each takes a piece, and a few bytes for each
+/// job while there is more to come.
+pub const UNREAD_ANSWERS: usize = 128;
+/// Bytes of jobs that have been unscheduled, or whose builds have ended, and that answers to `info` still hold. Beyond it the
+/// client that has not read for the longest time is cut off.
+pub const DEPARTED_BYTES: u64 = 32 * MEBIBYTE;
 /// Time in which a client has to read a piece of its answer while others wait for theirs.
 pub const ANSWER_PROGRESS_TIME: Duration = Duration::from_secs(10);
 /// Octets that commands leave free on the disk, so that running builds can finish and jobs can be removed.

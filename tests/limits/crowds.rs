@@ -12,12 +12,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const SPARE: u64 = 600;
 
 /// How many connections this process may have, up to a number.
-fn connections(wanted: u64) -> usize {
+pub(crate) fn connections(wanted: u64) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX).saturating_sub(SPARE);
-    // Four tests may do this at the same time. The server has the same limit, and more places than that.
-    let connections = wanted.min(descriptors / 4);
+    // Five tests may do this at the same time. The server has the same limit, and more places than that.
+    let connections = wanted.min(descriptors / 5);
     if connections < wanted {
         eprintln!("only {connections} connections, for want of descriptors");
     }

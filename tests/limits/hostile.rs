@@ -4,7 +4,7 @@ use crate::{assert_well, site};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, PeerType};
-use builder_proto::job::{File, Job, ScriptJob};
+use builder_proto::job::File;
 use builder_proto::time::Period;
 use builder_proto::{CLIENT_VERSION, WORKER_VERSION};
 use builder_tests::{Peer, Server, Site, framed, header, script, stored, tlv, wait_for};
@@ -310,47 +310,6 @@ fn observers_that_never_read_cost_no_memory_and_hold_up_nobody() {
     assert_well(&server);
     drop(lazy);
     assert_well(&server);
-}
-
-#[test]
-fn clients_that_do_not_read_a_long_answer_cost_no_memory() {
-    let site = site();
-    let server = site.start();
-    for number in 0..20 {
-        let job =
-            ScriptJob { script: vec![b'#'; 1 << 20].into(), ..script(&format!("job-{number}"), "linux") };
-        assert_eq!(server.ask(&Command::Schedule { period: Period::Daily, job }), Command::Success);
-    }
-    let lazy: Vec<Peer> = (0..100)
-        .map(|_| {
-            let mut peer = Peer::client(&server);
-            peer.send(&Command::Info);
-            peer
-        })
-        .collect();
-    assert_well(&server);
-    drop(lazy);
-    assert_well(&server);
-}
-
-#[test]
-fn clients_that_do_not_read_a_long_script_cost_no_memory() {
-    let site = site();
-    let server = site.start();
-    // With what stands around it, the longest that fits into a command.
-    let job = ScriptJob { script: vec![b'#'; (16 << 20) - 200].into(), ..script("job", "linux") };
-    assert_eq!(server.ask(&Command::Schedule { period: Period::Daily, job: job.clone() }), Command::Success);
-    let lazy: Vec<Peer> = (0..40)
-        .map(|_| {
-            let mut peer = Peer::client(&server);
-            peer.send(&Command::Info);
-            peer
-        })
-        .collect();
-    let info = server.info();
-    assert!(info.schedule[0].job == Job::Script(job), "others are told all of it");
-    assert_well(&server);
-    drop(lazy);
 }
 
 #[test]

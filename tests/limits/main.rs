@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
 
+mod answers;
 mod crowds;
 mod frames;
 mod hostile;

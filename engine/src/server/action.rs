@@ -108,7 +108,7 @@ pub enum Action {
         /// What; whole frames.
         bytes: Vec<u8>,
     },
-    /// Send octets that are part of a message; answered by `PartSent` when they are gone.
+    /// Send octets that may be a part of a message; answered by `PartSent` when they are gone.
     SendPart {
         /// To whom.
         connection: ConnectionId,

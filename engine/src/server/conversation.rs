@@ -1,7 +1,7 @@
 //! Connections and what is said on them: hello, the first message, refusals, the end.
 
 use crate::Now;
-use crate::limits::{COMMAND_TIME, HELD_BYTES, HELLO_TIME, LINGER_TIME, LONG_ANSWERS};
+use crate::limits::{COMMAND_TIME, HELD_BYTES, HELLO_TIME, LINGER_TIME, UNREAD_ANSWERS};
 use crate::names::{NameKind, check_name};
 use crate::server::builds::Ending;
 use crate::server::connection::{Connection, Phase, Role, unexpected};
@@ -77,7 +77,9 @@ impl Server {
                 self.cut_off(id);
                 return;
             }
-            Phase::Uninformed => format!("busy: {LONG_ANSWERS} clients read long answers; try again later"),
+            Phase::Uninformed => {
+                format!("busy: {UNREAD_ANSWERS} clients have not read their answers; try again later")
+            }
             Phase::Hello => format!("no clientHello within {} seconds", HELLO_TIME.as_secs()),
             _ => format!("no whole command within {} seconds", COMMAND_TIME.as_secs()),
         };
@@ -181,7 +183,7 @@ impl Server {
             }
         }
         self.observers.remove(&id);
-        self.answers.remove(id);
+        self.answers.end(id);
         self.actions.push_back(Action::Finish { connection: id });
         connection.enter(Phase::Closing);
         self.deadlines.set(Subject::Connection(id), now.monotonic.saturating_add(LINGER_TIME));

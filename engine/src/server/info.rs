@@ -1,9 +1,10 @@
 //! The answer to `info`, sent in pieces: neither a long schedule nor a slow reader costs others their time.
 
 use crate::Now;
-use crate::limits::{ANSWER_PROGRESS_TIME, INFO_PIECE_BYTES, LONG_ANSWERS};
+use crate::limits::{ANSWER_PROGRESS_TIME, DEPARTED_BYTES, INFO_PIECE_BYTES, UNREAD_ANSWERS};
 use crate::server::connection::Phase;
 use crate::server::conversation::Step;
+use crate::server::departed::Departed;
 use crate::server::schedule::Item;
 use crate::server::state::{Script, State};
 use crate::server::{Action, ConnectionId, Server};
@@ -33,29 +34,63 @@ pub(crate) enum InfoItem {
 /// Clients that have asked and have not been sent everything.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
-    /// Those of which a part is on its way, and since when.
-    begun: BTreeMap<ConnectionId, Duration>,
+    /// Those to which bytes are on their way, the last ones included: only so many pieces are held.
+    begun: BTreeMap<ConnectionId, Begun>,
     /// Those that wait until there are fewer of these.
     waiting: BTreeSet<ConnectionId>,
+    /// Jobs that only what is left of the answers holds.
+    departed: Departed,
+}
+
+/// An answer that has not been sent to its end.
+#[derive(Debug)]
+struct Begun {
+    /// Since when its latest piece is on its way.
+    since: Duration,
+    /// Whether that is the last; the answer holds no jobs any more then.
+    is_last: bool,
 }
 
 impl Answers {
+    /// Forgets a client that has been sent everything, or is gone.
     pub(crate) fn remove(&mut self, id: ConnectionId) {
         self.begun.remove(&id);
         self.waiting.remove(&id);
+        if self.begun.is_empty() {
+            self.departed.clear();
+        }
+    }
+
+    /// A client gets nothing more than what is on its way.
+    pub(crate) fn end(&mut self, id: ConnectionId) {
+        self.waiting.remove(&id);
+        if let Some(begun) = self.begun.get_mut(&id) {
+            begun.is_last = true;
+        }
+    }
+
+    /// Whether any answer has not been sent to its end.
+    pub(crate) fn any(&self) -> bool {
+        !self.begun.is_empty()
     }
 
     fn is_crowded(&self) -> bool {
-        self.begun.len() >= LONG_ANSWERS || !self.waiting.is_empty()
+        self.begun.len() >= UNREAD_ANSWERS || !self.waiting.is_empty()
     }
 
     /// The client that keeps others waiting the longest, and from when on it may be cut off.
     fn slowest(&self) -> Option<(Duration, ConnectionId)> {
-        if self.waiting.is_empty() || self.begun.len() < LONG_ANSWERS {
+        if self.waiting.is_empty() || self.begun.len() < UNREAD_ANSWERS {
             return None;
         }
-        let (since, id) = self.begun.iter().map(|(id, since)| (*since, *id)).min()?;
+        let (since, id) = self.begun.iter().map(|(id, begun)| (begun.since, *id)).min()?;
         Some((since.saturating_add(ANSWER_PROGRESS_TIME), id))
+    }
+
+    /// The client that has not read for the longest time, of those whose answers hold jobs.
+    fn slowest_holder(&self) -> Option<ConnectionId> {
+        let holders = self.begun.iter().filter(|(_, begun)| !begun.is_last);
+        holders.map(|(id, begun)| (begun.since, *id)).min().map(|(_, id)| id)
     }
 
     /// When [`Server::inform_waiting`] has something to do at the latest.
@@ -65,7 +100,7 @@ impl Answers {
 
     /// The client that is to be answered next, if one waits and may be answered.
     fn next(&mut self) -> Option<ConnectionId> {
-        if self.begun.len() < LONG_ANSWERS { self.waiting.pop_first() } else { None }
+        if self.begun.len() < UNREAD_ANSWERS { self.waiting.pop_first() } else { None }
     }
 }
 
@@ -93,6 +128,27 @@ impl Server {
         }
     }
 
+    /// Counts jobs that a record was to take out of the state, unless they are still part of it.
+    pub(crate) fn note_departed(&mut self, leaving: &[Arc<Job>]) {
+        for job in leaving {
+            if !self.state.holds(job) {
+                self.answers.departed.add(job);
+            }
+        }
+    }
+
+    /// Gives up answers while they hold too much of what has left the state. Whoever reads comes last.
+    pub(crate) fn free_departed(&mut self) {
+        while self.answers.departed.is_too_much()
+            && let Some(id) = self.answers.slowest_holder()
+        {
+            ::log::debug!(
+                "connection {id}: closed: it does not read its answer, and answers hold more than {DEPARTED_BYTES} bytes of jobs that are gone"
+            );
+            self.cut_off(id);
+        }
+    }
+
     /// Begins to answer: the schedule in the order of the next runs, the queues and what waits to be uploaded, what runs
     /// in the order in which it started, and the dropped platforms.
     fn begin_to_inform(&mut self, now: Now, id: ConnectionId) -> Step {
@@ -102,10 +158,11 @@ impl Server {
         }
     }
 
-    /// Goes on with an answer of which a piece has been sent.
+    /// Goes on with an answer of which a piece has been sent, or forgets it when that was the last.
     pub(crate) fn inform_further(&mut self, now: Now, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if !matches!(connection.phase, Phase::Informing(_)) {
+            self.answers.remove(id);
             return;
         }
         if let Phase::Informing(stream) = core::mem::replace(&mut connection.phase, Phase::Client) {
@@ -116,20 +173,26 @@ impl Server {
 
     fn send_piece(&mut self, now: Now, id: ConnectionId, mut stream: InfoStream<InfoItem>) -> Step {
         let mut bytes = Vec::with_capacity(INFO_PIECE_BYTES + AROUND_SCRIPT_BYTES);
-        if let Err(error) = stream.encode_next(&mut bytes, INFO_PIECE_BYTES) {
+        if let Err(error) = append_piece(&mut stream, &mut bytes) {
             // Part of the message is on its way; only the end of the connection can tell that it is not whole.
             ::log::error!("connection {id}: cannot encode infoReply: {error}");
+            self.answers.remove(id);
             return Step::Finish;
         }
-        if stream.is_finished() {
-            self.actions.push_back(Action::Send { connection: id, bytes });
-            self.send(id, &Command::Success);
-            return Step::Finish;
-        }
-        self.answers.begun.insert(id, now.monotonic);
+        let is_last = stream.is_finished();
+        self.answers.begun.insert(id, Begun { since: now.monotonic, is_last });
         self.actions.push_back(Action::SendPart { connection: id, bytes });
-        Step::Enter(Phase::Informing(Box::new(stream)))
+        if is_last { Step::Finish } else { Step::Enter(Phase::Informing(Box::new(stream))) }
     }
+}
+
+/// Appends what comes next of the answer, and `success` to the last of it.
+fn append_piece(stream: &mut InfoStream<InfoItem>, output: &mut Vec<u8>) -> Result<(), EncodeError> {
+    stream.encode_next(output, INFO_PIECE_BYTES)?;
+    if stream.is_finished() {
+        output.extend_from_slice(&Command::Success.to_frame()?);
+    }
+    Ok(())
 }
 
 fn lay_out(state: &State, uploads: Option<QueueInfo>) -> Result<InfoStream<InfoItem>, EncodeError> {

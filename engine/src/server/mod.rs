@@ -10,7 +10,7 @@
 //! | [`settling`](Settling) | which results the log still has to keep |
 //! | `schedule`, `queue`, `template` | the parts of the state |
 //! | `admission` | which jobs can be kept at all |
-//! | `commands`, `info` | what clients ask for |
+//! | `commands`, `info`, `departed` | what clients ask for, and what their answers hold |
 //! | `queueing`, `dispatch`, `builds`, `results` | jobs that wait, workers that wait, workers that build, and what comes of it |
 //! | `pacing` | how fast jobs leave the queue of a platform whose workers lose them |
 //! | `outbox`, `uploads` | results on their way to an upload server |
@@ -25,6 +25,7 @@ mod commands;
 mod connection;
 mod conversation;
 mod deadlines;
+mod departed;
 mod dispatch;
 mod incomplete;
 mod info;
@@ -344,6 +345,7 @@ impl Server {
                 Subject::Storing(uuid) => self.store_aborted(uuid),
             }
         }
+        self.free_departed();
         self.inform_waiting(now);
         self.return_to_grid(now);
         self.enqueue_due(now);
@@ -356,11 +358,13 @@ impl Server {
         if self.halted {
             return;
         }
+        let leaving = if self.answers.any() { self.state.leaving(&record) } else { Vec::new() };
         if let Err(problem) = self.state.apply(&record) {
             self.halted = true;
             self.actions.push_back(Action::Halt { reason: problem.to_string() });
             return;
         }
+        self.note_departed(&leaving);
         match &record {
             Record::Enqueued(enqueued) => {
                 self.undispatched.insert(enqueued.platform.clone());

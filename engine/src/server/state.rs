@@ -87,7 +87,12 @@ impl Script {
         self.job().into_owned()
     }
 
-    fn is(&self, job: &Arc<Job>) -> bool {
+    /// What is shared.
+    pub(crate) fn shared_job(&self) -> &Arc<Job> {
+        &self.0
+    }
+
+    pub(crate) fn is(&self, job: &Arc<Job>) -> bool {
         Arc::ptr_eq(&self.0, job)
     }
 }

@@ -1,16 +1,21 @@
 //! The answer to `info`.
 
-use super::rig::Rig;
+use super::rig::{Rig, SETTINGS};
 use super::words::{
     HOUR, SECOND, daily, drop_platform, execute, orb_build, schedule, schedule_orb_build, script, unschedule,
 };
-use crate::limits::{ANSWER_PROGRESS_TIME, COMMAND_TIME, INFO_PIECE_BYTES, LONG_ANSWERS};
+use crate::Now;
+use crate::limits::{ANSWER_PROGRESS_TIME, COMMAND_TIME, DEPARTED_BYTES, INFO_PIECE_BYTES, UNREAD_ANSWERS};
 use crate::server::info::InfoItem;
-use crate::server::{ConnectionId, Input};
-use builder_proto::command::{Command, InfoReply, QueueInfo, RunningInfo};
+use crate::server::record::{Finished, Record};
+use crate::server::{ConnectionId, Input, Role, Server, State};
+use builder_proto::CLIENT_VERSION;
+use builder_proto::build_result::BuildResult;
+use builder_proto::command::{Command, InfoReply, PeerType, QueueInfo, RunningInfo};
 use builder_proto::job::{Job, ScheduleItem, ScriptJob};
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
+use builder_proto::wire::RawUuid;
 use std::sync::Arc;
 
 #[test]
@@ -98,6 +103,7 @@ fn a_long_answer_is_one_picture_however_long_it_takes() {
         rig.read_part(client);
         rig.end_turn();
     }
+    rig.read_part(client);
     match &rig.heard(client)[..] {
         [Command::InfoReply(reply), Command::Success] => assert_eq!(reply.schedule, schedule),
         other => panic!("{other:?}"),
@@ -121,7 +127,7 @@ fn an_answer_on_its_way_holds_no_copies_of_what_runs() {
 #[test]
 fn more_long_answers_than_there_may_be_wait_for_others_to_be_read() {
     let (mut rig, schedule) = busy();
-    let mut clients: Vec<_> = (0..LONG_ANSWERS).map(|_| slow_client(&mut rig)).collect();
+    let mut clients: Vec<_> = (0..UNREAD_ANSWERS).map(|_| slow_client(&mut rig)).collect();
     let begun = |rig: &Rig, client| !rig.peers[&client].unread.is_empty();
     assert!(clients.iter().all(|client| begun(&rig, *client)));
     let [next, last, gone] = [(); 3].map(|()| slow_client(&mut rig));
@@ -135,8 +141,11 @@ fn more_long_answers_than_there_may_be_wait_for_others_to_be_read() {
         rig.read_part(clients[1]);
         rig.end_turn();
     }
+    assert!(begun(&rig, clients[1]) && !begun(&rig, last), "the last piece is not read yet");
+    rig.read_part(clients[1]);
+    rig.end_turn();
     assert!(begun(&rig, last));
-    while !rig.peers[&last].finished {
+    while begun(&rig, last) {
         rig.read_part(last);
         rig.end_turn();
     }
@@ -151,6 +160,109 @@ fn more_long_answers_than_there_may_be_wait_for_others_to_be_read() {
 }
 
 #[test]
+fn short_answers_count_until_they_are_read() {
+    let mut rig = Rig::new();
+    rig.done(daily("job", "p"));
+    let clients: Vec<_> = (0..UNREAD_ANSWERS).map(|_| slow_client(&mut rig)).collect();
+    let begun = |rig: &Rig, client| !rig.peers[&client].unread.is_empty();
+    assert!(clients.iter().all(|client| begun(&rig, *client) && rig.peers[client].finished));
+    let waiting = [(); 3].map(|()| slow_client(&mut rig));
+    let count = |rig: &Rig| waiting.iter().filter(|client| begun(rig, **client)).count();
+    assert_eq!(count(&rig), 0);
+    rig.read_part(clients[0]);
+    rig.end_turn();
+    assert_eq!(count(&rig), 1);
+    rig.close(clients[1]);
+    rig.end_turn();
+    assert_eq!(count(&rig), 2);
+    rig.pass(ANSWER_PROGRESS_TIME);
+    assert_eq!(count(&rig), 3);
+    assert!(rig.peers[&clients[2]].dropped, "it has not read for too long");
+    assert_eq!(rig.info().schedule.len(), 1);
+}
+
+/// A server alone: a rig would write down every script as text.
+struct Bare {
+    server: Server,
+    now: Now,
+    clients: ConnectionId,
+}
+
+impl Bare {
+    fn new() -> Bare {
+        let now = Rig::new().now;
+        let server = Server::new(SETTINGS, State::default(), Box::new(core::iter::empty()), now);
+        Bare { server, now, clients: 0 }
+    }
+
+    /// A client, later than the former ones, that reads nothing of what it is answered.
+    fn ask(&mut self, command: Command) -> ConnectionId {
+        self.clients += 1;
+        self.now.monotonic += SECOND;
+        let connection = self.clients;
+        let hello = Command::ClientHello { peer: PeerType::Client, version: CLIENT_VERSION };
+        self.server.handle(self.now, Input::Connected { connection, role: Role::Any });
+        for bytes in [hello.to_frame().unwrap(), command.to_frame().unwrap()] {
+            self.server.handle(self.now, Input::Received { connection, bytes: &bytes });
+        }
+        self.end_turn();
+        connection
+    }
+
+    fn end_turn(&mut self) {
+        self.server.handle(self.now, Input::Tick);
+        while self.server.poll_action().is_some() {}
+    }
+
+    fn have(&self, clients: &[ConnectionId]) -> Vec<bool> {
+        clients.iter().map(|client| self.server.connections.contains_key(client)).collect()
+    }
+}
+
+#[test]
+fn answers_hold_only_so_much_of_what_is_no_longer_scheduled() {
+    let mut bare = Bare::new();
+    let fourth = usize::try_from(DEPARTED_BYTES / 4).unwrap();
+    let schedule = |name: &str| Command::Schedule {
+        period: Period::Daily,
+        job: ScriptJob { script: "x".repeat(fourth).into(), ..script(name, "p") },
+    };
+    bare.ask(schedule("stays"));
+    let mut lazy = Vec::new();
+    for _ in 0..4 {
+        bare.ask(schedule("goes"));
+        lazy.push(bare.ask(Command::Info));
+        assert_eq!(bare.have(&lazy), vec![true; lazy.len()]);
+        bare.ask(unschedule("goes"));
+    }
+    assert_eq!(bare.have(&lazy), [false, true, true, true], "four are a little more than there may be");
+    bare.server.handle(bare.now, Input::PartSent { connection: lazy[1] });
+    bare.end_turn();
+    bare.ask(schedule("goes"));
+    lazy.push(bare.ask(Command::Info));
+    bare.ask(drop_platform("p"));
+    assert_eq!(bare.have(&lazy), [false, true, false, false, true], "whoever reads comes last");
+}
+
+#[test]
+fn a_job_has_left_when_it_neither_is_scheduled_nor_runs() {
+    let mut rig = Rig::new();
+    rig.done(daily("job", "p"));
+    let (worker, uuid) = rig.build("p");
+    let job = Arc::clone(&rig.server.state().schedule.get(&"job".into()).unwrap().job);
+    let finished = Record::Finished(Finished { uuid: RawUuid(uuid), contents: None });
+    for record in [Record::Unscheduled("job".into()), Record::Dropped("p".into()), finished] {
+        let leaving = rig.server.state().leaving(&record);
+        assert!(leaving.len() == 1 && Arc::ptr_eq(&leaving[0], &job), "{record:?}");
+    }
+    rig.done(unschedule("job"));
+    assert!(rig.server.state().holds(&job), "it runs");
+    rig.done(daily("job", "p"));
+    rig.finish(worker, BuildResult::Exited(0), vec![]);
+    assert!(!rig.server.state().holds(&job), "there is another of that name");
+}
+
+#[test]
 fn an_answer_takes_little_memory_for_each_job() {
     assert!(size_of::<InfoItem>() <= 48, "SECURITY.md says so: {}", size_of::<InfoItem>());
 }
@@ -158,21 +270,21 @@ fn an_answer_takes_little_memory_for_each_job() {
 #[test]
 fn clients_that_do_not_read_keep_nobody_waiting_for_long() {
     let (mut rig, _) = busy();
-    let clients: Vec<_> = (0..LONG_ANSWERS).map(|_| slow_client(&mut rig)).collect();
+    let clients: Vec<_> = (0..UNREAD_ANSWERS).map(|_| slow_client(&mut rig)).collect();
     rig.pass(COMMAND_TIME / 2);
     assert!(clients.iter().all(|client| !rig.peers[client].dropped), "nobody else wants to know");
     let diligent = clients[7];
     rig.read_part(diligent);
-    let waiting: Vec<_> = (0..LONG_ANSWERS).map(|_| slow_client(&mut rig)).collect();
+    let waiting: Vec<_> = (0..UNREAD_ANSWERS).map(|_| slow_client(&mut rig)).collect();
     let begun = |rig: &Rig| waiting.iter().filter(|client| !rig.peers[client].unread.is_empty()).count();
-    assert_eq!(begun(&rig), LONG_ANSWERS - 1);
+    assert_eq!(begun(&rig), UNREAD_ANSWERS - 1);
     assert!(clients.iter().all(|client| rig.peers[client].dropped != (*client == diligent)));
     rig.pass(ANSWER_PROGRESS_TIME - SECOND);
     rig.read_part(waiting[0]);
     rig.end_turn();
-    assert_eq!(begun(&rig), LONG_ANSWERS - 1);
+    assert_eq!(begun(&rig), UNREAD_ANSWERS - 1);
     rig.pass(SECOND);
-    assert_eq!(begun(&rig), LONG_ANSWERS);
+    assert_eq!(begun(&rig), UNREAD_ANSWERS);
     assert!(rig.peers[&diligent].dropped, "it has not gone on");
 }
 

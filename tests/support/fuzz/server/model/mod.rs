@@ -8,7 +8,7 @@ use super::peers::{Closed, Peer, Phase, Said, Verdict};
 use builder_engine::Now;
 use builder_engine::limits::{
     ARTIFACT_PROGRESS_TIME, COMMAND_TIME, HELLO_TIME, INFO_PIECE_BYTES, LINGER_TIME, OPAM_PACKAGE_BYTES,
-    TIMEOUT_GRACE,
+    TIMEOUT_GRACE, UNREAD_ANSWERS,
 };
 use builder_engine::names::{NameKind, check_name};
 use builder_engine::server::{ConnectionId, Input, Settings, Templates, UploadOutcome, UploadSettings};
@@ -291,6 +291,8 @@ impl Model {
             (Phase::Client, Command::Info) => {
                 let reply = Command::InfoReply(self.jobs.to_info());
                 self.is_out_of_its_depth |= reply.encode().expect("a short answer").len() >= INFO_PIECE_BYTES;
+                // Somebody may have to wait.
+                self.is_out_of_its_depth |= self.said.len() >= UNREAD_ANSWERS;
                 self.say(id, Said::Message(reply));
                 self.say(id, Said::Message(Command::Success));
                 Verdict::Done

@@ -77,6 +77,7 @@ enum Outcome {
     ObserverDone(ConnectionId),
     ObserverFailed(ConnectionId),
     Removed(Uuid),
+    PartSent(ConnectionId),
 }
 
 /// Names of builds, never the same twice.
