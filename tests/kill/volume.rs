@@ -61,6 +61,14 @@ impl Drop for Volume {
     }
 }
 
+/// Whether the main thread of a process that was stopped does nothing any more, or nothing but wait for the disk, after which it
+/// will stop. It is the one that answers.
+pub(crate) fn stands_still(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    matches!(state, Some('T' | 'D'))
+}
+
 fn run(command: &mut Command) -> Result<(), String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|error| format!("{program}: {error}"))?;
