@@ -115,6 +115,9 @@ pub const UPLOAD_DOUBTS: usize = 3;
 pub const UPLOADS_SHOWN: usize = 100;
 /// The longest sleep while a schedule item is due later: a wall clock that was set is noticed by then.
 pub const WALL_CLOCK_RECHECK: Duration = Duration::from_secs(15 * 60);
+/// Time after a start during which next runs that are too far away are left alone: a host whose clock does not run while it
+/// is off starts in the past, until a service puts that right.
+pub const CLOCK_PATIENCE: Duration = Duration::from_secs(10 * 60);
 /// By how much the wall clock may go back without any consequence: what a service that keeps it right corrects in a step.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 /// Octets of one frame's payload in the write-ahead log. It holds the longest record: a job with its script.

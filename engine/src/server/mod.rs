@@ -53,7 +53,7 @@ pub use state::{Inconsistency, State};
 pub use uploads::{UploadFilter, UploadOutcome, UploadSettings};
 
 use crate::Now;
-use crate::limits::{DISK_MARGIN, RETRY_TIME, WALL_CLOCK_RECHECK};
+use crate::limits::{CLOCK_PATIENCE, DISK_MARGIN, RETRY_TIME, WALL_CLOCK_RECHECK};
 use crate::server::builds::Build;
 use crate::server::connection::Connection;
 use crate::server::deadlines::{Deadlines, Subject};
@@ -206,6 +206,8 @@ pub struct Server {
     answers: Answers,
     /// What the driver said last, less what was appended since.
     log_space: u64,
+    /// When a wall clock that is behind the schedule is taken to be right, in monotonic time.
+    trusts_clock_at: Duration,
     last: Now,
     actions: VecDeque<Action>,
     halted: bool,
@@ -235,6 +237,7 @@ impl Server {
             incomplete: Incomplete::default(),
             answers: Answers::default(),
             log_space: u64::MAX,
+            trusts_clock_at: now.monotonic.saturating_add(CLOCK_PATIENCE),
             last: now,
             actions: VecDeque::new(),
             halted: false,
@@ -316,7 +319,7 @@ impl Server {
             .then_some(if self.dispatch_paused { RETRY_TIME } else { Duration::ZERO });
         let is_displaced = self.state.schedule.may_be_displaced(self.last.wall);
         let due = self.state.schedule.next_due().map(|(due, _)| match self.has_room(0) {
-            true if is_displaced => Duration::ZERO,
+            true if is_displaced && self.trusts_clock(self.last) => Duration::ZERO,
             true => due.duration_since(self.last.wall).min(WALL_CLOCK_RECHECK),
             false => RETRY_TIME,
         });

@@ -32,7 +32,7 @@ impl Server {
     /// showed a later time when it did: one that was wrong at the start of the machine, for example, and is right now.
     /// Bounded in the same way.
     pub(crate) fn return_to_grid(&mut self, now: Now) {
-        if !self.state.schedule.may_be_displaced(now.wall) {
+        if !self.trusts_clock(now) || !self.state.schedule.may_be_displaced(now.wall) {
             return;
         }
         let mut moved: Vec<(Text, Time, Time)> = Vec::new();
@@ -53,6 +53,11 @@ impl Server {
                 "the clock has gone back: job {name} runs next at {next} instead of {former}; other jobs moved as well: {others}"
             );
         }
+    }
+
+    /// Whether the server has run so long that a clock which is wrong at the start would have been put right.
+    pub(crate) fn trusts_clock(&self, now: Now) -> bool {
+        now.monotonic >= self.trusts_clock_at
     }
 
     /// The queues that a job belongs to: that of its platform, or all that have a template.

@@ -5,7 +5,7 @@ use super::words::{
     DAY, HOUR, MINUTE, SECOND, daily, drop_platform, orb_build, reschedule, schedule, schedule_orb_build,
     script, unschedule,
 };
-use crate::limits::{DUE_ITEMS_PER_CALL, PLATFORMS, WALL_CLOCK_RECHECK};
+use crate::limits::{CLOCK_PATIENCE, DUE_ITEMS_PER_CALL, PLATFORMS, WALL_CLOCK_RECHECK};
 use crate::server::record::{Record, Rescheduled};
 use crate::server::{Input, State};
 use builder_proto::build_result::BuildResult;
@@ -304,6 +304,7 @@ const MILLENNIUM: i64 = 31_556_952_000;
 #[test]
 fn a_clock_that_was_wrong_for_a_while_leaves_every_job_on_its_grid() {
     let mut rig = Rig::new();
+    rig.pass(CLOCK_PATIENCE);
     rig.done(schedule(Period::Hourly, "hourly", "p"));
     rig.done(daily("daily", "p"));
     rig.done(schedule(Period::Never, "never", "p"));
@@ -323,6 +324,22 @@ fn a_clock_that_was_wrong_for_a_while_leaves_every_job_on_its_grid() {
 }
 
 #[test]
+fn a_clock_that_starts_in_the_past_and_is_set_right_soon_runs_nothing_early() {
+    let mut rig = Rig::new();
+    rig.done(daily("a", "p"));
+    let before = rig.next_run("a");
+    let (worker, _) = rig.build("p");
+    rig.finish(worker, BuildResult::Exited(0), Vec::new());
+    rig.now.wall = Time::from_unix_milliseconds(rig.now.wall.unix_milliseconds() - MILLENNIUM * 10);
+    rig.crash(0);
+    rig.pass(CLOCK_PATIENCE - SECOND);
+    set_back(&mut rig, -MILLENNIUM / 100);
+    assert_eq!((rig.next_run("a"), rig.queue("p").len()), (before, 0));
+    rig.pass(2 * SECOND);
+    assert_eq!(rig.next_run("a"), before);
+}
+
+#[test]
 fn a_server_that_starts_after_the_clock_was_set_right_puts_jobs_back_on_their_grid() {
     let mut rig = Rig::new();
     rig.done(schedule(Period::Hourly, "hourly", "p"));
@@ -337,6 +354,7 @@ fn a_server_that_starts_after_the_clock_was_set_right_puts_jobs_back_on_their_gr
         }
         rig.now.wall = Time::from_unix_milliseconds(rig.now.wall.unix_milliseconds() - MILLENNIUM * 1000);
         rig.crash(0);
+        rig.pass(CLOCK_PATIENCE);
         assert_eq!(rig.next_run("hourly"), before);
         assert_eq!(rig.next_run("appointed"), far, "what a person chose stands");
         set_back(&mut rig, -MILLENNIUM);
@@ -376,6 +394,7 @@ fn many_jobs_are_put_back_on_their_grid_in_portions() {
     }
     let mut rig = Rig::with(SETTINGS, state);
     let displaced = |rig: &mut Rig| rig.info().schedule.iter().filter(|item| item.next == next).count();
+    rig.now.monotonic += CLOCK_PATIENCE;
     rig.hand_in(Input::Tick);
     assert_eq!(rig.server.next_deadline(), Some(rig.now.monotonic), "the rest follows at once");
     rig.hand_in(Input::Tick);

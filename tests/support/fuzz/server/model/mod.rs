@@ -7,8 +7,8 @@ use super::jobs::{Jobs, Running};
 use super::peers::{Closed, Peer, Phase, Said, Verdict};
 use builder_engine::Now;
 use builder_engine::limits::{
-    ARTIFACT_PROGRESS_TIME, COMMAND_TIME, HELLO_TIME, INFO_PIECE_BYTES, LINGER_TIME, OPAM_PACKAGE_BYTES,
-    TIMEOUT_GRACE, UNREAD_ANSWERS,
+    ARTIFACT_PROGRESS_TIME, CLOCK_PATIENCE, COMMAND_TIME, HELLO_TIME, INFO_PIECE_BYTES, LINGER_TIME,
+    OPAM_PACKAGE_BYTES, TIMEOUT_GRACE, UNREAD_ANSWERS,
 };
 use builder_engine::names::{NameKind, check_name};
 use builder_engine::server::{ConnectionId, Input, Settings, Templates, UploadOutcome, UploadSettings};
@@ -40,6 +40,8 @@ pub(super) struct Model {
     waiting: Vec<(ConnectionId, Text)>,
     builds: BTreeMap<Uuid, Build>,
     pacing: Pacing,
+    /// From when on jobs return to their grid.
+    trusts_clock_at: Duration,
     /// When aborted builds whose result could not be stored are tried again.
     retries: BTreeMap<Uuid, Duration>,
     has_room: bool,
@@ -70,7 +72,7 @@ enum Stage {
 }
 
 impl Model {
-    pub(super) fn new(settings: Settings, uploads: Option<UploadSettings>) -> Model {
+    pub(super) fn new(settings: Settings, uploads: Option<UploadSettings>, now: Now) -> Model {
         Model {
             jobs: Jobs::default(),
             said: BTreeMap::new(),
@@ -83,6 +85,7 @@ impl Model {
             waiting: Vec::new(),
             builds: BTreeMap::new(),
             pacing: Pacing::default(),
+            trusts_clock_at: now.monotonic + CLOCK_PATIENCE,
             retries: BTreeMap::new(),
             has_room: true,
             has_uuids: true,
@@ -102,6 +105,7 @@ impl Model {
         self.waiting.clear();
         self.builds.clear();
         self.pacing = Pacing::default();
+        self.trusts_clock_at = now.monotonic + CLOCK_PATIENCE;
         self.retries.clear();
         self.templates.clear();
         self.has_room = true;
@@ -171,7 +175,9 @@ impl Model {
         }
         self.retries.retain(|_, at| !is_over(*at));
         if self.has_room {
-            self.jobs.return_to_grid(now.wall);
+            if now.monotonic >= self.trusts_clock_at {
+                self.jobs.return_to_grid(now.wall);
+            }
             self.jobs.queue_due(now.wall, &self.templates);
             self.dispatch(now);
         }

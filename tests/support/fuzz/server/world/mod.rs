@@ -94,7 +94,7 @@ impl World {
         log.rotate(&State::default());
         World {
             now,
-            model: Model::new(SETTINGS, uploads.clone()),
+            model: Model::new(SETTINGS, uploads.clone(), now),
             storing: Storing::InLog,
             spools_fail: false,
             peers: BTreeSet::new(),
