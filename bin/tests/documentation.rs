@@ -34,6 +34,15 @@ fn help(executable: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+#[test]
+fn help_fits_a_terminal_of_80_columns() {
+    for (_, executable, _) in PROGRAMS {
+        for line in help(executable).lines() {
+            assert!(line.chars().count() <= 80, "{executable}: {line}");
+        }
+    }
+}
+
 fn options_of_help(help: &str) -> Words {
     let lines = help.lines().skip_while(|line| *line != "Options:");
     // "-r, --remote HOST:PORT" or "--ip IP  listen …": words up to the first that is not followed by a comma.

@@ -41,28 +41,37 @@ const PROGRAM: Program = Program {
 Tells a builder server what to do.
 
 Commands:
-    schedule NAME PLATFORM FILE   run the script FILE on PLATFORM, now and once per PERIOD;
-                                  FILE may be - for standard input
-    orb-build NAME OPAM_PACKAGE   build OPAM_PACKAGE on every platform, now and once per PERIOD
-    reschedule NAME TIME          run NAME next at TIME, such as 2026-01-02T03:04:05Z;
-                                  with --period, once per PERIOD from then on
-    unschedule NAME               remove NAME from the schedule; a running build continues
+    schedule NAME PLATFORM FILE   run the script FILE on PLATFORM, now and once
+                                  per PERIOD; FILE may be - for standard input
+    orb-build NAME OPAM_PACKAGE   build OPAM_PACKAGE on every platform, now and
+                                  once per PERIOD
+    reschedule NAME TIME          run NAME next at TIME, such as
+                                  2026-01-02T03:04:05Z; with --period, once per
+                                  PERIOD from then on
+    unschedule NAME               remove NAME from the schedule; a running build
+                                  continues
     execute NAME                  run NAME now; with --platform, only there
-    info [NAME]...                print running builds, jobs and platforms; with --platform, only
-                                  those of PLATFORM; with names, only these jobs
-    observe UUID                  print the console of a build, from its start to its end
-    observe-latest                do the same for the running build that started last;
-                                  with --platform or --job, the last one of those
-    drop-platform PLATFORM        remove the queue and the jobs of PLATFORM, and refuse new ones
+    info [NAME]...                print running builds, jobs and platforms; with
+                                  --platform, only those of PLATFORM; with names,
+                                  only these jobs
+    observe UUID                  print the console of a build, from its start to
+                                  its end
+    observe-latest                do the same for the running build that started
+                                  last; with --platform or --job, the last one of
+                                  those
+    drop-platform PLATFORM        remove the queue and the jobs of PLATFORM, and
+                                  refuse new ones
     undrop-platform PLATFORM      accept jobs for PLATFORM again
 
-With --json, info prints one object, and observe prints one object per line; see builder-client(1).
+With --json, info prints one object, and observe prints one object per line; see
+builder-client(1).
 
-A PERIOD is hourly, daily, weekly or never; with never, NAME runs once, and then only on 'execute'.
-Without --remote, the environment variable BUILDER_REMOTE names the server.
+A PERIOD is hourly, daily, weekly or never; with never, NAME runs once, and then
+only on 'execute'. Without --remote, the environment variable BUILDER_REMOTE
+names the server.
 
-Exit status: 0 done, 1 refused or failed, 2 wrong usage. The result of an observed build does not
-change it.",
+Exit status: 0 done, 1 refused or failed, 2 wrong usage. The result of an
+observed build does not change it.",
     logging: Logging::Command,
     options: |options| {
         declare_remote(options);

@@ -26,10 +26,12 @@ const PROGRAM: Program = Program {
     name: "builder-inspect",
     usage: "[OPTIONS] FILE|DIRECTORY...",
     about: "\
-Shows stored results of builds: the job, when it ran, how it ended, and its artifacts.
+Shows stored results of builds: the job, when it ran, how it ended, and what it
+made.
 
-A FILE is a stored result, DIR/JOB/UUID/full. A DIRECTORY stands for all results in it: the result of a
-build (DIR/JOB/UUID), the results of a job (DIR/JOB), or those of all jobs (DIR). The newest comes first.
+A FILE is a stored result, DIR/JOB/UUID/full. A DIRECTORY stands for all results
+in it: the result of a build (DIR/JOB/UUID), the results of a job (DIR/JOB), or
+those of all jobs (DIR). The newest comes first.
 
 Options that print or write something replace the summary.
 builder-inspect(1) describes the members of the JSON object.",

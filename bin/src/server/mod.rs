@@ -48,7 +48,7 @@ use std::process::ExitCode;
 const PROGRAM: Program = Program {
     name: "builder-server",
     usage: "[OPTIONS]",
-    about: "Keeps a schedule of jobs, hands them to workers, and stores their consoles and artifacts.",
+    about: "Keeps a schedule of jobs, hands them to workers, and stores their results.",
     logging: Logging::Server,
     options: options::declare,
 };

@@ -41,7 +41,7 @@ pub fn main() -> ExitCode {
 const PROGRAM: Program = Program {
     name: "builder-worker",
     usage: "[OPTIONS] PLATFORM",
-    about: "Asks a builder server for one job of PLATFORM, runs it, reports the result, and exits.\n\
+    about: "Asks a builder server for one job of PLATFORM, runs it, and reports the result.\n\
             Without --remote, the environment variable BUILDER_REMOTE names the server.",
     logging: Logging::Task,
     options: |options| {
