@@ -14,9 +14,9 @@ services and the scripts of the package. It has not been built on a FreeBSD yet.
 
 The port lacks distinfo, the sizes and checksums of the files that it fetches.
 Put the tree as builder-VERSION.tar.gz, which must unpack into builder-VERSION,
-at the address in MASTER_SITES. Then 'make makesum' in DIRECTORY writes distinfo,
-and 'make package' makes the package. The paths in services and scripts are for a
-PREFIX of /usr/local.
+at the address in MASTER_SITES. Then 'make makesum' in DIRECTORY writes
+distinfo, and 'make package' makes the package. The paths in services and
+scripts are for a PREFIX of /usr/local.
 
 Environment:
     BUILDER_SITE        the address where builder-VERSION.tar.gz is, which

@@ -12,11 +12,12 @@ Usage: freebsd.sh [DIRECTORY]
 Builds builder and puts its package into DIRECTORY (the current one). Any user
 may run it.
 
-On FreeBSD, the package is for this release and this architecture, and the script
-needs cargo and pkg. On Linux, the package is for FreeBSD 14 on amd64, to try
-builder there: .ci/freebsd/link links its programs WITHOUT TLS, so they refuse to
-upload to https:// URLs. This needs Debian on amd64 with cargo, binutils, pip and
-zstd; the first time, a user who may run apt-get update has to run it.
+On FreeBSD, the package is for this release and this architecture, and the
+script needs cargo and pkg. On Linux, the package is for FreeBSD 14 on amd64, to
+try builder there: .ci/freebsd/link links its programs WITHOUT TLS, so they
+refuse to upload to https:// URLs. This needs Debian on amd64 with cargo,
+binutils, pip and zstd; the first time, a user who may run apt-get update has to
+run it.
 
 With --stage, the script makes no package: it puts the files into DIRECTORY as
 they will be in /usr/local, with unstripped programs. The port uses this.

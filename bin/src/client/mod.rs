@@ -52,13 +52,13 @@ Commands:
                                   continues
     execute NAME                  run NAME now; with --platform, only there
     info [NAME]...                print running builds, jobs and platforms; with
-                                  --platform, only those of PLATFORM; with names,
-                                  only these jobs
-    observe UUID                  print the console of a build, from its start to
-                                  its end
+                                  --platform, only those of PLATFORM; with
+                                  names, only these jobs
+    observe UUID                  print the console of a build, from its start
+                                  to its end
     observe-latest                do the same for the running build that started
-                                  last; with --platform or --job, the last one of
-                                  those
+                                  last; with --platform or --job, the last one
+                                  of those
     drop-platform PLATFORM        remove the queue and the jobs of PLATFORM, and
                                   refuse new ones
     undrop-platform PLATFORM      accept jobs for PLATFORM again
