@@ -9,7 +9,8 @@
 //! * **ZFS: a file that was not written from front to back may come back longer**, padded with zeros up to the end of a
 //!   record. After a power cut the intent log writes whole records again, and a write that ended before the end of the file
 //!   takes the rest of its record with it. Setting the length, even to what it is, puts the right one into the intent log
-//!   behind those writes. This is OpenZFS, so it holds on Linux as well.
+//!   behind those writes; for results that is an operation of `ResultWork` in the engine. This is OpenZFS, so it holds on
+//!   Linux as well.
 //! * **Linux: a sync that writes no inode is far cheaper**, as ext4 and XFS need no commit of their journals for it. So the log
 //!   makes room for many commits at once, and syncs contents alone as long as it lasts.
 //!
@@ -37,16 +38,6 @@ pub fn sync_file(file: &File) -> io::Result<()> {
 /// What the disk says. What is durable is then unknown.
 pub fn sync_contents(file: &File) -> io::Result<()> {
     if cfg!(target_os = "linux") { file.sync_data() } else { file.sync_all() }
-}
-
-/// Returns once a file of `length` bytes is durable that was not written from front to back.
-///
-/// # Errors
-///
-/// What the disk says. What is durable is then unknown.
-pub fn sync_patchwork(file: &File, length: u64) -> io::Result<()> {
-    file.set_len(length)?;
-    file.sync_all()
 }
 
 /// Returns once everything is durable that was written to a file system, which `directory` is on: one call for any number of
@@ -82,7 +73,6 @@ mod tests {
         let file = File::create_new(&path).unwrap();
         file.write_all_at(b"artifacts", 4).unwrap();
         file.write_all_at(b"head", 0).unwrap();
-        sync_patchwork(&file, 13).unwrap();
         sync_contents(&file).unwrap();
         sync_file(&file).unwrap();
         sync_directory(directory.path()).unwrap();

@@ -6,7 +6,7 @@
 
 #[cfg(target_os = "linux")]
 use crate::durable::sync_file_system;
-use crate::durable::{sync_directory, sync_file, sync_patchwork};
+use crate::durable::{sync_directory, sync_file};
 use crate::server::paths::Paths;
 use crate::server::spool::{Spool, write_newest_first};
 use builder_engine::driver::{Directory, FileOperation, ResultWork, WorkError};
@@ -217,8 +217,12 @@ impl<'a> ResultFiles<'a> {
                 Source::Large(large) => large.complete(),
                 Source::InPlace => Ok(()),
             },
+            FileOperation::SetLength => match &self.source {
+                Source::Large(large) => large.file.set_len(large.total_length),
+                Source::Small(_) | Source::InPlace => Ok(()),
+            },
             FileOperation::SyncStaged => match &self.source {
-                Source::Large(large) => sync_patchwork(&large.file, large.total_length),
+                Source::Large(large) => sync_file(&large.file),
                 Source::Small(_) | Source::InPlace => sync_file(&File::open(paths.staging(uuid))?),
             },
             // Results are for everyone on the host to read, as those of builder 0.4.0 are.

@@ -17,6 +17,9 @@ use std::io::{self, ErrorKind};
 pub enum FileOperation {
     /// Write all that is not written yet to the staged file. One that is in the way is replaced.
     Complete,
+    /// Set the length of the staged file to what it is to have, even if it has it. It was not written from front to back, and
+    /// ZFS may then pad a file after a crash with zeros, unless its length is set after the last write.
+    SetLength,
     /// Make contents and length of the staged file durable.
     SyncStaged,
     /// Make a directory.
@@ -89,6 +92,7 @@ impl ResultWork {
     pub fn store() -> ResultWork {
         let before = [
             FileOperation::Complete,
+            FileOperation::SetLength,
             FileOperation::SyncStaged,
             FileOperation::MakeDirectory(Directory::Build),
             FileOperation::OpenDirectories,
@@ -234,8 +238,8 @@ impl core::error::Error for WorkError {
 mod tests {
     use super::*;
     use FileOperation::{
-        Complete, MakeDirectory, OpenDirectories, PutInPlace, RemoveDirectory, RemovePlaced, SyncDirectory,
-        SyncPlaced, SyncStaged,
+        Complete, MakeDirectory, OpenDirectories, PutInPlace, RemoveDirectory, RemovePlaced, SetLength,
+        SyncDirectory, SyncPlaced, SyncStaged,
     };
 
     type Failures = &'static [(FileOperation, ErrorKind)];
@@ -270,6 +274,7 @@ mod tests {
             done(ResultWork::store(), &[]),
             [
                 Complete,
+                SetLength,
                 SyncStaged,
                 MakeDirectory(Directory::Build),
                 OpenDirectories,

@@ -138,12 +138,11 @@ pub(super) fn perform(
         (FileOperation::Complete, Source::Large(large)) => large.complete(disk),
         (FileOperation::Complete, Source::InPlace) | (FileOperation::OpenDirectories, _) => Ok(()),
         (FileOperation::SyncStaged, _) if variant == Variant::PlaceBeforeSync => Ok(()),
-        (FileOperation::SyncStaged, Source::Large(large)) => {
-            if variant != Variant::LengthNotSet {
-                disk.set_length(large.file, large.total_length)?;
-            }
-            disk.sync(large.file)
+        (FileOperation::SetLength, Source::Large(large)) if variant != Variant::LengthNotSet => {
+            disk.set_length(large.file, large.total_length)
         }
+        (FileOperation::SetLength, _) => Ok(()),
+        (FileOperation::SyncStaged, Source::Large(large)) => disk.sync(large.file),
         (FileOperation::SyncStaged, _) => sync_file(disk, &staging(uuid)),
         (FileOperation::MakeDirectory(directory), _) => disk.create_directory(&path(directory, name, uuid)),
         (FileOperation::PutInPlace, _) => disk.rename(&staging(uuid), &result_path(name, uuid)),
