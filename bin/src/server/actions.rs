@@ -3,10 +3,11 @@
 use crate::server::disk::{Search, Task};
 use crate::server::observer::{Observer, Progress};
 use crate::server::reactor::Reactor;
+use crate::server::release::Waiting;
 use crate::server::result::{self, Staged};
 use crate::server::stop::StopReason;
 use builder_engine::server::record::{Contents, Record};
-use builder_engine::server::{Action, ConnectionId, Input, ResultHead};
+use builder_engine::server::{Action, ConnectionId, Deferred, Immediate, Input, ResultHead};
 use builder_proto::Uuid;
 use std::io;
 use std::ops::Range;
@@ -18,82 +19,83 @@ impl Reactor {
     pub(crate) fn drain(&mut self, received: &[u8]) -> Result<(), StopReason> {
         while let Some(action) = self.machine.poll_action() {
             match action {
-                action if action.waits_for_commit() => self.defer(action),
                 Action::Append(record) => self.append(&record)?,
-                Action::Spool { uuid, entries, console_octets } => self.spool(uuid, &entries, console_octets),
-                Action::BeginResult { uuid, head } => self.begin_result(uuid, *head),
-                Action::AppendArtifacts { uuid, range } => self.append_artifacts(uuid, range, received),
-                Action::StoreResult { uuid } => self.store_result(uuid),
-                Action::AbandonResult { uuid } => self.abandon_result(uuid),
-                Action::Halt { reason } => return Err(StopReason::Contradiction(reason)),
-                // All others wait for the commit.
-                _ => {}
+                Action::Now(action) => self.perform_now(action, received)?,
+                Action::AfterCommit(action) => self.defer(action),
             }
         }
         Ok(())
     }
 
-    /// Does what others can see; the records it depends on are on disk.
-    pub(crate) fn perform(&mut self, action: Action) {
+    fn perform_now(&mut self, action: Immediate, received: &[u8]) -> Result<(), StopReason> {
         match action {
-            Action::Seal { uuid, closing } => {
+            Immediate::Spool { uuid, entries, console_octets } => self.spool(uuid, &entries, console_octets),
+            Immediate::BeginResult { uuid, head } => self.begin_result(uuid, *head),
+            Immediate::AppendArtifacts { uuid, range } => self.append_artifacts(uuid, range, received),
+            Immediate::CompleteResult { uuid } => self.complete_result(uuid),
+            Immediate::AbandonResult { uuid } => self.abandon_result(uuid),
+            Immediate::Halt { reason } => return Err(StopReason::Contradiction(reason)),
+        }
+        Ok(())
+    }
+
+    /// Does what others can see; the records it depends on are on disk.
+    pub(crate) fn perform(&mut self, action: Deferred) {
+        match action {
+            Deferred::Seal { uuid, closing } => {
                 self.spools.get(uuid).borrow_mut().seal(closing);
                 self.activate_followers(uuid);
             }
-            Action::RemoveSpool { uuid } => {
+            Deferred::RemoveSpool { uuid } => {
                 if let Some(file) = self.spools.remove(uuid) {
                     self.disk.submit(Task::Close(file));
                 }
                 self.followers.remove(&uuid);
             }
-            Action::Upload { uuid, name } => self.upload(uuid, name),
-            Action::RemoveResult { uuid, name } => self.remove_result(uuid, name),
+            Deferred::Upload { uuid, name } => self.upload(uuid, name),
+            Deferred::RemoveResult { uuid, name } => self.remove_result(uuid, name),
             // An observer may have left since it asked.
-            Action::Follow { connection, .. } | Action::Replay { connection, .. }
+            Deferred::Follow { connection, .. } | Deferred::Replay { connection, .. }
                 if !self.network.has(connection) => {}
-            Action::Follow { connection, uuid } => {
+            Deferred::Follow { connection, uuid } => {
                 self.observers.insert(connection, Observer::following(uuid, self.spools.get(uuid)));
                 self.followers.entry(uuid).or_default().insert(connection);
                 self.active_observers.insert(connection);
             }
-            Action::Replay { connection, uuid } => {
+            Deferred::Replay { connection, uuid } => {
                 self.observers.insert(connection, Observer::Searching);
                 self.disk.search(Search { connection, uuid });
             }
-            Action::Send { connection, bytes } => {
+            Deferred::Send { connection, bytes } => {
                 if let Some(peer) = self.network.sending(connection) {
                     peer.send(&bytes);
                 }
             }
-            Action::SendPart { connection, bytes } => {
+            Deferred::SendPart { connection, bytes } => {
                 if let Some(peer) = self.network.sending(connection) {
                     peer.send(&bytes);
                 }
                 self.network.report_when_sent(connection);
             }
-            Action::Finish { connection } => {
+            Deferred::Finish { connection } => {
                 self.forget_observer(connection);
                 if let Some(peer) = self.network.sending(connection) {
                     peer.finish();
                 }
             }
-            Action::Drop { connection } => {
+            Deferred::Drop { connection } => {
                 self.forget_observer(connection);
                 self.network.close(connection, "the peer did not close it in time");
             }
-            Action::StoreResult { uuid } => {
-                if let Some(Staged::Large(result)) = self.staged.remove(&uuid) {
-                    self.disk.submit(Task::Store(result));
-                }
-            }
-            // Results were written before this; all others were carried out before the commit.
-            Action::Publish { .. }
-            | Action::Append(_)
-            | Action::Spool { .. }
-            | Action::BeginResult { .. }
-            | Action::AppendArtifacts { .. }
-            | Action::AbandonResult { .. }
-            | Action::Halt { .. } => {}
+            // Its file was written before this.
+            Deferred::Publish { .. } => {}
+        }
+    }
+
+    /// Puts a large result in place; the records that say how its build ended are on disk.
+    pub(crate) fn store_result(&mut self, uuid: Uuid) {
+        if let Some(Staged::Large(result)) = self.staged.remove(&uuid) {
+            self.disk.submit(Task::Store(result));
         }
     }
 
@@ -206,7 +208,7 @@ impl Reactor {
         }
     }
 
-    fn store_result(&mut self, uuid: Uuid) {
+    fn complete_result(&mut self, uuid: Uuid) {
         match self.staged.remove(&uuid) {
             Some(Staged::Small(contents)) => {
                 let contents = Some(Contents(Arc::new(contents)));
@@ -215,7 +217,7 @@ impl Reactor {
             Some(large) => {
                 // A file in place says that its build has finished: the records that say how come first.
                 self.staged.insert(uuid, large);
-                self.release_queue.defer(Action::StoreResult { uuid });
+                self.release_queue.defer(Waiting::Store { uuid });
             }
             // It failed earlier, and the machine was told.
             None => {}

@@ -20,6 +20,7 @@ use crate::server::disk::{Disk, Outcome};
 use crate::server::network::Network;
 use crate::server::observer::Observer;
 use crate::server::paths::Paths;
+use crate::server::release::Waiting;
 use crate::server::result::Staged;
 use crate::server::spool::Spools;
 use crate::server::stop::StopReason;
@@ -28,7 +29,7 @@ use crate::server::uploader::Uploader;
 use builder_engine::driver::{ReleaseQueue, Rotation};
 use builder_engine::limits::RETRY_TIME;
 use builder_engine::server::record::Record;
-use builder_engine::server::{Action, ConnectionId, Input, Server, Settling};
+use builder_engine::server::{ConnectionId, Input, Server, Settling};
 use builder_proto::Uuid;
 use mio::{Events, Poll, Token};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
@@ -77,8 +78,7 @@ pub(crate) struct Reactor {
     pub(crate) active_observers: BTreeSet<ConnectionId>,
     /// Observers of each spool.
     pub(crate) followers: BTreeMap<Uuid, BTreeSet<ConnectionId>>,
-    /// Actions that wait for the commit, or for the files of results.
-    pub(crate) release_queue: ReleaseQueue<Action>,
+    pub(crate) release_queue: ReleaseQueue<Waiting>,
     /// Encoded records on their way to the log.
     pub(crate) record: Vec<u8>,
     pub(crate) block: Vec<u8>,

@@ -3,7 +3,7 @@
 use crate::server::disk::{Outcome, Task, WRITERS, WriteTask};
 use crate::server::reactor::Reactor;
 use builder_engine::driver::BatchNumber;
-use builder_engine::server::{Action, UnsettledResult};
+use builder_engine::server::{Deferred, UnsettledResult};
 use builder_proto::Uuid;
 use std::io;
 use std::time::Duration;
@@ -11,14 +11,23 @@ use std::time::Duration;
 /// Time that results have to get into their files when the program is to end. The log holds them anyway.
 const PARTING_TIME: Duration = Duration::from_millis(300);
 
+/// What waits for the commit, or for the files of results.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    /// What others can see.
+    Action(Deferred),
+    /// A large result is to be put in place.
+    Store { uuid: Uuid },
+}
+
 impl Reactor {
     /// Puts an action off until the commit.
-    pub(crate) fn defer(&mut self, action: Action) {
+    pub(crate) fn defer(&mut self, action: Deferred) {
         match action {
-            Action::Publish { uuid, name, contents } => {
+            Deferred::Publish { uuid, name, contents } => {
                 self.release_queue.defer_result(UnsettledResult { uuid, name, contents });
             }
-            action => self.release_queue.defer(action),
+            action => self.release_queue.defer(Waiting::Action(action)),
         }
     }
 
@@ -64,8 +73,11 @@ impl Reactor {
     }
 
     fn perform_ready(&mut self) {
-        while let Some(action) = self.release_queue.next_ready() {
-            self.perform(action);
+        while let Some(waiting) = self.release_queue.next_ready() {
+            match waiting {
+                Waiting::Action(action) => self.perform(action),
+                Waiting::Store { uuid } => self.store_result(uuid),
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::server::{backlog, export, migration, readiness, result, uuids};
 use builder_engine::driver::{ReleaseQueue, Rotation, RotationLimits};
 use builder_engine::log;
 use builder_engine::server::record::Record;
-use builder_engine::server::{self, Input, Recovered, Recovery, Role, Server, Settling, State};
+use builder_engine::server::{self, Recovered, Recovery, Role, Server, Settling, Start, State};
 use builder_proto::Uuid;
 use mio::{Interest, Poll, Waker};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
@@ -118,11 +118,18 @@ fn assemble(
     let now = clock.now();
     let machine_settings =
         server::Settings { builds: places.builds, observers: places.observers, ..settings.machine };
-    let mut machine = Server::new(machine_settings, recovered.state, Box::new(uuids::random_uuids()), now);
-    machine.handle(now, Input::Templates(templates.read()));
-    machine.handle(now, Input::ResultsSettled(settled));
-    enable_uploads(&mut machine, uploader.as_ref());
-    machine.recover(now, &stored);
+    let machine = Server::start(
+        now,
+        Start {
+            settings: machine_settings,
+            state: recovered.state,
+            uuids: Box::new(uuids::random_uuids()),
+            templates: templates.read(),
+            uploads: uploader.as_ref().map(Uploader::settings),
+            stored,
+            settled,
+        },
+    );
     ::log::info!("recovered: {}", machine.state().summary());
     Ok(Reactor {
         poll,
@@ -148,17 +155,6 @@ fn assemble(
         block: Vec::new(),
         paths,
     })
-}
-
-fn enable_uploads(machine: &mut Server, uploader: Option<&Uploader>) {
-    let waiting = machine.state().waiting_uploads();
-    match uploader {
-        Some(uploader) => machine.enable_uploads(uploader.settings()),
-        None if waiting > 0 => {
-            ::log::warn!("results waiting for upload: {waiting}; to upload them, start with --upload URL")
-        }
-        None => {}
-    }
 }
 
 /// Makes the private directories, without what an earlier server was writing. Where they are, a server may have answered.

@@ -12,46 +12,70 @@ use builder_proto::time::Time;
 use core::ops::Range;
 use core::time::Duration;
 
-/// What to do, in the order of [`Server::poll_action`](crate::server::Server::poll_action).
+/// What to do, in the order of [`Server::poll_action`](crate::server::Server::poll_action). The three kinds are what keeps a crash
+/// from undoing what somebody was told.
 #[derive(Debug)]
 pub enum Action {
-    /// Append a record to the log.
+    /// Append a record to the log. It is durable with the next commit.
     Append(Record),
-    /// Append console entries to the spool of a build.
+    /// Do something now. It shows nothing to anybody that depends on a record.
+    Now(Immediate),
+    /// Do something once every record appended before it is on disk.
+    AfterCommit(Deferred),
+}
+
+/// What is done when it comes, without waiting for a commit.
+#[derive(Debug)]
+pub enum Immediate {
+    /// Append console entries to the spool of a build. When that fails, answer with
+    /// [`SpoolFailed`](crate::server::Input::SpoolFailed).
     Spool {
         /// Which build.
         uuid: Uuid,
         /// Entries as the spool holds them, the oldest first; see [`spool`](crate::spool).
         entries: Vec<u8>,
-        /// Octets that the whole console takes in the stored result, these entries included.
+        /// Bytes that the whole console takes in the stored result, these entries included.
         console_octets: u64,
     },
-    /// Begin the result file of a build: everything that precedes its artifacts, with the console spooled so far.
+    /// Begin the result file of a build: everything that precedes its artifacts, with the console spooled so far. When that
+    /// fails, here or at a later step of the same result, answer with [`ResultFailed`](crate::server::Input::ResultFailed).
     BeginResult {
         /// Which build.
         uuid: Uuid,
         /// What the file says before and after the console.
         head: Box<ResultHead>,
     },
-    /// Append octets of the input just handed in to the result file.
+    /// Append bytes of the input just handed in to the result file.
     AppendArtifacts {
         /// Which build.
         uuid: Uuid,
-        /// Which octets of [`Input::Received`](crate::server::Input::Received).
+        /// Which bytes of [`Input::Received`](crate::server::Input::Received).
         range: Range<usize>,
     },
-    /// The result file is complete: hand its contents in at once, or put it in place as soon as every record appended before
-    /// is on disk; a file in place says that its build has finished, so it must not get there before a record that says how.
-    /// Answered by `ResultStored` or `ResultFailed`.
-    StoreResult {
+    /// All bytes of the result file have been handed over. A small result goes into the log: answer at once with
+    /// [`ResultStored`](crate::server::Input::ResultStored) and its contents. A large one is put in place once every record
+    /// appended before this is on disk, since a file in place says that its build has finished, and must not get there
+    /// before a record that says how; answer with [`ResultStored`](crate::server::Input::ResultStored) without contents when
+    /// the file is durable, or with [`ResultFailed`](crate::server::Input::ResultFailed).
+    CompleteResult {
         /// Which build.
         uuid: Uuid,
     },
-    /// The result file will not be completed: remove what there is of it.
+    /// The result file will not be completed: remove what there is of it. Whatever it still waited for is off.
     AbandonResult {
         /// Which build.
         uuid: Uuid,
     },
+    /// Stop the program without sending anything more: the state contradicts itself.
+    Halt {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// What waits until every record appended before it is on disk: all that others can see.
+#[derive(Debug)]
+pub enum Deferred {
     /// Put a result file in place that the log made durable.
     Publish {
         /// Which build.
@@ -61,21 +85,23 @@ pub enum Action {
         /// The whole file.
         contents: Contents,
     },
-    /// Upload the result of a build; answered by `UploadEnded`. The next comes only after that.
+    /// Upload the result of a build; answered by [`UploadEnded`](crate::server::Input::UploadEnded). The next comes only
+    /// after that.
     Upload {
         /// Which build.
         uuid: Uuid,
         /// The name of its job.
         name: Text,
     },
-    /// Remove the result of a build, which is uploaded; answered by `ResultRemoved`.
+    /// Remove the result of a build, which is uploaded; answered by [`ResultRemoved`](crate::server::Input::ResultRemoved).
     RemoveResult {
         /// Which build.
         uuid: Uuid,
         /// The name of its job.
         name: Text,
     },
-    /// No more lines come: observers that have had all get `closing` and are reported with `ObserverDone`.
+    /// No more lines come: observers that have had all get `closing` and are reported with
+    /// [`ObserverDone`](crate::server::Input::ObserverDone).
     Seal {
         /// Which build.
         uuid: Uuid,
@@ -94,21 +120,22 @@ pub enum Action {
         /// Which build.
         uuid: Uuid,
     },
-    /// Send an observer the lines of a stored result; answered by `ObserverFailed` when there is none.
+    /// Send an observer the lines of a stored result; answered by [`ObserverFailed`](crate::server::Input::ObserverFailed) when
+    /// there is none.
     Replay {
         /// Who.
         connection: ConnectionId,
         /// Which build.
         uuid: Uuid,
     },
-    /// Send octets.
+    /// Send bytes.
     Send {
         /// To whom.
         connection: ConnectionId,
         /// What; whole frames.
         bytes: Vec<u8>,
     },
-    /// Send octets that may be a part of a message; answered by `PartSent` when they are gone.
+    /// Send bytes that may be a part of a message; answered by [`PartSent`](crate::server::Input::PartSent) when they are gone.
     SendPart {
         /// To whom.
         connection: ConnectionId,
@@ -120,15 +147,10 @@ pub enum Action {
         /// Which.
         connection: ConnectionId,
     },
-    /// Close a connection at once. The machine has forgotten it.
+    /// Close a connection at once. The server has forgotten it.
     Drop {
         /// Which.
         connection: ConnectionId,
-    },
-    /// Stop the program without sending anything more: the state contradicts itself.
-    Halt {
-        /// Why, for people.
-        reason: String,
     },
 }
 
@@ -154,7 +176,7 @@ pub struct ResultHead {
 pub enum OutputSource {
     /// There are none.
     Empty,
-    /// They follow as [`Action::AppendArtifacts`], so many octets in all.
+    /// They follow as [`Immediate::AppendArtifacts`], so many bytes in all.
     Streamed(u64),
 }
 
@@ -172,38 +194,14 @@ impl ResultHead {
     }
 }
 
-impl Action {
-    /// Whether it may be carried out only when every record appended before it is on disk.
-    pub fn waits_for_commit(&self) -> bool {
-        match self {
-            Action::Append(_)
-            | Action::Spool { .. }
-            | Action::BeginResult { .. }
-            | Action::AppendArtifacts { .. }
-            | Action::StoreResult { .. }
-            | Action::AbandonResult { .. }
-            | Action::Halt { .. } => false,
-            Action::Publish { .. }
-            | Action::Upload { .. }
-            | Action::RemoveResult { .. }
-            | Action::Seal { .. }
-            | Action::RemoveSpool { .. }
-            | Action::Follow { .. }
-            | Action::Replay { .. }
-            | Action::Send { .. }
-            | Action::SendPart { .. }
-            | Action::Finish { .. }
-            | Action::Drop { .. } => true,
-        }
-    }
-
+impl Immediate {
     /// Whether it takes the result of the build on its way into its file.
     pub(crate) fn is_step_of_result(&self, build: Uuid) -> bool {
         match self {
-            Action::BeginResult { uuid, .. }
-            | Action::AppendArtifacts { uuid, .. }
-            | Action::StoreResult { uuid } => *uuid == build,
-            _ => false,
+            Immediate::BeginResult { uuid, .. }
+            | Immediate::AppendArtifacts { uuid, .. }
+            | Immediate::CompleteResult { uuid } => *uuid == build,
+            Immediate::Spool { .. } | Immediate::AbandonResult { .. } | Immediate::Halt { .. } => false,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::Now;
 use crate::limits::{ARTIFACT_PROGRESS_TIME, LOSSES_IN_A_ROW, TIMEOUT_GRACE};
-use crate::server::action::{Action, nanoseconds};
+use crate::server::action::{Immediate, nanoseconds};
 use crate::server::build_log::log_end;
 use crate::server::conversation::Step;
 use crate::server::deadlines::Subject;
@@ -105,7 +105,7 @@ impl Server {
         if !build.entries.is_empty() {
             let entries = core::mem::take(&mut build.entries);
             let console_octets = build.console_octets;
-            self.actions.push_back(Action::Spool { uuid, entries, console_octets });
+            self.act_now(Immediate::Spool { uuid, entries, console_octets });
         }
     }
 

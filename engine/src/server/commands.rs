@@ -6,7 +6,7 @@ use crate::server::admission::check_job;
 use crate::server::connection::{Phase, unexpected};
 use crate::server::conversation::Step;
 use crate::server::record::{Record, Rescheduled};
-use crate::server::{Action, ConnectionId, Server};
+use crate::server::{ConnectionId, Deferred, Server};
 use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::job::{Job, ScheduleItem};
@@ -152,9 +152,9 @@ impl Server {
         }
         self.observers.insert(id);
         let known = self.state.running.contains_key(&uuid) || self.state.aborted.contains_key(&uuid);
-        self.actions.push_back(match known {
-            true => Action::Follow { connection: id, uuid },
-            false => Action::Replay { connection: id, uuid },
+        self.act_after_commit(match known {
+            true => Deferred::Follow { connection: id, uuid },
+            false => Deferred::Replay { connection: id, uuid },
         });
         Step::Enter(Phase::Observing)
     }

@@ -6,7 +6,7 @@ use crate::names::{NameKind, check_name};
 use crate::server::builds::Ending;
 use crate::server::connection::{Connection, Phase, Role, unexpected};
 use crate::server::deadlines::Subject;
-use crate::server::{Action, ConnectionId, Server};
+use crate::server::{ConnectionId, Deferred, Server};
 use builder_proto::command::{Command, OutputRef, PeerType};
 use builder_proto::frame::{FrameError, FrameEvent};
 use builder_proto::text::Text;
@@ -91,7 +91,7 @@ impl Server {
         self.take_connection(id);
         self.deadlines.clear(Subject::Connection(id));
         self.answers.remove(id);
-        self.actions.push_back(Action::Drop { connection: id });
+        self.act_after_commit(Deferred::Drop { connection: id });
     }
 
     pub(crate) fn finish_observer(&mut self, now: Now, id: ConnectionId) {
@@ -112,7 +112,7 @@ impl Server {
 
     pub(crate) fn send(&mut self, id: ConnectionId, command: &Command) {
         match command.to_frame() {
-            Ok(bytes) => self.actions.push_back(Action::Send { connection: id, bytes }),
+            Ok(bytes) => self.act_after_commit(Deferred::Send { connection: id, bytes }),
             // Only texts of gigabytes have no encoding, and none is accepted; the peer sees the connection end.
             Err(error) => ::log::error!("connection {id}: cannot encode {}: {error}", command.name()),
         }
@@ -184,7 +184,7 @@ impl Server {
         }
         self.observers.remove(&id);
         self.answers.end(id);
-        self.actions.push_back(Action::Finish { connection: id });
+        self.act_after_commit(Deferred::Finish { connection: id });
         connection.enter(Phase::Closing);
         self.deadlines.set(Subject::Connection(id), now.monotonic.saturating_add(LINGER_TIME));
     }

@@ -7,7 +7,7 @@ use crate::server::conversation::Step;
 use crate::server::departed::Departed;
 use crate::server::schedule::Item;
 use crate::server::state::{Script, State};
-use crate::server::{Action, ConnectionId, Server};
+use crate::server::{ConnectionId, Deferred, Server};
 use builder_proto::Uuid;
 use builder_proto::command::{Command, InfoPart, InfoStream, QueueInfo};
 use builder_proto::error::EncodeError;
@@ -181,7 +181,7 @@ impl Server {
         }
         let is_last = stream.is_finished();
         self.answers.begun.insert(id, Begun { since: now.monotonic, is_last });
-        self.actions.push_back(Action::SendPart { connection: id, bytes });
+        self.act_after_commit(Deferred::SendPart { connection: id, bytes });
         if is_last { Step::Finish } else { Step::Enter(Phase::Informing(Box::new(stream))) }
     }
 }

@@ -1,8 +1,8 @@
 //! The server's machine: schedule, queues, dispatch, builds and the conversations about them.
 //!
 //! One turn of its driver: hand in everything that happened, then [`Input::Tick`] once, and carry out the
-//! actions as they come. Actions that [wait for the commit](Action::waits_for_commit) are carried out only when every
-//! record appended before them is on disk; so nobody is told what a crash could still undo.
+//! actions as they come. What comes [after the commit](Action::AfterCommit) is carried out only when every record appended
+//! before it is on disk; so nobody is told what a crash could still undo.
 //!
 //! | module | holds |
 //! |---|---|
@@ -14,6 +14,7 @@
 //! | `queueing`, `dispatch`, `builds`, `results` | jobs that wait, workers that wait, workers that build, and what comes of it |
 //! | `pacing` | how fast jobs leave the queue of a platform whose workers lose them |
 //! | `outbox`, `uploads` | results on their way to an upload server |
+//! | [`start`](Start) | the beginning |
 //! | `connection`, `conversation`, `incomplete`, `deadlines` | who may say what, how much, and until when |
 //! | [`migration`] | the state file of builder 0.4.0 |
 
@@ -39,21 +40,23 @@ mod recovery;
 mod results;
 mod schedule;
 mod settling;
+mod start;
 mod state;
 mod template;
 #[cfg(test)]
 mod tests;
 mod uploads;
 
-pub use action::{Action, OutputSource, ResultHead, closing_messages};
+pub use action::{Action, Deferred, Immediate, OutputSource, ResultHead, closing_messages};
 pub use connection::Role;
 pub use recovery::{Recovered, Recovery, RecoveryError, UnsettledResult};
 pub use settling::{BuildOfJob, Safety, Settling};
+pub use start::Start;
 pub use state::{Inconsistency, State};
 pub use uploads::{UploadFilter, UploadOutcome, UploadSettings};
 
 use crate::Now;
-use crate::limits::{CLOCK_PATIENCE, DISK_MARGIN, RETRY_TIME, WALL_CLOCK_RECHECK};
+use crate::limits::{DISK_MARGIN, RETRY_TIME, WALL_CLOCK_RECHECK};
 use crate::server::builds::Build;
 use crate::server::connection::Connection;
 use crate::server::deadlines::{Deadlines, Subject};
@@ -103,7 +106,7 @@ pub enum Input<'a> {
     Received {
         /// From whom.
         connection: ConnectionId,
-        /// What; [`Action::AppendArtifacts`] refers to it.
+        /// What; [`Immediate::AppendArtifacts`] refers to it.
         bytes: &'a [u8],
     },
     /// A connection is gone, in whichever way.
@@ -125,14 +128,14 @@ pub enum Input<'a> {
         /// Why; it is told so.
         error: &'a str,
     },
-    /// What [`Action::SendPart`] gave has been sent.
+    /// What [`Deferred::SendPart`] gave has been sent.
     PartSent {
         /// To whom.
         connection: ConnectionId,
     },
     /// All inputs of this turn are handed in, or a deadline has come.
     Tick,
-    /// The templates were read.
+    /// The templates were read again.
     Templates(Templates),
     /// The console of a build could not be written.
     SpoolFailed {
@@ -214,62 +217,6 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that goes on from `state`. `uuids` names its builds; when it runs dry, jobs stay queued.
-    pub fn new(settings: Settings, state: State, uuids: Box<dyn Iterator<Item = Uuid>>, now: Now) -> Server {
-        Server {
-            settings,
-            uuids,
-            state,
-            templates: Templates::new(),
-            connections: BTreeMap::new(),
-            waiting: BTreeMap::new(),
-            next_turn: 0,
-            builds: BTreeMap::new(),
-            left_over: BTreeSet::new(),
-            undispatched: BTreeSet::new(),
-            dispatch_paused: false,
-            is_busy: false,
-            pacing: Pacing::default(),
-            observers: BTreeSet::new(),
-            unstorable: BTreeSet::new(),
-            deadlines: Deadlines::default(),
-            uploads: Uploads::default(),
-            incomplete: Incomplete::default(),
-            answers: Answers::default(),
-            log_space: u64::MAX,
-            trusts_clock_at: now.monotonic.saturating_add(CLOCK_PATIENCE),
-            last: now,
-            actions: VecDeque::new(),
-            halted: false,
-        }
-    }
-
-    /// Clears up what a crash or a stop left behind; to be called once, before anything else. `stored` are the builds whose
-    /// result file is in place, among [`State::unfinished`].
-    ///
-    /// Builds that were running go back to the front of their queues, the longest running first. What is left of their
-    /// consoles, and of those of builds that had been aborted, is stored; the results say that it may not be all.
-    pub fn recover(&mut self, now: Now, stored: &BTreeSet<Uuid>) {
-        self.last = now;
-        for uuid in stored {
-            self.on_result_stored(now, *uuid, None);
-        }
-        self.left_over = self.state.aborted.keys().copied().collect();
-        let mut running: Vec<_> =
-            self.state.running.iter().map(|(uuid, build)| (build.started, *uuid)).collect();
-        // Each goes to the very front, so the one that is to be first comes last.
-        running.sort_by(|a, b| b.cmp(a));
-        for (_, uuid) in running {
-            self.abort_interrupted(now, uuid);
-        }
-        let aborted: Vec<Uuid> = self.state.aborted.keys().copied().collect();
-        for uuid in aborted {
-            self.seal_aborted(uuid);
-            self.store_aborted(uuid);
-        }
-        self.recover_uploads();
-    }
-
     /// Takes in what happened. Never fails: what is wrong with an input is answered to whom it came from.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         if self.halted {
@@ -290,11 +237,7 @@ impl Server {
             }
             Input::ResultStored { uuid, contents } => self.on_result_stored(now, uuid, contents),
             Input::ResultFailed { uuid, error } => self.on_result_failed(now, uuid, error),
-            Input::ResultsSettled(uuids) if uuids.is_empty() => {}
-            Input::ResultsSettled(uuids) => {
-                let uuids = uuids.into_iter().map(RawUuid).collect();
-                self.commit(Record::Settled(Settled { uuids }));
-            }
+            Input::ResultsSettled(uuids) => self.record_settled(uuids),
             Input::UploadEnded { uuid, outcome } => self.on_upload_ended(now, uuid, outcome),
             Input::ResumeUploads => self.resume_uploads(),
             Input::ResultRemoved { uuid } => self.on_result_removed(uuid),
@@ -305,7 +248,7 @@ impl Server {
     /// The next thing to do, in order; none when the driver may wait.
     pub fn poll_action(&mut self) -> Option<Action> {
         let action = self.actions.pop_front();
-        if matches!(action, Some(Action::Halt { .. })) {
+        if matches!(action, Some(Action::Now(Immediate::Halt { .. }))) {
             // What the same input led to after the contradiction rests on it.
             self.actions.clear();
         }
@@ -340,6 +283,13 @@ impl Server {
         self.state.schedule.orb_builds().next().is_some()
     }
 
+    fn record_settled(&mut self, uuids: Vec<Uuid>) {
+        if !uuids.is_empty() {
+            let uuids = uuids.into_iter().map(RawUuid).collect();
+            self.commit(Record::Settled(Settled { uuids }));
+        }
+    }
+
     fn tick(&mut self, now: Now) {
         while let Some(subject) = self.deadlines.pop_expired(now.monotonic) {
             match subject {
@@ -364,7 +314,7 @@ impl Server {
         let leaving = if self.answers.any() { self.state.leaving(&record) } else { Vec::new() };
         if let Err(problem) = self.state.apply(&record) {
             self.halted = true;
-            self.actions.push_back(Action::Halt { reason: problem.to_string() });
+            self.act_now(Immediate::Halt { reason: problem.to_string() });
             return;
         }
         self.note_departed(&leaving);
@@ -384,6 +334,16 @@ impl Server {
         }
         self.log_space = self.log_space.saturating_sub(record.octets());
         self.actions.push_back(Action::Append(record));
+    }
+
+    /// Has something done without waiting for a commit.
+    fn act_now(&mut self, action: Immediate) {
+        self.actions.push_back(Action::Now(action));
+    }
+
+    /// Has something done that rests on the records so far.
+    fn act_after_commit(&mut self, action: Deferred) {
+        self.actions.push_back(Action::AfterCommit(action));
     }
 
     /// Whether the log has room for a command of that many octets, and for what running builds still need.

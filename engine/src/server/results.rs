@@ -5,7 +5,7 @@ use crate::limits::{
     ARTIFACT_FILES, ARTIFACT_PATH_BYTES, ARTIFACT_PROGRESS_TIME, RESULT_MESSAGE_BYTES, RETRY_TIME,
 };
 use crate::server::Server;
-use crate::server::action::{Action, OutputSource, ResultHead, closing_messages};
+use crate::server::action::{Action, Deferred, Immediate, OutputSource, ResultHead, closing_messages};
 use crate::server::build_log::log_end;
 use crate::server::builds::{Build, Ending, Stage};
 use crate::server::connection::Phase;
@@ -76,7 +76,7 @@ impl Server {
                     step => step,
                 },
                 FinishedEvent::Data => {
-                    self.actions.push_back(Action::AppendArtifacts { uuid, range });
+                    self.act_now(Immediate::AppendArtifacts { uuid, range });
                     continue;
                 }
                 FinishedEvent::End => self.complete_result(uuid),
@@ -91,7 +91,7 @@ impl Server {
         let running = self.state.running.get(&uuid).cloned();
         self.finish_record(uuid, contents.clone());
         if let Some(contents) = contents {
-            self.actions.push_back(Action::Publish { uuid, name, contents });
+            self.act_after_commit(Deferred::Publish { uuid, name, contents });
         }
         self.deadlines.clear(Subject::Storing(uuid));
         self.left_over.remove(&uuid);
@@ -104,7 +104,7 @@ impl Server {
                     log_end(uuid, script, platform, elapsed, &result);
                 }
                 let closing = closing_messages(uuid, &result, elapsed);
-                self.actions.push_back(Action::Seal { uuid, closing });
+                self.act_after_commit(Deferred::Seal { uuid, closing });
             }
             self.step_by_id(now, build.connection, Step::Finish);
         } else if let Some(Running { script, platform, .. }) = running {
@@ -113,7 +113,7 @@ impl Server {
                 "job {name} on {platform} ended when the server did; its result is stored (build {uuid})"
             );
         }
-        self.actions.push_back(Action::RemoveSpool { uuid });
+        self.act_after_commit(Deferred::RemoveSpool { uuid });
     }
 
     /// A result could not be written. That of a worker gives way to one that says so; that one is tried again and again.
@@ -142,8 +142,8 @@ impl Server {
             self.aborted_result(uuid, &build.reason),
             OutputSource::Empty,
         );
-        self.actions.push_back(Action::BeginResult { uuid, head: Box::new(head) });
-        self.actions.push_back(Action::StoreResult { uuid });
+        self.act_now(Immediate::BeginResult { uuid, head: Box::new(head) });
+        self.act_now(Immediate::CompleteResult { uuid });
     }
 
     /// Tells observers of an aborted build how it ended.
@@ -151,13 +151,13 @@ impl Server {
         let Some(build) = self.state.aborted.get(&uuid) else { return };
         let elapsed = build.finished.duration_since(build.started);
         let closing = closing_messages(uuid, &self.aborted_result(uuid, &build.reason), elapsed);
-        self.actions.push_back(Action::Seal { uuid, closing });
+        self.act_after_commit(Deferred::Seal { uuid, closing });
     }
 
     /// Takes back what was to be done for the result of a build, as far as it is not done yet.
     pub(crate) fn abandon_result(&mut self, uuid: Uuid) {
-        self.actions.retain(|action| !action.is_step_of_result(uuid));
-        self.actions.push_back(Action::AbandonResult { uuid });
+        self.actions.retain(|action| !matches!(action, Action::Now(step) if step.is_step_of_result(uuid)));
+        self.act_now(Immediate::AbandonResult { uuid });
     }
 
     pub(crate) fn finish_record(&mut self, uuid: Uuid, contents: Option<Contents>) {
@@ -195,7 +195,7 @@ impl Server {
             head.result,
             OutputSource::Streamed(head.data_length),
         );
-        self.actions.push_back(Action::BeginResult { uuid, head: Box::new(head) });
+        self.act_now(Immediate::BeginResult { uuid, head: Box::new(head) });
         Step::Stay
     }
 
@@ -207,7 +207,7 @@ impl Server {
         }
         self.deadlines.clear(Subject::Build(uuid));
         self.note_delivery(uuid);
-        self.actions.push_back(Action::StoreResult { uuid });
+        self.act_now(Immediate::CompleteResult { uuid });
         Step::Enter(Phase::Storing)
     }
 

@@ -3,12 +3,14 @@
 use super::observers::Observer;
 use super::results::{self, Staged};
 use super::tasks::Task;
-use super::{Deferred, Server, Stop};
+use super::{Awaited, Server, Stop, Waiting};
 use crate::environment::{Environment, say};
 use crate::variant::Variant;
 use builder_engine::driver::ResultWork;
 use builder_engine::server::record::{Aborted, Contents, Record, Requeue};
-use builder_engine::server::{Action, BuildOfJob, ConnectionId, Input, ResultHead, UnsettledResult};
+use builder_engine::server::{
+    Action, BuildOfJob, ConnectionId, Deferred, Immediate, Input, ResultHead, UnsettledResult,
+};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use std::io;
@@ -20,7 +22,7 @@ impl Server {
     pub(super) fn drain(&mut self, received: &[u8]) -> Result<(), Stop> {
         while let Some(action) = self.machine.poll_action() {
             match action {
-                Action::Publish { uuid, name, contents }
+                Action::AfterCommit(Deferred::Publish { uuid, name, contents })
                     if self.environment.variant == Variant::PublishBeforeCommit =>
                 {
                     let result = UnsettledResult { uuid, name, contents };
@@ -32,77 +34,84 @@ impl Server {
                     );
                     self.settling.written(self.environment.host.time(), [(uuid, outcome)]);
                 }
-                action if action.waits_for_commit() => {
-                    self.defer(action, self.order.appended);
-                }
                 Action::Append(record) => self.append(&record)?,
-                Action::Spool { uuid, entries, console_octets } => self.spool(uuid, &entries, console_octets),
-                Action::BeginResult { uuid, head } => self.begin_result(uuid, *head),
-                Action::AppendArtifacts { uuid, range } => self.append_artifacts(uuid, range, received),
-                Action::StoreResult { uuid } => self.store_result(uuid),
-                Action::AbandonResult { uuid } => self.abandon_result(uuid),
-                Action::Halt { reason } => return Err(Stop::Contradiction(reason)),
-                other => unreachable!("{other:?} waits for the commit"),
+                Action::Now(action) => self.perform_now(action, received)?,
+                Action::AfterCommit(action) => self.defer(action, self.order.appended),
             }
         }
         Ok(())
     }
 
-    /// Does what others can see; the records it depends on are on disk.
-    pub(super) fn perform(&mut self, Deferred { action, depends_on }: Deferred) {
+    fn perform_now(&mut self, action: Immediate, received: &[u8]) -> Result<(), Stop> {
         match action {
-            Action::Seal { uuid, closing } => {
+            Immediate::Spool { uuid, entries, console_octets } => self.spool(uuid, &entries, console_octets),
+            Immediate::BeginResult { uuid, head } => self.begin_result(uuid, *head),
+            Immediate::AppendArtifacts { uuid, range } => self.append_artifacts(uuid, range, received),
+            Immediate::CompleteResult { uuid } => self.complete_result(uuid),
+            Immediate::AbandonResult { uuid } => self.abandon_result(uuid),
+            Immediate::Halt { reason } => return Err(Stop::Contradiction(reason)),
+        }
+        Ok(())
+    }
+
+    /// Does what others can see; the records it depends on are on disk.
+    pub(super) fn perform(&mut self, action: Deferred, depends_on: u64) {
+        match action {
+            Deferred::Seal { uuid, closing } => {
                 self.spools.get(uuid).borrow_mut().seal(closing);
                 self.activate_followers(uuid);
             }
-            Action::Upload { uuid, name } => {
+            Deferred::Upload { uuid, name } => {
                 if let Some(uploader) = &mut self.uploader {
                     uploader.want(uuid, name);
                 }
             }
-            Action::RemoveResult { uuid, name } => self.submit(Task::remove(uuid, name)),
-            Action::StoreResult { uuid } => {
-                if let Some(Staged::Large(result)) = self.staged.remove(&uuid) {
-                    self.submit(Task::store(result));
-                }
-            }
-            Action::RemoveSpool { uuid } => {
+            Deferred::RemoveResult { uuid, name } => self.submit(Task::remove(uuid, name)),
+            Deferred::RemoveSpool { uuid } => {
                 self.spools.remove(&mut self.environment.disk.borrow_mut(), uuid);
                 self.followers.remove(&uuid);
             }
-            Action::Follow { connection, .. } | Action::Replay { connection, .. }
+            Deferred::Follow { connection, .. } | Deferred::Replay { connection, .. }
                 if !self.sockets.has(connection) => {}
-            Action::Follow { connection, uuid } => {
+            Deferred::Follow { connection, uuid } => {
                 self.observers.insert(connection, Observer::following(uuid, self.spools.get(uuid)));
                 self.followers.entry(uuid).or_default().insert(connection);
                 self.active_observers.insert(connection);
             }
-            Action::Replay { connection, uuid } => {
+            Deferred::Replay { connection, uuid } => {
                 self.observers.insert(connection, Observer::Searching);
                 self.submit(Task::Find { connection, uuid });
             }
-            Action::Send { connection, bytes } => {
+            Deferred::Send { connection, bytes } => {
                 if let Some(socket) = self.sockets.sending(connection) {
                     socket.send(&bytes, depends_on);
                 }
             }
-            Action::SendPart { connection, bytes } => {
+            Deferred::SendPart { connection, bytes } => {
                 if let Some(socket) = self.sockets.sending(connection) {
                     socket.send(&bytes, depends_on);
                 }
                 self.sockets.report_when_sent(connection);
             }
-            Action::Finish { connection } => {
+            Deferred::Finish { connection } => {
                 self.forget_observer(connection);
                 if let Some(socket) = self.sockets.sending(connection) {
                     socket.finish(depends_on);
                 }
             }
-            Action::Drop { connection } => {
+            Deferred::Drop { connection } => {
                 self.forget_observer(connection);
                 self.sockets.close(&self.environment, connection);
             }
-            other => unreachable!("{other:?} does not wait for the commit"),
+            // Its file was written before this.
+            Deferred::Publish { .. } => {}
+        }
+    }
+
+    /// Puts a large result in place; the records that say how its build ended are on disk.
+    pub(super) fn store_result(&mut self, uuid: Uuid) {
+        if let Some(Staged::Large(result)) = self.staged.remove(&uuid) {
+            self.submit(Task::store(result));
         }
     }
 
@@ -184,7 +193,7 @@ impl Server {
         }
     }
 
-    fn store_result(&mut self, uuid: Uuid) {
+    fn complete_result(&mut self, uuid: Uuid) {
         match self.staged.remove(&uuid) {
             Some(Staged::Small(contents)) => {
                 let contents = Some(Contents(Arc::new(contents)));
@@ -196,7 +205,7 @@ impl Server {
             Some(large) => {
                 self.staged.insert(uuid, large);
                 let depends_on = self.order.appended;
-                self.defer(Action::StoreResult { uuid }, depends_on);
+                self.release_queue.defer(Waiting { what: Awaited::Store { uuid }, depends_on });
             }
             None => {}
         }
@@ -207,7 +216,7 @@ impl Server {
         let staged = self.staged.remove(&uuid);
         if let (Some(staged), Variant::ArtifactsNotCounted) = (staged, self.environment.variant) {
             self.staged.insert(uuid, staged);
-            return self.store_result(uuid);
+            return self.complete_result(uuid);
         }
         results::abandon(&mut self.environment.disk.borrow_mut(), uuid);
     }

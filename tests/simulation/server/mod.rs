@@ -33,7 +33,7 @@ use crate::environment::Environment;
 use crate::random::Random;
 use builder_engine::driver::{ReleaseQueue, Rotation};
 use builder_engine::log::{LogFile, OpenError, WriteError};
-use builder_engine::server::{Action, ConnectionId, Server as Machine, Settling};
+use builder_engine::server::{ConnectionId, Deferred, Server as Machine, Settling};
 use builder_proto::Uuid;
 use observers::Observer;
 use results::Staged;
@@ -62,17 +62,25 @@ pub(crate) struct Server {
     observers: BTreeMap<ConnectionId, Observer>,
     active_observers: BTreeSet<ConnectionId>,
     followers: BTreeMap<Uuid, BTreeSet<ConnectionId>>,
-    release_queue: ReleaseQueue<Deferred>,
+    release_queue: ReleaseQueue<Waiting>,
     record: Vec<u8>,
     order: Order,
     random: Random,
 }
 
-/// An action that waits for the commit, and how many records were appended before it.
+/// What waits for the commit, and how many records were appended before it.
 #[derive(Debug)]
-struct Deferred {
-    action: Action,
+struct Waiting {
+    what: Awaited,
     depends_on: u64,
+}
+
+#[derive(Debug)]
+enum Awaited {
+    /// What others can see.
+    Action(Deferred),
+    /// A large result is to be put in place.
+    Store { uuid: Uuid },
 }
 
 /// How many records there were, and how many of them would survive anything.

@@ -1,20 +1,22 @@
 //! Actions leave the release queue, and files of results are written for it, as in `bin/src/server/release.rs`.
 
 use super::tasks::{Task, WRITERS, WriteTask};
-use super::{Deferred, Server, Stop};
+use super::{Awaited, Server, Stop, Waiting};
 use crate::variant::Variant;
 use builder_engine::driver::BatchNumber;
-use builder_engine::server::{Action, BuildOfJob, Input, UnsettledResult};
+use builder_engine::server::{BuildOfJob, Deferred, Input, UnsettledResult};
 use builder_proto::Uuid;
 use std::io;
 
 impl Server {
-    pub(super) fn defer(&mut self, action: Action, depends_on: u64) {
+    pub(super) fn defer(&mut self, action: Deferred, depends_on: u64) {
         match action {
-            Action::Publish { uuid, name, contents } => {
+            Deferred::Publish { uuid, name, contents } => {
                 self.release_queue.defer_result(UnsettledResult { uuid, name, contents });
             }
-            action => self.release_queue.defer(Deferred { action, depends_on }),
+            action => {
+                self.release_queue.defer(Waiting { what: Awaited::Action(action), depends_on });
+            }
         }
     }
 
@@ -57,8 +59,11 @@ impl Server {
     }
 
     fn perform_ready(&mut self) {
-        while let Some(action) = self.release_queue.next_ready() {
-            self.perform(action);
+        while let Some(Waiting { what, depends_on }) = self.release_queue.next_ready() {
+            match what {
+                Awaited::Action(action) => self.perform(action, depends_on),
+                Awaited::Store { uuid } => self.store_result(uuid),
+            }
         }
     }
 }

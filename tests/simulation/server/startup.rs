@@ -11,8 +11,9 @@ use crate::random::Random;
 use crate::variant::Variant;
 use builder_engine::driver::{ReleaseQueue, ResultWork, Rotation};
 use builder_engine::log::{LogFile, Salt, Settings};
+use builder_engine::server::record::Record;
 use builder_engine::server::{
-    Input, Recovered, Recovery, Server as Machine, Settling, State, UnsettledResult, UploadSettings,
+    Recovered, Recovery, Server as Machine, Settling, Start, State, UnsettledResult, UploadSettings,
 };
 use builder_proto::Uuid;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,19 +37,25 @@ impl Server {
         environment.model.borrow_mut().results_settled(&environment, &recovered.unsettled);
 
         let now = environment.host.now();
-        let uuids = uuids(&environment, &mut random);
-        let mut machine = Machine::new(environment.plan.settings, recovered.state, uuids, now);
-        machine.handle(now, Input::Templates(environment.templates()));
-        machine.handle(now, Input::ResultsSettled(settled));
         let uploader = environment.uploads().then(Uploader::default);
-        if uploader.is_some() {
-            let destination = "https://builds.example".to_owned();
-            let keep_local = environment.plan.keeps_uploaded;
-            machine.enable_uploads(UploadSettings { destination, keep_local });
-        }
-        if environment.variant != Variant::RunningForgotten {
-            machine.recover(now, &stored);
-        }
+        let uploads = uploader.is_some().then(|| UploadSettings {
+            destination: "https://builds.example".to_owned(),
+            keep_local: environment.plan.keeps_uploaded,
+        });
+        let state = match environment.variant {
+            Variant::RunningForgotten => without_builds(&recovered.state),
+            _ => recovered.state,
+        };
+        let start = Start {
+            settings: environment.plan.settings,
+            state,
+            uuids: uuids(&environment, &mut random),
+            templates: environment.templates(),
+            uploads,
+            stored,
+            settled,
+        };
+        let machine = Machine::start(now, start);
         let mut server = Server {
             life,
             machine,
@@ -74,6 +81,17 @@ impl Server {
         say!(server.environment, "started, {}", server.machine.state().summary());
         Ok(server)
     }
+}
+
+/// The state as a server would have it that looks only at the schedule and the queues.
+fn without_builds(state: &State) -> State {
+    let mut forgetful = State::default();
+    for record in state.snapshot() {
+        if !matches!(record, Record::Started(_) | Record::Unstored(_)) {
+            forgetful.apply(&record).expect("a snapshot");
+        }
+    }
+    forgetful
 }
 
 fn open_log(

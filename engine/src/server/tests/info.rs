@@ -1,6 +1,6 @@
 //! The answer to `info`.
 
-use super::rig::{Rig, SETTINGS};
+use super::rig::{Rig, fresh};
 use super::words::{
     HOUR, SECOND, daily, drop_platform, execute, orb_build, schedule, schedule_orb_build, script, unschedule,
 };
@@ -191,7 +191,7 @@ struct Bare {
 impl Bare {
     fn new() -> Bare {
         let now = Rig::new().now;
-        let server = Server::new(SETTINGS, State::default(), Box::new(core::iter::empty()), now);
+        let server = Server::start(now, fresh(State::default(), Box::new(core::iter::empty())));
         Bare { server, now, clients: 0 }
     }
 

@@ -1,11 +1,11 @@
 //! Scripts at the limit and beyond it.
 
-use super::rig::{Rig, SETTINGS};
+use super::rig::{Rig, fresh};
 use super::words::{SECOND, execute, script};
 use crate::Now;
 use crate::limits::{COMMAND_FRAME_BYTES, JOB_FRAME_BYTES, OPAM_PACKAGE_BYTES, SCRIPT_BYTES};
 use crate::server::record::{Enqueued, Record};
-use crate::server::{Action, Input, ResultHead, Role, Server, State};
+use crate::server::{Action, Deferred, Immediate, Input, ResultHead, Role, Server, State};
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, PeerType};
 use builder_proto::frame::HEADER_LENGTH;
@@ -29,7 +29,7 @@ impl Bare {
     fn new(state: State) -> Bare {
         let now = Now { wall: Time::from_unix_milliseconds(0), monotonic: SECOND };
         let uuids = Box::new((1..).map(Uuid::from_u128));
-        let server = Server::new(SETTINGS, state, uuids, now);
+        let server = Server::start(now, fresh(state, uuids));
         Bare { server, now, sent: Vec::new(), results: Vec::new() }
     }
 
@@ -42,11 +42,11 @@ impl Bare {
         self.server.handle(self.now, Input::Tick);
         while let Some(action) = self.server.poll_action() {
             match action {
-                Action::Send { connection, bytes } => {
+                Action::AfterCommit(Deferred::Send { connection, bytes }) => {
                     self.sent.push((connection, Command::decode(&bytes[HEADER_LENGTH..]).unwrap()));
                 }
-                Action::BeginResult { head, .. } => self.results.push(*head),
-                Action::Halt { reason } => panic!("{reason}"),
+                Action::Now(Immediate::BeginResult { head, .. }) => self.results.push(*head),
+                Action::Now(Immediate::Halt { reason }) => panic!("{reason}"),
                 _ => {}
             }
         }

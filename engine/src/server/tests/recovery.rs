@@ -1,13 +1,15 @@
 //! Stops, crashes and starts: what was on disk is there again, and every build ends somehow.
 
-use super::rig::{Rig, Storing};
+use super::rig::{Rig, Storing, fresh};
 use super::words::{SECOND, daily, drop_platform, execute, schedule_orb_build, script, unschedule};
-use crate::server::Input;
-use crate::server::record::Record;
+use crate::server::record::{Finished, Record, Settled};
+use crate::server::{Action, Input, Server, Start, UploadSettings};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
 use builder_proto::time::Period;
+use builder_proto::wire::RawUuid;
+use std::collections::BTreeSet;
 
 fn message(text: &str) -> BuildResult {
     BuildResult::Message(text.into())
@@ -299,4 +301,42 @@ fn a_machine_that_contradicts_itself_stops() {
     rig.say(client, &Command::Info);
     rig.hand_in(Input::Tick);
     assert_eq!(rig.trace.len(), actions, "nothing happens any more");
+}
+
+#[test]
+fn a_start_first_records_what_files_show_then_what_is_interrupted() {
+    let mut rig = Rig::new();
+    for name in ["settled", "stored", "interrupted"] {
+        rig.done(daily(name, "p"));
+    }
+    let (worker, settled) = rig.build("p");
+    rig.finish(worker, BuildResult::Exited(0), Vec::new());
+    let ((_, stored), (_, interrupted)) = (rig.build("p"), rig.build("p"));
+    let uploads = UploadSettings { destination: "https://builds.example".to_owned(), keep_local: true };
+    let mut server = Server::start(
+        rig.now,
+        Start {
+            uploads: Some(uploads),
+            stored: BTreeSet::from([stored]),
+            settled: vec![settled],
+            ..fresh(rig.server.state().clone(), Box::new(core::iter::empty()))
+        },
+    );
+    let mut records = Vec::new();
+    while let Some(action) = server.poll_action() {
+        if let Action::Append(record) = action {
+            records.push(record);
+        }
+    }
+    let [
+        Record::Settled(Settled { uuids }),
+        Record::UploadQueued(queued),
+        Record::Finished(Finished { uuid: finished, contents: None }),
+        Record::Aborted(aborted),
+    ] = records.as_slice()
+    else {
+        panic!("{records:?}")
+    };
+    assert_eq!(*uuids, [RawUuid(settled)]);
+    assert_eq!((queued.uuid.0, finished.0, aborted.uuid.0), (stored, stored, interrupted));
 }

@@ -8,7 +8,8 @@ use super::world::{Log, Peer, Results, Spool, depends_on_record};
 use crate::Now;
 use crate::server::record::{Contents, Record};
 use crate::server::{
-    Action, ConnectionId, Input, Role, Server, Settings, State, Templates, UnsettledResult, closing_messages,
+    Action, ConnectionId, Deferred, Immediate, Input, Role, Server, Settings, Start, State, Templates,
+    UnsettledResult, closing_messages,
 };
 use crate::spool::{Found, first_entry};
 use builder_proto::Uuid;
@@ -60,7 +61,7 @@ pub(super) struct Rig {
     templates: Templates,
     uuids: Rc<Cell<u128>>,
     next_connection: ConnectionId,
-    deferred: Vec<Action>,
+    deferred: Vec<Deferred>,
     /// Observers with what they were sent of a spool.
     followers: BTreeMap<ConnectionId, (Uuid, usize)>,
     outcomes: Vec<Outcome>,
@@ -86,8 +87,9 @@ impl Rig {
         let uuids = Rc::new(Cell::new(0));
         let mut log = Log::default();
         log.rotate(state.snapshot().collect());
+        let start = Start { settings, ..fresh(state, uuids_from(&uuids)) };
         Rig {
-            server: Server::new(settings, state, uuids_from(&uuids), now),
+            server: Server::start(now, start),
             now,
             log,
             results: Results::default(),
@@ -204,10 +206,10 @@ impl Rig {
         self.spools.retain(|uuid, _| unfinished.contains(uuid));
         self.spools.values_mut().for_each(|spool| spool.closing = None);
         let stored = unfinished.into_iter().filter(|uuid| self.results.in_place.contains_key(uuid)).collect();
-        self.server = Server::new(self.settings, state, uuids_from(&self.uuids), self.now);
-        self.server.recover(self.now, &stored);
+        let (settings, templates) = (self.settings, self.templates.clone());
+        let start = Start { settings, templates, stored, ..fresh(state, uuids_from(&self.uuids)) };
+        self.server = Server::start(self.now, start);
         self.drain(&[]);
-        self.hand_in(Input::Templates(self.templates.clone()));
         self.end_turn();
     }
 
@@ -244,32 +246,32 @@ impl Rig {
         while let Some(action) = self.server.poll_action() {
             self.trace.push(format!("{action:?}"));
             assert!(self.halted.is_none(), "{action:?} after the halt");
-            if action.waits_for_commit() {
-                assert!(depends_on_record(&action, &self.log), "{action:?} comes before its record");
-                self.deferred.push(action);
-            } else {
-                self.perform(action, received);
+            match action {
+                Action::Append(record) => self.log.append(record),
+                Action::Now(action) => self.perform_now(action, received),
+                Action::AfterCommit(action) => {
+                    assert!(depends_on_record(&action, &self.log), "{action:?} comes before its record");
+                    self.deferred.push(action);
+                }
             }
         }
     }
 
-    fn perform(&mut self, action: Action, received: &[u8]) {
+    fn perform_now(&mut self, action: Immediate, received: &[u8]) {
         match action {
-            Action::Append(record) => self.log.append(record),
-            Action::Spool { uuid, .. } if self.spools_fail => {
+            Immediate::Spool { uuid, .. } if self.spools_fail => {
                 self.server.handle(self.now, Input::SpoolFailed { uuid, error: "no space left" });
             }
-            Action::Spool { uuid, entries, console_octets } => {
+            Immediate::Spool { uuid, entries, console_octets } => {
                 self.spools.entry(uuid).or_default().append(&entries, console_octets);
             }
-            Action::BeginResult { uuid, head } => {
+            Immediate::BeginResult { uuid, head } => {
                 self.results.begin(uuid, *head, self.spools.entry(uuid).or_default());
             }
-            Action::AppendArtifacts { uuid, range } => self.results.append(uuid, &received[range]),
-            Action::AbandonResult { uuid } => self.results.abandon(uuid),
-            Action::StoreResult { uuid } => self.store(uuid),
-            Action::Halt { reason } => self.halted = Some(reason),
-            other => panic!("{other:?} waits for the commit"),
+            Immediate::AppendArtifacts { uuid, range } => self.results.append(uuid, &received[range]),
+            Immediate::AbandonResult { uuid } => self.results.abandon(uuid),
+            Immediate::CompleteResult { uuid } => self.store(uuid),
+            Immediate::Halt { reason } => self.halted = Some(reason),
         }
     }
 
@@ -313,33 +315,35 @@ impl Rig {
         self.hand_in(Input::ResultStored { uuid, contents: None });
     }
 
-    fn perform_deferred(&mut self, action: Action) {
+    fn perform_deferred(&mut self, action: Deferred) {
         match action {
-            Action::Publish { uuid, name, contents } => {
+            Deferred::Publish { uuid, name, contents } => {
                 self.results.publish(UnsettledResult { uuid, name, contents });
             }
-            Action::Seal { uuid, closing } => self.spools.entry(uuid).or_default().closing = Some(closing),
-            Action::RemoveSpool { uuid } => self.spools.entry(uuid).or_default().removed = true,
-            Action::Follow { connection, uuid } => {
+            Deferred::Seal { uuid, closing } => self.spools.entry(uuid).or_default().closing = Some(closing),
+            Deferred::RemoveSpool { uuid } => self.spools.entry(uuid).or_default().removed = true,
+            Deferred::Follow { connection, uuid } => {
                 assert!(!self.spools.entry(uuid).or_default().removed, "the spool is still there");
                 self.followers.insert(connection, (uuid, 0));
             }
-            Action::Replay { connection, uuid } => self.replay(connection, uuid),
-            Action::Send { connection, bytes } => {
+            Deferred::Replay { connection, uuid } => self.replay(connection, uuid),
+            Deferred::Send { connection, bytes } => {
                 if let Some(peer) = self.peers.get_mut(&connection) {
                     peer.receive(&bytes);
                 }
             }
-            Action::SendPart { connection, bytes } => {
+            Deferred::SendPart { connection, bytes } => {
                 let peer = self.peers.get_mut(&connection).unwrap();
                 peer.unread.extend_from_slice(&bytes);
                 if !peer.slow {
                     self.outcomes.push(Outcome::PartSent(connection));
                 }
             }
-            Action::Finish { connection } => self.peers.get_mut(&connection).unwrap().finished = true,
-            Action::Drop { connection } => self.peers.get_mut(&connection).unwrap().dropped = true,
-            other => panic!("{other:?} does not wait for the commit"),
+            Deferred::Finish { connection } => self.peers.get_mut(&connection).unwrap().finished = true,
+            Deferred::Drop { connection } => self.peers.get_mut(&connection).unwrap().dropped = true,
+            other @ (Deferred::Upload { .. } | Deferred::RemoveResult { .. }) => {
+                panic!("{other:?} without uploads")
+            }
         }
     }
 
@@ -374,6 +378,19 @@ impl Rig {
             outcomes.push(Outcome::ObserverDone(*connection));
             false
         });
+    }
+}
+
+/// What a server starts with that has nothing besides its state.
+pub(super) fn fresh(state: State, uuids: Box<dyn Iterator<Item = Uuid>>) -> Start {
+    Start {
+        settings: SETTINGS,
+        state,
+        uuids,
+        templates: Templates::new(),
+        uploads: None,
+        stored: BTreeSet::new(),
+        settled: Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the machine acts upon: a log, spools, results and peers, all of them values.
 
 use crate::server::record::{Contents, Record};
-use crate::server::{Action, OutputSource, Recovered, Recovery, ResultHead, UnsettledResult};
+use crate::server::{Deferred, OutputSource, Recovered, Recovery, ResultHead, UnsettledResult};
 use crate::spool::{Found, first_entry, last_entry};
 use builder_proto::Uuid;
 use builder_proto::command::Command;
@@ -191,22 +191,22 @@ impl Peer {
 }
 
 /// Whether what the action tells was appended before.
-pub(super) fn depends_on_record(action: &Action, log: &Log) -> bool {
+pub(super) fn depends_on_record(action: &Deferred, log: &Log) -> bool {
     let has = |wanted: &dyn Fn(&Record) -> bool| log.records.iter().rev().any(wanted);
     match action {
-        Action::Publish { uuid, contents, .. } => has(
+        Deferred::Publish { uuid, contents, .. } => has(
             &|record| matches!(record, Record::Finished(finished) if finished.uuid.0 == *uuid && finished.contents.as_ref() == Some(contents)),
         ),
-        Action::RemoveSpool { uuid } => {
+        Deferred::RemoveSpool { uuid } => {
             has(&|record| matches!(record, Record::Finished(finished) if finished.uuid.0 == *uuid))
         }
-        Action::Seal { uuid, .. } => has(&|record| match record {
+        Deferred::Seal { uuid, .. } => has(&|record| match record {
             Record::Finished(finished) => finished.uuid.0 == *uuid,
             Record::Aborted(aborted) => aborted.uuid.0 == *uuid,
             Record::Unstored(unstored) => unstored.uuid.0 == *uuid,
             _ => false,
         }),
-        Action::Send { bytes, .. } => match bytes.get(HEADER_LENGTH..).map(Command::decode) {
+        Deferred::Send { bytes, .. } => match bytes.get(HEADER_LENGTH..).map(Command::decode) {
             Some(Ok(Command::JobSchedule { uuid, .. })) => {
                 has(&|record| matches!(record, Record::Started(started) if started.uuid.0 == uuid))
             }

@@ -21,7 +21,7 @@ pub(crate) use turns::Turns;
 use crate::Now;
 use crate::limits::{UPLOAD_DOUBTS, UPLOADS_SHOWN};
 use crate::server::Server;
-use crate::server::action::Action;
+use crate::server::action::{Action, Deferred};
 use crate::server::record::{Record, Removed, UploadQueued, Uploaded};
 use builder_proto::Uuid;
 use builder_proto::command::{QueueInfo, UPLOADS};
@@ -85,9 +85,18 @@ impl Uploads {
 }
 
 impl Server {
-    /// Has results uploaded from now on, and those that wait since an earlier run; to be called before
-    /// [`Server::recover`]. Without it, results stay where they are stored, and what waits goes on waiting.
-    pub fn enable_uploads(&mut self, settings: UploadSettings) {
+    /// Has results uploaded from now on, and those that wait since an earlier run. Without settings, what waits goes on
+    /// waiting.
+    pub(crate) fn start_uploads(&mut self, settings: Option<UploadSettings>) {
+        let Some(settings) = settings else {
+            let waiting = self.state.waiting_uploads();
+            if waiting > 0 {
+                ::log::warn!(
+                    "results waiting for upload: {waiting}; to upload them, start with --upload URL"
+                );
+            }
+            return;
+        };
         // A result that waits although its build has not finished is the trace of a crash: it has its turn when it is stored.
         let stored = |uuid: &Uuid| self.state.name_of_build(*uuid).is_none();
         let waiting: Vec<Uuid> = self.state.outbox.waiting().map(|(uuid, _)| uuid).filter(stored).collect();
@@ -101,7 +110,10 @@ impl Server {
     /// Has the files removed that an earlier run had uploaded but not removed.
     pub(crate) fn recover_uploads(&mut self) {
         let leaving = self.state.outbox.leaving();
-        self.actions.extend(leaving.map(|(uuid, name)| Action::RemoveResult { uuid, name: name.clone() }));
+        self.actions
+            .extend(leaving.map(|(uuid, name)| {
+                Action::AfterCommit(Deferred::RemoveResult { uuid, name: name.clone() })
+            }));
     }
 
     /// Puts a result into the outbox; to be called just before its build is recorded as finished.
@@ -120,7 +132,7 @@ impl Server {
     pub(crate) fn start_upload(&mut self, now: Now) {
         while let Some(uuid) = self.uploads.turns.start_next(now.monotonic) {
             if let Some(name) = self.state.outbox.name(uuid).cloned() {
-                self.actions.push_back(Action::Upload { uuid, name });
+                self.act_after_commit(Deferred::Upload { uuid, name });
                 return;
             }
             self.uploads.turns.stop(uuid);
@@ -243,7 +255,7 @@ impl Server {
             self.state.outbox.len()
         );
         if !keep_local {
-            self.actions.push_back(Action::RemoveResult { uuid, name });
+            self.act_after_commit(Deferred::RemoveResult { uuid, name });
         }
     }
 

@@ -1,8 +1,7 @@
 use super::*;
 use crate::server::record::{Contents, Started};
-use crate::server::{Input, Settings, State};
+use crate::server::{Immediate, Input, Settings, Start, State, Templates};
 use builder_proto::time::Time;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -33,6 +32,11 @@ enum Wish {
 impl Bench {
     /// A machine that goes on from `state`, with uploads.
     fn recovered(state: State, stored: &[u8], keep_local: bool) -> Bench {
+        let uploads = UploadSettings { destination: DESTINATION.to_owned(), keep_local };
+        Bench::started(state, stored, Some(uploads))
+    }
+
+    fn started(state: State, stored: &[u8], uploads: Option<UploadSettings>) -> Bench {
         let settings = Settings {
             job_time: SECOND,
             artifact_bytes: 1000,
@@ -40,9 +44,16 @@ impl Bench {
             builds: 100,
             observers: 100,
         };
-        let mut server = Server::new(settings, state, Box::new(core::iter::empty()), START);
-        server.enable_uploads(UploadSettings { destination: DESTINATION.to_owned(), keep_local });
-        server.recover(START, &stored.iter().copied().map(uuid).collect::<BTreeSet<_>>());
+        let start = Start {
+            settings,
+            state,
+            uuids: Box::new(core::iter::empty()),
+            templates: Templates::new(),
+            uploads,
+            stored: stored.iter().copied().map(uuid).collect(),
+            settled: Vec::new(),
+        };
+        let server = Server::start(START, start);
         Bench { server, records: Vec::new() }
     }
 
@@ -58,15 +69,15 @@ impl Bench {
         while let Some(action) = self.server.poll_action() {
             match action {
                 Action::Append(record) => self.records.push(record),
-                Action::Upload { uuid, name } => {
+                Action::AfterCommit(Deferred::Upload { uuid, name }) => {
                     assert_eq!(name, job_name(uuid));
                     wishes.push(Wish::Upload(uuid.as_bytes()[0]));
                 }
-                Action::RemoveResult { uuid, name } => {
+                Action::AfterCommit(Deferred::RemoveResult { uuid, name }) => {
                     assert_eq!(name, job_name(uuid));
                     wishes.push(Wish::Remove(uuid.as_bytes()[0]));
                 }
-                Action::Halt { reason } => panic!("{reason}"),
+                Action::Now(Immediate::Halt { reason }) => panic!("{reason}"),
                 _ => {}
             }
         }
@@ -321,19 +332,13 @@ fn reports_about_what_is_not_under_way_change_nothing() {
 fn without_uploads_nothing_is_queued_and_what_waits_goes_on_waiting() {
     let mut bench = Bench::with_results(&[1]);
     bench.turn(START);
-    let settings =
-        Settings { job_time: SECOND, artifact_bytes: 1000, console_bytes: 1000, builds: 100, observers: 100 };
-    let state = bench.server.state().clone();
-    let mut server = Server::new(settings, state, Box::new(core::iter::empty()), START);
-    server.recover(START, &BTreeSet::new());
-    let mut bench = Bench { server, records: Vec::new() };
+    let mut bench = Bench::started(bench.server.state().clone(), &[], None);
     assert_eq!(bench.turn(START), []);
     assert_eq!(bench.server.state().waiting_uploads(), 1);
     assert!(bench.title().contains("without --upload"), "{}", bench.title());
 
-    let mut server = Server::new(settings, state_with_builds(&[1]), Box::new(core::iter::empty()), START);
-    server.recover(START, &BTreeSet::from([uuid(1)]));
-    assert_eq!(server.upload_queue(), None);
+    let bench = Bench::started(state_with_builds(&[1]), &[1], None);
+    assert_eq!(bench.server.upload_queue(), None);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{Outcome, Storing, World};
 use crate::fuzz::server::peers::{Closed, Said};
 use builder_engine::server::record::Contents;
-use builder_engine::server::{Action, ConnectionId, Input, OutputSource, UnsettledResult};
+use builder_engine::server::{ConnectionId, Deferred, Immediate, Input, OutputSource, UnsettledResult};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, InfoReply, UPLOADS};
@@ -11,30 +11,28 @@ use builder_proto::frame::{FrameDecoder, FrameEvent};
 use std::sync::Arc;
 
 impl World {
-    pub(super) fn perform(&mut self, action: Action, received: &[u8]) {
+    pub(super) fn perform_now(&mut self, action: Immediate, received: &[u8]) {
         match action {
-            Action::Append(record) => self.log.append(&record),
-            Action::Spool { uuid, .. } if self.spools_fail => {
+            Immediate::Spool { uuid, .. } if self.spools_fail => {
                 self.model.consoles.remove(&uuid);
                 self.tell(Input::SpoolFailed { uuid, error: "no space left" });
             }
-            Action::Spool { uuid, entries, console_octets } => {
+            Immediate::Spool { uuid, entries, console_octets } => {
                 self.spools.entry(uuid).or_default().append(&entries, console_octets);
             }
-            Action::BeginResult { uuid, .. } if self.storing == Storing::FailsAtOnce => {
+            Immediate::BeginResult { uuid, .. } if self.storing == Storing::FailsAtOnce => {
                 self.tell(Input::ResultFailed { uuid, error: "no space left" });
             }
-            Action::BeginResult { uuid, head } => {
+            Immediate::BeginResult { uuid, head } => {
                 if head.output == OutputSource::Empty {
                     assert!(matches!(head.result, BuildResult::Message(_)), "a reason, and no artifacts");
                 }
                 self.results.begin(uuid, *head, self.spools.entry(uuid).or_default());
             }
-            Action::AppendArtifacts { uuid, range } => self.results.append(uuid, &received[range]),
-            Action::AbandonResult { uuid } => self.results.abandon(uuid),
-            Action::StoreResult { uuid } => self.store(uuid),
-            Action::Halt { reason } => panic!("halted: {reason}"),
-            other => panic!("{other:?} waits for the commit"),
+            Immediate::AppendArtifacts { uuid, range } => self.results.append(uuid, &received[range]),
+            Immediate::AbandonResult { uuid } => self.results.abandon(uuid),
+            Immediate::CompleteResult { uuid } => self.store(uuid),
+            Immediate::Halt { reason } => panic!("halted: {reason}"),
         }
     }
 
@@ -109,22 +107,22 @@ impl World {
         }
     }
 
-    pub(super) fn perform_deferred(&mut self, action: Action) {
+    pub(super) fn perform_deferred(&mut self, action: Deferred) {
         match action {
-            Action::Publish { uuid, name, contents } => {
+            Deferred::Publish { uuid, name, contents } => {
                 self.results.publish(UnsettledResult { uuid, name, contents });
             }
-            Action::Upload { uuid, name } => {
+            Deferred::Upload { uuid, name } => {
                 assert_eq!(self.uploading.replace(uuid), None, "one at a time");
                 assert!(self.results.in_place.contains_key(&uuid), "nothing to upload");
                 assert!(self.model.jobs.waiting.contains(&(uuid, name)), "{uuid} does not wait");
             }
-            Action::RemoveResult { uuid, name } => {
+            Deferred::RemoveResult { uuid, name } => {
                 assert_eq!(self.model.jobs.leaving.get(&uuid), Some(&name));
                 self.results.in_place.remove(&uuid);
                 self.outcomes.push(Outcome::Removed(uuid));
             }
-            Action::Seal { uuid, closing } => {
+            Deferred::Seal { uuid, closing } => {
                 let closing = read_messages(&closing);
                 let [Command::Output { uuid: sealed, .. }, Command::Success] = closing.as_slice() else {
                     panic!("{closing:?} at the end")
@@ -132,35 +130,34 @@ impl World {
                 assert_eq!(*sealed, uuid);
                 self.spools.entry(uuid).or_default().seal();
             }
-            Action::RemoveSpool { uuid } => self.spools.entry(uuid).or_default().remove(),
-            Action::Follow { connection, uuid } => {
+            Deferred::RemoveSpool { uuid } => self.spools.entry(uuid).or_default().remove(),
+            Deferred::Follow { connection, uuid } => {
                 assert!(self.spools.entry(uuid).or_default().is_there(), "the spool of {uuid} is gone");
                 self.followers.insert(connection, uuid);
                 self.hear(connection, Said::Follow(uuid));
             }
-            Action::Replay { connection, uuid } => {
+            Deferred::Replay { connection, uuid } => {
                 self.outcomes.push(match self.results.in_place.contains_key(&uuid) {
                     true => Outcome::ObserverDone(connection),
                     false => Outcome::ObserverFailed(connection),
                 });
                 self.hear(connection, Said::Replay(uuid));
             }
-            Action::Send { connection, bytes } => {
+            Deferred::Send { connection, bytes } => {
                 self.hear_messages(connection, &bytes);
             }
-            Action::SendPart { connection, bytes } => {
+            Deferred::SendPart { connection, bytes } => {
                 self.outcomes.push(Outcome::PartSent(connection));
                 // A short answer is sent whole.
                 if !self.model.is_out_of_its_depth {
                     self.hear_messages(connection, &bytes);
                 }
             }
-            Action::Finish { connection } => self.end(connection, Closed::Finished),
-            Action::Drop { connection } => {
+            Deferred::Finish { connection } => self.end(connection, Closed::Finished),
+            Deferred::Drop { connection } => {
                 self.end(connection, Closed::Dropped);
                 self.peers.remove(&connection);
             }
-            other => panic!("{other:?} does not wait for the commit"),
         }
     }
 

@@ -9,7 +9,8 @@ use super::peers::Said;
 use super::stores::{Log, Results, Spool};
 use builder_engine::Now;
 use builder_engine::server::{
-    Action, ConnectionId, Input, Role, Server, Settings, State, Templates, UploadOutcome, UploadSettings,
+    Action, ConnectionId, Deferred, Input, Role, Server, Settings, Start, State, Templates, UploadOutcome,
+    UploadSettings,
 };
 use builder_proto::Uuid;
 use core::cell::Cell;
@@ -66,7 +67,7 @@ pub(super) struct World {
     said: BTreeMap<ConnectionId, Vec<Said>>,
     closed: BTreeSet<ConnectionId>,
     followers: BTreeMap<ConnectionId, Uuid>,
-    deferred: Vec<Action>,
+    deferred: Vec<Deferred>,
     outcomes: Vec<Outcome>,
 }
 
@@ -98,7 +99,18 @@ impl World {
             storing: Storing::InLog,
             spools_fail: false,
             peers: BTreeSet::new(),
-            server: start(State::default(), &uuids, now, uploads.as_ref()),
+            server: Server::start(
+                now,
+                Start {
+                    settings: SETTINGS,
+                    state: State::default(),
+                    uuids: uuids_from(&uuids),
+                    templates: Templates::new(),
+                    uploads: uploads.clone(),
+                    stored: BTreeSet::new(),
+                    settled: Vec::new(),
+                },
+            ),
             uploads,
             uploading: None,
             log,
@@ -246,11 +258,19 @@ impl World {
         self.spools.values_mut().for_each(Spool::reopen);
         let stored = unfinished.into_iter().filter(|uuid| self.results.in_place.contains_key(uuid)).collect();
         self.model.restart(self.now, Jobs::of(&recovered.state), &stored);
-        self.server = start(recovered.state, &self.uuids, self.now, self.uploads.as_ref());
+        self.model.handle(self.now, &Input::Templates(self.templates.clone()));
+        let start = Start {
+            settings: SETTINGS,
+            state: recovered.state,
+            uuids: uuids_from(&self.uuids),
+            templates: self.templates.clone(),
+            uploads: self.uploads.clone(),
+            stored,
+            settled: Vec::new(),
+        };
+        self.server = Server::start(self.now, start);
         self.uploading = None;
-        self.server.recover(self.now, &stored);
         self.drain(&[]);
-        self.hand_in(Input::Templates(self.templates.clone()));
         self.end_turn();
     }
 
@@ -277,10 +297,10 @@ impl World {
 
     fn drain(&mut self, received: &[u8]) {
         while let Some(action) = self.server.poll_action() {
-            if action.waits_for_commit() {
-                self.deferred.push(action);
-            } else {
-                self.perform(action, received);
+            match action {
+                Action::Append(record) => self.log.append(&record),
+                Action::Now(action) => self.perform_now(action, received),
+                Action::AfterCommit(action) => self.deferred.push(action),
             }
         }
     }
@@ -298,14 +318,6 @@ impl World {
             assert!(deadline.is_some_and(|deadline| deadline <= expected), "it would oversleep");
         }
     }
-}
-
-fn start(state: State, uuids: &Rc<Uuids>, now: Now, uploads: Option<&UploadSettings>) -> Server {
-    let mut server = Server::new(SETTINGS, state, uuids_from(uuids), now);
-    if let Some(uploads) = uploads {
-        server.enable_uploads(uploads.clone());
-    }
-    server
 }
 
 fn uuids_from(uuids: &Rc<Uuids>) -> Box<dyn Iterator<Item = Uuid>> {
