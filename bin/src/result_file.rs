@@ -39,6 +39,12 @@ impl ResultFile {
         Ok(Self { file, length: metadata.len() })
     }
 
+    /// The file itself.
+    #[must_use]
+    pub fn into_file(self) -> File {
+        self.file
+    }
+
     /// Octets of the file when it was opened.
     #[must_use]
     pub fn length(&self) -> u64 {

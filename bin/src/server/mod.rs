@@ -1,45 +1,34 @@
-//! `builder-server`: the machine of `builder_engine::server`, with sockets, files and clocks around it.
+//! `builder-server`: the driver of `builder_engine::driver`, on sockets, files, threads and clocks.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `migration`, `export` | from and to the state of builder 0.4.0 |
-//! | `options`, `startup` | from the command line to a running loop: lock, log, recovery, listeners |
-//! | `reactor`, `actions`, `release` | the loop, what it does for the machine, and when |
-//! | `listen`, `doors`, `network`, `peer`, `socket`, `socket_file` | connections |
-//! | `spool`, `observer` | consoles, and who follows them |
-//! | `result`, `disk` | results on their way to their files |
-//! | `space` | room on the disk |
-//! | `upload_options`, `uploader`, `uploads` | results on their way to an upload server |
-//! | `template`, `paths`, `places`, `clock`, `uuids`, `readiness` | where the rest of the world is |
+//! | `options`, `upload_options`, `startup`, `export` | from the command line to a running loop, or to an exported state |
+//! | `reactor` | the loop: what happened, told to the driver |
+//! | `system` | what the driver runs on, made of what follows |
+//! | `listen`, `backlog`, `socket`, `socket_file` | connections |
+//! | `data_directory`, `paths`, `threads` | files, and who waits for the disk |
+//! | `uploader` | the process that uploads a result |
+//! | `template`, `places`, `clock`, `uuids`, `readiness`, `stop` | where the rest of the world is |
 
-mod actions;
 mod backlog;
 mod clock;
-mod disk;
-mod doors;
+mod data_directory;
 mod export;
 mod listen;
-mod migration;
-mod network;
-mod observer;
 mod options;
 mod paths;
-mod peer;
 mod places;
 mod reactor;
 mod readiness;
-mod release;
-mod result;
 mod socket;
 mod socket_file;
-mod space;
-mod spool;
 mod startup;
 mod stop;
+mod system;
 mod template;
+mod threads;
 mod upload_options;
 mod uploader;
-mod uploads;
 mod uuids;
 
 use crate::command_line::{Logging, Program};

@@ -1,85 +1,21 @@
-//! How many connections, builds and observers the descriptors of this process allow.
+//! The descriptors that this process may have.
 
 use crate::server::stop::StartError;
+use builder_engine::driver::DescriptorBudget;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors kept for log, listeners, templates and what else is opened in passing. Where there are few, three quarters of
-/// them have to do: with nothing to do the server has fourteen files open.
-const SPARE_DESCRIPTORS: u64 = 64;
-/// Files of a build that prints and is stored: its console and its result.
-const FILES_PER_BUILD: u64 = 2;
-/// The fewest descriptors with which there is a place for a connection, a build and an observer.
-const FEWEST_DESCRIPTORS: u64 = 32;
-/// The most connections, however many descriptors there are. Each takes some memory; SECURITY.md adds it up.
-const MOST_CONNECTIONS: usize = 40_000;
-/// The most builds, and the most observers. These take more: a line of a console that has not arrived as a whole, or lines
-/// that have not been sent.
-const MOST_BUILDS: usize = 1024;
-const MOST_OBSERVERS: usize = 1024;
-
-/// Who has a place. Together they never need more descriptors than there are, so that no build fails for want of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Places {
-    /// Connections of all kinds: most of them wait, and need nothing but their socket.
-    pub(crate) connections: usize,
-    /// Builds that are under way.
-    pub(crate) builds: usize,
-    /// Observers: of stored results, or of builds that have ended before they had seen everything.
-    pub(crate) observers: usize,
-}
-
-impl Places {
-    /// Raises the number of descriptors as far as the system lets us, and shares them out.
-    ///
-    /// # Errors
-    ///
-    /// When there are so few that the server could not serve anybody.
-    pub(crate) fn secure() -> Result<Places, StartError> {
-        let limit = getrlimit(Resource::Nofile);
-        let raised = Rlimit { current: limit.maximum, ..limit };
-        // What counts is the limit that there is afterwards, even when there was nothing to raise: FreeBSD gives no process
-        // more than kern.maxfilesperproc, whatever its limit says, and lowers the limit to that when it is set.
-        let _ = setrlimit(Resource::Nofile, raised);
-        match getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX)) {
-            descriptors @ ..FEWEST_DESCRIPTORS => {
-                Err(StartError::Descriptors { limit: descriptors, fewest: FEWEST_DESCRIPTORS })
-            }
-            descriptors => Ok(Places::among(descriptors)),
-        }
-    }
-
-    /// Three fifths for connections, a quarter for the files of builds, an eighth for observers.
-    fn among(descriptors: u64) -> Places {
-        let descriptors = descriptors - spare(descriptors);
-        let places = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-        Places {
-            connections: places(descriptors.saturating_mul(3) / 5).min(MOST_CONNECTIONS),
-            builds: places(descriptors / 4 / FILES_PER_BUILD).min(MOST_BUILDS),
-            observers: places(descriptors / 8).min(MOST_OBSERVERS),
-        }
-    }
-}
-
-/// Descriptors of so many that are kept for other things than peers and builds.
-fn spare(descriptors: u64) -> u64 {
-    SPARE_DESCRIPTORS.min(descriptors / 4 * 3)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_places_together_need_no_more_descriptors_than_there_are() {
-        for descriptors in [FEWEST_DESCRIPTORS, 128, 256, 1024, 20_000, u64::from(u32::MAX)] {
-            let Places { connections, builds, observers } = Places::among(descriptors);
-            let needed = connections as u64 + FILES_PER_BUILD * builds as u64 + observers as u64;
-            assert!(needed + spare(descriptors) <= descriptors, "{descriptors} descriptors, {needed} needed");
-        }
-        assert_eq!(Places::among(FEWEST_DESCRIPTORS), Places { connections: 4, builds: 1, observers: 1 });
-        assert_eq!(Places::among(1024), Places { connections: 576, builds: 120, observers: 120 });
-        assert_eq!(Places::among(20_000), Places { connections: 11_961, builds: 1024, observers: 1024 });
-        let most = Places { connections: 40_000, builds: 1024, observers: 1024 };
-        assert_eq!(Places::among(u64::MAX >> 2), most, "as on FreeBSD, where many descriptors are usual");
-    }
+/// Raises the number of descriptors as far as the system lets us, and shares them out.
+///
+/// # Errors
+///
+/// When there are so few that the server could not serve anybody.
+pub(crate) fn secure() -> Result<DescriptorBudget, StartError> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    // What counts is the limit that there is afterwards, even when there was nothing to raise: FreeBSD gives no process more
+    // than kern.maxfilesperproc, whatever its limit says, and lowers the limit to that when it is set.
+    let _ = setrlimit(Resource::Nofile, raised);
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX));
+    let fewest = DescriptorBudget::FEWEST_DESCRIPTORS;
+    DescriptorBudget::among(descriptors).ok_or(StartError::Descriptors { limit: descriptors, fewest })
 }

@@ -2,26 +2,19 @@
 
 use crate::directory::DirectoryError;
 use crate::server::uploader::UploaderError;
-use builder_engine::log::{OpenError, WriteError};
+use builder_engine::driver;
+use builder_engine::log::OpenError;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Why the server stops by itself. Nothing was answered that is not durable; the next start goes on from there.
+/// Why the server stops by itself.
 #[derive(Debug)]
 pub(crate) enum StopReason {
     /// The system does not deliver events.
     Poll(io::Error),
-    /// The log takes no more.
-    Log(WriteError),
-    /// Results could not be synced.
-    Results(io::Error),
-    /// A record has no encoding.
-    Encoding(String),
-    /// The state contradicts itself.
-    Contradiction(String),
-    /// There is no randomness for a new log.
-    Randomness(getrandom::Error),
+    /// The driver says so.
+    Driver(driver::StopReason),
 }
 
 /// Why the server does not start.
@@ -29,14 +22,12 @@ pub(crate) enum StopReason {
 pub(crate) enum StartError {
     /// The data directory is missing, in use, or not ours.
     Directory(DirectoryError),
-    /// The log cannot be opened.
-    Log(OpenError),
+    /// What is in the data directory cannot be used as it is, or there is nothing to listen on.
+    Driver(driver::StartError),
     /// Something was not possible with a file or a directory.
     File { what: &'static str, path: PathBuf, error: io::Error },
-    /// The state file of builder 0.4.0 cannot be understood.
-    State { path: PathBuf, problem: String },
-    /// The address is not to be had.
-    Listen { address: String, error: io::Error },
+    /// The state cannot be written for builder 0.4.0.
+    Export { path: PathBuf, problem: String },
     /// Uploads lack something.
     Upload(UploaderError),
     /// The system lacks something that every server needs.
@@ -51,19 +42,7 @@ impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StopReason::Poll(error) => write!(f, "cannot wait for events: {error}"),
-            StopReason::Log(error) => write!(f, "{error}"),
-            StopReason::Results(error) => {
-                write!(
-                    f,
-                    "results could not be synced: {error}; check the disk, then start again: nothing that was answered \
-                     is lost"
-                )
-            }
-            StopReason::Encoding(error) => write!(f, "a record cannot be encoded: {error}"),
-            StopReason::Contradiction(problem) => {
-                write!(f, "the state contradicts itself: {problem}; please report this, then start again")
-            }
-            StopReason::Randomness(error) => write!(f, "no randomness for a new log: {error}"),
+            StopReason::Driver(reason) => write!(f, "{reason}"),
         }
     }
 }
@@ -72,21 +51,10 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Directory(error) => write!(f, "{error}"),
-            StartError::Log(error) => write!(f, "{error}"),
+            StartError::Driver(error) => write!(f, "{error}"),
             StartError::File { what, path, error } => write!(f, "cannot {what} {}: {error}", path.display()),
-            StartError::State { path, problem } => write!(
-                f,
-                "{} is not a state file of builder 0.4.0: {problem}; move it away to start with an empty schedule",
-                path.display()
-            ),
-            StartError::Listen { address, error } if error.kind() == io::ErrorKind::AddrInUse => {
-                write!(
-                    f,
-                    "cannot listen on {address}: {error}; stop the other program, or choose another --port"
-                )
-            }
-            StartError::Listen { address, error } => {
-                write!(f, "cannot listen on {address}: {error}; choose another --ip or --port")
+            StartError::Export { path, problem } => {
+                write!(f, "the state cannot be written to {}: {problem}", path.display())
             }
             StartError::Upload(error) => write!(f, "{error}"),
             StartError::System { what, error } => write!(f, "cannot {what}: {error}"),
@@ -100,9 +68,9 @@ impl fmt::Display for StartError {
     }
 }
 
-impl From<StopReason> for StartError {
-    fn from(reason: StopReason) -> StartError {
-        StartError::Stopped(reason)
+impl From<driver::StartError> for StartError {
+    fn from(error: driver::StartError) -> StartError {
+        StartError::Driver(error)
     }
 }
 
@@ -114,7 +82,7 @@ impl From<UploaderError> for StartError {
 
 impl From<OpenError> for StartError {
     fn from(error: OpenError) -> StartError {
-        StartError::Log(error)
+        StartError::Driver(driver::StartError::Log(error))
     }
 }
 

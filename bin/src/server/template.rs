@@ -1,5 +1,6 @@
 //! The templates of orb-build jobs in the configuration directory, and noticing when they change.
 
+use builder_engine::driver::TemplateReading;
 use builder_engine::server::Templates;
 use builder_proto::text::Text;
 use std::fs;
@@ -19,8 +20,6 @@ pub(crate) struct TemplateDirectory {
     path: PathBuf,
     /// What the directory and the templates in it looked like when they were read.
     seen: Seen,
-    /// Whether one of them could not be read.
-    has_failed: bool,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -41,17 +40,16 @@ struct Fingerprint {
 
 impl TemplateDirectory {
     pub(crate) fn new(path: &Path) -> TemplateDirectory {
-        TemplateDirectory { path: path.to_owned(), seen: Seen::default(), has_failed: false }
+        TemplateDirectory { path: path.to_owned(), seen: Seen::default() }
     }
 
     /// Reads all templates. What cannot be read is reported and left out.
-    pub(crate) fn read(&mut self) -> Templates {
+    pub(crate) fn read(&mut self) -> TemplateReading {
         self.seen = self.look().unwrap_or_else(|error| {
             log::error!("cannot look for templates in {}: {error}", self.path.display());
             Seen::default()
         });
-        let mut templates = Templates::new();
-        self.has_failed = false;
+        let (mut templates, mut has_failed) = (Templates::new(), false);
         for file in &self.seen.templates {
             match (platform_of(&file.path), read_template(&file.path)) {
                 (Some(platform), Ok(template)) => {
@@ -59,7 +57,7 @@ impl TemplateDirectory {
                 }
                 (None, _) => {}
                 (_, Err(error)) => {
-                    self.has_failed = true;
+                    has_failed = true;
                     log::error!(
                         "cannot read the template {}: {error}; orb-build jobs of its platform wait until it can be read",
                         file.path.display()
@@ -67,16 +65,11 @@ impl TemplateDirectory {
                 }
             }
         }
-        templates
-    }
-
-    /// Whether a template could not be read: it may just be written, or soon be put right.
-    pub(crate) fn has_failed(&self) -> bool {
-        self.has_failed
+        TemplateReading { templates, has_failed }
     }
 
     /// Reads all templates if one came or went or, when looked at thoroughly, changed.
-    pub(crate) fn read_changes(&mut self, thorough: bool) -> Option<Templates> {
+    pub(crate) fn read_changes(&mut self, thorough: bool) -> Option<TemplateReading> {
         let changed = match thorough {
             true => self.look().is_ok_and(|seen| seen != self.seen),
             false => fingerprint(&self.path) != self.seen.directory,

@@ -3,27 +3,22 @@
 //! It is a process and no thread because it may take as much memory as the result has octets, and time without end. Whatever
 //! it does, the server only waits for SIGCHLD.
 
-use crate::server::paths::Paths;
 use crate::server::upload_options::UploadOptions;
 use crate::upload::{
     CREDENTIALS_OPTION, CREDENTIALS_VARIABLE, CredentialsError, HOLD_BACK_FLAG, NAME, Source, TIMEOUT_OPTION,
-    Verdict, complaint_start, patience,
+    Verdict, complaint_start,
 };
-use builder_engine::server::{Safety, UploadOutcome, UploadSettings};
-use builder_proto::Uuid;
+use builder_engine::driver::UploadEnd;
 use builder_proto::text::Text;
 use std::env;
 use std::fs;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
 
-/// Time that the process has, beyond what it grants itself, before it is killed.
-const GRACE: Duration = Duration::from_secs(10);
 /// How the process begins a warning.
 const WARNING_START: &str = "builder-upload: warning: ";
-/// Octets read of what the process complains about.
+/// Bytes read of what the process complains about.
 const COMPLAINT_BYTES: u64 = 4096;
 
 /// Starts the processes.
@@ -31,34 +26,14 @@ const COMPLAINT_BYTES: u64 = 4096;
 pub(crate) struct Uploader {
     program: PathBuf,
     options: UploadOptions,
-    paths: Paths,
-    /// What is to be uploaded as soon as its file is safe on disk.
-    wanted: Option<(Uuid, Text)>,
     running: Option<Upload>,
 }
 
 /// A process that uploads.
 #[derive(Debug)]
 struct Upload {
-    uuid: Uuid,
     result: PathBuf,
     child: Child,
-    /// When it is killed, in monotonic time.
-    deadline: Duration,
-    expired: bool,
-}
-
-/// How an upload ended.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) uuid: Uuid,
-    ending: Ending,
-}
-
-#[derive(Debug)]
-enum Ending {
-    Missing,
-    Verdict(Verdict, String),
 }
 
 /// Why the server cannot upload.
@@ -70,86 +45,37 @@ pub(crate) enum UploaderError {
 
 impl Uploader {
     /// Looks for the program and at the credentials, so that what is wrong with either is known at once.
-    pub(crate) fn new(options: UploadOptions, paths: Paths) -> Result<Uploader, UploaderError> {
+    pub(crate) fn new(options: UploadOptions) -> Result<Uploader, UploaderError> {
         let program = find_program().ok_or(UploaderError::Program)?;
         options.target.credentials.read().map_err(UploaderError::Credentials)?;
-        Ok(Uploader { program, options, paths, wanted: None, running: None })
+        Ok(Uploader { program, options, running: None })
     }
 
-    /// What the machine needs to know.
-    pub(crate) fn settings(&self) -> UploadSettings {
-        UploadSettings {
-            destination: self.options.target.url.to_string(),
-            keep_local: self.options.keep_local,
-        }
+    pub(crate) fn start(&mut self, result: PathBuf) -> io::Result<()> {
+        let child = self.command(&result).spawn().map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot run {}: {error}", self.program.display()))
+        })?;
+        self.running = Some(Upload { result, child });
+        Ok(())
     }
 
-    /// Takes on a result; its upload starts with a later [`Uploader::start`].
-    pub(crate) fn want(&mut self, uuid: Uuid, name: Text) {
-        self.wanted = Some((uuid, name));
-    }
-
-    /// Starts what is wanted if its file is safe on disk: until then the log may write the file again. Gives the end of the
-    /// upload when it cannot even be started.
-    pub(crate) fn start(&mut self, now: Duration, safety: impl Fn(Uuid) -> Safety) -> Option<Ended> {
-        let (uuid, name) = self.wanted.take_if(|(uuid, _)| safety(*uuid) != Safety::Soon)?;
-        let result = self.paths.result(&name, uuid);
-        let ending = match fs::metadata(&result) {
-            // Others need not wait for it.
-            _ if safety(uuid) == Safety::Stuck => {
-                let reason = format!("{} could not be written so far", result.display());
-                Ending::Verdict(Verdict::Refused, reason)
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ending::Missing,
-            Err(error) => {
-                Ending::Verdict(Verdict::Refused, format!("cannot read {}: {error}", result.display()))
-            }
-            Ok(metadata) => match self.command(&result).spawn() {
-                Ok(child) => {
-                    let patience = self.options.timeout.unwrap_or_else(|| patience(metadata.len()));
-                    let deadline = now.saturating_add(patience).saturating_add(GRACE);
-                    self.running = Some(Upload { uuid, result, child, deadline, expired: false });
-                    return None;
-                }
-                Err(error) => {
-                    let reason = format!("cannot run {}: {error}", self.program.display());
-                    Ending::Verdict(Verdict::Unavailable, reason)
-                }
-            },
-        };
-        Some(Ended { uuid, ending })
-    }
-
-    /// When [`Uploader::expire`] has something to do, in monotonic time.
-    pub(crate) fn next_deadline(&self) -> Option<Duration> {
-        self.running.as_ref().filter(|upload| !upload.expired).map(|upload| upload.deadline)
-    }
-
-    /// Kills a process that takes too long; it is reaped like any other.
-    pub(crate) fn expire(&mut self, now: Duration) {
-        if let Some(upload) = self.running.as_mut().filter(|upload| !upload.expired && upload.deadline <= now)
+    /// Kills the process; it is reaped like any other.
+    pub(crate) fn kill(&mut self) {
+        if let Some(upload) = &mut self.running
+            && let Err(error) = upload.child.kill()
         {
-            upload.expired = true;
-            upload.kill();
+            log::error!("cannot kill {NAME}, process {}: {error}", upload.child.id());
         }
     }
 
-    /// Takes note of a process that has ended, if it has; to be called after SIGCHLD.
-    pub(crate) fn reap(&mut self) -> Option<Ended> {
+    /// How the process has ended, if it has; to be called after SIGCHLD.
+    pub(crate) fn reap(&mut self) -> Option<UploadEnd> {
         let status = self.running.as_mut()?.child.try_wait().transpose()?;
         let mut upload = self.running.take()?;
-        let ending = match status {
-            _ if upload.expired => {
-                let reason = format!("{NAME} took too long and was killed (--upload-timeout)");
-                Ending::Verdict(Verdict::Refused, reason)
-            }
-            Ok(status) => upload.ending(status, self.options.target.url.as_str()),
-            Err(error) => {
-                let reason = format!("cannot find out how {NAME} ended: {error}");
-                Ending::Verdict(Verdict::Refused, reason)
-            }
-        };
-        Some(Ended { uuid: upload.uuid, ending })
+        Some(match status {
+            Ok(status) => upload.end(status, self.options.target.url.as_str()),
+            Err(error) => UploadEnd::Refused(format!("cannot find out how {NAME} ended: {error}")),
+        })
     }
 
     /// Credentials go by file or environment, which other users cannot see.
@@ -179,20 +105,12 @@ impl Uploader {
 impl Drop for Uploader {
     /// What is under way starts anew with the next server. The system takes care of what is left of the process.
     fn drop(&mut self) {
-        if let Some(upload) = &mut self.running {
-            upload.kill();
-        }
+        self.kill();
     }
 }
 
 impl Upload {
-    fn kill(&mut self) {
-        if let Err(error) = self.child.kill() {
-            log::error!("cannot kill {NAME}, process {}: {error}", self.child.id());
-        }
-    }
-
-    fn ending(&mut self, status: ExitStatus, url: &str) -> Ending {
+    fn end(&mut self, status: ExitStatus, url: &str) -> UploadEnd {
         let verdict = Verdict::of(status);
         let said = self.read_complaint(url);
         let reason = match verdict {
@@ -206,7 +124,13 @@ impl Upload {
             _ => said,
         };
         let reason = reason.unwrap_or_else(|| format!("{NAME} ended with {status} and gave no reason"));
-        Ending::Verdict(verdict, reason)
+        match verdict {
+            Verdict::Done => UploadEnd::Done,
+            Verdict::Unavailable => UploadEnd::Unavailable(reason),
+            Verdict::Unauthorized => UploadEnd::Unauthorized(reason),
+            Verdict::Forbidden => UploadEnd::Forbidden(reason),
+            Verdict::Refused => UploadEnd::Refused(reason),
+        }
     }
 
     /// The last line that the process, which has ended, wrote to stderr, without what the server says itself.
@@ -224,20 +148,6 @@ impl Upload {
         let line = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
         let line = line.strip_prefix(&complaint_start(&self.result, url)).unwrap_or(line);
         Some(Text::from(line).to_string())
-    }
-}
-
-impl Ended {
-    /// As the machine takes it.
-    pub(crate) fn outcome(&self) -> UploadOutcome<'_> {
-        match &self.ending {
-            Ending::Missing => UploadOutcome::Missing,
-            Ending::Verdict(Verdict::Done, _) => UploadOutcome::Done,
-            Ending::Verdict(Verdict::Unavailable, reason) => UploadOutcome::Unavailable(reason),
-            Ending::Verdict(Verdict::Unauthorized, reason) => UploadOutcome::Unauthorized(reason),
-            Ending::Verdict(Verdict::Forbidden, reason) => UploadOutcome::Forbidden(reason),
-            Ending::Verdict(Verdict::Refused, reason) => UploadOutcome::Refused(reason),
-        }
     }
 }
 

@@ -15,7 +15,6 @@ mod url;
 mod verdict;
 
 pub(crate) use credentials::{CredentialsError, Source, VARIABLE as CREDENTIALS_VARIABLE};
-pub(crate) use request::patience;
 pub(crate) use target::{
     CREDENTIALS_OPTION, HOLD_BACK_FLAG, Target, declare as declare_target, resolve as resolve_target,
 };
@@ -24,6 +23,7 @@ pub(crate) use verdict::Verdict;
 use crate::command_line::{Logging, Matches, Program, TimeSpan, UsageError, value};
 use crate::wording::Size;
 use body::{Body, HeldBack};
+use builder_engine::driver::upload_time;
 use credentials::Credentials;
 use progress::Progress;
 use request::{Failure, Success, send};
@@ -128,7 +128,7 @@ fn upload(settings: &Settings, credentials: Option<&Credentials>, file: &Path) -
     let bytes = body.bytes.len() as u64;
     let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
     let _progress = Progress::start(format!("uploading {name} ({})", Size(bytes)), settings.quiet);
-    let patience = settings.timeout.unwrap_or_else(|| patience(bytes));
+    let patience = settings.timeout.unwrap_or_else(|| upload_time(bytes));
     let success = send(&settings.target.url, credentials, body.bytes, patience)?;
     if let Some(HeldBack { count, result }) = body.held_back {
         let file = file.display();

@@ -12,10 +12,6 @@ use std::io::{self, ErrorKind};
 use std::panic;
 use std::time::Duration;
 
-/// Time that any upload may take.
-const BASE_TIME: Duration = Duration::from_secs(5 * 60);
-/// Octets that any link is expected to carry in a second.
-const SLOWEST_RATE: u64 = 256 * 1024;
 /// Longer than anyone waits, and short enough to be added to any time.
 const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Octets of an error's explanation that are read.
@@ -40,11 +36,6 @@ pub(super) struct Failure {
     pub(super) verdict: Verdict,
     /// What happened, and what may help.
     pub(super) reason: String,
-}
-
-/// The longest that an upload of so many octets may take, unless an option says otherwise.
-pub(crate) fn patience(octets: u64) -> Duration {
-    BASE_TIME.saturating_add(Duration::from_secs(octets / SLOWEST_RATE))
 }
 
 /// Sends the body of an upload. Takes twice its size in memory, as minreq copies it.
@@ -251,13 +242,6 @@ impl fmt::Display for Shown<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn patience_grows_with_the_file() {
-        assert_eq!(patience(0), Duration::from_secs(300));
-        assert_eq!(patience(4 << 30), Duration::from_secs(300 + 16 * 1024));
-        assert_eq!(patience(u64::MAX), Duration::from_secs(300 + u64::MAX / SLOWEST_RATE));
-    }
 
     #[test]
     fn a_connection_that_ends_is_about_one_file_whatever_the_tls_library_calls_it() {

@@ -1,18 +1,52 @@
-//! What the driver of the server decides: the order in which what the machine wants takes effect, and when.
+//! The driver of the server: it carries out what the [`Server`](crate::server::Server) wants, in the order in which that has
+//! to take effect, on whatever [`Platform`] there is.
 //!
-//! The reactor of the programs and the simulation of the tests carry actions out, each in its own world; what they must not
-//! decide on their own is here.
+//! The programs have a platform of sockets, files, threads and processes; the tests have one in memory, whose disk and network
+//! are simulated and whose power fails. Both run what is here, so what the simulation crashes is what ships.
 //!
-//! | type | decides |
+//! | module | decides |
 //! |---|---|
-//! | [`ReleaseQueue`] | what waits for which commit, and for which files |
-//! | [`ResultWork`] | what is done to the files of a result, in which order, and what a failure means |
-//! | [`Rotation`] | when the log is written anew, and when the reserve is filled again |
+//! | `start` | the way from what is on the disk to a server that listens |
+//! | `turn` | the order of the steps of a turn, and the way down |
+//! | `perform` | what is done at once, and what after the commit |
+//! | `release` | what waits for which commit, and for which files |
+//! | `budget` | how many connections, builds and observers the descriptors allow |
+//! | `listeners`, `connections`, `peer` | whose connection is accepted, read from, sent to, closed |
+//! | `spools`, `observers` | consoles, and what those who follow them are sent |
+//! | `staged`, `result_files`, `tasks` | results on their way to their files, one operation at a time |
+//! | `space`, `rotation` | when the log is written anew, and when the reserve is filled again |
+//! | `upload_slot` | when an upload starts, how long it may take, and what its end means |
+//! | `platform`, `files` | what all of this runs on |
+//! | `reasons` | why the server does not start, or stops |
 
+mod budget;
+mod connections;
+mod files;
+mod listeners;
+mod observers;
+mod peer;
+mod perform;
+mod platform;
+mod reasons;
 mod release;
 mod result_files;
 mod rotation;
+mod space;
+mod spools;
+mod staged;
+mod start;
+mod tasks;
+mod turn;
+mod upload_slot;
 
+pub use budget::DescriptorBudget;
+pub use files::{DirectoryName, FileName, Files};
+pub use platform::{Listener, ListenerId, Look, Platform, Room, TemplateReading, UploadEnd};
+pub use reasons::{StartError, StopReason};
 pub use release::{BatchNumber, ReleaseQueue, WriteOrder};
 pub use result_files::{Directory, FileOperation, Progress, ResultWork, WorkError};
 pub use rotation::{Rotation, RotationLimits};
+pub use start::import_old_state;
+pub use tasks::{Outcome, Step, Task, TaskKind, sync_result};
+pub use turn::{Driver, Event, Limits, Next, Settings, Uploads};
+pub use upload_slot::upload_time;

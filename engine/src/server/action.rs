@@ -1,7 +1,7 @@
 //! What the driver of the server does on its behalf.
 
-use crate::server::ConnectionId;
-use crate::server::record::{Contents, Record};
+use crate::server::record::Record;
+use crate::server::{ConnectionId, UnsettledResult};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, append_output_frame};
@@ -12,14 +12,17 @@ use builder_proto::time::Time;
 use core::ops::Range;
 use core::time::Duration;
 
-/// What to do, in the order of [`Server::poll_action`](crate::server::Server::poll_action). The three kinds are what keeps a crash
-/// from undoing what somebody was told.
+/// What to do, in the order of [`Server::poll_action`](crate::server::Server::poll_action). The kinds are what keeps a crash from
+/// undoing what somebody was told.
 #[derive(Debug)]
 pub enum Action {
     /// Append a record to the log. It is durable with the next commit.
     Append(Record),
     /// Do something now. It shows nothing to anybody that depends on a record.
     Now(Immediate),
+    /// Put a result file in place once the log has made it durable. All that comes out later and waits for a commit waits for
+    /// the file as well, so that whoever is told of a result finds it.
+    Publish(UnsettledResult),
     /// Do something once every record appended before it is on disk.
     AfterCommit(Deferred),
 }
@@ -76,15 +79,6 @@ pub enum Immediate {
 /// What waits until every record appended before it is on disk: all that others can see.
 #[derive(Debug)]
 pub enum Deferred {
-    /// Put a result file in place that the log made durable.
-    Publish {
-        /// Which build.
-        uuid: Uuid,
-        /// The name of its job.
-        name: Text,
-        /// The whole file.
-        contents: Contents,
-    },
     /// Upload the result of a build; answered by [`UploadEnded`](crate::server::Input::UploadEnded). The next comes only
     /// after that.
     Upload {

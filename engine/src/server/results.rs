@@ -4,7 +4,6 @@ use crate::Now;
 use crate::limits::{
     ARTIFACT_FILES, ARTIFACT_PATH_BYTES, ARTIFACT_PROGRESS_TIME, RESULT_MESSAGE_BYTES, RETRY_TIME,
 };
-use crate::server::Server;
 use crate::server::action::{Action, Deferred, Immediate, OutputSource, ResultHead, closing_messages};
 use crate::server::build_log::log_end;
 use crate::server::builds::{Build, Ending, Stage};
@@ -13,6 +12,7 @@ use crate::server::conversation::Step;
 use crate::server::deadlines::Subject;
 use crate::server::record::{Contents, Finished, Record};
 use crate::server::state::Running;
+use crate::server::{Server, UnsettledResult};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::finished::{ArtifactLimits, FinishedError, FinishedEvent, FinishedHead, FinishedWalker};
@@ -91,7 +91,7 @@ impl Server {
         let running = self.state.running.get(&uuid).cloned();
         self.finish_record(uuid, contents.clone());
         if let Some(contents) = contents {
-            self.act_after_commit(Deferred::Publish { uuid, name, contents });
+            self.actions.push_back(Action::Publish(UnsettledResult { uuid, name, contents }));
         }
         self.deadlines.clear(Subject::Storing(uuid));
         self.left_over.remove(&uuid);

@@ -8,9 +8,7 @@ use crate::environment::{Environment, say};
 use crate::variant::Variant;
 use builder_engine::driver::ResultWork;
 use builder_engine::server::record::{Aborted, Contents, Record, Requeue};
-use builder_engine::server::{
-    Action, BuildOfJob, ConnectionId, Deferred, Immediate, Input, ResultHead, UnsettledResult,
-};
+use builder_engine::server::{Action, BuildOfJob, ConnectionId, Deferred, Immediate, Input, ResultHead};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use std::io;
@@ -22,10 +20,8 @@ impl Server {
     pub(super) fn drain(&mut self, received: &[u8]) -> Result<(), Stop> {
         while let Some(action) = self.machine.poll_action() {
             match action {
-                Action::AfterCommit(Deferred::Publish { uuid, name, contents })
-                    if self.environment.variant == Variant::PublishBeforeCommit =>
-                {
-                    let result = UnsettledResult { uuid, name, contents };
+                Action::Publish(result) if self.environment.variant == Variant::PublishBeforeCommit => {
+                    let uuid = result.uuid;
                     self.settling.publish(result.clone());
                     let outcome = results::write(
                         &mut self.environment.disk.borrow_mut(),
@@ -36,6 +32,7 @@ impl Server {
                 }
                 Action::Append(record) => self.append(&record)?,
                 Action::Now(action) => self.perform_now(action, received)?,
+                Action::Publish(result) => self.release_queue.defer_result(result),
                 Action::AfterCommit(action) => self.defer(action, self.order.appended),
             }
         }
@@ -103,8 +100,6 @@ impl Server {
                 self.forget_observer(connection);
                 self.sockets.close(&self.environment, connection);
             }
-            // Its file was written before this.
-            Deferred::Publish { .. } => {}
         }
     }
 

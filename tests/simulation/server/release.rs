@@ -4,20 +4,13 @@ use super::tasks::{Task, WRITERS, WriteTask};
 use super::{Awaited, Server, Stop, Waiting};
 use crate::variant::Variant;
 use builder_engine::driver::BatchNumber;
-use builder_engine::server::{BuildOfJob, Deferred, Input, UnsettledResult};
+use builder_engine::server::{BuildOfJob, Deferred, Input};
 use builder_proto::Uuid;
 use std::io;
 
 impl Server {
     pub(super) fn defer(&mut self, action: Deferred, depends_on: u64) {
-        match action {
-            Deferred::Publish { uuid, name, contents } => {
-                self.release_queue.defer_result(UnsettledResult { uuid, name, contents });
-            }
-            action => {
-                self.release_queue.defer(Waiting { what: Awaited::Action(action), depends_on });
-            }
-        }
+        self.release_queue.defer(Waiting { what: Awaited::Action(action), depends_on });
     }
 
     pub(super) fn release(&mut self) {

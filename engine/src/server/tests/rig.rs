@@ -61,6 +61,7 @@ pub(super) struct Rig {
     templates: Templates,
     uuids: Rc<Cell<u128>>,
     next_connection: ConnectionId,
+    published: Vec<UnsettledResult>,
     deferred: Vec<Deferred>,
     /// Observers with what they were sent of a spool.
     followers: BTreeMap<ConnectionId, (Uuid, usize)>,
@@ -103,6 +104,7 @@ impl Rig {
             templates: Templates::new(),
             uuids,
             next_connection: 0,
+            published: Vec::new(),
             deferred: Vec::new(),
             followers: BTreeMap::new(),
             outcomes: Vec::new(),
@@ -124,6 +126,9 @@ impl Rig {
         loop {
             self.hand_in(Input::Tick);
             self.log.commit();
+            for result in core::mem::take(&mut self.published) {
+                self.results.publish(result);
+            }
             for action in core::mem::take(&mut self.deferred) {
                 self.perform_deferred(action);
             }
@@ -190,6 +195,7 @@ impl Rig {
     /// The server stops at once and starts again with what is on disk, and with so many records that were on their way.
     pub(super) fn crash(&mut self, surviving: usize) {
         self.log.crash(surviving);
+        self.published.clear();
         self.deferred.clear();
         self.outcomes.clear();
         self.followers.clear();
@@ -249,6 +255,10 @@ impl Rig {
             match action {
                 Action::Append(record) => self.log.append(record),
                 Action::Now(action) => self.perform_now(action, received),
+                Action::Publish(result) => {
+                    assert!(self.log.holds(&result), "{result:?} comes before its record");
+                    self.published.push(result);
+                }
                 Action::AfterCommit(action) => {
                     assert!(depends_on_record(&action, &self.log), "{action:?} comes before its record");
                     self.deferred.push(action);
@@ -317,9 +327,6 @@ impl Rig {
 
     fn perform_deferred(&mut self, action: Deferred) {
         match action {
-            Deferred::Publish { uuid, name, contents } => {
-                self.results.publish(UnsettledResult { uuid, name, contents });
-            }
             Deferred::Seal { uuid, closing } => self.spools.entry(uuid).or_default().closing = Some(closing),
             Deferred::RemoveSpool { uuid } => self.spools.entry(uuid).or_default().removed = true,
             Deferred::Follow { connection, uuid } => {

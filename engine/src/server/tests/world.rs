@@ -20,6 +20,13 @@ pub(super) struct Log {
 }
 
 impl Log {
+    /// Whether a record says that the build has finished, and with these contents.
+    pub(super) fn holds(&self, result: &UnsettledResult) -> bool {
+        let contents = Some(&result.contents);
+        let is_of_it = |record: &Record| matches!(record, Record::Finished(finished) if finished.uuid.0 == result.uuid && finished.contents.as_ref() == contents);
+        self.records.iter().rev().any(is_of_it)
+    }
+
     pub(super) fn append(&mut self, record: Record) {
         let mut batch = Vec::new();
         record.append_to(&mut batch).unwrap();
@@ -194,9 +201,6 @@ impl Peer {
 pub(super) fn depends_on_record(action: &Deferred, log: &Log) -> bool {
     let has = |wanted: &dyn Fn(&Record) -> bool| log.records.iter().rev().any(wanted);
     match action {
-        Deferred::Publish { uuid, contents, .. } => has(
-            &|record| matches!(record, Record::Finished(finished) if finished.uuid.0 == *uuid && finished.contents.as_ref() == Some(contents)),
-        ),
         Deferred::RemoveSpool { uuid } => {
             has(&|record| matches!(record, Record::Finished(finished) if finished.uuid.0 == *uuid))
         }

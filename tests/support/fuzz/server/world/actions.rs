@@ -3,7 +3,7 @@
 use super::{Outcome, Storing, World};
 use crate::fuzz::server::peers::{Closed, Said};
 use builder_engine::server::record::Contents;
-use builder_engine::server::{ConnectionId, Deferred, Immediate, Input, OutputSource, UnsettledResult};
+use builder_engine::server::{ConnectionId, Deferred, Immediate, Input, OutputSource};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, InfoReply, UPLOADS};
@@ -109,9 +109,6 @@ impl World {
 
     pub(super) fn perform_deferred(&mut self, action: Deferred) {
         match action {
-            Deferred::Publish { uuid, name, contents } => {
-                self.results.publish(UnsettledResult { uuid, name, contents });
-            }
             Deferred::Upload { uuid, name } => {
                 assert_eq!(self.uploading.replace(uuid), None, "one at a time");
                 assert!(self.results.in_place.contains_key(&uuid), "nothing to upload");

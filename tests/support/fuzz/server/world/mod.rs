@@ -9,8 +9,8 @@ use super::peers::Said;
 use super::stores::{Log, Results, Spool};
 use builder_engine::Now;
 use builder_engine::server::{
-    Action, ConnectionId, Deferred, Input, Role, Server, Settings, Start, State, Templates, UploadOutcome,
-    UploadSettings,
+    Action, ConnectionId, Deferred, Input, Role, Server, Settings, Start, State, Templates, UnsettledResult,
+    UploadOutcome, UploadSettings,
 };
 use builder_proto::Uuid;
 use core::cell::Cell;
@@ -67,6 +67,8 @@ pub(super) struct World {
     said: BTreeMap<ConnectionId, Vec<Said>>,
     closed: BTreeSet<ConnectionId>,
     followers: BTreeMap<ConnectionId, Uuid>,
+    /// Results whose files are to be written.
+    published: Vec<UnsettledResult>,
     deferred: Vec<Deferred>,
     outcomes: Vec<Outcome>,
 }
@@ -123,6 +125,7 @@ impl World {
             said: BTreeMap::new(),
             closed: BTreeSet::new(),
             followers: BTreeMap::new(),
+            published: Vec::new(),
             deferred: Vec::new(),
             outcomes: Vec::new(),
         }
@@ -222,6 +225,9 @@ impl World {
         for _ in 0..MOST_TURNS {
             self.hand_in(Input::Tick);
             self.log.commit();
+            for result in core::mem::take(&mut self.published) {
+                self.results.publish(result);
+            }
             for action in core::mem::take(&mut self.deferred) {
                 self.perform_deferred(action);
             }
@@ -244,6 +250,7 @@ impl World {
         self.log.crash(surviving);
         self.peers.clear();
         self.followers.clear();
+        self.published.clear();
         self.deferred.clear();
         self.outcomes.clear();
         self.held.clear();
@@ -279,7 +286,7 @@ impl World {
         let recovered = self.log.recover();
         assert_eq!(Jobs::of(&recovered.state), self.model.jobs, "recovered from all records");
         // Amid a turn, results may be in the log that are not published yet.
-        if self.deferred.is_empty() {
+        if self.published.is_empty() {
             let unsettled: Vec<_> = self.results.unsettled.values().cloned().collect();
             assert_eq!(recovered.unsettled, unsettled, "results that only the log is sure to hold");
         }
@@ -300,6 +307,7 @@ impl World {
             match action {
                 Action::Append(record) => self.log.append(&record),
                 Action::Now(action) => self.perform_now(action, received),
+                Action::Publish(result) => self.published.push(result),
                 Action::AfterCommit(action) => self.deferred.push(action),
             }
         }

@@ -1,30 +1,26 @@
 //! All listeners and peers, and which of them need attention.
 
-use crate::server::doors::{Doors, Visitor};
-use crate::server::peer::{Peer, Reading};
-use crate::server::reactor::FIRST_CONNECTION;
-use crate::server::socket::Listener;
-use builder_engine::server::{ConnectionId, Role};
-use mio::event::Event;
-use mio::{Registry, Token};
+use super::listeners::Listeners;
+use super::peer::{Peer, Reading};
+use super::platform::{Listener, ListenerId, Platform};
+use crate::server::{ConnectionId, Role};
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::time::Duration;
 
-/// Octets of an outbox beyond which nothing more is read from its peer.
+/// Bytes of an outbox beyond which nothing more is read from its peer.
 const OUTBOX_BYTES: usize = 1024 * 1024;
 /// Connections accepted in one turn, so that a burst of them holds up nobody else for long.
 const ACCEPTS_PER_TURN: usize = 256;
 
 /// Listeners and peers by connection.
 #[derive(Debug)]
-pub(crate) struct Network {
-    doors: Doors,
+pub(crate) struct Connections {
+    listeners: Listeners,
     peers: BTreeMap<ConnectionId, Peer>,
     next_connection: ConnectionId,
     /// How many were accepted in this turn.
     accepted: usize,
-    /// Peers from which octets may be read.
+    /// Peers from which bytes may be read.
     readable: BTreeSet<ConnectionId>,
     /// Peers that were not read from because their outboxes are full.
     held: BTreeSet<ConnectionId>,
@@ -37,13 +33,13 @@ pub(crate) struct Network {
     finished: BTreeSet<ConnectionId>,
 }
 
-impl Network {
-    /// Peers are accepted up to `limit`; the other descriptors are for files.
-    pub(crate) fn new(limit: usize) -> Network {
-        Network {
-            doors: Doors::new(limit),
+impl Connections {
+    /// Accepts up to `limit` connections at a time; the other descriptors are for files.
+    pub(crate) fn new(listeners: Vec<Listener>, limit: usize) -> Connections {
+        Connections {
+            listeners: Listeners::new(listeners, limit),
             peers: BTreeMap::new(),
-            next_connection: FIRST_CONNECTION,
+            next_connection: 1,
             accepted: 0,
             readable: BTreeSet::new(),
             held: BTreeSet::new(),
@@ -54,35 +50,21 @@ impl Network {
         }
     }
 
-    pub(crate) fn listen(&mut self, registry: &Registry, listener: Listener, role: Role) -> io::Result<()> {
-        self.doors.add(registry, listener, role)
+    pub(crate) fn on_pending(&mut self, listener: ListenerId) {
+        self.listeners.on_pending(listener);
     }
 
-    /// Accepts nothing more, now that the program ends.
-    pub(crate) fn close_doors(&self) {
-        self.doors.close();
-    }
-
-    /// Takes note of what a socket is ready for.
-    pub(crate) fn on_event(
-        &mut self,
-        token: Token,
-        event: &Event,
-        active_observers: &mut BTreeSet<ConnectionId>,
-    ) {
-        if self.doors.on_event(token) {
-            return;
-        }
-        let connection = token.0 as ConnectionId;
-        let Some(peer) = self.peers.get_mut(&connection) else { return };
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
-            peer.set_readable(event.is_read_closed() || event.is_error());
+    pub(crate) fn on_readable(&mut self, connection: ConnectionId, is_end: bool) {
+        if let Some(peer) = self.peers.get_mut(&connection) {
+            peer.on_readable(is_end);
             self.readable.insert(connection);
         }
-        if event.is_writable() || event.is_write_closed() {
-            peer.set_writable();
+    }
+
+    pub(crate) fn on_writable(&mut self, connection: ConnectionId) {
+        if let Some(peer) = self.peers.get_mut(&connection) {
+            peer.on_writable();
             self.unflushed.insert(connection);
-            active_observers.insert(connection);
         }
     }
 
@@ -90,34 +72,43 @@ impl Network {
     pub(crate) fn has_work(&self) -> bool {
         !self.readable.is_empty()
             || !self.drained.is_empty()
-            || self.doors.has_work()
-            || !self.superfluous().is_empty()
+            || self.listeners.has_work()
+            || !self.evictable().is_empty()
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
-        self.doors.next_deadline()
+        self.listeners.next_deadline()
     }
 
-    /// Accepts one connection; none when nobody waits, or enough were accepted in this turn.
-    pub(crate) fn accept(&mut self, now: Duration) -> Option<(ConnectionId, Role)> {
+    /// Accepts one connection; none when nobody waits, or enough were accepted in this turn. It probably has said something
+    /// already: that is read before the platform is asked to tell of more.
+    pub(crate) fn accept<P: Platform>(
+        &mut self,
+        platform: &mut P,
+        now: Duration,
+    ) -> Option<(ConnectionId, Role)> {
         if self.accepted >= ACCEPTS_PER_TURN {
             return None;
         }
-        let visitor = self.doors.accept(now)?;
+        let connection = self.next_connection;
+        let accepted = self.listeners.accept(platform, now, connection)?;
         self.accepted += 1;
-        let role = visitor.role;
-        Some((self.admit(visitor), role))
+        self.next_connection += 1;
+        self.peers.insert(connection, Peer::new(connection, accepted.listener));
+        self.readable.insert(connection);
+        self.unflushed.insert(connection);
+        Some((connection, accepted.role))
     }
 
     /// Peers that are only to close, when others wait for their places.
-    pub(crate) fn superfluous(&self) -> Vec<ConnectionId> {
-        if !self.doors.is_crowded() {
+    pub(crate) fn evictable(&self) -> Vec<ConnectionId> {
+        if !self.listeners.is_crowded() {
             return Vec::new();
         }
-        let is_superfluous = |connection: &ConnectionId| {
-            self.peers.get(connection).is_some_and(|peer| self.doors.wants_place(peer.door()))
+        let is_in_the_way = |connection: &ConnectionId| {
+            self.peers.get(connection).is_some_and(|peer| self.listeners.wants_place(peer.listener()))
         };
-        self.finished.iter().copied().filter(is_superfluous).collect()
+        self.finished.iter().copied().filter(is_in_the_way).collect()
     }
 
     /// The peers to read from in this turn.
@@ -132,9 +123,10 @@ impl Network {
         self.readable.iter().copied().collect()
     }
 
-    /// Reads once from a peer: octets, or how the connection ended; none when there is nothing for now.
-    pub(crate) fn read(
+    /// Reads once from a peer: bytes, or how the connection ended; none when there is nothing for now.
+    pub(crate) fn read<P: Platform>(
         &mut self,
+        platform: &mut P,
         connection: ConnectionId,
         buffer: &mut [u8],
     ) -> Option<Result<usize, String>> {
@@ -142,12 +134,12 @@ impl Network {
             self.readable.remove(&connection);
             return None;
         };
-        let reading = peer.read(buffer);
+        let reading = peer.read(platform, buffer);
         if !peer.is_readable() {
             self.readable.remove(&connection);
         }
         match reading {
-            Reading::Octets(octets) => Some(Ok(octets)),
+            Reading::Bytes(bytes) => Some(Ok(bytes)),
             Reading::Over(reason) => Some(Err(reason)),
             Reading::WouldBlock => None,
         }
@@ -174,15 +166,15 @@ impl Network {
 
     /// The peers of which that was to be reported, and which have been sent everything.
     pub(crate) fn drained(&mut self) -> Vec<ConnectionId> {
-        std::mem::take(&mut self.drained)
+        core::mem::take(&mut self.drained)
     }
 
-    /// Sends what can be sent, and has the system tell of what comes next; says which connections are over, and how.
-    pub(crate) fn flush(&mut self, registry: &Registry) -> Vec<(ConnectionId, String)> {
+    /// Sends what can be sent, and has the platform tell of what comes next; says which connections are over, and how.
+    pub(crate) fn flush<P: Platform>(&mut self, platform: &mut P) -> Vec<(ConnectionId, String)> {
         let mut over = Vec::new();
-        for connection in std::mem::take(&mut self.unflushed) {
+        for connection in core::mem::take(&mut self.unflushed) {
             let Some(peer) = self.peers.get_mut(&connection) else { continue };
-            let flushed = peer.flush().and_then(|()| peer.watch(registry, connection));
+            let flushed = peer.flush(platform).and_then(|()| peer.watch(platform));
             if peer.is_finished() {
                 self.finished.insert(connection);
             }
@@ -200,27 +192,15 @@ impl Network {
         over
     }
 
-    /// Forgets a peer and closes its socket, of which the system then tells nothing more.
-    pub(crate) fn close(&mut self, connection: ConnectionId, reason: &str) {
+    /// Forgets a peer and closes its connection, of which the platform then tells nothing more.
+    pub(crate) fn close<P: Platform>(&mut self, platform: &mut P, connection: ConnectionId, reason: &str) {
         let Some(peer) = self.peers.remove(&connection) else { return };
-        log::trace!("connection {connection}: closed: {reason}");
+        platform.close(connection, reason);
         self.readable.remove(&connection);
         self.held.remove(&connection);
         self.unflushed.remove(&connection);
         self.draining.remove(&connection);
         self.finished.remove(&connection);
-        self.doors.on_left(peer.door());
-    }
-
-    /// Takes in a peer. It probably has said something already: that is read before the system is asked to tell of more.
-    fn admit(&mut self, visitor: Visitor) -> ConnectionId {
-        let Visitor { socket, name, door, .. } = visitor;
-        let connection = self.next_connection;
-        self.next_connection += 1;
-        log::trace!("connection {connection}: from {name}");
-        self.peers.insert(connection, Peer::new(socket, door));
-        self.readable.insert(connection);
-        self.unflushed.insert(connection);
-        connection
+        self.listeners.on_closed(peer.listener());
     }
 }

@@ -1,0 +1,192 @@
+//! The files of the data directory, for the driver. Nothing is decided here.
+
+use crate::directory::{DirectoryLock, file_size_limit};
+use crate::durable::sync_file;
+#[cfg(target_os = "linux")]
+use crate::durable::sync_file_system;
+use crate::result_file::ResultFile;
+use crate::server::paths::Paths;
+use builder_engine::driver::{DirectoryName, FileName, Files};
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::num::NonZeroU64;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A data directory that nobody else uses.
+#[derive(Clone, Debug)]
+pub(crate) struct DataDirectory(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    paths: Paths,
+    _lock: Option<DirectoryLock>,
+    /// The root, where one call syncs the whole file system and says what failed. It is open from before the first result is
+    /// written: only to those who were there is an error reported that somebody else has seen.
+    #[cfg(target_os = "linux")]
+    file_system: Option<File>,
+}
+
+impl DataDirectory {
+    /// The lock is kept as long as there is a handle; there is none only where no server has ever run.
+    pub(crate) fn open(paths: Paths, lock: Option<DirectoryLock>) -> io::Result<DataDirectory> {
+        #[cfg(target_os = "linux")]
+        let file_system = reports_errors_of_file_systems().then(|| File::open(paths.root())).transpose()?;
+        paths.root().metadata()?;
+        Ok(DataDirectory(Arc::new(Shared {
+            paths,
+            _lock: lock,
+            #[cfg(target_os = "linux")]
+            file_system,
+        })))
+    }
+
+    pub(crate) fn paths(&self) -> &Paths {
+        &self.0.paths
+    }
+
+    fn file(&self, name: FileName<'_>) -> PathBuf {
+        let paths = self.paths();
+        match name {
+            FileName::Spool(uuid) => paths.spool(uuid),
+            FileName::Staged(uuid) => paths.staging(uuid),
+            FileName::Result { job, uuid } => paths.result(job, uuid),
+            FileName::OldState => paths.old_state(),
+            FileName::Entry(directory, name) => self.directory(directory).join(OsStr::from_bytes(name)),
+        }
+    }
+
+    fn directory(&self, name: DirectoryName<'_>) -> PathBuf {
+        let paths = self.paths();
+        match name {
+            DirectoryName::Root => paths.root().to_owned(),
+            DirectoryName::Private => paths.private().to_owned(),
+            DirectoryName::Spools => paths.spools(),
+            DirectoryName::Stagings => paths.stagings(),
+            DirectoryName::Job(job) => paths.job(job),
+            DirectoryName::Build(job, uuid) => paths.build(job, uuid),
+        }
+    }
+}
+
+impl Files for DataDirectory {
+    type File = Arc<File>;
+    type Directory = File;
+
+    fn create(&self, name: FileName<'_>) -> io::Result<Arc<File>> {
+        let mut options = OpenOptions::new();
+        Ok(Arc::new(options.read(true).write(true).create_new(true).open(self.file(name))?))
+    }
+
+    fn open(&self, name: FileName<'_>) -> io::Result<Arc<File>> {
+        let path = self.file(name);
+        Ok(Arc::new(match name {
+            FileName::Result { .. } => ResultFile::open(&path)?.into_file(),
+            FileName::OldState => File::open(path)?,
+            _ => OpenOptions::new().read(true).write(true).open(path)?,
+        }))
+    }
+
+    fn size(&self, name: FileName<'_>) -> io::Result<u64> {
+        Ok(fs::metadata(self.file(name))?.len())
+    }
+
+    fn length(&self, file: &Arc<File>) -> io::Result<u64> {
+        Ok(file.metadata()?.len())
+    }
+
+    fn read_at(&self, file: &Arc<File>, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        until_uninterrupted(|| file.read_at(buffer, offset))
+    }
+
+    fn write_at(&self, file: &Arc<File>, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        // The kernel would send SIGXFSZ before it said so itself. A write across the limit is merely short.
+        if file_size_limit().is_some_and(|limit| offset >= limit) {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        until_uninterrupted(|| file.write_at(bytes, offset))
+    }
+
+    fn set_length(&self, file: &Arc<File>, length: u64) -> io::Result<()> {
+        file.set_len(length)
+    }
+
+    fn begin_write_back(&self, file: &Arc<File>, offset: u64, length: u64) {
+        // It does not matter when it fails.
+        let _ = rustix::fs::fadvise(file, offset, NonZeroU64::new(length), rustix::fs::Advice::DontNeed);
+    }
+
+    fn sync(&self, file: &Arc<File>) -> io::Result<()> {
+        sync_file(file)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn sync_all(&self) -> Option<io::Result<()>> {
+        self.0.file_system.as_ref().map(sync_file_system)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn sync_all(&self) -> Option<io::Result<()>> {
+        None
+    }
+
+    fn rename(&self, from: FileName<'_>, to: FileName<'_>) -> io::Result<()> {
+        fs::rename(self.file(from), self.file(to))
+    }
+
+    fn remove(&self, name: FileName<'_>) -> io::Result<()> {
+        fs::remove_file(self.file(name))
+    }
+
+    /// Results are for everyone on the host to read, as those of builder 0.4.0 are. The server's own directories are in one
+    /// that is closed to others.
+    fn make_directory(&self, name: DirectoryName<'_>) -> io::Result<()> {
+        DirBuilder::new().mode(0o755).create(self.directory(name))
+    }
+
+    fn open_directory(&self, name: DirectoryName<'_>) -> io::Result<File> {
+        File::open(self.directory(name))
+    }
+
+    fn sync_directory(&self, directory: &File) -> io::Result<()> {
+        sync_file(directory)
+    }
+
+    fn remove_directory(&self, name: DirectoryName<'_>) -> io::Result<()> {
+        fs::remove_dir(self.directory(name))
+    }
+
+    fn list(&self, name: DirectoryName<'_>) -> io::Result<Vec<Vec<u8>>> {
+        let entries = fs::read_dir(self.directory(name))?;
+        entries.map(|entry| Ok(entry?.file_name().into_vec())).collect()
+    }
+
+    fn describe(&self, name: FileName<'_>) -> String {
+        self.file(name).display().to_string()
+    }
+
+    fn describe_directory(&self, name: DirectoryName<'_>) -> String {
+        self.directory(name).display().to_string()
+    }
+}
+
+/// Since Linux 5.8, syncing a whole file system says when something could not be written.
+#[cfg(target_os = "linux")]
+fn reports_errors_of_file_systems() -> bool {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy();
+    let mut numbers = release.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(5), Some(8))
+}
+
+fn until_uninterrupted(mut operation: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match operation() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}

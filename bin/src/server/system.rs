@@ -1,0 +1,195 @@
+//! What the driver runs on: sockets, files, threads, processes and clocks of a real system. It does what it is told.
+
+use crate::directory::{file_size_limit, free_octets};
+use crate::log_file::{self, fresh_salt};
+use crate::server::backlog;
+use crate::server::clock::Clock;
+use crate::server::data_directory::DataDirectory;
+use crate::server::listen::Listening;
+use crate::server::reactor::Tokens;
+use crate::server::socket::{Listener, Socket};
+use crate::server::template::TemplateDirectory;
+use crate::server::threads::Threads;
+use crate::server::uploader::Uploader;
+use crate::server::uuids;
+use builder_engine::Now;
+use builder_engine::driver::{
+    self, ListenerId, Look, Outcome, Platform, Room, Task, TemplateReading, UploadEnd,
+};
+use builder_engine::log::Salt;
+use builder_engine::server::{ConnectionId, Role};
+use builder_proto::Uuid;
+use builder_proto::text::Text;
+use mio::event::Source;
+use mio::{Interest, Registry};
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind, Read, Write};
+
+/// The platform of the programs.
+#[derive(Debug)]
+pub(crate) struct System {
+    pub(crate) clock: Clock,
+    pub(crate) registry: Registry,
+    pub(crate) directory: DataDirectory,
+    pub(crate) listening: Listening,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) connections: BTreeMap<ConnectionId, Connection>,
+    pub(crate) threads: Threads,
+    pub(crate) templates: TemplateDirectory,
+    /// None when results are not uploaded.
+    pub(crate) uploader: Option<Uploader>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    socket: Socket,
+    is_registered: bool,
+}
+
+impl System {
+    /// What a thread has done, if any.
+    pub(crate) fn next_outcome(&self) -> Option<Outcome> {
+        self.threads.next_outcome()
+    }
+
+    /// How the process ended that uploaded a result, if it has; to be asked after SIGCHLD.
+    pub(crate) fn reap_upload(&mut self) -> Option<UploadEnd> {
+        self.uploader.as_mut()?.reap()
+    }
+
+    fn socket(&mut self, connection: ConnectionId) -> io::Result<&mut Socket> {
+        let connection = self.connections.get_mut(&connection).ok_or(ErrorKind::NotConnected)?;
+        Ok(&mut connection.socket)
+    }
+}
+
+impl Platform for System {
+    type Files = DataDirectory;
+    type Storage = log_file::Disk;
+
+    fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    fn files(&self) -> DataDirectory {
+        self.directory.clone()
+    }
+
+    fn storage(&mut self) -> io::Result<log_file::Disk> {
+        log_file::Disk::open(self.directory.paths().private())
+    }
+
+    fn salt(&mut self) -> io::Result<Salt> {
+        fresh_salt().map_err(io::Error::other)
+    }
+
+    fn uuids(&mut self) -> Box<dyn Iterator<Item = Uuid>> {
+        Box::new(uuids::random_uuids())
+    }
+
+    fn room(&mut self) -> io::Result<Room> {
+        let free = free_octets(self.directory.paths().private())?;
+        Ok(Room { free, longest_file: file_size_limit().unwrap_or(u64::MAX) })
+    }
+
+    fn templates(&mut self, look: Look) -> Option<TemplateReading> {
+        match look {
+            Look::Anew => Some(self.templates.read()),
+            Look::Quick => self.templates.read_changes(false),
+            Look::Thorough => self.templates.read_changes(true),
+        }
+    }
+
+    fn listen(&mut self) -> io::Result<Vec<driver::Listener>> {
+        let mut listeners = Vec::new();
+        for (address, role) in &self.listening.addresses {
+            let failed = |error: io::Error| {
+                let remedy = match error.kind() {
+                    ErrorKind::AddrInUse => "stop the other program, or choose another --port",
+                    _ => "choose another --ip or --port",
+                };
+                io::Error::new(error.kind(), format!("cannot listen on {address}: {error}; {remedy}"))
+            };
+            for mut listener in self.listening.bind(address).map_err(failed)? {
+                let name = listener.name();
+                let whom = match role {
+                    Role::Any => "",
+                    Role::Workers => " for workers",
+                    Role::Clients => " for clients",
+                };
+                if *role == Role::Workers {
+                    listener.limit_unacknowledged().map_err(failed)?;
+                }
+                let token = Tokens::of_listener(self.listeners.len());
+                listener.register(&self.registry, token, Interest::READABLE).map_err(failed)?;
+                // For people and scripts that asked for any free port; a closed stdout is fine.
+                let _ = writeln!(io::stdout(), "listening on {name}{whom}");
+                listeners.push(driver::Listener { role: *role, name });
+                self.listeners.push(listener);
+            }
+        }
+        backlog::check();
+        Ok(listeners)
+    }
+
+    fn stop_listening(&mut self) {
+        self.listeners.iter().for_each(Listener::remove);
+    }
+
+    fn accept(&mut self, listener: ListenerId, connection: ConnectionId) -> io::Result<()> {
+        let listener = self.listeners.get(listener).ok_or(ErrorKind::NotFound)?;
+        let (socket, name) = listener.accept()?;
+        log::trace!("connection {connection}: from {name}");
+        self.connections.insert(connection, Connection { socket, is_registered: false });
+        Ok(())
+    }
+
+    fn watch(&mut self, connection: ConnectionId, writable: bool) -> io::Result<()> {
+        let token = Tokens::of_connection(connection)?;
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let interest = if writable { both } else { Interest::READABLE };
+        let connection = self.connections.get_mut(&connection).ok_or(ErrorKind::NotConnected)?;
+        match connection.is_registered {
+            true => connection.socket.reregister(&self.registry, token, interest)?,
+            false => connection.socket.register(&self.registry, token, interest)?,
+        }
+        connection.is_registered = true;
+        Ok(())
+    }
+
+    fn read(&mut self, connection: ConnectionId, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket(connection)?.read(buffer)
+    }
+
+    fn write(&mut self, connection: ConnectionId, bytes: &[u8], is_last: bool) -> io::Result<usize> {
+        let socket = self.socket(connection)?;
+        if is_last { socket.write_last(bytes) } else { socket.write(bytes) }
+    }
+
+    fn shut_down(&mut self, connection: ConnectionId) -> io::Result<()> {
+        self.socket(connection)?.shutdown_write()
+    }
+
+    fn close(&mut self, connection: ConnectionId, reason: &str) {
+        log::trace!("connection {connection}: closed: {reason}");
+        self.connections.remove(&connection);
+    }
+
+    fn submit(&mut self, task: Task<DataDirectory>) {
+        self.threads.submit(task);
+    }
+
+    fn start_upload(&mut self, job: &Text, uuid: Uuid) -> io::Result<()> {
+        let result = self.directory.paths().result(job, uuid);
+        match &mut self.uploader {
+            Some(uploader) => uploader.start(result),
+            None => Err(io::Error::new(ErrorKind::Unsupported, "results are not uploaded")),
+        }
+    }
+
+    fn kill_upload(&mut self) {
+        if let Some(uploader) = &mut self.uploader {
+            uploader.kill();
+        }
+    }
+}

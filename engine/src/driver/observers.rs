@@ -1,0 +1,288 @@
+//! Observers: what each is sent next, and when. They are an offset into a spool or a stored result, and take bytes when their
+//! connection has room.
+
+use super::files::{FileName, Files, Reading, read_exact};
+use super::spools::SharedSpool;
+use crate::server::{ConnectionId, closing_messages};
+use crate::spool::{ENTRY_OVERHEAD, Found, LINE_BYTES, first_entry};
+use builder_proto::Uuid;
+use builder_proto::command::{Command, append_output_frame};
+use builder_proto::execution::{ConsoleReader, ConsoleStep, StoredExecution};
+use builder_proto::text::Text;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, ErrorKind};
+use std::rc::Rc;
+
+/// Bytes around a line in its message, at most.
+const FRAMING_BYTES: usize = 64;
+/// Blocks of a stored result that are read for one observer before others have their turn.
+const STEPS_PER_TURN: usize = 8;
+
+/// All observers by connection.
+#[derive(Debug)]
+pub(crate) struct Observers<F: Files> {
+    observers: BTreeMap<ConnectionId, Observer<F>>,
+    /// Those that may have something to send.
+    active: BTreeSet<ConnectionId>,
+    /// Those of each spool.
+    followers: BTreeMap<Uuid, BTreeSet<ConnectionId>>,
+    /// Bytes of an outbox up to which it is filled.
+    outbox_bytes: usize,
+    block: Vec<u8>,
+}
+
+/// A client that follows a build.
+#[derive(Debug)]
+enum Observer<F: Files> {
+    /// The stored result is being looked for.
+    Searching,
+    /// The build runs, or its result is not stored yet.
+    Following(Following<F>),
+    /// The result is stored.
+    Replaying(Box<Replaying<F>>),
+    /// All is in the outbox.
+    Served,
+}
+
+#[derive(Debug)]
+struct Following<F: Files> {
+    uuid: Uuid,
+    spool: SharedSpool<F>,
+    position: u64,
+}
+
+#[derive(Debug)]
+struct Replaying<F: Files> {
+    uuid: Uuid,
+    console: ConsoleReader<Reading<F>>,
+    closing: Vec<u8>,
+}
+
+/// How it goes on with an observer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filling {
+    /// When there is more to send, or room to send it.
+    Waiting,
+    /// At once, after others had their turn.
+    Ready,
+    /// All is in the outbox.
+    Done,
+}
+
+impl<F: Files> Observers<F> {
+    /// Outboxes are filled up to so many bytes, and again when half of that is sent.
+    pub(crate) fn new(outbox_bytes: usize) -> Self {
+        Observers {
+            observers: BTreeMap::new(),
+            active: BTreeSet::new(),
+            followers: BTreeMap::new(),
+            outbox_bytes,
+            block: Vec::new(),
+        }
+    }
+
+    pub(crate) fn follow(&mut self, connection: ConnectionId, uuid: Uuid, spool: &SharedSpool<F>) {
+        let following = Following { uuid, spool: Rc::clone(spool), position: 0 };
+        self.observers.insert(connection, Observer::Following(following));
+        self.followers.entry(uuid).or_default().insert(connection);
+        self.active.insert(connection);
+    }
+
+    /// The stored result of the build is being looked for.
+    pub(crate) fn search(&mut self, connection: ConnectionId) {
+        self.observers.insert(connection, Observer::Searching);
+    }
+
+    /// The stored result is there, or none is.
+    ///
+    /// # Errors
+    ///
+    /// What the observer is to be told. The connection may have left, and then there is none.
+    pub(crate) fn found(
+        &mut self,
+        connection: ConnectionId,
+        uuid: Uuid,
+        job: Option<Text>,
+        files: &F,
+    ) -> Result<(), String> {
+        if !self.observers.contains_key(&connection) {
+            return Ok(());
+        }
+        let job = job.ok_or_else(|| "uuid not found".to_owned())?;
+        let name = FileName::Result { job: &job, uuid };
+        match Replaying::open(files, name, uuid) {
+            Ok(replaying) => {
+                self.observers.insert(connection, Observer::Replaying(Box::new(replaying)));
+                self.active.insert(connection);
+                Ok(())
+            }
+            Err(error) => {
+                ::log::error!("{}: {error}", files.describe(name));
+                Err(format!("the stored result of build {uuid} {error}"))
+            }
+        }
+    }
+
+    /// There may be room for more.
+    pub(crate) fn activate(&mut self, connection: ConnectionId) {
+        if self.observers.contains_key(&connection) {
+            self.active.insert(connection);
+        }
+    }
+
+    /// There is more in the spool of a build.
+    pub(crate) fn activate_followers(&mut self, uuid: Uuid) {
+        if let Some(followers) = self.followers.get(&uuid) {
+            self.active.extend(followers);
+        }
+    }
+
+    /// The spool is removed. Those who still read it go on.
+    pub(crate) fn forget_spool(&mut self, uuid: Uuid) {
+        self.followers.remove(&uuid);
+    }
+
+    pub(crate) fn has_active(&self) -> bool {
+        !self.active.is_empty()
+    }
+
+    pub(crate) fn take_active(&mut self) -> BTreeSet<ConnectionId> {
+        core::mem::take(&mut self.active)
+    }
+
+    /// Fills the outbox of an observer, of which `unsent` bytes wait to be sent.
+    ///
+    /// # Errors
+    ///
+    /// When the console cannot be read.
+    pub(crate) fn fill(
+        &mut self,
+        connection: ConnectionId,
+        outbox: &mut Vec<u8>,
+        unsent: usize,
+        files: &F,
+    ) -> io::Result<Filling> {
+        if unsent > self.outbox_bytes / 2 {
+            return Ok(Filling::Waiting);
+        }
+        let full = outbox.len() + self.outbox_bytes - unsent;
+        match self.observers.get_mut(&connection) {
+            None | Some(Observer::Searching | Observer::Served) => Ok(Filling::Waiting),
+            Some(Observer::Following(following)) => {
+                following.fill(outbox, full, self.outbox_bytes, &mut self.block, files)
+            }
+            Some(Observer::Replaying(replaying)) => Ok(replaying.fill(outbox, full)),
+        }
+    }
+
+    /// All is in the outbox of an observer; it remains one until that is sent.
+    pub(crate) fn served(&mut self, connection: ConnectionId) {
+        self.forget(connection);
+        self.observers.insert(connection, Observer::Served);
+    }
+
+    /// Forgets an observer; says whether it was one.
+    pub(crate) fn forget(&mut self, connection: ConnectionId) -> bool {
+        self.active.remove(&connection);
+        let observer = self.observers.remove(&connection);
+        if let Some(Observer::Following(following)) = &observer
+            && let Some(followers) = self.followers.get_mut(&following.uuid)
+        {
+            followers.remove(&connection);
+        }
+        observer.is_some()
+    }
+}
+
+impl<F: Files> Following<F> {
+    fn fill(
+        &mut self,
+        outbox: &mut Vec<u8>,
+        full: usize,
+        outbox_bytes: usize,
+        block: &mut Vec<u8>,
+        files: &F,
+    ) -> io::Result<Filling> {
+        let spool = self.spool.borrow();
+        let missing = spool.length() - self.position;
+        if let (Some(file), 1..) = (spool.file(), missing) {
+            // More than the longest entry.
+            let at_once = outbox_bytes + LINE_BYTES + ENTRY_OVERHEAD;
+            block.resize(usize::try_from(missing).unwrap_or(usize::MAX).min(at_once), 0);
+            read_exact(files, file, self.position, block)?;
+            let mut rest = block.as_slice();
+            while let (true, Found::Entry(entry, bytes)) = (outbox.len() < full, first_entry(rest)) {
+                make_room(outbox, full, entry.line);
+                append_output_frame(outbox, self.uuid, entry.line, Some(entry.delta));
+                rest = rest.get(bytes..).unwrap_or_default();
+            }
+            let taken = (block.len() - rest.len()) as u64;
+            if taken == 0 {
+                return Err(io::Error::new(ErrorKind::InvalidData, "the spool of the console is damaged"));
+            }
+            self.position += taken;
+        }
+        match spool.closing() {
+            _ if self.position < spool.length() => Ok(Filling::Ready),
+            Some(closing) => {
+                outbox.extend_from_slice(closing);
+                Ok(Filling::Done)
+            }
+            None => Ok(Filling::Waiting),
+        }
+    }
+}
+
+impl<F: Files> Replaying<F> {
+    fn open(files: &F, name: FileName<'_>, uuid: Uuid) -> io::Result<Self> {
+        let damaged =
+            |error: &dyn core::fmt::Display| io::Error::new(ErrorKind::InvalidData, error.to_string());
+        let file = files.open(name)?;
+        let length = files.length(&file)?;
+        let reading = Reading { files: files.clone(), file };
+        let stored = StoredExecution::open(&reading, length).map_err(|error| damaged(&error))?;
+        // The closing says once more how the build ended.
+        let console = stored.console_before_result(&reading).map_err(|error| damaged(&error))?;
+        let elapsed = stored.finished.duration_since(stored.started);
+        let closing = closing_messages(uuid, &stored.result, elapsed);
+        Ok(Replaying { uuid, console: ConsoleReader::new(reading, console), closing })
+    }
+
+    /// Leaves nothing in memory but the outbox: whoever takes little keeps what was read for long.
+    fn fill(&mut self, outbox: &mut Vec<u8>, full: usize) -> Filling {
+        let filling = self.read(outbox, full);
+        self.console.release();
+        filling
+    }
+
+    fn read(&mut self, outbox: &mut Vec<u8>, full: usize) -> Filling {
+        let mut blocks = 0;
+        while outbox.len() < full && blocks < STEPS_PER_TURN {
+            match self.console.step() {
+                Ok(ConsoleStep::Entry(entry)) => {
+                    make_room(outbox, full, entry.line);
+                    append_output_frame(outbox, self.uuid, entry.line, Some(entry.delta_nanoseconds));
+                }
+                Ok(ConsoleStep::Working) => blocks += 1,
+                Ok(ConsoleStep::End) => {
+                    outbox.extend_from_slice(&self.closing);
+                    return Filling::Done;
+                }
+                Err(error) => {
+                    ::log::error!("the stored result of build {} {error}", self.uuid);
+                    let text = format!("the stored result of build {} {error}", self.uuid);
+                    if let Ok(failure) = Command::Failure(Text::from(text)).to_frame() {
+                        outbox.extend_from_slice(&failure);
+                    }
+                    return Filling::Done;
+                }
+            }
+        }
+        Filling::Ready
+    }
+}
+
+/// Makes room for a line, and for more up to where the outbox is full. If it grew by doubling it could take twice as much.
+fn make_room(outbox: &mut Vec<u8>, full: usize, line: &[u8]) {
+    outbox.reserve_exact(full.saturating_sub(outbox.len()).max(line.len() + FRAMING_BYTES));
+}

@@ -1,0 +1,296 @@
+//! What the server wants done, done: at once, or when the commit and the files of results allow it.
+
+use super::files::{DirectoryName, FileName, Files};
+use super::observers::Filling;
+use super::platform::Platform;
+use super::reasons::StopReason;
+use super::release::BatchNumber;
+use super::staged::{self, Staged};
+use super::tasks::{Task, TaskKind};
+use super::turn::Driver;
+use crate::server::record::{Contents, Record};
+use crate::server::{Action, BuildOfJob, ConnectionId, Deferred, Immediate, Input, ResultHead};
+use builder_proto::Uuid;
+use builder_proto::text::Text;
+use core::ops::Range;
+use std::io;
+use std::sync::Arc;
+
+/// What waits for a commit, and for the files of results.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    /// Something that the server wants.
+    Action(Deferred),
+    /// A large result that is complete. Its file in place will say that its build has finished, so the records that say how
+    /// come first.
+    Store(Uuid),
+}
+
+impl<P: Platform> Driver<P> {
+    /// Carries out what the server wants, or puts it off until the commit. `received` is the input just handed in.
+    pub(super) fn drain(&mut self, received: &[u8]) -> Result<(), StopReason> {
+        while let Some(action) = self.server.poll_action() {
+            match action {
+                Action::Append(record) => self.append(&record)?,
+                Action::Now(immediate) => self.perform_now(immediate, received)?,
+                Action::Publish(result) => self.release_queue.defer_result(result),
+                Action::AfterCommit(deferred) => self.release_queue.defer(Waiting::Action(deferred)),
+            }
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, record: &Record) -> Result<(), StopReason> {
+        self.platform.recorded(record);
+        self.record.clear();
+        record.append_to(&mut self.record).map_err(|error| StopReason::Encoding(error.to_string()))?;
+        self.log.append(&self.record).map_err(StopReason::Log)
+    }
+
+    fn perform_now(&mut self, action: Immediate, received: &[u8]) -> Result<(), StopReason> {
+        match action {
+            Immediate::Spool { uuid, entries, console_octets } => self.spool(uuid, &entries, console_octets),
+            Immediate::BeginResult { uuid, head } => self.begin_result(uuid, *head),
+            Immediate::AppendArtifacts { uuid, range } => self.append_artifacts(uuid, range, received),
+            Immediate::CompleteResult { uuid } => self.complete_result(uuid),
+            Immediate::AbandonResult { uuid } => self.abandon_result(uuid),
+            Immediate::Halt { reason } => return Err(StopReason::Contradiction(reason)),
+        }
+        Ok(())
+    }
+
+    /// Begins to carry out what waited for the commit that has just been made.
+    pub(super) fn release(&mut self) {
+        for order in self.release_queue.commit(&mut self.settling, TaskKind::Write.threads()) {
+            self.platform.submit(Task::write(order));
+        }
+        self.perform_ready();
+    }
+
+    /// Takes note of files that were written, or could not be.
+    pub(super) fn on_written(&mut self, batch: Option<BatchNumber>, outcomes: Vec<(Uuid, io::Result<()>)>) {
+        self.settling.written(self.platform.now().monotonic, outcomes);
+        if let Some(batch) = batch {
+            self.release_queue.written(batch);
+        }
+        self.perform_ready();
+    }
+
+    fn perform_ready(&mut self) {
+        while let Some(waiting) = self.release_queue.next_ready() {
+            match waiting {
+                Waiting::Action(action) => self.perform(action),
+                Waiting::Store(uuid) => {
+                    // It may have been abandoned since.
+                    if let Some(Staged::Large(result)) = self.staged.remove(&uuid) {
+                        self.platform.submit(Task::store(result));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what others can see; the records it depends on are on disk.
+    fn perform(&mut self, action: Deferred) {
+        match action {
+            Deferred::Seal { uuid, closing } => {
+                self.spools.get(uuid).borrow_mut().seal(closing);
+                self.observers.activate_followers(uuid);
+            }
+            Deferred::RemoveSpool { uuid } => {
+                if let Some(file) = self.spools.remove(uuid) {
+                    self.platform.submit(Task::close(file));
+                }
+                self.observers.forget_spool(uuid);
+            }
+            Deferred::Upload { uuid, name } => {
+                // The server asks for none unless results are uploaded.
+                if let Some(uploads) = &mut self.uploads {
+                    uploads.want(uuid, name);
+                }
+            }
+            Deferred::RemoveResult { uuid, name } => self.platform.submit(Task::remove((uuid, name))),
+            // An observer may have left since it asked.
+            Deferred::Follow { connection, .. } | Deferred::Replay { connection, .. }
+                if !self.connections.has(connection) => {}
+            Deferred::Follow { connection, uuid } => {
+                self.observers.follow(connection, uuid, self.spools.get(uuid));
+            }
+            Deferred::Replay { connection, uuid } => {
+                self.observers.search(connection);
+                self.platform.submit(Task::find(connection, uuid));
+            }
+            Deferred::Send { connection, bytes } => {
+                if let Some(peer) = self.connections.sending(connection) {
+                    peer.send(&bytes);
+                }
+            }
+            Deferred::SendPart { connection, bytes } => {
+                if let Some(peer) = self.connections.sending(connection) {
+                    peer.send(&bytes);
+                }
+                self.connections.report_when_sent(connection);
+            }
+            Deferred::Finish { connection } => {
+                self.observers.forget(connection);
+                if let Some(peer) = self.connections.sending(connection) {
+                    peer.finish();
+                }
+            }
+            Deferred::Drop { connection } => {
+                self.observers.forget(connection);
+                let reason = "the peer did not close it in time";
+                self.connections.close(&mut self.platform, connection, reason);
+            }
+        }
+    }
+
+    /// Has results written again that could not be written, and synced what was written a while ago.
+    pub(super) fn settle(&mut self) {
+        let now = self.platform.now().monotonic;
+        let results = self.settling.retry(now);
+        if !results.is_empty() {
+            self.platform.submit(Task::write_again(results));
+        }
+        if let Some(builds) = self.settling.sync(now) {
+            self.platform.submit(Task::sync(builds));
+        }
+    }
+
+    /// Takes note of an upload that has ended, and starts the next when its file is safe.
+    pub(super) fn go_on_uploading(&mut self) -> Result<(), StopReason> {
+        let now = self.platform.now().monotonic;
+        let Some(uploads) = &mut self.uploads else { return Ok(()) };
+        let settling = &self.settling;
+        match uploads.go_on(&mut self.platform, now, |uuid| settling.safety(uuid)) {
+            Some((uuid, attempt)) => self.input(Input::UploadEnded { uuid, outcome: attempt.outcome() }, &[]),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn on_removed(
+        &mut self,
+        build: BuildOfJob,
+        outcome: io::Result<()>,
+    ) -> Result<(), StopReason> {
+        let (uuid, job) = build;
+        match outcome {
+            Ok(()) => self.input(Input::ResultRemoved { uuid }, &[]),
+            Err(error) => {
+                ::log::error!(
+                    "cannot remove {}, which is uploaded: {error}; the next start of the server tries again",
+                    self.files.describe_directory(DirectoryName::Build(&job, uuid))
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// Fills the outboxes of observers that have room, with what is new.
+    pub(super) fn feed_observers(&mut self) -> Result<(), StopReason> {
+        for connection in self.observers.take_active() {
+            let Some(peer) = self.connections.sending(connection) else { continue };
+            // First, so that what still waits after it waits for the connection, and an event will tell.
+            if peer.flush(&mut self.platform).is_err() {
+                // The flush at the end of the turn fails in the same way, and takes care of it.
+                continue;
+            }
+            let unsent = peer.unsent();
+            match self.observers.fill(connection, peer.outbox(), unsent, &self.files) {
+                Ok(Filling::Waiting) => {}
+                Ok(Filling::Ready) => {
+                    // When the connection is full, an event will say that it has room again.
+                    if peer.flush(&mut self.platform).is_ok() && peer.is_writable() {
+                        self.observers.activate(connection);
+                    }
+                }
+                Ok(Filling::Done) => {
+                    // The server hears of it when all is sent, however long that takes.
+                    self.observers.served(connection);
+                    self.connections.report_when_sent(connection);
+                }
+                Err(error) => {
+                    self.observers.forget(connection);
+                    let reason = format!("the console cannot be read: {error}");
+                    ::log::error!("connection {connection}: {reason}");
+                    self.input(Input::ObserverFailed { connection, error: &reason }, &[])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_found(
+        &mut self,
+        connection: ConnectionId,
+        uuid: Uuid,
+        job: io::Result<Option<Text>>,
+    ) -> Result<(), StopReason> {
+        let job = job.unwrap_or_else(|error| {
+            let root = self.files.describe_directory(DirectoryName::Root);
+            ::log::error!("cannot look for build {uuid} in {root}: {error}");
+            None
+        });
+        match self.observers.found(connection, uuid, job, &self.files) {
+            Ok(()) => Ok(()),
+            Err(error) => self.input(Input::ObserverFailed { connection, error: &error }, &[]),
+        }
+    }
+
+    fn spool(&mut self, uuid: Uuid, entries: &[u8], console_bytes: u64) {
+        if let Err(error) = self.spools.append(uuid, entries, console_bytes) {
+            let error = format!("{}: {error}", self.files.describe(FileName::Spool(uuid)));
+            self.server.handle(self.platform.now(), Input::SpoolFailed { uuid, error: &error });
+        }
+        self.observers.activate_followers(uuid);
+    }
+
+    fn begin_result(&mut self, uuid: Uuid, head: ResultHead) {
+        let spool = self.spools.get(uuid).borrow();
+        let begun = Staged::begin(&self.files, uuid, head, &spool, self.limits.small_result);
+        drop(spool);
+        match begun {
+            Ok(staged) => {
+                self.staged.insert(uuid, staged);
+            }
+            Err(error) => self.refuse_result(uuid, &error),
+        }
+    }
+
+    fn append_artifacts(&mut self, uuid: Uuid, range: Range<usize>, received: &[u8]) {
+        let Some(staged) = self.staged.get_mut(&uuid) else { return };
+        if let Err(error) = staged.append(&self.files, received.get(range).unwrap_or_default()) {
+            self.refuse_result(uuid, &error);
+        }
+    }
+
+    /// A small result goes into the log with the next commit, a large one into its place after that.
+    fn complete_result(&mut self, uuid: Uuid) {
+        match self.staged.remove(&uuid) {
+            Some(Staged::Small(contents)) => {
+                let contents = Some(Contents(Arc::new(contents)));
+                self.server.handle(self.platform.now(), Input::ResultStored { uuid, contents });
+            }
+            Some(large) => {
+                self.staged.insert(uuid, large);
+                self.release_queue.defer(Waiting::Store(uuid));
+            }
+            // It failed earlier, and the server was told.
+            None => {}
+        }
+    }
+
+    fn abandon_result(&mut self, uuid: Uuid) {
+        let staged = self.staged.remove(&uuid);
+        staged::abandon(&self.files, uuid);
+        if let Some(Staged::Large(result)) = staged {
+            self.platform.submit(Task::close(result.into_file()));
+        }
+    }
+
+    fn refuse_result(&mut self, uuid: Uuid, error: &io::Error) {
+        self.abandon_result(uuid);
+        let error = format!("{}: {error}", self.files.describe(FileName::Staged(uuid)));
+        self.server.handle(self.platform.now(), Input::ResultFailed { uuid, error: &error });
+    }
+}
