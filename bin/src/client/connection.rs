@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How long the server may take for each answer.
-pub(super) const ANSWER_TIME: Duration = Duration::from_secs(60);
+const ANSWER_TIME: Duration = Duration::from_secs(60);
 /// Octets of the longest answer that is held whole. A server of 0.4.0 sends console lines of any length.
 const ANSWER_BYTES: u64 = 16 * COMMAND_FRAME_BYTES;
 /// Octets that are read at once.
@@ -198,7 +198,7 @@ impl Connection {
     fn broken(&self, error: io::Error) -> ClientError {
         let peer = self.peer.clone();
         if is_timeout(&error) {
-            ClientError::NoAnswer { peer }
+            ClientError::NoAnswer { peer, time: ANSWER_TIME }
         } else {
             ClientError::Connection { peer, error }
         }

@@ -1,8 +1,7 @@
 //! What can go wrong after the command line was understood.
 
-use super::connection::ANSWER_TIME;
-use super::info_filter::UnknownName;
-use super::request::{BuildFilter, ScriptSource};
+use super::info_filter::{BuildFilter, UnknownName};
+use super::script_source::ScriptSource;
 use crate::command_line::Address;
 use builder_engine::reconnecting::Reconnecting;
 use builder_proto::CLIENT_VERSION;
@@ -12,6 +11,7 @@ use builder_proto::malformed::Malformed;
 use builder_proto::text::Text;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 /// Why a command was not done.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(super) enum ClientError {
     /// The connection broke.
     Connection { peer: Address, error: io::Error },
     /// The server takes too long.
-    NoAnswer { peer: Address },
+    NoAnswer { peer: Address, time: Duration },
     /// The server, or the system it runs on, reset every connection before its hello.
     Reset { peer: Address },
     /// The server closed the connection instead of greeting.
@@ -73,8 +73,8 @@ impl fmt::Display for ClientError {
                 write!(f, "cannot connect to {peer}: {error}; is the server running, and is --remote right?")
             }
             ClientError::Connection { peer, error } => write!(f, "lost the connection to {peer}: {error}"),
-            ClientError::NoAnswer { peer } => {
-                write!(f, "{peer} did not answer within {} seconds", ANSWER_TIME.as_secs())
+            ClientError::NoAnswer { peer, time } => {
+                write!(f, "{peer} did not answer within {} seconds", time.as_secs())
             }
             ClientError::Reset { peer } => write!(
                 f,
@@ -102,16 +102,7 @@ impl fmt::Display for ClientError {
                 write!(f, "{peer} answered {answer} to {question}")
             }
             ClientError::Refused { reason, hint } => write!(f, "{reason}{hint}"),
-            ClientError::UnknownName(name) => {
-                let (kind, name, meant) = match name {
-                    UnknownName::Job(name, meant) => ("job", name, meant),
-                    UnknownName::Platform(name, meant) => ("platform", name, meant),
-                };
-                match meant {
-                    Some(meant) => write!(f, "there is no {kind} {name}; did you mean {meant}?"),
-                    None => write!(f, "there is no {kind} {name}; 'builder-client info' shows all"),
-                }
-            }
+            ClientError::UnknownName(name) => name.fmt(f),
             ClientError::NothingRuns(filter) => {
                 write!(f, "no build{filter} is running; see 'builder-client info'")
             }

@@ -1,12 +1,12 @@
 //! The part of what is going on that was asked for.
 
-use super::error::ClientError;
-use super::info::{platforms, queues, upload_destination};
+use super::reply::{platforms, queues, upload_destination};
 use super::similar::most_similar;
-use builder_proto::command::InfoReply;
+use builder_proto::command::{InfoReply, RunningInfo};
 use builder_proto::job::Job;
 use builder_proto::text::Text;
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// Which jobs are meant. All of them, if nothing is said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +15,15 @@ pub(super) struct InfoFilter {
     pub(super) jobs: Vec<Text>,
     /// Only what belongs to this platform: its script jobs, and others where they run or wait there.
     pub(super) platform: Option<Text>,
+}
+
+/// Which builds are meant.
+#[derive(Debug, Default)]
+pub(super) struct BuildFilter {
+    /// Only on this platform.
+    pub(super) platform: Option<Text>,
+    /// Only of this job.
+    pub(super) job: Option<Text>,
 }
 
 /// What a filter names, and the server does not know.
@@ -32,8 +41,8 @@ impl InfoFilter {
     /// # Errors
     ///
     /// When there is no such job or platform at all, as silence would look like an answer.
-    pub(super) fn apply(&self, reply: &InfoReply) -> Result<InfoReply, ClientError> {
-        self.check(reply).map_err(ClientError::UnknownName)?;
+    pub(super) fn apply(&self, reply: &InfoReply) -> Result<InfoReply, UnknownName> {
+        self.check(reply)?;
         let mut reply = reply.clone();
         if let Some(platform) = &self.platform {
             keep_platform(&mut reply, platform);
@@ -72,6 +81,43 @@ impl InfoFilter {
         }
         reply.queues.retain(|queue| !queue.jobs.is_empty());
         reply.dropped_platforms.clear();
+    }
+}
+
+impl BuildFilter {
+    /// The build that started last, of those that are meant.
+    pub(super) fn find_latest<'a>(&self, reply: &'a InfoReply) -> Option<&'a RunningInfo> {
+        let is_meant = |build: &&RunningInfo| {
+            self.job.as_ref().is_none_or(|name| *name == build.job.name)
+                && self.platform.as_ref().is_none_or(|platform| *platform == build.job.platform)
+        };
+        reply.running.iter().filter(is_meant).max_by_key(|build| build.started)
+    }
+}
+
+/// Follows the words "no build".
+impl fmt::Display for BuildFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(job) = &self.job {
+            write!(f, " of job {job}")?;
+        }
+        if let Some(platform) = &self.platform {
+            write!(f, " on platform {platform}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for UnknownName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, name, meant) = match self {
+            UnknownName::Job(name, meant) => ("job", name, meant),
+            UnknownName::Platform(name, meant) => ("platform", name, meant),
+        };
+        match meant {
+            Some(meant) => write!(f, "there is no {kind} {name}; did you mean {meant}?"),
+            None => write!(f, "there is no {kind} {name}; 'builder-client info' shows all"),
+        }
     }
 }
 
@@ -159,5 +205,17 @@ mod tests {
             "there is no platform freebsd-14; did you mean freebsd-13?"
         );
         assert_eq!(refusal(&[], Some("vax")), "there is no platform vax; 'builder-client info' shows all");
+    }
+
+    #[test]
+    fn the_latest_build_is_the_one_that_started_last_of_those_meant() {
+        let latest = |job: Option<&str>, platform: Option<&str>| {
+            let filter = BuildFilter { job: job.map(Text::from), platform: platform.map(Text::from) };
+            filter.find_latest(&info_reply()).map(|build| build.uuid.as_bytes()[0])
+        };
+        assert_eq!(latest(None, None), Some(2));
+        assert_eq!(latest(None, Some("q")), Some(1));
+        assert_eq!(latest(Some("hello"), None), Some(2));
+        assert_eq!(latest(Some("hello"), Some("q")), None);
     }
 }

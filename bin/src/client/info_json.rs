@@ -1,7 +1,6 @@
 //! What is going on in a server, as programs read it. The manual page `builder-client` promises its shape.
 
-use super::info::{queues, upload_destination};
-use super::info_table::upload_uuid;
+use super::reply::{queues, upload_destination, upload_uuid};
 use crate::json::string;
 use builder_proto::command::{InfoReply, QueueInfo};
 use builder_proto::job::Job;

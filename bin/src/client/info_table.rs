@@ -1,8 +1,8 @@
 //! What is going on in a server, as people read it: what runs, then a line for each job, then a line for each platform.
 
-use super::info::{queues, upload_destination, whole_seconds};
 use super::info_filter::InfoFilter;
 use super::job_lines::{JobLine, job_lines};
+use super::reply::{queues, upload_destination, upload_uuid, whole_seconds};
 use super::table::{Fit, Table};
 use crate::terminal::{Look, Palette};
 use crate::wording::Span;
@@ -150,14 +150,6 @@ impl Report<'_> {
         let words = title.trim_start();
         let lines = title.get(..title.len() - words.len()).unwrap_or_default();
         writeln!(f, "{lines}{}", self.palette.paint(Look::Title, words))
-    }
-}
-
-/// The build whose result waits to be uploaded; see [`UPLOADS`](builder_proto::command::UPLOADS).
-pub(super) fn upload_uuid(job: &Job) -> &Text {
-    match job {
-        Job::Script(job) => &job.platform,
-        Job::OrbBuild(job) => &job.opam_package,
     }
 }
 

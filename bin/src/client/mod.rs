@@ -11,9 +11,11 @@ mod info_table;
 mod job_lines;
 mod line_printer;
 mod observe;
+mod reply;
 mod request;
 #[cfg(test)]
 mod samples;
+mod script_source;
 mod silence;
 mod similar;
 mod table;
@@ -116,7 +118,7 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<(), Cl
         }
         Request::ObserveLatest(filter) => {
             let reply = info::ask(&remote)?;
-            let latest = info::find_latest(&reply, &filter).ok_or(ClientError::NothingRuns(filter))?;
+            let latest = filter.find_latest(&reply).ok_or(ClientError::NothingRuns(filter))?;
             observe::observe(&remote, latest.uuid, form, Silence::of_running(latest, quiet))
         }
     }

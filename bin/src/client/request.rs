@@ -1,7 +1,8 @@
 //! What the words of a command line ask for.
 
 use super::error::ClientError;
-use super::info_filter::InfoFilter;
+use super::info_filter::{BuildFilter, InfoFilter};
+use super::script_source::ScriptSource;
 use super::similar::most_similar;
 use crate::command_line::{Matches, UsageError, value};
 use builder_engine::limits::COMMAND_FRAME_BYTES;
@@ -11,10 +12,6 @@ use builder_proto::command::Command;
 use builder_proto::job::{OrbBuildJob, ScriptJob};
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
-use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::PathBuf;
 
 /// What to do.
 #[derive(Debug)]
@@ -53,24 +50,6 @@ pub(super) struct ScheduleFile {
     name: Text,
     platform: Text,
     source: ScriptSource,
-}
-
-/// Where a script is read from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ScriptSource {
-    /// A file.
-    File(PathBuf),
-    /// Standard input, which is written as `-`.
-    StandardInput,
-}
-
-/// Which builds are meant.
-#[derive(Debug, Default)]
-pub(super) struct BuildFilter {
-    /// Only on this platform.
-    pub(super) platform: Option<Text>,
-    /// Only of this job.
-    pub(super) job: Option<Text>,
 }
 
 impl Request {
@@ -259,46 +238,5 @@ impl ScheduleFile {
             limit if length > limit => Err(ClientError::ScriptTooLong { source, limit }),
             _ => Ok(command),
         }
-    }
-}
-
-impl From<&str> for ScriptSource {
-    fn from(word: &str) -> ScriptSource {
-        if word == "-" { ScriptSource::StandardInput } else { ScriptSource::File(word.into()) }
-    }
-}
-
-impl ScriptSource {
-    /// Reads everything, or returns `None` when that is more than `limit` bytes.
-    fn read_at_most(&self, limit: u64) -> io::Result<Option<Vec<u8>>> {
-        let mut content = Vec::new();
-        let length = match self {
-            ScriptSource::File(path) => File::open(path)?.take(limit + 1).read_to_end(&mut content)?,
-            ScriptSource::StandardInput => io::stdin().take(limit + 1).read_to_end(&mut content)?,
-        };
-        Ok((length as u64 <= limit).then_some(content))
-    }
-}
-
-/// Follows the words "the script".
-impl fmt::Display for ScriptSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ScriptSource::File(path) => path.display().fmt(f),
-            ScriptSource::StandardInput => f.write_str("on standard input"),
-        }
-    }
-}
-
-/// Follows the words "no build".
-impl fmt::Display for BuildFilter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(job) = &self.job {
-            write!(f, " of job {job}")?;
-        }
-        if let Some(platform) = &self.platform {
-            write!(f, " on platform {platform}")?;
-        }
-        Ok(())
     }
 }

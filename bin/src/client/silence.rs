@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::error::ClientError;
-use super::info;
+use super::{info, reply};
 use crate::command_line::Address;
 use crate::terminal::StatusLine;
 use crate::wording::Span;
@@ -37,7 +37,7 @@ impl Silence {
         let mut silence = Silence::new(quiet);
         if silence.line.is_enabled() {
             match info::ask(remote) {
-                Ok(reply) => silence.build = info::find_running(&reply, uuid).map(Build::new),
+                Ok(reply) => silence.build = reply::find_running(&reply, uuid).map(Build::new),
                 // Observing it will fail for the same reason, and say so, or the line just says less.
                 Err(error) => log::info!("cannot tell what build {uuid} is: {error}"),
             }
