@@ -9,6 +9,9 @@ use crate::variant::Variant;
 use builder_engine::server::Settings;
 use std::time::Duration;
 
+/// Bytes of artifacts that the server takes of each build: less than of anything else.
+pub(crate) const ARTIFACT_BYTES: u64 = 12_000;
+
 /// The world of one seed.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -71,7 +74,7 @@ impl Plan {
         Plan {
             settings: Settings {
                 job_time: Duration::from_secs(30),
-                artifact_bytes: 12_000,
+                artifact_bytes: ARTIFACT_BYTES,
                 console_bytes: 20_000,
                 builds: sometimes(&[2, 100, 100]) as usize,
                 observers: sometimes(&[1, 100, 100]) as usize,

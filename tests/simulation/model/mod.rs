@@ -173,7 +173,7 @@ impl Model {
         if let Some(build) = wire.build.and_then(|uuid| self.builds.get(uuid)) {
             build.connection_over(wire.read);
         }
-        if let Some(uuid) = wire.build.filter(|_| !wire.refused) {
+        if let Some(uuid) = wire.lost_build() {
             self.pacing.lost(self.time, uuid);
         }
     }

@@ -1,6 +1,7 @@
 //! One connection as the network sees it.
 
 use super::builds::Builds;
+use crate::plan::ARTIFACT_BYTES;
 use builder_proto::Uuid;
 use builder_proto::command::{Command, InfoReply, QueueInfo, UPLOADS};
 use builder_proto::text::Text;
@@ -62,9 +63,21 @@ impl Frames {
     pub(super) fn is_hopeless(&self) -> bool {
         self.hopeless
     }
+
+    /// Whether all of it is so short that nobody refuses it for its length, which the header of a message tells in advance.
+    fn is_short(&self) -> bool {
+        let announced = self.octets.first_chunk::<8>().map_or(0, |header| u64::from_be_bytes(*header));
+        !self.hopeless && self.end as u64 + announced < ARTIFACT_BYTES
+    }
 }
 
 impl Wire {
+    /// The build that is lost when the connection is over. Not one that the server may have refused, as that may not have been
+    /// sent: it says so only after its commit.
+    pub(super) fn lost_build(&self) -> Option<Uuid> {
+        self.build.filter(|_| !self.refused && self.from_peer.is_short())
+    }
+
     /// Takes in a message of the peer.
     pub(super) fn heard(&mut self, end: usize, payload: &[u8], builds: &mut Builds) {
         let Some(build) = self.build.and_then(|uuid| builds.get(uuid)) else { return };
