@@ -15,6 +15,7 @@ mod model;
 mod network;
 mod peers;
 mod plan;
+mod planted;
 mod queue;
 mod random;
 mod server;

@@ -106,6 +106,42 @@ impl Plan {
         }
     }
 
+    /// Sets what `settings` name, such as `frozen=400 failed_syncs=20`, whatever the seed says.
+    pub(crate) fn adjust(&mut self, settings: &str) -> Result<(), String> {
+        for setting in settings.split_whitespace() {
+            let (name, number) = setting.split_once('=').ok_or_else(|| format!("{setting} has no value"))?;
+            let number: u64 = number.parse().map_err(|error| format!("{setting}: {error}"))?;
+            let place = match name {
+                "amid" => &mut self.amid,
+                "broken_connections" => &mut self.broken_connections,
+                "crash_gap" => &mut self.crash_gap,
+                "failed_syncs" => &mut self.disk.failed_syncs,
+                "failing_uploads" => &mut self.failing_uploads,
+                "frozen" => &mut self.frozen,
+                "power_failures" => &mut self.power_failures,
+                "reserve" => &mut self.reserve_octets,
+                "rogues" => &mut self.rogues,
+                "rotation" => &mut self.rotation_octets,
+                "short_writes" => &mut self.disk.short_writes,
+                "sick" => &mut self.sick,
+                "small_results" => &mut self.small_result_octets,
+                "uploads" => &mut self.uploads,
+                "write_errors" => &mut self.disk.write_errors,
+                "full_disk" => {
+                    self.full_disk = number > 0;
+                    continue;
+                }
+                "syncs_everything" => {
+                    self.syncs_everything = number > 0;
+                    continue;
+                }
+                _ => return Err(format!("there is no setting {name}")),
+            };
+            *place = number;
+        }
+        Ok(())
+    }
+
     /// Makes frequent what a mistake takes to show. Without it some take tens of thousands of crashes.
     pub(crate) fn provoke(&mut self, variant: Variant) {
         match variant {

@@ -110,6 +110,8 @@ impl World {
         let mut random = Random::new(seed);
         let mut plan = Plan::new(&mut random, crashes);
         plan.provoke(variant);
+        let settings = std::env::var("SIMULATION_PLAN").unwrap_or_default();
+        plan.adjust(&settings).unwrap_or_else(|problem| panic!("SIMULATION_PLAN: {problem}"));
         let host = Host::new();
         let disk = Disk::new(host.clone(), random.fork(), plan.disk);
         let environment = Environment {
