@@ -12,7 +12,7 @@ mod file;
 mod names;
 mod storage;
 
-pub(crate) use storage::LogStorage;
+pub(crate) use storage::{Lie, LogStorage};
 
 use crate::host::{Crash, Host};
 use crate::random::Random;

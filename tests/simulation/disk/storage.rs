@@ -2,11 +2,24 @@
 
 use super::{Disk, Inode};
 use crate::host::Host;
-use crate::variant::Variant;
 use builder_engine::log::Storage;
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
+
+/// What is skipped although it is said to be done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Lie {
+    /// Nothing is.
+    #[default]
+    None,
+    /// Syncs of files do nothing.
+    FileNotSynced,
+    /// Syncs of files leave a grown length behind.
+    LengthNotSynced,
+    /// Syncs of names do nothing.
+    NamesNotSynced,
+}
 
 /// The server's own directory on the simulated disk.
 #[derive(Clone, Debug)]
@@ -14,7 +27,7 @@ pub(crate) struct LogStorage {
     pub(crate) host: Rc<Host>,
     pub(crate) disk: Rc<RefCell<Disk>>,
     pub(crate) directory: &'static str,
-    pub(crate) variant: Variant,
+    pub(crate) lie: Lie,
 }
 
 impl LogStorage {
@@ -51,9 +64,9 @@ impl Storage for LogStorage {
     }
 
     fn sync(&self, file: &Inode) -> io::Result<()> {
-        match self.variant {
-            Variant::LogNotSynced => Ok(()),
-            Variant::LogLengthNotSynced => self.sync_contents(file),
+        match self.lie {
+            Lie::FileNotSynced => Ok(()),
+            Lie::LengthNotSynced => self.sync_contents(file),
             _ => {
                 let mut disk = self.disk.borrow_mut();
                 self.host.spend(disk.sync_time());
@@ -63,7 +76,7 @@ impl Storage for LogStorage {
     }
 
     fn sync_contents(&self, file: &Inode) -> io::Result<()> {
-        if self.variant == Variant::LogNotSynced {
+        if self.lie == Lie::FileNotSynced {
             return Ok(());
         }
         let mut disk = self.disk.borrow_mut();
@@ -83,7 +96,7 @@ impl Storage for LogStorage {
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        if self.variant == Variant::LogNamesNotSynced {
+        if self.lie == Lie::NamesNotSynced {
             return Ok(());
         }
         let mut disk = self.disk.borrow_mut();

@@ -5,7 +5,7 @@ use super::spools::{SPOOLS, Spools};
 use super::tasks::Tasks;
 use super::turn::encode_all;
 use super::{Order, Server, Sockets, Stop, Uploader, results};
-use crate::disk::{Disk, LogStorage};
+use crate::disk::{Disk, Lie, LogStorage};
 use crate::environment::{Environment, say};
 use crate::random::Random;
 use crate::variant::Variant;
@@ -102,7 +102,7 @@ fn open_log(
         host: environment.host.clone(),
         disk: environment.disk.clone(),
         directory: PRIVATE,
-        variant: environment.variant,
+        lie: lie(environment.variant),
     };
     let settings = Settings {
         salt: salt(random),
@@ -121,6 +121,16 @@ fn open_log(
         log.rotate(salt(random), encode_all(recovered.state.snapshot())).map_err(Stop::Log)?;
     }
     Ok((log, recovered))
+}
+
+/// How the disk under the log of a wrong server deceives it.
+fn lie(variant: Variant) -> Lie {
+    match variant {
+        Variant::LogNotSynced => Lie::FileNotSynced,
+        Variant::LogLengthNotSynced => Lie::LengthNotSynced,
+        Variant::LogNamesNotSynced => Lie::NamesNotSynced,
+        _ => Lie::None,
+    }
 }
 
 fn prepare_directories(disk: &mut Disk) -> IoResult<()> {
