@@ -1,18 +1,16 @@
 //! What the server and its peers share: the machine, the disk, the network, the clock of the world, and the model that
 //! watches.
 
-use crate::disk::Disk;
-use crate::host::Host;
 use crate::model::Model;
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::queue::{Event, Queue};
-use crate::random::Random;
 use crate::server::Ending;
 use crate::trace::Trace;
 use crate::variant::Variant;
 use builder_engine::server::Templates;
 use builder_proto::text::Text;
+use builder_tests::world::{Disk, Host, Random};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;

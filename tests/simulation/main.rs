@@ -8,21 +8,19 @@
     reason = "all of this is test code"
 )]
 
-mod disk;
 mod environment;
-mod host;
 mod model;
 mod network;
 mod peers;
 mod plan;
 mod planted;
 mod queue;
-mod random;
 mod server;
 mod trace;
 mod variant;
 mod world;
 
+use builder_tests::world::Random;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use variant::Variant;
@@ -48,7 +46,7 @@ fn nothing_is_lost_with_fresh_seeds() {
     let Some(seconds) = number_from("SIMULATION_SECONDS") else { return };
     let start = Instant::now();
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let first = random::Random::new(since_epoch.as_nanos() as u64).number() >> 16;
+    let first = Random::new(since_epoch.as_nanos() as u64).number() >> 16;
     let total = run_seeds(first.., || start.elapsed() >= Duration::from_secs(seconds));
     println!("from seed {first} on: {}", report(total, start.elapsed()));
 }

@@ -4,10 +4,9 @@
 //! its direction, reset the connection, or vanish so that the other side hears nothing more.
 
 use crate::environment::Environment;
-use crate::host::{Crash, Gone};
 use crate::queue::Event;
-use crate::random::Random;
 use builder_engine::server::ConnectionId;
+use builder_tests::world::{Crash, Gone, Random};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 

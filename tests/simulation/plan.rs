@@ -3,10 +3,9 @@
 //! Every seed leaves some kinds of faults out and exaggerates others; a mixture that is always the same would hide what
 //! only shows when something else stays quiet.
 
-use crate::disk::Faults;
-use crate::random::Random;
 use crate::variant::Variant;
 use builder_engine::server::Settings;
+use builder_tests::world::{Faults, Random};
 use std::time::Duration;
 
 /// Bytes of artifacts that the server takes of each build: less than of anything else.

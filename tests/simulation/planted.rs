@@ -2,6 +2,7 @@
 
 use crate::world::{Summary, Watching};
 use crate::{Variant, number_from, run};
+use builder_tests::world::Random;
 use builder_tests::wrong_servers::wrong_servers;
 
 /// Tries seed after seed until one fails, for as many crashes as `SIMULATION_CRASHES` says: for a server that is known to be
@@ -32,7 +33,7 @@ fn something_is_found() {
 #[test]
 fn plans_of_wrong_servers_can_be_made() {
     for server in wrong_servers() {
-        let mut plan = crate::plan::Plan::new(&mut crate::random::Random::new(1), 1);
+        let mut plan = crate::plan::Plan::new(&mut Random::new(1), 1);
         plan.adjust(&server.plan).unwrap_or_else(|problem| panic!("{}: {problem}", server.name));
     }
 }

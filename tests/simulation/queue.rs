@@ -1,10 +1,10 @@
 //! What is going to happen, in the order of time.
 
-use crate::host::Crash;
 use crate::network::Delivery;
 use crate::server::Ending;
 use builder_engine::server::ConnectionId;
 use builder_proto::Uuid;
+use builder_tests::world::Crash;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;

@@ -1,18 +1,16 @@
 //! The world of one seed, from its beginning to where nothing is left to do.
 
-use crate::disk::{Disk, Faults};
 use crate::environment::{Environment, say};
-use crate::host::{Crash, Host};
 use crate::model::{Model, Observation};
 use crate::network::{Network, News, Side};
 use crate::peers::{Client, Line, Peer, Rogue, Worker, platform};
 use crate::plan::Plan;
 use crate::queue::{Event, Queue};
-use crate::random::Random;
 use crate::server::{PRIVATE, ROOT, Server, Stop};
 use crate::trace::Trace;
 use crate::variant::Variant;
 use builder_engine::server::ConnectionId;
+use builder_tests::world::{Crash, Disk, Faults, Host, Random};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;

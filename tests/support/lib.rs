@@ -19,6 +19,7 @@ pub mod results;
 mod system;
 mod usage;
 pub mod vectors;
+pub mod world;
 pub mod wrong_servers;
 
 pub use closed_door::ClosedDoor;

@@ -1,7 +1,6 @@
 //! What was handed to workers, what they sent, and what has to be stored of it.
 
 use super::observation::Observation;
-use crate::disk::Disk;
 use crate::server::{PRIVATE, ROOT, result_path};
 use builder_engine::server::UnsettledResult;
 use builder_proto::Uuid;
@@ -9,6 +8,7 @@ use builder_proto::build_result::BuildResult;
 use builder_proto::execution::Execution;
 use builder_proto::job::{File, ScriptJob};
 use builder_proto::text::Text;
+use builder_tests::world::Disk;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

@@ -3,12 +3,12 @@
 use super::{Line, Peer, platform};
 use crate::model::OUT_OF_REACH;
 use crate::network::End;
-use crate::random::Random;
 use builder_engine::server::ConnectionId;
 use builder_proto::command::{Command, PeerType};
 use builder_proto::job::{OrbBuildJob, ScriptJob};
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
+use builder_tests::world::Random;
 use std::time::Duration;
 
 /// A client with one command.

@@ -11,11 +11,11 @@ pub(crate) use worker::Worker;
 use crate::environment::Environment;
 use crate::network::End;
 use crate::queue::Event;
-use crate::random::Random;
 use builder_engine::server::ConnectionId;
 use builder_proto::command::{Command, PeerType};
 use builder_proto::text::Text;
 use builder_proto::{CLIENT_VERSION, WORKER_VERSION};
+use builder_tests::world::Random;
 use std::rc::Rc;
 use std::time::Duration;
 

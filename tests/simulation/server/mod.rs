@@ -28,13 +28,12 @@ pub(crate) use results::{ROOT, result_path};
 pub(crate) use startup::PRIVATE;
 pub(crate) use uploads::Ending;
 
-use crate::disk::LogStorage;
 use crate::environment::Environment;
-use crate::random::Random;
 use builder_engine::driver::{ReleaseQueue, Rotation};
 use builder_engine::log::{LogFile, OpenError, WriteError};
 use builder_engine::server::{ConnectionId, Deferred, Server as Machine, Settling};
 use builder_proto::Uuid;
+use builder_tests::world::{LogStorage, Random};
 use observers::Observer;
 use results::Staged;
 use sockets::Sockets;

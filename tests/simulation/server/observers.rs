@@ -2,13 +2,13 @@
 
 use super::spools::SharedSpool;
 use super::{Server, Stop};
-use crate::disk::Disk;
 use crate::variant::Variant;
 use builder_engine::server::{ConnectionId, Input, closing_messages};
 use builder_engine::spool::{Found, first_entry};
 use builder_proto::Uuid;
 use builder_proto::command::append_output_frame;
 use builder_proto::execution::{ConsoleLine, Execution};
+use builder_tests::world::Disk;
 use std::rc::Rc;
 
 /// Octets of an outbox up to which it is filled.

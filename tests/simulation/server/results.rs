@@ -1,13 +1,13 @@
 //! Results on their way to `JOB/UUID/full`, as in `bin/src/server/result.rs`.
 
 use super::spools::Spool;
-use crate::disk::{Disk, Inode};
 use crate::variant::Variant;
 use builder_engine::driver::{Directory, FileOperation, ResultWork, WorkError};
 use builder_engine::server::{OutputSource, ResultHead, UnsettledResult};
 use builder_proto::Uuid;
 use builder_proto::execution::{ExecutionHead, NO_ARTIFACTS};
 use builder_proto::text::Text;
+use builder_tests::world::{Disk, Inode};
 use std::io::{Error, ErrorKind, Result};
 
 /// The directory of all results.

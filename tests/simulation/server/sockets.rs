@@ -1,9 +1,9 @@
 //! Connected peers and what is still to be sent to them, as in `bin/src/server/network.rs` and `peer.rs`.
 
 use crate::environment::Environment;
-use crate::host::Gone;
 use crate::network::{Reading, Writing};
 use builder_engine::server::ConnectionId;
+use builder_tests::world::Gone;
 use std::collections::{BTreeMap, BTreeSet};
 
 const OUTBOX_BYTES: usize = 1024 * 1024;

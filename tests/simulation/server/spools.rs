@@ -1,10 +1,10 @@
 //! The spools of running builds, as in `bin/src/server/spool.rs`.
 
-use crate::disk::{Disk, Inode};
 use crate::variant::Variant;
 use builder_engine::spool::{Found, Scan, last_entry};
 use builder_proto::Uuid;
 use builder_proto::execution::append_console_entry;
+use builder_tests::world::{Disk, Inode};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind, Result};

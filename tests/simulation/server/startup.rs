@@ -5,9 +5,7 @@ use super::spools::{SPOOLS, Spools};
 use super::tasks::Tasks;
 use super::turn::encode_all;
 use super::{Order, Server, Sockets, Stop, Uploader, results};
-use crate::disk::{Disk, Lie, LogStorage};
 use crate::environment::{Environment, say};
-use crate::random::Random;
 use crate::variant::Variant;
 use builder_engine::driver::{ReleaseQueue, ResultWork, Rotation};
 use builder_engine::log::{LogFile, Salt, Settings};
@@ -16,6 +14,7 @@ use builder_engine::server::{
     Recovered, Recovery, Server as Machine, Settling, Start, State, UnsettledResult, UploadSettings,
 };
 use builder_proto::Uuid;
+use builder_tests::world::{Disk, Lie, LogStorage, Random};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Result as IoResult};
 use std::rc::Rc;

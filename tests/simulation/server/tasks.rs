@@ -1,13 +1,12 @@
 //! What the real server leaves to threads, one step at a time, as in `bin/src/server/disk.rs`.
 
 use super::results::{self, LargeResult, Source};
-use crate::disk::Disk;
-use crate::random::Random;
 use crate::variant::Variant;
 use builder_engine::driver::{BatchNumber, FileOperation, Progress, ResultWork, WorkError};
 use builder_engine::server::{BuildOfJob, ConnectionId, UnsettledResult};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
+use builder_tests::world::{Disk, Random};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 

@@ -1,7 +1,7 @@
 //! Names of files and directories, and which of them a power failure would leave.
 
+use super::super::random::Random;
 use super::Inode;
-use crate::random::Random;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A directory as programs see it, and as it is on the platter.

@@ -12,10 +12,10 @@ mod file;
 mod names;
 mod storage;
 
-pub(crate) use storage::{Lie, LogStorage};
+pub use storage::{Lie, LogStorage};
 
-use crate::host::{Crash, Host};
-use crate::random::Random;
+use super::host::{Crash, Host};
+use super::random::Random;
 use file::File;
 use names::{Changes, Directory, Entry};
 use std::io::{Error, ErrorKind, Result};
@@ -23,23 +23,28 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// A file or directory, whatever its name. Stays valid as long as the process that opened it.
-pub(crate) type Inode = usize;
+pub type Inode = usize;
 
 const ROOT: Inode = 0;
 
 /// How often what goes wrong, in cases of a thousand, and how much room there is.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Faults {
-    pub(crate) short_writes: u64,
-    pub(crate) write_errors: u64,
-    pub(crate) failed_syncs: u64,
-    pub(crate) slow_syncs: u64,
-    pub(crate) written_back: u64,
+pub struct Faults {
+    /// Writes that take only a part.
+    pub short_writes: u64,
+    /// Writes that fail.
+    pub write_errors: u64,
+    /// Syncs that fail.
+    pub failed_syncs: u64,
+    /// Syncs that take up to twenty seconds.
+    pub slow_syncs: u64,
+    /// Writes after which the system writes a part to the platter by itself.
+    pub written_back: u64,
 }
 
 /// The disk of the server.
 #[derive(Debug)]
-pub(crate) struct Disk {
+pub struct Disk {
     host: Rc<Host>,
     random: Random,
     nodes: Vec<Node>,
@@ -57,62 +62,68 @@ enum Node {
 }
 
 impl Disk {
-    pub(crate) fn new(host: Rc<Host>, random: Random, faults: Faults) -> Disk {
+    /// An empty disk with room for everything.
+    pub fn new(host: Rc<Host>, random: Random, faults: Faults) -> Disk {
         let nodes = vec![Node::Directory(Directory::default())];
         Disk { host, random, nodes, changes: Changes::default(), used: 0, capacity: u64::MAX, faults }
     }
 
     /// Octets that can still be written.
-    pub(crate) fn free(&self) -> u64 {
+    pub fn free(&self) -> u64 {
         self.capacity.saturating_sub(self.used)
     }
 
     /// Leaves so many octets; `None` for as many as anyone could want.
-    pub(crate) fn leave(&mut self, octets: Option<u64>) {
+    pub fn leave(&mut self, octets: Option<u64>) {
         self.capacity = octets.map_or(u64::MAX, |octets| self.used + octets);
     }
 
-    pub(crate) fn is_short_of_room(&self) -> bool {
+    /// Whether there is a limit to what it takes.
+    pub fn is_short_of_room(&self) -> bool {
         self.capacity != u64::MAX
     }
 
-    pub(crate) fn set_faults(&mut self, faults: Faults) {
+    /// From now on this goes wrong, and nothing else.
+    pub fn set_faults(&mut self, faults: Faults) {
         self.faults = faults;
     }
 
     /// How long the next sync takes.
-    pub(crate) fn sync_time(&mut self) -> Duration {
+    pub fn sync_time(&mut self) -> Duration {
         match self.random.per_mille(self.faults.slow_syncs) {
             true => self.random.micros(100_000, 20_000_000),
             false => self.random.micros(50, 500),
         }
     }
 
-    pub(crate) fn exists(&self, path: &str) -> bool {
+    /// Whether there is a file or a directory of this name.
+    pub fn exists(&self, path: &str) -> bool {
         self.find(path).is_some()
     }
 
     /// The contents of a file; none when there is no such file.
-    pub(crate) fn read(&self, path: &str) -> Option<&[u8]> {
+    pub fn read(&self, path: &str) -> Option<&[u8]> {
         Some(self.file(self.find(path)?).contents())
     }
 
     /// The names in a directory, in order.
-    pub(crate) fn list(&self, path: &str) -> Vec<String> {
+    pub fn list(&self, path: &str) -> Vec<String> {
         let Some(inode) = self.find(path) else { return Vec::new() };
         self.directory(inode).entries.keys().cloned().collect()
     }
 
-    pub(crate) fn is_directory(&self, path: &str) -> bool {
+    /// Whether there is a directory of this name.
+    pub fn is_directory(&self, path: &str) -> bool {
         self.find(path).is_some_and(|inode| matches!(self.nodes[inode], Node::Directory(_)))
     }
 
-    pub(crate) fn open(&self, path: &str) -> Option<Inode> {
+    /// The file or directory of this name.
+    pub fn open(&self, path: &str) -> Option<Inode> {
         self.find(path)
     }
 
     /// Creates a file, which must not be there.
-    pub(crate) fn create_new(&mut self, path: &str) -> Result<Inode> {
+    pub fn create_new(&mut self, path: &str) -> Result<Inode> {
         match self.find(path) {
             Some(_) => Err(ErrorKind::AlreadyExists.into()),
             None => self.create(path),
@@ -120,7 +131,7 @@ impl Disk {
     }
 
     /// Creates a file, or empties the one that is there.
-    pub(crate) fn create(&mut self, path: &str) -> Result<Inode> {
+    pub fn create(&mut self, path: &str) -> Result<Inode> {
         self.host.operate()?;
         if let Some(inode) = self.find(path) {
             self.resize(inode, 0);
@@ -129,7 +140,8 @@ impl Disk {
         self.add(path, Node::File(File::new()))
     }
 
-    pub(crate) fn create_directory(&mut self, path: &str) -> Result<()> {
+    /// Creates a directory, which must not be there.
+    pub fn create_directory(&mut self, path: &str) -> Result<()> {
         self.host.operate()?;
         match self.find(path) {
             Some(_) => Err(ErrorKind::AlreadyExists.into()),
@@ -137,21 +149,23 @@ impl Disk {
         }
     }
 
-    pub(crate) fn length(&self, file: Inode) -> u64 {
+    /// Bytes of an open file.
+    pub fn length(&self, file: Inode) -> u64 {
         self.file(file).length() as u64
     }
 
-    pub(crate) fn contents(&self, file: Inode) -> &[u8] {
+    /// What an open file holds.
+    pub fn contents(&self, file: Inode) -> &[u8] {
         self.file(file).contents()
     }
 
     /// Whether all that was written to a file, and its length, would survive a power failure.
-    pub(crate) fn is_durable(&self, path: &str) -> bool {
+    pub fn is_durable(&self, path: &str) -> bool {
         self.find(path).is_some_and(|inode| self.file(inode).is_durable())
     }
 
     /// Writes some octets; says how many.
-    pub(crate) fn write_at(&mut self, file: Inode, offset: u64, octets: &[u8]) -> Result<usize> {
+    pub fn write_at(&mut self, file: Inode, offset: u64, octets: &[u8]) -> Result<usize> {
         self.host.operate()?;
         if self.random.per_mille(self.faults.write_errors) {
             return Err(Error::other("injected write error"));
@@ -178,7 +192,7 @@ impl Disk {
     }
 
     /// Writes all octets, however many writes that takes.
-    pub(crate) fn write_all_at(&mut self, file: Inode, mut offset: u64, mut octets: &[u8]) -> Result<()> {
+    pub fn write_all_at(&mut self, file: Inode, mut offset: u64, mut octets: &[u8]) -> Result<()> {
         while !octets.is_empty() {
             let written = self.write_at(file, offset, octets)?;
             offset += written as u64;
@@ -187,18 +201,20 @@ impl Disk {
         Ok(())
     }
 
-    pub(crate) fn set_length(&mut self, file: Inode, length: u64) -> Result<()> {
+    /// Cuts a file, or adds zeros to it.
+    pub fn set_length(&mut self, file: Inode, length: u64) -> Result<()> {
         self.host.operate()?;
         self.resize(file, length as usize);
         Ok(())
     }
 
-    pub(crate) fn sync(&mut self, file: Inode) -> Result<()> {
+    /// Makes contents and length of a file durable.
+    pub fn sync(&mut self, file: Inode) -> Result<()> {
         self.sync_with(file, File::sync)
     }
 
     /// A sync of data, which leaves a grown length behind.
-    pub(crate) fn sync_contents(&mut self, file: Inode) -> Result<()> {
+    pub fn sync_contents(&mut self, file: Inode) -> Result<()> {
         self.sync_with(file, File::sync_contents)
     }
 
@@ -214,7 +230,8 @@ impl Disk {
         Ok(())
     }
 
-    pub(crate) fn sync_directory(&mut self, path: &str) -> Result<()> {
+    /// Makes the names in a directory durable.
+    pub fn sync_directory(&mut self, path: &str) -> Result<()> {
         self.host.operate()?;
         let inode = self.find(path).ok_or(ErrorKind::NotFound)?;
         if self.random.per_mille(self.faults.failed_syncs) {
@@ -226,7 +243,7 @@ impl Disk {
     }
 
     /// Syncs every file and every directory.
-    pub(crate) fn sync_everything(&mut self) -> Result<()> {
+    pub fn sync_everything(&mut self) -> Result<()> {
         self.host.operate()?;
         let fails = self.random.per_mille(self.faults.failed_syncs);
         for node in &mut self.nodes {
@@ -245,7 +262,7 @@ impl Disk {
     }
 
     /// Gives a file or a directory another name. A file replaces a file, a directory an empty directory.
-    pub(crate) fn rename(&mut self, from: &str, to: &str) -> Result<()> {
+    pub fn rename(&mut self, from: &str, to: &str) -> Result<()> {
         self.host.operate()?;
         let inode = self.find(from).ok_or(ErrorKind::NotFound)?;
         let (from_directory, from_name) = self.parent(from)?;
@@ -265,14 +282,15 @@ impl Disk {
         Ok(())
     }
 
-    pub(crate) fn remove_file(&mut self, path: &str) -> Result<()> {
+    /// Removes the name of a file.
+    pub fn remove_file(&mut self, path: &str) -> Result<()> {
         self.host.operate()?;
         let inode = self.find(path).ok_or(ErrorKind::NotFound)?;
         self.remove(path, inode)
     }
 
     /// Removes an empty directory.
-    pub(crate) fn remove_directory(&mut self, path: &str) -> Result<()> {
+    pub fn remove_directory(&mut self, path: &str) -> Result<()> {
         self.host.operate()?;
         let inode = self.find(path).ok_or(ErrorKind::NotFound)?;
         match self.directory(inode).entries.is_empty() {
@@ -282,7 +300,7 @@ impl Disk {
     }
 
     /// Removes a directory and all that is in it, one name after the other.
-    pub(crate) fn remove_tree(&mut self, path: &str) -> Result<()> {
+    pub fn remove_tree(&mut self, path: &str) -> Result<()> {
         let inode = self.find(path).ok_or(ErrorKind::NotFound)?;
         for name in self.list(path) {
             let path = format!("{path}/{name}");
@@ -296,7 +314,7 @@ impl Disk {
     }
 
     /// Makes of the disk what the next start finds.
-    pub(crate) fn crash(&mut self, crash: Crash) {
+    pub fn crash(&mut self, crash: Crash) {
         match crash {
             Crash::Power => {
                 let changes = self.changes.lose_power(&mut self.random);

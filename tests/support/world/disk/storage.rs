@@ -1,7 +1,7 @@
 //! The directory of the log, as the log sees it.
 
+use super::super::host::Host;
 use super::{Disk, Inode};
-use crate::host::Host;
 use builder_engine::log::Storage;
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 /// What is skipped although it is said to be done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Lie {
+pub enum Lie {
     /// Nothing is.
     #[default]
     None,
@@ -23,11 +23,15 @@ pub(crate) enum Lie {
 
 /// The server's own directory on the simulated disk.
 #[derive(Clone, Debug)]
-pub(crate) struct LogStorage {
-    pub(crate) host: Rc<Host>,
-    pub(crate) disk: Rc<RefCell<Disk>>,
-    pub(crate) directory: &'static str,
-    pub(crate) lie: Lie,
+pub struct LogStorage {
+    /// The machine, whose time passes while the disk is busy.
+    pub host: Rc<Host>,
+    /// The whole disk.
+    pub disk: Rc<RefCell<Disk>>,
+    /// The path of the directory.
+    pub directory: &'static str,
+    /// How the disk deceives the log.
+    pub lie: Lie,
 }
 
 impl LogStorage {

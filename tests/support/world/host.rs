@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// How a server ends against its will.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Crash {
+pub enum Crash {
     /// The process is killed; the kernel keeps what was written.
     Kill,
     /// The power fails; what was not synced is kept or lost as it happens.
@@ -20,7 +20,7 @@ pub(crate) enum Crash {
 /// Octets that reach the disk or the network are counted as operations, and a crash comes instead of one of them. Time passes
 /// while the disk is busy.
 #[derive(Debug)]
-pub(crate) struct Host {
+pub struct Host {
     time: Cell<Duration>,
     wall_offset_milliseconds: Cell<i64>,
     operations: Cell<u64>,
@@ -30,10 +30,11 @@ pub(crate) struct Host {
 
 /// The machine went away in the middle of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Gone;
+pub struct Gone;
 
 impl Host {
-    pub(crate) fn new() -> Rc<Host> {
+    /// A machine that has just begun, on the first of January 2026.
+    pub fn new() -> Rc<Host> {
         Rc::new(Host {
             time: Cell::new(Duration::ZERO),
             // 2026-01-01.
@@ -44,61 +45,68 @@ impl Host {
         })
     }
 
-    pub(crate) fn now(&self) -> Now {
+    /// What both clocks say.
+    pub fn now(&self) -> Now {
         let time = self.time.get();
         let milliseconds = i64::try_from(time.as_millis()).unwrap();
         let wall = Time::from_unix_milliseconds(self.wall_offset_milliseconds.get() + milliseconds);
         Now { wall, monotonic: time }
     }
 
-    pub(crate) fn time(&self) -> Duration {
+    /// Time since the machine began.
+    pub fn time(&self) -> Duration {
         self.time.get()
     }
 
     /// Time never goes back, even when the server was busy for longer than the world knew.
-    pub(crate) fn advance_to(&self, time: Duration) {
+    pub fn advance_to(&self, time: Duration) {
         self.time.set(self.time.get().max(time));
     }
 
-    pub(crate) fn spend(&self, time: Duration) {
+    /// Lets time pass.
+    pub fn spend(&self, time: Duration) {
         self.time.set(self.time.get() + time);
     }
 
-    pub(crate) fn jump_wall_clock(&self, milliseconds: i64) {
+    /// Sets the wall clock forward, or back; the other one goes on as it was.
+    pub fn jump_wall_clock(&self, milliseconds: i64) {
         self.wall_offset_milliseconds.set(self.wall_offset_milliseconds.get() + milliseconds);
     }
 
     /// Lets the machine crash instead of one of the next operations.
-    pub(crate) fn crash_after(&self, operations: u64, crash: Crash) {
+    pub fn crash_after(&self, operations: u64, crash: Crash) {
         self.fuse.set(Some((operations, crash)));
     }
 
     /// Whether a crash is due within some operations.
-    pub(crate) fn is_doomed(&self) -> bool {
+    pub fn is_doomed(&self) -> bool {
         self.fuse.get().is_some()
     }
 
-    pub(crate) fn crash_now(&self, crash: Crash) {
+    /// The machine is gone from now on.
+    pub fn crash_now(&self, crash: Crash) {
         self.fuse.set(None);
         self.crashed.set(Some(crash));
     }
 
-    pub(crate) fn crashed(&self) -> Option<Crash> {
+    /// How the machine went, if it has.
+    pub fn crashed(&self) -> Option<Crash> {
         self.crashed.get()
     }
 
     /// Ready for the next life.
-    pub(crate) fn revive(&self) {
+    pub fn revive(&self) {
         self.fuse.set(None);
         self.crashed.set(None);
     }
 
-    pub(crate) fn operations(&self) -> u64 {
+    /// Operations so far.
+    pub fn operations(&self) -> u64 {
         self.operations.get()
     }
 
     /// Counts an operation, unless the machine goes down instead.
-    pub(crate) fn operate(&self) -> Result<(), Gone> {
+    pub fn operate(&self) -> Result<(), Gone> {
         if self.crashed.get().is_some() {
             return Err(Gone);
         }

@@ -1,6 +1,6 @@
 //! One file: what programs read of it, and what a power failure would leave.
 
-use crate::random::Random;
+use super::super::random::Random;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
