@@ -69,6 +69,7 @@ impl Plan {
             failed_syncs: sometimes(&[0, 0, 3, 20]),
             slow_syncs: sometimes(&[0, 0, 20]),
             written_back: sometimes(&[0, 50, 300]),
+            ..Faults::default()
         };
         Plan {
             settings: Settings {

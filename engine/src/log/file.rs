@@ -339,6 +339,3 @@ fn check_length(record: &[u8]) -> Result<(), WriteError> {
         _ => Ok(()),
     }
 }
-
-#[cfg(test)]
-mod tests;

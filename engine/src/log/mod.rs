@@ -53,8 +53,6 @@ mod recovery;
 mod report;
 mod reserve;
 mod storage;
-#[cfg(test)]
-mod test_disk;
 mod written;
 
 pub use file::{LogFile, Settings, WriteError};

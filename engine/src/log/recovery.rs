@@ -317,6 +317,3 @@ fn ensure_reserve<S: Storage>(
         Err(error) => Err(error.into()),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -108,7 +108,7 @@ impl Rogue {
         let mut octets = Vec::new();
         for _ in 0..line.random.below(4) {
             let length = line.random.skewed(10) as usize;
-            append_output_frame(&mut octets, uuid, &line.random.octets(length), None);
+            append_output_frame(&mut octets, uuid, &line.random.bytes(length), None);
         }
         line.send(&octets);
         let finished = |uuid: Uuid, data: Vec<File>| {
@@ -116,7 +116,7 @@ impl Rogue {
         };
         let artifact = |line: &mut Line, path: &str, bits: u64| {
             let length = line.random.skewed(bits) as usize;
-            File { path: path.into(), data: line.random.octets(length).into() }
+            File { path: path.into(), data: line.random.bytes(length).into() }
         };
         match self.kind {
             Kind::Vanishing => line.vanish(),
@@ -162,7 +162,7 @@ impl Rogue {
                 line.send(&octets);
             }
             Kind::GarbageAmidConsole => {
-                let garbage = line.random.octets(30);
+                let garbage = line.random.bytes(30);
                 line.send(&frame::header(30));
                 line.send(&garbage);
             }
@@ -177,7 +177,7 @@ impl Peer for Rogue {
             Kind::Silent => {}
             Kind::Garbage => {
                 let length = line.random.skewed(8) as usize;
-                let garbage = line.random.octets(length);
+                let garbage = line.random.bytes(length);
                 line.send(&garbage);
             }
             Kind::LongFrame => {

@@ -158,7 +158,7 @@ impl Worker {
         for _ in 0..random.skewed(4) - 1 {
             let pause = Duration::from_micros(random.skewed(15));
             let length = random.skewed(11) as usize;
-            let mut octets = random.octets(length);
+            let mut octets = random.bytes(length);
             // Lines of a sensible length, without becoming text.
             for (at, octet) in octets.iter_mut().enumerate() {
                 if *octet == b'\n' && at % 5 != 0 {
@@ -177,7 +177,7 @@ impl Worker {
         };
         for number in 0..random.below(4) {
             let length = random.skewed(12) as usize;
-            self.artifacts.push((format!("bin/artifact-{number}"), random.octets(length)));
+            self.artifacts.push((format!("bin/artifact-{number}"), random.bytes(length)));
         }
         // Now and then a job hangs, until its time is up.
         let pause = if random.per_mille(5) { 40_000_000 } else { random.skewed(16) };

@@ -41,7 +41,7 @@ impl Server {
         }
         self.rotation.attempted(now);
         let records = records();
-        let salt = Salt(*self.random.octets(16).first_chunk().unwrap());
+        let salt = Salt(*self.random.bytes(16).first_chunk().unwrap());
         match self.log.rotate(salt, encode_all(records.into_iter())) {
             Ok(()) => {
                 self.rotation.rotated(self.log.length());

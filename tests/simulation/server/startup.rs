@@ -192,11 +192,11 @@ fn uuids(environment: &Environment, random: &mut Random) -> Box<dyn Iterator<Ite
         _ => random.fork(),
     };
     Box::new(std::iter::from_fn(move || {
-        let octets = random.octets(16);
+        let octets = random.bytes(16);
         Some(uuid::Builder::from_random_bytes(*octets.first_chunk()?).into_uuid())
     }))
 }
 
 fn salt(random: &mut Random) -> Salt {
-    Salt(*random.octets(16).first_chunk().unwrap())
+    Salt(*random.bytes(16).first_chunk().unwrap())
 }

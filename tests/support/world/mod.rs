@@ -5,6 +5,6 @@ mod disk;
 mod host;
 mod random;
 
-pub use disk::{Disk, Faults, Inode, Lie, LogStorage};
+pub use disk::{Disk, Faults, Geometry, Inode, Lie, LogStorage};
 pub use host::{Crash, Gone, Host};
 pub use random::Random;

@@ -1,17 +1,14 @@
 //! One file: what programs read of it, and what a power failure would leave.
 
 use super::super::random::Random;
+use super::Geometry;
 use std::collections::BTreeSet;
 use std::ops::Range;
-
-/// Octets that reach the disk together or not at all.
-const SECTOR: usize = 512;
-/// Bytes of the records that ZFS writes again, whole, after a crash. There they are larger, and so are results.
-const RECORD: usize = 2048;
 
 /// A file in the page cache and on the platter.
 #[derive(Clone, Debug, Default)]
 pub(super) struct File {
+    geometry: Geometry,
     /// What reads give.
     cache: Vec<u8>,
     /// What is on the platter.
@@ -40,8 +37,14 @@ enum Survival {
 }
 
 impl File {
-    pub(super) fn new() -> File {
-        File { links: 1, ..File::default() }
+    pub(super) fn new(geometry: Geometry) -> File {
+        File { geometry, links: 1, ..File::default() }
+    }
+
+    /// Puts something else in its place, on the platter as well.
+    pub(super) fn replace(&mut self, contents: &[u8]) {
+        let (cache, durable) = (contents.to_vec(), contents.to_vec());
+        *self = File { cache, durable, geometry: self.geometry, links: self.links, ..File::default() };
     }
 
     pub(super) fn contents(&self) -> &[u8] {
@@ -64,7 +67,8 @@ impl File {
             self.length_dirty = true;
         }
         self.cache[offset..end].copy_from_slice(octets);
-        for sector in offset / SECTOR..end.div_ceil(SECTOR) {
+        let size = self.geometry.sector;
+        for sector in offset / size..end.div_ceil(size) {
             self.dirty.insert(sector);
             self.mistaken.remove(&sector);
         }
@@ -78,8 +82,9 @@ impl File {
         }
         self.cache.resize(length, 0);
         self.length_dirty = true;
-        self.dirty.retain(|sector| sector * SECTOR < length);
-        self.mistaken.retain(|sector| sector * SECTOR < length);
+        let size = self.geometry.sector;
+        self.dirty.retain(|sector| sector * size < length);
+        self.mistaken.retain(|sector| sector * size < length);
     }
 
     pub(super) fn sync(&mut self) {
@@ -98,7 +103,7 @@ impl File {
         let end = self.durable.len().min(self.cache.len());
         for sector in std::mem::take(&mut self.dirty) {
             self.keep(sector);
-            if range(sector, self.cache.len()).end > end {
+            if self.range(sector, self.cache.len()).end > end {
                 self.dirty.insert(sector);
             }
         }
@@ -128,7 +133,7 @@ impl File {
     /// The kernel drops pages that it believes to be on the platter; the next read shows what is really there.
     pub(super) fn evict(&mut self) {
         for sector in std::mem::take(&mut self.mistaken) {
-            let range = range(sector, self.cache.len());
+            let range = self.range(sector, self.cache.len());
             let kept = range.start.min(self.durable.len())..range.end.min(self.durable.len());
             self.cache[range.clone()].fill(0);
             self.cache[range.start..range.start + kept.len()].copy_from_slice(&self.durable[kept]);
@@ -141,7 +146,7 @@ impl File {
             self.lose_unsynced(random);
         }
         if (self.ended_early || self.durable_ended_early) && random.coin() {
-            self.durable.resize(self.durable.len().next_multiple_of(RECORD), 0);
+            self.durable.resize(self.durable.len().next_multiple_of(self.geometry.record), 0);
         }
         (self.ended_early, self.durable_ended_early) = (false, false);
         self.cache.clone_from(&self.durable);
@@ -166,7 +171,7 @@ impl File {
             let length = match (survival, kept.last()) {
                 (Survival::All, _) => self.cache.len(),
                 (Survival::Prefix(_), Some(last)) if grown => {
-                    range(*last, self.cache.len()).end.max(self.durable.len())
+                    self.range(*last, self.cache.len()).end.max(self.durable.len())
                 }
                 _ => *random.pick(&[self.durable.len(), self.cache.len()]),
             };
@@ -181,20 +186,22 @@ impl File {
 
     /// Puts one sector on the platter, as far as the length there allows.
     fn keep(&mut self, sector: usize) {
-        let range = range(sector, self.cache.len().min(self.durable.len()));
+        let range = self.range(sector, self.cache.len().min(self.durable.len()));
         self.durable[range.clone()].copy_from_slice(&self.cache[range]);
     }
 
     /// Puts one sector on the platter, and with it as much of the length as it takes.
     fn put(&mut self, sector: usize) {
-        let end = range(sector, self.cache.len()).end;
+        let end = self.range(sector, self.cache.len()).end;
         if end > self.durable.len() {
             self.durable.resize(end, 0);
         }
         self.keep(sector);
     }
-}
 
-fn range(sector: usize, length: usize) -> Range<usize> {
-    (sector * SECTOR).min(length)..((sector + 1) * SECTOR).min(length)
+    /// The place of a sector in a file of that length.
+    fn range(&self, sector: usize, length: usize) -> Range<usize> {
+        let size = self.geometry.sector;
+        (sector * size).min(length)..((sector + 1) * size).min(length)
+    }
 }

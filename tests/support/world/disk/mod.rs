@@ -27,7 +27,7 @@ pub type Inode = usize;
 
 const ROOT: Inode = 0;
 
-/// How often what goes wrong, in cases of a thousand, and how much room there is.
+/// What goes wrong; the first ones are cases of a thousand.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults {
     /// Writes that take only a part.
@@ -40,18 +40,40 @@ pub struct Faults {
     pub slow_syncs: u64,
     /// Writes after which the system writes a part to the platter by itself.
     pub written_back: u64,
+    /// Files that cannot be created, renamed, removed or given another length.
+    pub other_errors: u64,
+    /// What errors say, unless they say nothing in particular.
+    pub error: Option<ErrorKind>,
+    /// Bytes that one write, or one read of a log, takes at most.
+    pub longest_transfer: Option<usize>,
+    /// Bytes that one file holds at most.
+    pub longest_file: Option<usize>,
+}
+
+/// Sizes, in bytes, that say what a crash tears apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Geometry {
+    /// These reach the disk together or not at all.
+    pub sector: usize,
+    /// A record that ZFS writes again, whole, after a crash. There they are larger, and so are files.
+    pub record: usize,
 }
 
 /// The disk of the server.
 #[derive(Debug)]
 pub struct Disk {
     host: Rc<Host>,
+    /// Decides what goes wrong and what is lost.
     random: Random,
+    /// How long things take: a script need not say that.
+    times: Random,
+    geometry: Geometry,
     nodes: Vec<Node>,
     changes: Changes,
     used: u64,
     capacity: u64,
     faults: Faults,
+    syncs_of_contents: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -61,21 +83,65 @@ enum Node {
     Directory(Directory),
 }
 
+impl Default for Geometry {
+    fn default() -> Geometry {
+        Geometry { sector: 512, record: 2048 }
+    }
+}
+
 impl Disk {
     /// An empty disk with room for everything.
-    pub fn new(host: Rc<Host>, random: Random, faults: Faults) -> Disk {
-        let nodes = vec![Node::Directory(Directory::default())];
-        Disk { host, random, nodes, changes: Changes::default(), used: 0, capacity: u64::MAX, faults }
+    pub fn new(host: Rc<Host>, mut random: Random, faults: Faults) -> Disk {
+        Disk {
+            host,
+            times: random.fork(),
+            random,
+            geometry: Geometry::default(),
+            nodes: vec![Node::Directory(Directory::default())],
+            changes: Changes::default(),
+            used: 0,
+            capacity: u64::MAX,
+            faults,
+            syncs_of_contents: 0,
+        }
     }
 
-    /// Octets that can still be written.
+    /// Another geometry, for the files that are still to be created.
+    #[must_use]
+    pub fn with_geometry(self, geometry: Geometry) -> Disk {
+        Disk { geometry, ..self }
+    }
+
+    /// A disk in the same state on another machine, without faults and with room for everything: what was not synced can
+    /// still be lost.
+    pub fn fork(&self, host: Rc<Host>, random: Random) -> Disk {
+        Disk {
+            geometry: self.geometry,
+            nodes: self.nodes.clone(),
+            changes: self.changes.clone(),
+            used: self.used,
+            ..Disk::new(host, random, Faults::default())
+        }
+    }
+
+    /// From now on `random` decides what goes wrong and what is lost.
+    pub fn decide_by(&mut self, random: Random) {
+        self.random = random;
+    }
+
+    /// Bytes that can still be written.
     pub fn free(&self) -> u64 {
         self.capacity.saturating_sub(self.used)
     }
 
-    /// Leaves so many octets; `None` for as many as anyone could want.
-    pub fn leave(&mut self, octets: Option<u64>) {
-        self.capacity = octets.map_or(u64::MAX, |octets| self.used + octets);
+    /// Leaves so many bytes; `None` for as many as anyone could want.
+    pub fn leave(&mut self, bytes: Option<u64>) {
+        self.set_capacity(bytes.map(|bytes| self.used + bytes));
+    }
+
+    /// All files with a name together can hold so many bytes; `None` for as many as anyone could want.
+    pub fn set_capacity(&mut self, bytes: Option<u64>) {
+        self.capacity = bytes.unwrap_or(u64::MAX);
     }
 
     /// Whether there is a limit to what it takes.
@@ -88,12 +154,37 @@ impl Disk {
         self.faults = faults;
     }
 
+    /// Bytes that the next read or write takes at most.
+    pub fn longest_transfer(&self) -> usize {
+        self.faults.longest_transfer.unwrap_or(usize::MAX)
+    }
+
     /// How long the next sync takes.
     pub fn sync_time(&mut self) -> Duration {
-        match self.random.per_mille(self.faults.slow_syncs) {
-            true => self.random.micros(100_000, 20_000_000),
-            false => self.random.micros(50, 500),
+        match self.times.per_mille(self.faults.slow_syncs) {
+            true => self.times.micros(100_000, 20_000_000),
+            false => self.times.micros(50, 500),
         }
+    }
+
+    /// Syncs so far that made nothing durable but contents.
+    pub fn syncs_of_contents(&self) -> u64 {
+        self.syncs_of_contents
+    }
+
+    /// Puts a file in place, durably and whatever is there, without an operation: no program does it.
+    pub fn put(&mut self, path: &str, contents: &[u8]) {
+        let found = self.find(path);
+        let inode = found.unwrap_or_else(|| self.take_inode(Node::File(File::new(self.geometry))));
+        let Node::File(file) = &mut self.nodes[inode] else { unreachable!("a file") };
+        self.used = self.used + contents.len() as u64 - file.length() as u64;
+        file.replace(contents);
+        let (directory, name) = self.parent(path).expect("a directory for it");
+        if found.is_none() {
+            self.change(vec![Entry { directory, name, inode: Some(inode) }]);
+        }
+        let changes = self.changes.sync(directory);
+        self.put_on_platter(changes);
     }
 
     /// Whether there is a file or a directory of this name.
@@ -132,17 +223,17 @@ impl Disk {
 
     /// Creates a file, or empties the one that is there.
     pub fn create(&mut self, path: &str) -> Result<Inode> {
-        self.host.operate()?;
+        self.operate()?;
         if let Some(inode) = self.find(path) {
             self.resize(inode, 0);
             return Ok(inode);
         }
-        self.add(path, Node::File(File::new()))
+        self.add(path, Node::File(File::new(self.geometry)))
     }
 
     /// Creates a directory, which must not be there.
     pub fn create_directory(&mut self, path: &str) -> Result<()> {
-        self.host.operate()?;
+        self.operate()?;
         match self.find(path) {
             Some(_) => Err(ErrorKind::AlreadyExists.into()),
             None => self.add(path, Node::Directory(Directory::default())).map(|_| ()),
@@ -164,46 +255,49 @@ impl Disk {
         self.find(path).is_some_and(|inode| self.file(inode).is_durable())
     }
 
-    /// Writes some octets; says how many.
-    pub fn write_at(&mut self, file: Inode, offset: u64, octets: &[u8]) -> Result<usize> {
+    /// Writes some bytes; says how many.
+    pub fn write_at(&mut self, file: Inode, offset: u64, bytes: &[u8]) -> Result<usize> {
         self.host.operate()?;
-        if self.random.per_mille(self.faults.write_errors) {
-            return Err(Error::other("injected write error"));
-        }
+        self.fail_sometimes(self.faults.write_errors, "write error")?;
         let offset = offset as usize;
         let length = self.file(file).length();
-        let overwritten = length.saturating_sub(offset).min(octets.len());
+        let overwritten = length.saturating_sub(offset).min(bytes.len());
         let room = usize::try_from(self.free()).unwrap_or(usize::MAX);
-        let mut written = octets.len().min(overwritten.saturating_add(room));
-        if written == 0 && !octets.is_empty() {
-            return Err(ErrorKind::StorageFull.into());
+        let room_in_file = self.faults.longest_file.unwrap_or(usize::MAX).saturating_sub(length);
+        let mut written = bytes.len().min(overwritten.saturating_add(room.min(room_in_file)));
+        if written == 0 && !bytes.is_empty() {
+            let full = if room_in_file == 0 { ErrorKind::FileTooLarge } else { ErrorKind::StorageFull };
+            return Err(full.into());
         }
         if written > 1 && self.random.per_mille(self.faults.short_writes) {
             written = self.random.between(1, written as u64 - 1) as usize;
         }
-        self.used += (offset + written).saturating_sub(length) as u64;
+        written = written.min(self.longest_transfer());
         let written_back = self.random.per_mille(self.faults.written_back);
         let Node::File(file) = &mut self.nodes[file] else { unreachable!("a file") };
-        file.write(offset, &octets[..written]);
+        if file.links > 0 {
+            self.used += (offset + written).saturating_sub(length) as u64;
+        }
+        file.write(offset, &bytes[..written]);
         if written_back {
             file.write_back(&mut self.random);
         }
         Ok(written)
     }
 
-    /// Writes all octets, however many writes that takes.
-    pub fn write_all_at(&mut self, file: Inode, mut offset: u64, mut octets: &[u8]) -> Result<()> {
-        while !octets.is_empty() {
-            let written = self.write_at(file, offset, octets)?;
+    /// Writes all bytes, however many writes that takes.
+    pub fn write_all_at(&mut self, file: Inode, mut offset: u64, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let written = self.write_at(file, offset, bytes)?;
             offset += written as u64;
-            octets = &octets[written..];
+            bytes = &bytes[written..];
         }
         Ok(())
     }
 
     /// Cuts a file, or adds zeros to it.
     pub fn set_length(&mut self, file: Inode, length: u64) -> Result<()> {
-        self.host.operate()?;
+        self.operate()?;
         self.resize(file, length as usize);
         Ok(())
     }
@@ -215,6 +309,7 @@ impl Disk {
 
     /// A sync of data, which leaves a grown length behind.
     pub fn sync_contents(&mut self, file: Inode) -> Result<()> {
+        self.syncs_of_contents += 1;
         self.sync_with(file, File::sync_contents)
     }
 
@@ -224,7 +319,7 @@ impl Disk {
         let Node::File(file) = &mut self.nodes[file] else { unreachable!("a file") };
         if fails {
             file.fail_sync(&mut self.random);
-            return Err(Error::other("injected sync failure"));
+            return Err(self.error("sync failure"));
         }
         sync(file);
         Ok(())
@@ -234,9 +329,7 @@ impl Disk {
     pub fn sync_directory(&mut self, path: &str) -> Result<()> {
         self.host.operate()?;
         let inode = self.find(path).ok_or(ErrorKind::NotFound)?;
-        if self.random.per_mille(self.faults.failed_syncs) {
-            return Err(Error::other("injected sync failure"));
-        }
+        self.fail_sometimes(self.faults.failed_syncs, "sync failure")?;
         let changes = self.changes.sync(inode);
         self.put_on_platter(changes);
         Ok(())
@@ -254,7 +347,7 @@ impl Disk {
             }
         }
         if fails {
-            return Err(Error::other("injected sync failure"));
+            return Err(self.error("sync failure"));
         }
         let changes = self.changes.sync_all();
         self.put_on_platter(changes);
@@ -263,7 +356,7 @@ impl Disk {
 
     /// Gives a file or a directory another name. A file replaces a file, a directory an empty directory.
     pub fn rename(&mut self, from: &str, to: &str) -> Result<()> {
-        self.host.operate()?;
+        self.operate()?;
         let inode = self.find(from).ok_or(ErrorKind::NotFound)?;
         let (from_directory, from_name) = self.parent(from)?;
         let (to_directory, to_name) = self.parent(to)?;
@@ -284,14 +377,14 @@ impl Disk {
 
     /// Removes the name of a file.
     pub fn remove_file(&mut self, path: &str) -> Result<()> {
-        self.host.operate()?;
+        self.operate()?;
         let inode = self.find(path).ok_or(ErrorKind::NotFound)?;
         self.remove(path, inode)
     }
 
     /// Removes an empty directory.
     pub fn remove_directory(&mut self, path: &str) -> Result<()> {
-        self.host.operate()?;
+        self.operate()?;
         let inode = self.find(path).ok_or(ErrorKind::NotFound)?;
         match self.directory(inode).entries.is_empty() {
             true => self.remove(path, inode),
@@ -309,7 +402,7 @@ impl Disk {
                 false => self.remove_file(&path)?,
             }
         }
-        self.host.operate()?;
+        self.operate()?;
         self.remove(path, inode)
     }
 
@@ -340,19 +433,36 @@ impl Disk {
         self.sweep();
     }
 
+    /// Counts an operation on names or lengths.
+    fn operate(&mut self) -> Result<()> {
+        self.host.operate()?;
+        self.fail_sometimes(self.faults.other_errors, "error")
+    }
+
+    fn fail_sometimes(&mut self, cases: u64, what: &str) -> Result<()> {
+        if self.random.per_mille(cases) { Err(self.error(what)) } else { Ok(()) }
+    }
+
+    fn error(&self, what: &str) -> Error {
+        Error::new(self.faults.error.unwrap_or(ErrorKind::Other), format!("injected {what}"))
+    }
+
+    fn take_inode(&mut self, node: Node) -> Inode {
+        let free = self.nodes.iter().position(|node| matches!(node, Node::Free));
+        let inode = free.unwrap_or(self.nodes.len());
+        if free.is_none() {
+            self.nodes.push(Node::Free);
+        }
+        self.nodes[inode] = node;
+        inode
+    }
+
     fn add(&mut self, path: &str, node: Node) -> Result<Inode> {
         let (directory, name) = self.parent(path)?;
         if self.free() == 0 && self.random.coin() {
             return Err(ErrorKind::StorageFull.into());
         }
-        let inode = match self.nodes.iter().position(|node| matches!(node, Node::Free)) {
-            Some(inode) => inode,
-            None => {
-                self.nodes.push(Node::Free);
-                self.nodes.len() - 1
-            }
-        };
-        self.nodes[inode] = node;
+        let inode = self.take_inode(node);
         self.change(vec![Entry { directory, name, inode: Some(inode) }]);
         Ok(inode)
     }

@@ -1,11 +1,18 @@
 //! The directory of the log, as the log sees it.
 
-use super::super::host::Host;
-use super::{Disk, Inode};
+use super::super::host::{Crash, Host};
+use super::super::random::Random;
+use super::{Disk, Faults, Geometry, Inode};
 use builder_engine::log::Storage;
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
+
+/// For logs of a few short records.
+const SMALL: Geometry = Geometry { sector: 8, record: 64 };
+
+/// The directory of a log that is alone on its disk.
+const ALONE: &str = "/data";
 
 /// What is skipped although it is said to be done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,7 +28,7 @@ pub enum Lie {
     NamesNotSynced,
 }
 
-/// The server's own directory on the simulated disk.
+/// The server's own directory on a simulated disk. Clones are the same directory.
 #[derive(Clone, Debug)]
 pub struct LogStorage {
     /// The machine, whose time passes while the disk is busy.
@@ -35,6 +42,65 @@ pub struct LogStorage {
 }
 
 impl LogStorage {
+    /// A directory for a log alone, on a disk that works, with sectors so small that short files have many. `random` decides
+    /// what comes of what is not synced.
+    pub fn alone(random: Random) -> LogStorage {
+        let host = Host::new();
+        let mut disk = Disk::new(host.clone(), Random::new(0), Faults::default()).with_geometry(SMALL);
+        disk.create_directory(ALONE).and_then(|()| disk.sync_directory("")).expect("a disk that works");
+        disk.decide_by(random);
+        LogStorage { host, disk: Rc::new(RefCell::new(disk)), directory: ALONE, lie: Lie::None }
+    }
+
+    /// From now on this goes wrong, and nothing else.
+    pub fn set_faults(&self, faults: Faults) {
+        self.disk.borrow_mut().set_faults(faults);
+    }
+
+    /// All files together can hold so many bytes; `None` for as many as anyone could want.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.disk.borrow_mut().set_capacity(bytes);
+    }
+
+    /// From now on the machine and its disk work, and there is room for everything.
+    pub fn mend(&self) {
+        self.host.revive();
+        self.set_faults(Faults::default());
+        self.set_capacity(None);
+    }
+
+    /// The names in the directory, in order.
+    pub fn names(&self) -> Vec<String> {
+        self.disk.borrow().list(self.directory)
+    }
+
+    /// What a file holds, which has to be there.
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        let disk = self.disk.borrow();
+        disk.read(&self.path(name)).unwrap_or_else(|| panic!("no file {name}")).to_vec()
+    }
+
+    /// Puts a file in place behind everyone's back.
+    pub fn put(&self, name: &str, contents: &[u8]) {
+        self.disk.borrow_mut().put(&self.path(name), contents);
+    }
+
+    /// The same on a disk of its own, on which nothing goes wrong.
+    #[must_use]
+    pub fn fork(&self, random: Random) -> LogStorage {
+        let host = Host::new();
+        let disk = self.disk.borrow().fork(host.clone(), random);
+        LogStorage { host, disk: Rc::new(RefCell::new(disk)), ..*self }
+    }
+
+    /// What the next start finds if the power fails now.
+    #[must_use]
+    pub fn after_power_failure(&self, random: Random) -> LogStorage {
+        let found = self.fork(random);
+        found.disk.borrow_mut().crash(Crash::Power);
+        found
+    }
+
     fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.directory)
     }
@@ -54,7 +120,7 @@ impl Storage for LogStorage {
     fn read_at(&self, file: &Inode, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let disk = self.disk.borrow();
         let rest = disk.contents(*file).get(offset as usize..).unwrap_or_default();
-        let length = rest.len().min(buffer.len());
+        let length = rest.len().min(buffer.len()).min(disk.longest_transfer());
         buffer[..length].copy_from_slice(&rest[..length]);
         Ok(length)
     }

@@ -153,3 +153,59 @@ fn a_full_disk_takes_what_fits_and_then_refuses() {
     disk.remove_file("file").unwrap();
     assert_eq!(disk.free(), 100);
 }
+
+#[test]
+fn a_file_takes_no_more_than_one_may_hold_and_a_write_no_more_than_one_takes() {
+    let mut disk = Disk::new(Host::new(), Random::new(1), Faults::default());
+    let faults = Faults { longest_file: Some(100), longest_transfer: Some(70), ..Faults::default() };
+    disk.set_faults(faults);
+    let file = disk.create("file").unwrap();
+    assert_eq!(disk.write_at(file, 0, &[1; 150]).unwrap(), 70);
+    assert_eq!(disk.write_at(file, 70, &[1; 50]).unwrap(), 30);
+    assert_eq!(disk.write_at(file, 100, &[1; 50]).unwrap_err().kind(), ErrorKind::FileTooLarge);
+    assert_eq!(disk.write_at(file, 50, &[2; 60]).unwrap(), 50, "what is there can be written again");
+}
+
+#[test]
+fn a_script_decides_which_operation_fails_and_with_what() {
+    let mut disk = Disk::new(Host::new(), Random::new(1), Faults::default());
+    let error = Some(ErrorKind::QuotaExceeded);
+    disk.set_faults(Faults {
+        write_errors: 10,
+        failed_syncs: 10,
+        other_errors: 10,
+        error,
+        ..Faults::default()
+    });
+    disk.decide_by(Random::scripted(&[255, 0, 255, 0, 255, 1, 0, 255]));
+    assert_eq!(disk.create("file").unwrap_err().kind(), ErrorKind::QuotaExceeded);
+    assert!(!disk.exists("file"));
+    let file = disk.create("file").unwrap();
+    assert_eq!(disk.write_at(file, 0, &[7; 1000]).unwrap_err().kind(), ErrorKind::QuotaExceeded);
+    disk.write_all_at(file, 0, &[7; 1000]).unwrap();
+    assert_eq!(disk.sync(file).unwrap_err().kind(), ErrorKind::QuotaExceeded);
+    disk.rename("file", "other").unwrap_err();
+    disk.sync_directory("").unwrap();
+    disk.crash(Crash::Power);
+    // The script wrote back one of two sectors when the sync failed.
+    assert_eq!(disk.read("file").map(|found| found[0]), Some(7));
+    assert_eq!(disk.read("file").map(|found| found[512..].iter().all(|byte| *byte == 0)), Some(true));
+}
+
+#[test]
+fn what_is_put_in_place_is_durable_and_a_copy_of_a_disk_goes_its_own_way() {
+    let mut disk = Disk::new(Host::new(), Random::new(1), Faults::default());
+    disk.put("file", b"first");
+    disk.put("file", b"second one");
+    let host = Host::new();
+    let mut copy = disk.fork(host.clone(), Random::scripted(&[]));
+    let file = copy.open("file").unwrap();
+    copy.write_all_at(file, 0, b"third").unwrap();
+    assert_eq!(copy.read("file"), Some(&b"thirdd one"[..]));
+    copy.crash(Crash::Power);
+    assert_eq!(copy.read("file"), Some(&b"second one"[..]));
+    copy.leave(Some(5));
+    disk.leave(Some(5));
+    disk.put("file", b"");
+    assert_eq!((copy.free(), disk.free(), host.operations()), (5, 15, 1));
+}

@@ -1,10 +1,12 @@
-use super::*;
-use crate::log::test_disk::{Faults, TestDisk, Unsynced};
-use std::convert::Infallible;
-use std::io;
+//! What is appended and committed, with room to be had and without.
 
-const SALT: Salt = Salt(*b"sixteen octets!!");
-const SECOND_SALT: Salt = Salt(*b"for the rotation");
+use super::{SALT, SECOND_SALT, empty_disk, failing_syncs, worst};
+use builder_engine::limits::LOG_FRAME_BYTES;
+use builder_engine::log::{LogFile, Settings, WriteError};
+use builder_tests::world::{Faults, LogStorage};
+use std::convert::Infallible;
+use std::io::ErrorKind;
+
 /// The first commit of each log.
 const FIRST: &[u8] = b"1st";
 /// Octets of a frame with three octets in it, and of a log with one.
@@ -17,18 +19,18 @@ fn settings() -> Settings {
 }
 
 /// A log that has not begun.
-fn open(disk: &TestDisk) -> LogFile<TestDisk> {
+fn open(disk: &LogStorage) -> LogFile<LogStorage> {
     LogFile::open(disk.clone(), settings(), |_| Ok::<(), Infallible>(())).unwrap().0
 }
 
-fn begin(disk: &TestDisk) -> LogFile<TestDisk> {
+fn begin(disk: &LogStorage) -> LogFile<LogStorage> {
     let mut log = open(disk);
     commit(&mut log, FIRST).unwrap();
     log
 }
 
 /// Keeps room for two frames and a bit.
-fn begin_with_room(disk: &TestDisk) -> LogFile<TestDisk> {
+fn begin_with_room(disk: &LogStorage) -> LogFile<LogStorage> {
     let settings = Settings { room_octets: ROOM as u64, ..settings() };
     let mut log = LogFile::open(disk.clone(), settings, |_| Ok::<(), Infallible>(())).unwrap().0;
     commit(&mut log, FIRST).unwrap();
@@ -36,9 +38,9 @@ fn begin_with_room(disk: &TestDisk) -> LogFile<TestDisk> {
 }
 
 /// What a log holds besides its first commit.
-fn replay(disk: &TestDisk) -> Vec<Vec<u8>> {
+fn replay(disk: &LogStorage) -> Vec<Vec<u8>> {
     let mut payloads = Vec::new();
-    let disk = disk.after_crash(Unsynced::Lost, false);
+    let disk = disk.after_power_failure(worst());
     let opened = LogFile::open(disk, settings(), |payload| {
         payloads.push(payload.to_vec());
         Ok::<(), Infallible>(())
@@ -48,69 +50,74 @@ fn replay(disk: &TestDisk) -> Vec<Vec<u8>> {
     payloads
 }
 
-fn commit(log: &mut LogFile<TestDisk>, record: &[u8]) -> Result<(), WriteError> {
+fn commit(log: &mut LogFile<LogStorage>, record: &[u8]) -> Result<(), WriteError> {
     log.append(record)?;
     log.commit()
 }
 
-fn full(capacity: usize) -> Faults {
-    Faults { capacity: Some(capacity), ..Faults::default() }
+fn failing_writes(error: ErrorKind) -> Faults {
+    Faults { write_errors: 1000, error: Some(error), ..Faults::default() }
+}
+
+/// Leaves the disk with room for so many bytes in all.
+fn fill_up(disk: &LogStorage, capacity: usize) {
+    disk.set_capacity(Some(capacity as u64));
 }
 
 #[test]
 fn a_commit_within_the_room_syncs_contents_alone_and_any_other_the_length_as_well() {
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let mut log = begin_with_room(&disk);
     let mut syncs_of_contents = Vec::new();
     for _ in 0..8 {
-        let before = disk.syncs_of_contents();
+        let before = disk.disk.borrow().syncs_of_contents();
         commit(&mut log, b"two").unwrap();
-        syncs_of_contents.push(disk.syncs_of_contents() - before);
+        syncs_of_contents.push(disk.disk.borrow().syncs_of_contents() - before);
     }
     assert_eq!(syncs_of_contents, [0, 1, 1, 0, 1, 1, 0, 1], "there is room for two");
 
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let mut without_room = begin(&disk);
     commit(&mut without_room, b"two").unwrap();
-    assert_eq!(disk.syncs_of_contents(), 0);
+    assert_eq!(disk.disk.borrow().syncs_of_contents(), 0);
 }
 
 #[test]
 fn where_room_was_cut_off_the_next_commit_syncs_the_length_again() {
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let mut log = begin_with_room(&disk);
     commit(&mut log, b"one").unwrap();
     // On file systems that never write in place, even what fits into the room may find the disk full.
-    disk.set_faults(Faults { write: Some(io::ErrorKind::StorageFull), ..Faults::default() });
+    disk.set_faults(failing_writes(ErrorKind::StorageFull));
     assert!(matches!(commit(&mut log, b"two"), Err(WriteError::Full(_))));
-    disk.set_faults(Faults::default());
+    disk.mend();
     log.commit().unwrap();
     assert_eq!(replay(&disk), [b"one", b"two"]);
 }
 
 #[test]
 fn one_commit_is_one_write_one_sync_and_one_frame() {
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let mut log = begin(&disk);
-    let before = disk.operations();
+    let before = disk.host.operations();
     for record in [b"one", b"two", b"six"] {
         log.append(record).unwrap();
     }
     assert!(log.has_pending());
-    assert_eq!(disk.operations(), before);
+    assert_eq!(disk.host.operations(), before);
     log.commit().unwrap();
-    assert_eq!(disk.operations(), before + 2);
+    assert_eq!(disk.host.operations(), before + 2);
     assert!(!log.has_pending());
     assert_eq!(replay(&disk), [b"onetwosix"]);
 
     log.commit().unwrap();
-    assert_eq!(disk.operations(), before + 2, "nothing to commit");
+    assert_eq!(disk.host.operations(), before + 2, "nothing to commit");
     assert_eq!(log.length() as usize, disk.read("log").len());
 }
 
 #[test]
 fn room_is_made_for_several_commits_at_once() {
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let mut log = begin_with_room(&disk);
     let mut lengths = vec![disk.read("log").len()];
     let mut expected = Vec::new();
@@ -132,23 +139,24 @@ fn room_is_made_for_several_commits_at_once() {
 #[test]
 fn a_log_without_room_for_room_goes_on_as_long_as_there_is_some_for_frames() {
     // None at all, less than was wanted, and a limit on the length of the file.
-    for faults in [
-        full(BEGUN + 100 + 2 * FRAME),
-        full(BEGUN + 100 + 2 * FRAME + ROOM / 2),
-        Faults { longest_file: Some(BEGUN + 2 * FRAME + ROOM / 2), ..Faults::default() },
+    for (capacity, longest_file) in [
+        (Some(BEGUN + 100 + 2 * FRAME), None),
+        (Some(BEGUN + 100 + 2 * FRAME + ROOM / 2), None),
+        (None, Some(BEGUN + 2 * FRAME + ROOM / 2)),
     ] {
-        let disk = TestDisk::default();
+        let disk = empty_disk();
         let mut log = begin_with_room(&disk);
-        disk.set_faults(faults);
+        disk.set_capacity(capacity.map(|bytes| bytes as u64));
+        disk.set_faults(Faults { longest_file, ..Faults::default() });
         commit(&mut log, b"one").unwrap();
         assert_eq!(disk.read("log").len(), BEGUN + FRAME, "what there was of room is given back");
-        let before = disk.operations();
+        let before = disk.host.operations();
         commit(&mut log, b"two").unwrap();
-        assert_eq!(disk.operations(), before + 2, "no attempt with each commit");
+        assert_eq!(disk.host.operations(), before + 2, "no attempt with each commit");
         assert!(log.reserve_available());
         assert_eq!(replay(&disk), [b"one", b"two"]);
 
-        disk.set_faults(Faults::default());
+        disk.mend();
         for _ in 0..3 {
             commit(&mut log, b"six").unwrap();
         }
@@ -158,10 +166,10 @@ fn a_log_without_room_for_room_goes_on_as_long_as_there_is_some_for_frames() {
 
 #[test]
 fn a_log_with_room_takes_commits_when_the_disk_is_full() {
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let mut log = begin_with_room(&disk);
     commit(&mut log, b"one").unwrap();
-    disk.set_faults(full(0));
+    fill_up(&disk, 0);
     commit(&mut log, b"two").unwrap();
     commit(&mut log, b"six").unwrap();
     assert!(log.reserve_available());
@@ -173,7 +181,7 @@ fn a_log_with_room_takes_commits_when_the_disk_is_full() {
 
 #[test]
 fn a_log_gets_its_name_with_its_first_commit() {
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let mut log = open(&disk);
     log.commit().unwrap();
     assert_eq!((log.length(), disk.names()), (0, vec!["reserve".to_owned()]), "nothing to commit");
@@ -192,7 +200,7 @@ fn a_log_gets_its_name_with_its_first_commit() {
 
 #[test]
 fn a_rotation_may_begin_a_log() {
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let mut log = open(&disk);
     log.rotate(SECOND_SALT, records(["snap", "shot"])).unwrap();
     commit(&mut log, b"one").unwrap();
@@ -203,35 +211,35 @@ fn a_rotation_may_begin_a_log() {
 
 #[test]
 fn a_first_commit_takes_the_reserve_of_a_full_disk_or_waits_for_room() {
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let mut log = open(&disk);
-    disk.set_faults(full(100 + BEGUN - 1));
+    fill_up(&disk, 100 + BEGUN - 1);
     commit(&mut log, FIRST).unwrap();
     assert_eq!(disk.names(), ["log"]);
 
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let mut log = open(&disk);
-    disk.set_faults(full(BEGUN - 1));
+    fill_up(&disk, BEGUN - 1);
     let error = commit(&mut log, b"one").unwrap_err();
     assert!(error.to_string().ends_with("; free some space"), "{error}");
     assert!(disk.names().is_empty(), "no part of a log stays behind");
-    disk.set_faults(Faults::default());
+    disk.mend();
     log.commit().unwrap();
     assert_eq!(replay(&disk), [b"one"]);
 }
 
 #[test]
 fn short_writes_go_on() {
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let mut log = begin(&disk);
-    disk.set_faults(Faults { longest_write: Some(1), ..Faults::default() });
+    disk.set_faults(Faults { longest_transfer: Some(1), ..Faults::default() });
     commit(&mut log, b"one").unwrap();
     assert_eq!(replay(&disk), [b"one"]);
 }
 
 #[test]
 fn more_than_a_frame_holds_takes_several() {
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let mut log = begin(&disk);
     let longest = vec![b'x'; LOG_FRAME_BYTES as usize];
     log.append(b"one").unwrap();
@@ -240,7 +248,7 @@ fn more_than_a_frame_holds_takes_several() {
     assert_eq!(replay(&disk), [b"one".to_vec(), longest.clone(), b"two".to_vec()]);
 
     // When the last of several finds no room, none of them counts.
-    disk.set_faults(full(disk.read("log").len() + disk.read("reserve").len() + 2 * FRAME));
+    fill_up(&disk, disk.read("log").len() + disk.read("reserve").len() + 2 * FRAME);
     log.append(b"six").unwrap();
     log.append(&longest).unwrap();
     assert!(matches!(log.commit(), Err(WriteError::Full(_))));
@@ -249,7 +257,7 @@ fn more_than_a_frame_holds_takes_several() {
 
 #[test]
 fn a_record_without_octets_makes_no_frame() {
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let mut log = begin(&disk);
     commit(&mut log, b"").unwrap();
     assert!(!log.has_pending());
@@ -259,7 +267,7 @@ fn a_record_without_octets_makes_no_frame() {
 
 #[test]
 fn a_record_beyond_a_frame_is_refused() {
-    let mut log = begin(&TestDisk::default());
+    let mut log = begin(&empty_disk());
     let record = vec![0; LOG_FRAME_BYTES as usize + 1];
     let error = log.append(&record).unwrap_err();
     assert_eq!(
@@ -273,10 +281,10 @@ fn a_record_beyond_a_frame_is_refused() {
 
 #[test]
 fn a_full_disk_takes_the_reserve_once_and_then_refuses() {
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let mut log = begin(&disk);
     // Room for half a frame, then in the reserve for two more.
-    disk.set_faults(full(BEGUN + 100 + FRAME / 2));
+    fill_up(&disk, BEGUN + 100 + FRAME / 2);
     commit(&mut log, b"one").unwrap();
     assert!(!log.reserve_available());
     assert_eq!(disk.names(), ["log"]);
@@ -292,7 +300,7 @@ fn a_full_disk_takes_the_reserve_once_and_then_refuses() {
     // Once there is room, the record that waits is written, and the reserve can be filled again.
     assert!(matches!(log.restore_reserve(), Err(WriteError::Full(_))));
     assert_eq!(disk.names(), ["log"]);
-    disk.set_faults(Faults::default());
+    disk.mend();
     log.commit().unwrap();
     assert_eq!(replay(&disk), [b"one", b"two", b"six", b"ten"]);
     log.restore_reserve().unwrap();
@@ -302,14 +310,14 @@ fn a_full_disk_takes_the_reserve_once_and_then_refuses() {
 
 #[test]
 fn a_file_that_may_not_grow_leaves_the_reserve_alone() {
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let mut log = begin(&disk);
     disk.set_faults(Faults { longest_file: Some(BEGUN + FRAME + 5), ..Faults::default() });
     commit(&mut log, b"one").unwrap();
     assert!(matches!(commit(&mut log, b"two"), Err(WriteError::Full(_))));
     assert!(log.reserve_available());
     assert_eq!(replay(&disk), [b"one"]);
-    disk.set_faults(Faults::default());
+    disk.mend();
     log.commit().unwrap();
     assert_eq!(replay(&disk), [b"one", b"two"]);
 }
@@ -317,31 +325,30 @@ fn a_file_that_may_not_grow_leaves_the_reserve_alone() {
 #[test]
 fn after_a_failed_sync_or_write_every_call_fails_and_the_disk_is_left_alone() {
     // A sync that fails for want of room is a failed sync.
-    let sync = |kind| Faults { sync: Some(kind), ..Faults::default() };
-    let write = Faults { write: Some(io::ErrorKind::Other), ..Faults::default() };
-    for faults in [sync(io::ErrorKind::Other), sync(io::ErrorKind::StorageFull), write] {
-        let disk = TestDisk::default();
+    let sync = failing_syncs;
+    for faults in [sync(ErrorKind::Other), sync(ErrorKind::StorageFull), failing_writes(ErrorKind::Other)] {
+        let disk = empty_disk();
         let mut log = begin(&disk);
         disk.set_faults(faults);
         let first = commit(&mut log, b"one").unwrap_err();
         assert!(matches!(first, WriteError::Failed(_)), "{first}");
         assert!(first.to_string().contains("/data/log"), "{first}");
 
-        disk.set_faults(Faults::default());
-        let before = disk.operations();
+        disk.mend();
+        let before = disk.host.operations();
         let none: [&[u8]; 0] = [];
         for later in
             [log.append(b"two"), log.commit(), log.rotate(SECOND_SALT, records(none)), log.restore_reserve()]
         {
             assert_eq!(later.unwrap_err().to_string(), first.to_string());
         }
-        assert_eq!(disk.operations(), before);
+        assert_eq!(disk.host.operations(), before);
     }
 }
 
 #[test]
 fn rotation_is_due_beyond_the_floor_and_twice_the_snapshot() {
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let mut log = begin(&disk);
     while log.length() <= 200 {
         assert!(!log.needs_rotation(0));
@@ -355,7 +362,7 @@ fn rotation_is_due_beyond_the_floor_and_twice_the_snapshot() {
 
 #[test]
 fn rotation_commits_and_replaces_the_log_by_the_snapshot() {
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let mut log = begin(&disk);
     for _ in 0..10 {
         commit(&mut log, b"one").unwrap();
@@ -371,7 +378,7 @@ fn rotation_commits_and_replaces_the_log_by_the_snapshot() {
 
 #[test]
 fn a_long_snapshot_is_written_in_several_frames() {
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let mut log = begin(&disk);
     let records = vec![vec![b'r'; 1000]; 5000];
     log.rotate(SECOND_SALT, self::records(&records)).unwrap();
@@ -382,18 +389,18 @@ fn a_long_snapshot_is_written_in_several_frames() {
 
 #[test]
 fn a_rotation_without_room_leaves_the_log_and_waits_for_it_to_grow() {
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let mut log = begin(&disk);
     while !log.needs_rotation(0) {
         commit(&mut log, b"one").unwrap();
     }
     let commits = replay(&disk).len();
-    disk.set_faults(full(disk.read("log").len() + 100 + BEGUN - 1));
+    fill_up(&disk, disk.read("log").len() + 100 + BEGUN - 1);
     assert!(matches!(log.rotate(SECOND_SALT, records(["snapshot"])), Err(WriteError::Full(_))));
     assert_eq!(disk.names(), ["log", "reserve"]);
     assert_eq!(replay(&disk).len(), commits);
 
-    disk.set_faults(Faults::default());
+    disk.mend();
     assert!(!log.needs_rotation(0));
     while !log.needs_rotation(0) {
         commit(&mut log, b"one").unwrap();
@@ -404,16 +411,14 @@ fn a_rotation_without_room_leaves_the_log_and_waits_for_it_to_grow() {
 
 #[test]
 fn a_failed_sync_during_rotation_ends_everything() {
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let mut log = begin(&disk);
-    disk.set_faults(Faults { sync: Some(io::ErrorKind::Other), ..Faults::default() });
+    disk.set_faults(failing_syncs(ErrorKind::Other));
     assert!(matches!(log.rotate(SECOND_SALT, records(["snapshot"])), Err(WriteError::Failed(_))));
-    disk.set_faults(Faults::default());
+    disk.mend();
     assert!(matches!(commit(&mut log, b"one"), Err(WriteError::Failed(_))));
 }
 
-fn records<R>(
-    records: impl IntoIterator<Item = R>,
-) -> impl Iterator<Item = Result<R, core::convert::Infallible>> {
+fn records<R>(records: impl IntoIterator<Item = R>) -> impl Iterator<Item = Result<R, Infallible>> {
     records.into_iter().map(Ok)
 }

@@ -1,25 +1,24 @@
-use super::*;
-use crate::log::file::WriteError;
-use crate::log::test_disk::{Faults, TestDisk, Unsynced};
+//! What opening a log makes of what it finds.
+
+use super::{SALT, crashes, empty_disk, failing_syncs, worst};
+use builder_engine::log::{
+    LogFile, OpenError, Reading, Recovery, Salvaged, Saved, Settings, WriteError, read,
+};
+use builder_tests::world::LogStorage;
 use std::convert::Infallible;
-use std::io;
+use std::io::ErrorKind;
 
-const SALT: Salt = Salt(*b"sixteen octets!!");
-const SECOND_SALT: Salt = Salt(*b"for the rotation");
+pub(crate) type Opened = (LogFile<LogStorage>, Recovery, Vec<Vec<u8>>);
 
-mod crashes;
-
-type Opened = (LogFile<TestDisk>, Recovery, Vec<Vec<u8>>);
-
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings { reserve_octets: 100, room_octets: 0, ..Settings::new(SALT) }
 }
 
-fn salvage() -> Settings {
+pub(crate) fn salvage() -> Settings {
     Settings { salvage: true, ..settings() }
 }
 
-fn open_with(disk: &TestDisk, settings: Settings) -> Result<Opened, OpenError> {
+pub(crate) fn open_with(disk: &LogStorage, settings: Settings) -> Result<Opened, OpenError> {
     let mut payloads = Vec::new();
     let (log, recovery) = LogFile::open(disk.clone(), settings, |payload| {
         payloads.push(payload.to_vec());
@@ -28,17 +27,17 @@ fn open_with(disk: &TestDisk, settings: Settings) -> Result<Opened, OpenError> {
     Ok((log, recovery, payloads))
 }
 
-fn open(disk: &TestDisk) -> Opened {
+pub(crate) fn open(disk: &LogStorage) -> Opened {
     open_with(disk, settings()).unwrap()
 }
 
-fn refusal(disk: &TestDisk, settings: Settings) -> String {
+fn refusal(disk: &LogStorage, settings: Settings) -> String {
     open_with(disk, settings).unwrap_err().to_string()
 }
 
 /// A disk with a log of these commits.
-fn disk_with(commits: &[&[u8]]) -> TestDisk {
-    let disk = TestDisk::default();
+pub(crate) fn disk_with(commits: &[&[u8]]) -> LogStorage {
+    let disk = empty_disk();
     let (mut log, ..) = open(&disk);
     for record in commits {
         log.append(record).unwrap();
@@ -47,15 +46,15 @@ fn disk_with(commits: &[&[u8]]) -> TestDisk {
     disk
 }
 
-fn flip(disk: &TestDisk, octet: usize) {
+pub(crate) fn flip(disk: &LogStorage, octet: usize) {
     let mut octets = disk.read("log");
     octets[octet] ^= 1;
-    disk.write("log", &octets);
+    disk.put("log", &octets);
 }
 
 #[test]
 fn a_new_directory_gets_a_reserve_and_with_the_first_commit_a_log() {
-    let disk = TestDisk::default();
+    let disk = empty_disk();
     let (mut log, recovery, payloads) = open(&disk);
     assert_eq!((payloads.len(), recovery.created), (0, true));
     assert_eq!(recovery.to_string(), "began a new log");
@@ -102,7 +101,7 @@ fn a_torn_end_is_saved_and_cut_off_wherever_the_log_is_cut_behind_its_first_comm
     let ends: Vec<usize> = (1..=3).map(|frames| 32 + frames * (36 + 3)).collect();
     for length in ends[0]..whole.len() {
         let disk = disk_with(&[b"new"]);
-        disk.write("log", &whole[..length]);
+        disk.put("log", &whole[..length]);
         let (mut log, recovery, payloads) = open(&disk);
         let good_frames = ends.iter().filter(|end| **end <= length).count();
         let good_length = ends[good_frames - 1];
@@ -127,7 +126,7 @@ fn a_log_without_its_first_commit_is_refused_and_salvage_sets_it_aside() {
     let whole = disk_with(&[b"one", b"two"]).read("log");
     for length in 0..32 + 36 + 3 {
         let disk = disk_with(&[b"one"]);
-        disk.write("log", &whole[..length]);
+        disk.put("log", &whole[..length]);
         let refusal = refusal(&disk, settings());
         for part in ["/data/log is damaged to its end", "restore it from a backup", "--salvage"] {
             assert!(refusal.contains(part), "{refusal}");
@@ -150,8 +149,8 @@ fn a_log_without_its_first_commit_is_no_damage_where_nobody_was_ever_answered() 
     let unused = || Settings { unused: true, ..settings() };
     let whole = disk_with(&[b"one", b"two"]).read("log");
     for length in [0, 20, 32, 40] {
-        let disk = TestDisk::default();
-        disk.write("log", &whole[..length]);
+        let disk = empty_disk();
+        disk.put("log", &whole[..length]);
         let (mut log, recovery, payloads) = open_with(&disk, unused()).unwrap();
         assert!(payloads.is_empty() && recovery.created && recovery.is_unusual());
         assert_eq!(
@@ -170,7 +169,7 @@ fn a_log_without_its_first_commit_is_no_damage_where_nobody_was_ever_answered() 
     let disk = disk_with(&[b"one", b"two"]);
     assert_eq!(open_with(&disk, unused()).unwrap().2, [b"one", b"two"], "what is there counts all the same");
     flip(&disk, 80);
-    disk.write("log", &[&disk.read("log")[..], &[0; 10]].concat());
+    disk.put("log", &[&disk.read("log")[..], &[0; 10]].concat());
     assert_eq!(open_with(&disk, unused()).unwrap().2, [b"one"]);
     let disk = disk_with(&[b"one", b"two"]);
     flip(&disk, 40);
@@ -181,14 +180,14 @@ fn a_log_without_its_first_commit_is_no_damage_where_nobody_was_ever_answered() 
 fn a_reserve_that_is_too_short_is_filled_again() {
     let disk = disk_with(&[b"one"]);
     for short in [0, 99] {
-        disk.write("reserve", &vec![1; short]);
+        disk.put("reserve", &vec![1; short]);
         let (_, recovery, _) = open(&disk);
         assert_eq!((disk.read("reserve").len(), recovery.no_reserve), (100, None));
     }
 
     // A short one is better than none.
-    disk.write("reserve", &[1; 60]);
-    disk.set_faults(Faults { capacity: Some(disk.read("log").len() + 60), ..Faults::default() });
+    disk.put("reserve", &[1; 60]);
+    disk.set_capacity(Some(disk.read("log").len() as u64 + 60));
     let (log, recovery, _) = open(&disk);
     assert!(recovery.no_reserve.is_some() && log.reserve_available());
     assert_eq!(disk.read("reserve").len(), 60);
@@ -198,7 +197,7 @@ fn a_reserve_that_is_too_short_is_filled_again() {
 fn each_torn_end_gets_a_number_of_its_own() {
     let disk = disk_with(&[b"one"]);
     for number in 1..4 {
-        disk.write("log", &[disk.read("log"), vec![7; number]].concat());
+        disk.put("log", &[disk.read("log"), vec![7; number]].concat());
         open(&disk);
         assert_eq!(disk.read(&format!("log.torn-{number}")), vec![7; number]);
     }
@@ -221,7 +220,7 @@ fn damage_is_refused_with_file_place_and_remedy_and_nothing_changes() {
 fn salvage_saves_the_damaged_log_and_goes_on_without_the_bad_part() {
     let disk = disk_with(&[b"one", b"two", b"three"]);
     flip(&disk, 80);
-    disk.write("log", &[disk.read("log"), b"torn".to_vec()].concat());
+    disk.put("log", &[disk.read("log"), b"torn".to_vec()].concat());
     let before = disk.read("log");
 
     let (mut log, recovery, payloads) = open_with(&disk, salvage()).unwrap();
@@ -249,8 +248,8 @@ fn salvage_changes_nothing_about_a_good_log() {
 
 #[test]
 fn what_is_no_log_at_all_is_refused_and_salvage_sets_it_aside() {
-    let disk = TestDisk::default();
-    disk.write("log", b"A text that someone has put in the place of a log.");
+    let disk = empty_disk();
+    disk.put("log", b"A text that someone has put in the place of a log.");
     assert!(refusal(&disk, settings()).contains("is not a log of builder"));
     let (mut log, recovery, payloads) = open_with(&disk, salvage()).unwrap();
     assert_eq!(payloads.len(), 0);
@@ -272,7 +271,7 @@ fn another_format_version_is_refused_even_with_salvage() {
     octets[11] = 2;
     let checksum = crc32c::crc32c(&octets[..28]).to_be_bytes();
     octets[28..32].copy_from_slice(&checksum);
-    disk.write("log", &octets);
+    disk.put("log", &octets);
     for settings in [settings(), salvage()] {
         assert!(refusal(&disk, settings).contains("in format 2; start that version"));
     }
@@ -293,15 +292,15 @@ fn a_record_that_makes_no_sense_is_refused_with_its_place() {
 #[test]
 fn a_half_written_draft_is_removed() {
     let disk = disk_with(&[b"one"]);
-    disk.write("log.new", b"half");
+    disk.put("log.new", b"half");
     open(&disk);
     assert_eq!(disk.names(), ["log", "reserve"]);
 }
 
 #[test]
 fn without_room_for_a_reserve_the_log_opens_and_says_so() {
-    let disk = TestDisk::default();
-    disk.set_faults(Faults { capacity: Some(90), ..Faults::default() });
+    let disk = empty_disk();
+    disk.set_capacity(Some(90));
     let (mut log, recovery, _) = open(&disk);
     assert!(!log.reserve_available());
     assert!(recovery.no_reserve.unwrap().contains("/data/reserve.new"));
@@ -313,13 +312,13 @@ fn without_room_for_a_reserve_the_log_opens_and_says_so() {
 #[test]
 fn a_torn_end_is_saved_in_the_space_of_the_reserve_when_the_disk_is_full() {
     let disk = disk_with(&[b"one"]);
-    disk.write("log", &[disk.read("log"), b"torn".to_vec()].concat());
-    disk.set_faults(Faults { capacity: Some(0), ..Faults::default() });
+    disk.put("log", &[disk.read("log"), b"torn".to_vec()].concat());
+    disk.set_capacity(Some(0));
     assert!(refusal(&disk, settings()).contains("free some space"));
 
     let disk = disk_with(&[b"one"]);
-    disk.write("log", &[disk.read("log"), b"torn".to_vec()].concat());
-    disk.set_faults(Faults { capacity: Some(71 + 4 + 99), ..Faults::default() });
+    disk.put("log", &[disk.read("log"), b"torn".to_vec()].concat());
+    disk.set_capacity(Some(71 + 4 + 99));
     let (log, recovery, _) = open(&disk);
     assert!(recovery.torn.is_some());
     assert!(!log.reserve_available());
@@ -328,7 +327,7 @@ fn a_torn_end_is_saved_in_the_space_of_the_reserve_when_the_disk_is_full() {
 #[test]
 fn a_log_that_cannot_be_synced_is_not_opened() {
     let disk = disk_with(&[b"one"]);
-    disk.set_faults(Faults { sync: Some(io::ErrorKind::Other), ..Faults::default() });
+    disk.set_faults(failing_syncs(ErrorKind::Other));
     assert!(refusal(&disk, settings()).contains("cannot sync /data/log"));
 }
 
@@ -336,38 +335,38 @@ fn a_log_that_cannot_be_synced_is_not_opened() {
 fn what_a_failed_sync_left_in_memory_is_durable_once_the_log_is_open() {
     let disk = disk_with(&[b"one"]);
     let (mut log, ..) = open(&disk);
-    disk.set_faults(Faults { sync: Some(io::ErrorKind::Other), ..Faults::default() });
+    disk.set_faults(failing_syncs(ErrorKind::Other));
     log.append(b"two").unwrap();
     assert!(matches!(log.commit(), Err(WriteError::Failed(_))));
-    disk.set_faults(Faults::default());
+    disk.mend();
     let (mut log, _, payloads) = open(&disk);
     assert_eq!(payloads, [b"one", b"two"]);
-    assert_eq!(open(&disk.after_crash(Unsynced::Lost, true)).2, payloads);
+    assert_eq!(open(&disk.after_power_failure(worst())).2, payloads);
     log.append(b"three").unwrap();
     log.commit().unwrap();
-    for found in disk.crashes() {
+    for found in crashes(&disk) {
         assert_eq!(open(&found).2.len(), 3);
     }
 }
 
 #[test]
 fn a_log_that_is_only_read_is_left_as_it_is() {
-    let reading = |disk: &TestDisk, salvage| {
-        let before = (disk.operations(), disk.names());
+    let reading = |disk: &LogStorage, salvage| {
+        let before = (disk.host.operations(), disk.names());
         let mut payloads = Vec::new();
         let reading = read(disk.clone(), salvage, |payload| {
             payloads.push(payload.to_vec());
             Ok::<(), Infallible>(())
         });
-        assert_eq!((disk.operations(), disk.names()), before);
+        assert_eq!((disk.host.operations(), disk.names()), before);
         reading.map(|reading| (reading, payloads.concat()))
     };
-    assert_eq!(reading(&TestDisk::default(), false).unwrap(), (None, Vec::new()));
+    assert_eq!(reading(&empty_disk(), false).unwrap(), (None, Vec::new()));
 
     let disk = disk_with(&[b"one", b"two"]);
     let found = Reading { frames: 2, bad_octets: 0 };
     assert_eq!(reading(&disk, false).unwrap(), (Some(found), b"onetwo".to_vec()));
-    disk.write("log", &[disk.read("log"), b"torn".to_vec()].concat());
+    disk.put("log", &[disk.read("log"), b"torn".to_vec()].concat());
     let found = Reading { frames: 2, bad_octets: 4 };
     assert_eq!(reading(&disk, false).unwrap(), (Some(found), b"onetwo".to_vec()));
 

@@ -1,6 +1,11 @@
 //! Power failures at any operation, of whatever was under way.
 
-use super::*;
+use super::recovery::{disk_with, flip, open, open_with, salvage, settings};
+use super::{SECOND_SALT, crashes, empty_disk, failing_syncs, worst};
+use builder_engine::log::{LogFile, Settings, WriteError};
+use builder_tests::world::{Crash, Faults, LogStorage};
+use std::convert::Infallible;
+use std::io::ErrorKind;
 
 /// Octets of room made at once: none, less than a frame, and enough for some.
 const ROOMS: [u64; 3] = [0, 20, 150];
@@ -16,12 +21,12 @@ struct History {
 
 impl History {
     /// Commits, rotates and opens until the power fails. A snapshot is simply all records so far.
-    fn run(&mut self, disk: &TestDisk, room_octets: u64) -> Result<(), String> {
+    fn run(&mut self, disk: &LogStorage, room_octets: u64) -> Result<(), String> {
         for round in 0..2 {
             let settings = Settings { room_octets, ..settings() };
             let (mut log, ..) = open_with(disk, settings).map_err(|error| error.to_string())?;
             self.commit(&mut log, 2).map_err(|error| error.to_string())?;
-            log.rotate(SECOND_SALT, self.records.iter().map(Ok::<_, core::convert::Infallible>))
+            log.rotate(SECOND_SALT, self.records.iter().map(Ok::<_, Infallible>))
                 .map_err(|error| error.to_string())?;
             self.commit(&mut log, 1 + round).map_err(|error| error.to_string())?;
             self.commit(&mut log, 3).map_err(|error| error.to_string())?;
@@ -29,7 +34,7 @@ impl History {
         Ok(())
     }
 
-    fn commit(&mut self, log: &mut LogFile<TestDisk>, records: usize) -> Result<(), WriteError> {
+    fn commit(&mut self, log: &mut LogFile<LogStorage>, records: usize) -> Result<(), WriteError> {
         for _ in 0..records {
             let record = (self.records.len() as u16).to_be_bytes();
             log.append(&record)?;
@@ -51,36 +56,33 @@ impl History {
 #[test]
 fn no_crash_at_any_operation_loses_what_was_acknowledged() {
     for room_octets in ROOMS {
-        let mut crashes = 0;
+        let mut count = 0;
         for crash_at in 0.. {
-            let disk = TestDisk::default();
-            disk.set_faults(Faults {
-                crash_at: Some(crash_at),
-                longest_write: Some(50),
-                ..Faults::default()
-            });
+            let disk = empty_disk();
+            disk.host.crash_after(crash_at, Crash::Power);
+            disk.set_faults(Faults { longest_transfer: Some(50), ..Faults::default() });
             let mut history = History::default();
             if history.run(&disk, room_octets).is_ok() {
                 break;
             }
-            for found in disk.crashes() {
-                history.check(&open(&found.fork()).2);
-                crashes += crash_again(&found, &history);
+            for found in crashes(&disk) {
+                history.check(&open(&found.fork(worst())).2);
+                count += crash_again(&found, &history);
             }
         }
-        assert!(crashes > 1000, "only {crashes} crashes");
+        assert!(count > 1000, "only {count} crashes");
     }
 }
 
 /// Lets the power fail at any operation of the recovery, too.
-fn crash_again(found: &TestDisk, history: &History) -> u64 {
+fn crash_again(found: &LogStorage, history: &History) -> u64 {
     for crash_at in 0.. {
-        let disk = found.fork();
-        disk.set_faults(Faults { crash_at: Some(crash_at), ..Faults::default() });
+        let disk = found.fork(worst());
+        disk.host.crash_after(crash_at, Crash::Power);
         if open_with(&disk, settings()).is_ok() {
             return crash_at;
         }
-        for found in disk.crashes() {
+        for found in crashes(&disk) {
             history.check(&open(&found).2);
         }
     }
@@ -90,17 +92,17 @@ fn crash_again(found: &TestDisk, history: &History) -> u64 {
 #[test]
 fn a_power_failure_soon_after_the_server_was_killed_loses_nothing() {
     for kill_at in 0.. {
-        let killed = TestDisk::default();
-        killed.set_faults(Faults { crash_at: Some(kill_at), ..Faults::default() });
+        let killed = empty_disk();
+        killed.host.crash_after(kill_at, Crash::Power);
         let mut before = History::default();
         if before.run(&killed, 60).is_ok() {
             break;
         }
         for crash_at in 0.. {
-            let disk = killed.fork();
-            disk.set_faults(Faults { crash_at: Some(crash_at), ..Faults::default() });
+            let disk = killed.fork(worst());
+            disk.host.crash_after(crash_at, Crash::Power);
             let Ok((mut log, _, payloads)) = open_with(&disk, settings()) else {
-                disk.crashes().for_each(|found| before.check(&open(&found).2));
+                crashes(&disk).for_each(|found| before.check(&open(&found).2));
                 continue;
             };
             // What was replayed counts from now on.
@@ -108,7 +110,7 @@ fn a_power_failure_soon_after_the_server_was_killed_loses_nothing() {
             let replayed = payloads.concat().len() / 2;
             let mut after = History { records: before.records[..replayed].to_vec(), acknowledged: replayed };
             let done = after.commit(&mut log, 1).is_ok();
-            disk.crashes().for_each(|found| after.check(&open(&found).2));
+            crashes(&disk).for_each(|found| after.check(&open(&found).2));
             if done {
                 break;
             }
@@ -120,17 +122,17 @@ fn a_power_failure_soon_after_the_server_was_killed_loses_nothing() {
 fn a_frame_whose_sync_failed_is_written_again_before_others_follow() {
     let disk = disk_with(&[b"one", b"two"]);
     let (mut log, ..) = open(&disk);
-    disk.set_faults(Faults { sync: Some(io::ErrorKind::Other), ..Faults::default() });
+    disk.set_faults(failing_syncs(ErrorKind::Other));
     log.append(b"three").unwrap();
     assert!(matches!(log.commit(), Err(WriteError::Failed(_))));
 
     // The kernel still shows the frame, and believes that it is on the disk.
-    disk.set_faults(Faults::default());
+    disk.mend();
     let (mut log, _, payloads) = open(&disk);
     assert_eq!(payloads.concat(), b"onetwothree");
     log.append(b"four").unwrap();
     log.commit().unwrap();
-    for found in disk.crashes() {
+    for found in crashes(&disk) {
         assert_eq!(open(&found).2.concat(), b"onetwothreefour");
     }
 }
@@ -138,12 +140,12 @@ fn a_frame_whose_sync_failed_is_written_again_before_others_follow() {
 #[test]
 fn a_crash_while_what_is_no_log_is_set_aside_leaves_it_in_place() {
     for crash_at in 0.. {
-        let disk = TestDisk::default();
-        disk.write("log", b"no log");
-        disk.set_faults(Faults { crash_at: Some(disk.operations() + crash_at), ..Faults::default() });
+        let disk = empty_disk();
+        disk.put("log", b"no log");
+        disk.host.crash_after(crash_at, Crash::Power);
         let began = open_with(&disk, salvage())
             .is_ok_and(|(mut log, ..)| log.append(b"one").and_then(|()| log.commit()).is_ok());
-        for found in disk.crashes() {
+        for found in crashes(&disk) {
             match open_with(&found, settings()) {
                 Ok((_, recovery, payloads)) => {
                     assert_eq!((payloads, recovery.created), (vec![b"one".to_vec()], false));
@@ -166,11 +168,11 @@ fn a_crash_during_salvage_loses_nothing_of_the_damaged_log() {
         let disk = disk_with(&[b"one", b"two", b"three"]);
         flip(&disk, 80);
         let damaged = disk.read("log");
-        disk.set_faults(Faults { crash_at: Some(disk.operations() + crash_at), ..Faults::default() });
+        disk.host.crash_after(crash_at, Crash::Power);
         if open_with(&disk, salvage()).is_ok() {
             break;
         }
-        for disk in disk.crashes() {
+        for disk in crashes(&disk) {
             let (_, _, payloads) = open_with(&disk, salvage()).unwrap();
             assert_eq!(payloads.concat(), b"onethree");
             assert_eq!(disk.read("log.damaged-1"), damaged);
