@@ -1,5 +1,6 @@
 //! Decisions that a fuzzer takes: octets at the front of its input.
 
+use crate::world::Random;
 use std::ops::Range;
 
 /// Octets up to which pieces are as short as they can be.
@@ -62,6 +63,12 @@ impl<'a> Choices<'a> {
     pub(super) fn cuts(&mut self) -> Cuts<'a> {
         let count = usize::from(self.octet() % 16);
         Cuts(self.part(count))
+    }
+
+    /// Decisions for someone else to take, of some bytes.
+    pub(super) fn script(&mut self) -> Random {
+        let length = usize::from(self.octet() % 64);
+        Random::scripted(self.part(length))
     }
 
     /// All that is left.

@@ -2,7 +2,7 @@
 //! every start, what was not is there whole or not at all, and nothing else ever is.
 
 use super::choices::Choices;
-use super::disk::{Disk, Fault, FaultKind};
+use crate::world::{Crash, Faults, LogStorage, Random};
 use builder_engine::log::{
     FRAME_HEADER_LENGTH, HEADER_LENGTH, LogFile, OpenError, Recovery, Salt, Settings, WriteError,
 };
@@ -25,7 +25,7 @@ pub fn run(input: &[u8]) {
         }
         world.step(&mut choices);
     }
-    world.disk.leave(None);
+    world.disk.set_capacity(None);
     world.restart(&mut choices);
     world.restart(&mut Choices::new(&[]));
 }
@@ -33,28 +33,32 @@ pub fn run(input: &[u8]) {
 /// A few lives of a log.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
-    let lives: [&[u8]; 12] = [
+    let lives: [&[u8]; 14] = [
         b"\0\x03one\x03",
-        b"\0\x03one\x01\x03two\x03\x02\x05three\x06\x0c\xff\xff",
+        b"\0\x03one\x01\x03two\x03\x02\x05three\x06\x05\x02\x01\x01\0\xff",
         b"\0\x03one\x03\0\x03two\x03\x05\x02\0\x05three\x03\x07\0",
-        b"\0\x03one\x03\x08\0\x02\0\x03two\x03\x06\x08\x55\x55\0\x04more\x03",
-        b"\0\x03one\x03\x08\x01\x01\0\x03two\x03\x07\x01\0\x04more\x03\x06\0",
+        b"\0\x03one\x03\x08\0\x02\0\x03two\x03\x06\x08\x01\x01\x05\0\x01\0\x01\x01\0\x04more\x03",
+        b"\0\x03one\x03\x08\x01\x03\0\xff\x01\0\x03two\x03\x07\x02\x01\x01\0\x04more\x03\x06\0",
         b"\0\x03one\x03\x09\x01\x10\0\x20a longer record, for a full disk\x03\x09\0\x03\x0a",
         b"\0\x03one\x03\0\x03two\x03\0\x05three\x03\x0b\0\x28\x01",
         b"\0\x03one\x03\0\x03two\x03\x0b\x01\x50\x04\0\x04more\x03",
         b"\0\x03one\x03\x0b\0\x30\x05",
         b"\x05\x01\0\x03one\x05\x01\x06\0",
-        b"\0\x03one\x03\x08\x05\0\x05\x02\x07\0\0\x04more\x03",
+        b"\0\x03one\x03\x08\0\x05\0\x05\x02\x07\0\0\x04more\x03",
         b"\0\0\x03\0\x03one\x03\0\0\x03\x06\0",
+        b"\0\x03one\x03\0\x03two\x08\x01\x04\0\0\0\xff\x03\x06\x04\x01\x03\x02\x01\0\x04more\x03",
+        b"\0\x03one\x03\x09\0\x01\x02\0\x03two\x08\x01\x08\0\xff\x01\0\xff\x02\0\xff\x03\x06\x02\x03\x03",
     ];
     lives.iter().map(|life| life.to_vec()).collect()
 }
 
 /// A log and what it is to hold.
 struct World {
-    disk: Disk,
+    disk: LogStorage,
     /// None while the program does not run.
-    log: Option<LogFile<Disk>>,
+    log: Option<LogFile<LogStorage>>,
+    /// What goes wrong with the disk.
+    faults: Faults,
     /// What was committed.
     frames: Frames,
     /// What was appended since.
@@ -67,8 +71,9 @@ struct World {
 impl World {
     fn start() -> World {
         let mut world = World {
-            disk: Disk::default(),
+            disk: LogStorage::alone(Random::scripted(&[])),
             log: None,
+            faults: Faults::default(),
             frames: Frames::new(),
             pending: Vec::new(),
             alternatives: Vec::new(),
@@ -83,23 +88,17 @@ impl World {
             0..=2 => self.append(choices),
             3 | 4 => self.commit(),
             5 => self.rotate(choices),
-            6 => self.lose_power(choices),
-            7 => self.end_program(choices),
-            8 => {
-                let kind = if choices.flag() { FaultKind::Once } else { FaultKind::Dead };
-                self.disk.set_fault(Some(Fault { after: choices.octet() % 32, kind }));
-            }
-            9 => {
-                self.disk.leave(choices.flag().then(|| usize::from(choices.octet())));
-                self.disk.set_longest_write(choices.flag().then(|| 1 + usize::from(choices.octet())));
-            }
+            6 => self.crash(Crash::Power, choices),
+            7 => self.crash(Crash::Kill, choices),
+            8 => self.break_disk(choices),
+            9 => self.limit_disk(choices),
             10 => self.restore_reserve(),
             _ => self.damage(choices),
         }
         match &self.log {
             Some(log) => {
                 let length = log.length();
-                let octets = self.disk.read(LOG).unwrap_or_default();
+                let octets = self.contents().unwrap_or_default();
                 assert_eq!(log.has_pending(), !self.pending.is_empty());
                 assert!(octets.len() as u64 >= length);
                 assert_eq!(length == 0, octets.is_empty(), "a file with room and nothing else");
@@ -179,27 +178,62 @@ impl World {
         self.frames.extend(in_one(core::mem::take(&mut self.pending)));
     }
 
-    fn lose_power(&mut self, choices: &mut Choices<'_>) {
-        self.log = None;
-        self.disk.lose_power(choices);
+    /// Lets everything fail from some operation on, or anything that the input picks.
+    fn break_disk(&mut self, choices: &mut Choices<'_>) {
+        if !choices.flag() {
+            self.disk.host.crash_after(u64::from(choices.octet() % 32), Crash::Kill);
+            return;
+        }
+        self.set_faults(Faults {
+            short_writes: 300,
+            write_errors: 300,
+            failed_syncs: 300,
+            written_back: 300,
+            other_errors: 300,
+            ..self.faults
+        });
+        self.disk.disk.borrow_mut().decide_by(choices.script());
     }
 
-    fn end_program(&mut self, choices: &mut Choices<'_>) {
+    fn limit_disk(&mut self, choices: &mut Choices<'_>) {
+        let room = choices.flag().then(|| u64::from(choices.octet()));
+        self.disk.disk.borrow_mut().leave(room);
+        let longest_transfer = choices.flag().then(|| 1 + usize::from(choices.octet()));
+        self.set_faults(Faults { longest_transfer, ..self.faults });
+    }
+
+    fn set_faults(&mut self, faults: Faults) {
+        self.faults = faults;
+        self.disk.set_faults(faults);
+    }
+
+    /// Ends what goes wrong, but for what is in short supply.
+    fn mend(&mut self) {
+        self.disk.host.revive();
+        let longest_transfer = self.faults.longest_transfer;
+        self.set_faults(Faults { longest_transfer, ..Faults::default() });
+    }
+
+    fn contents(&self) -> Option<Vec<u8>> {
+        self.disk.names().iter().any(|name| name == LOG).then(|| self.disk.read(LOG))
+    }
+
+    /// The program ends, and with it the machine if its power fails; the input decides what is lost.
+    fn crash(&mut self, crash: Crash, choices: &mut Choices<'_>) {
         self.log = None;
-        self.disk.end_program(choices);
+        self.mend();
+        let mut disk = self.disk.disk.borrow_mut();
+        disk.decide_by(choices.script());
+        disk.crash(crash);
     }
 
     /// The program ends, if it has not, and starts again; if it cannot because the disk is broken, that is mended.
     fn restart(&mut self, choices: &mut Choices<'_>) {
         self.log = None;
         if !self.open() {
-            if choices.flag() {
-                self.lose_power(choices)
-            } else {
-                self.end_program(choices)
-            }
-            self.disk.set_fault(None);
-            self.disk.leave(None);
+            let crash = if choices.flag() { Crash::Power } else { Crash::Kill };
+            self.crash(crash, choices);
+            self.disk.set_capacity(None);
             assert!(self.open(), "nothing is wrong with the disk");
         }
     }
@@ -255,9 +289,9 @@ impl World {
     fn damage(&mut self, choices: &mut Choices<'_>) {
         self.restart(choices);
         let length = self.log.take().map_or(0, |log| log.length() as usize);
-        self.disk.set_fault(None);
-        self.disk.leave(None);
-        let Some(mut octets) = self.disk.read(LOG) else { return };
+        self.mend();
+        self.disk.set_capacity(None);
+        let Some(mut octets) = self.contents() else { return };
         let last_frame = self.frames.last().map_or(length, |last| length - FRAME_HEADER_LENGTH - last.len());
         let is_cut = choices.flag();
         let range = choices.range(octets.len());
@@ -265,7 +299,7 @@ impl World {
             true => octets.truncate(range.start),
             false => octets[range.clone()].iter_mut().for_each(|octet| *octet ^= 0x55),
         }
-        self.disk.replace(LOG, octets.clone());
+        self.disk.put(LOG, &octets);
         match self.try_open(false) {
             Ok((frames, _)) => {
                 assert!(frames.starts_with(&self.frames[..1]), "what no crash does is taken for a torn end");
@@ -275,7 +309,7 @@ impl World {
                 self.accept(frames);
             }
             Err(error) => {
-                assert_eq!(self.disk.read(LOG).as_ref(), Some(&octets), "{error}, but the log has changed");
+                assert_eq!(self.disk.read(LOG), octets, "{error}, but the log has changed");
                 let (frames, recovery) = self.try_open(true).expect("a salvage takes what there is");
                 let mut rest = self.frames.iter();
                 assert!(
@@ -283,7 +317,7 @@ impl World {
                     "not what was written"
                 );
                 let saved = recovery.salvaged.expect("something was salvaged").saved;
-                assert_eq!(self.disk.read(&saved.file), Some(octets));
+                assert_eq!(self.disk.disk.borrow().read(&saved.file), Some(&octets[..]));
                 self.accept(in_one(frames.concat()));
                 if frames.is_empty() {
                     self.begin_again();

@@ -4,7 +4,6 @@
 //! hand octets in. `fuzz/README.md` says how to run them.
 
 mod choices;
-mod disk;
 
 pub mod artifacts;
 pub mod command;
