@@ -4,10 +4,10 @@
 
 use crate::ledger::Ledger;
 use crate::link::{Gone, Link};
-use crate::random::Random;
 use builder_proto::command::{Command, InfoReply, PeerType};
 use builder_proto::job::{Job, ScheduleItem, ScriptJob};
 use builder_proto::time::{Period, Time};
+use builder_tests::world::Random;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
@@ -132,7 +132,7 @@ impl Client {
             6..12 => Command::Execute { name: name.into(), platform: None },
             12..15 => {
                 let next = 4_000_000_000_000 + self.random.below(1_000_000_000) as i64;
-                let period = self.random.percent(50).then_some(period);
+                let period = self.random.coin().then_some(period);
                 Command::Reschedule { name: name.into(), next: Time::from_unix_milliseconds(next), period }
             }
             15 => Command::Info,
@@ -146,7 +146,7 @@ impl Client {
 
     /// One of a few names, or one of those that come up once, or a new one of these.
     fn choose_name(&mut self, platform: &str) -> String {
-        let number = match self.random.percent(50) {
+        let number = match self.random.coin() {
             true => self.random.below(NAMES),
             false => NAMES + self.revision.saturating_sub(self.random.below(FRESH_NAMES)),
         };
@@ -173,7 +173,7 @@ impl Client {
             self.random.below(10)
         );
         // Some are long, so that the log is rotated now and then.
-        if self.random.percent(10) {
+        if self.random.per_mille(100) {
             script.push_str(&"# padding\n".repeat(20_000));
         }
         ScriptJob { name: name.into(), script: script.into(), platform: platform.into() }

@@ -11,7 +11,6 @@
 mod client;
 mod ledger;
 mod link;
-mod random;
 #[cfg(target_os = "linux")]
 mod volume;
 mod witness;
@@ -19,9 +18,9 @@ mod worker;
 
 use crate::client::Client;
 use crate::ledger::Ledger;
-use crate::random::Random;
 use crate::witness::Witness;
 use crate::worker::{Manner, run_programs, work};
+use builder_tests::world::Random;
 use builder_tests::{Server, Site, now, programs, signal, wait_for};
 use std::thread::{self, sleep};
 use std::time::Duration;
@@ -56,7 +55,7 @@ fn whatever_was_promised_holds_after_every_kill() {
     let mut random = Random::new(seed());
     let mut town = Town::new(&mut random);
     for _ in 0..rounds {
-        let end = if random.percent(80) { End::Killed } else { End::Asked };
+        let end = if random.per_mille(800) { End::Killed } else { End::Asked };
         town.round(
             &mut random,
             |server| signal(server.pid(), if end == End::Killed { "KILL" } else { "TERM" }),
@@ -144,7 +143,7 @@ impl Town {
 
 /// Starts the server; now and then it is killed while it starts, and once more.
 fn start(site: &Site, random: &mut Random) -> Server {
-    while random.percent(20) {
+    while random.per_mille(200) {
         let mut child = site.server_command().spawn().unwrap();
         sleep(Duration::from_millis(random.below(30)));
         child.kill().unwrap();

@@ -2,11 +2,11 @@
 
 use crate::ledger::{Build, Fate, Ledger};
 use crate::link::{Gone, Link};
-use crate::random::Random;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, PeerType};
 use builder_proto::job::File;
+use builder_tests::world::Random;
 use builder_tests::{Server, Site};
 use std::net::SocketAddr;
 use std::thread::sleep;
@@ -78,7 +78,7 @@ fn finish(link: &mut Link, uuid: Uuid, data: Vec<File>, ledger: &Ledger) -> Resu
 fn artifacts(random: &mut Random, uuid: Uuid) -> Vec<File> {
     (0..random.below(3))
         .map(|number| {
-            let size = if random.percent(20) { 100_000 } else { 100 };
+            let size = if random.per_mille(200) { 100_000 } else { 100 };
             File { path: format!("artifact-{number}").into(), data: vec![uuid.as_bytes()[0]; size].into() }
         })
         .collect()
@@ -94,7 +94,7 @@ pub(crate) fn run_programs(
 ) {
     while !ledger.is_ending() {
         let mut worker = site.worker_command(server, "real").spawn().unwrap();
-        let kill_at = (manner == Manner::Erratic && random.percent(20))
+        let kill_at = (manner == Manner::Erratic && random.per_mille(200))
             .then(|| Instant::now() + Duration::from_millis(random.below(100)));
         while worker.try_wait().unwrap().is_none() {
             if kill_at.is_some_and(|at| at <= Instant::now()) {
