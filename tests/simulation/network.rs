@@ -5,6 +5,7 @@
 
 use crate::environment::Environment;
 use crate::queue::Event;
+use builder_engine::driver::ListenerId;
 use builder_engine::server::ConnectionId;
 use builder_tests::world::{Crash, Gone, Random};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -74,14 +75,18 @@ pub(crate) struct Network {
     random: Random,
     /// Whether a server listens.
     listening: bool,
-    backlog: VecDeque<ConnectionId>,
-    /// Connections about which the server has something to learn.
+    /// Who waits to be accepted, by listener.
+    backlogs: BTreeMap<ListenerId, VecDeque<ConnectionId>>,
+    /// What the server has something to learn about: listeners and connections.
+    pub(crate) pending: BTreeSet<ListenerId>,
     pub(crate) readable: BTreeSet<ConnectionId>,
     pub(crate) writable: BTreeSet<ConnectionId>,
 }
 
 #[derive(Debug)]
 struct Connection {
+    /// Through which listener it comes.
+    listener: ListenerId,
     to_server: Direction,
     to_peer: Direction,
     /// Whether the server still has its side open.
@@ -128,7 +133,8 @@ impl Network {
             next: 1024,
             random,
             listening: false,
-            backlog: VecDeque::new(),
+            backlogs: BTreeMap::new(),
+            pending: BTreeSet::new(),
             readable: BTreeSet::new(),
             writable: BTreeSet::new(),
         }
@@ -136,7 +142,7 @@ impl Network {
 
     // What peers do.
 
-    pub(crate) fn connect(&mut self, environment: &Environment) -> ConnectionId {
+    pub(crate) fn connect(&mut self, environment: &Environment, listener: ListenerId) -> ConnectionId {
         let id = self.next;
         self.next += 1;
         let split = match self.random.below(1000) {
@@ -145,6 +151,7 @@ impl Network {
             _ => Split::Whole,
         };
         let connection = Connection {
+            listener,
             to_server: Direction::default(),
             to_peer: Direction::default(),
             served: false,
@@ -211,7 +218,9 @@ impl Network {
         match delivery.parcel {
             Parcel::Connect if self.listening => {
                 connection.served = true;
-                self.backlog.push_back(id);
+                let listener = connection.listener;
+                self.backlogs.entry(listener).or_default().push_back(id);
+                self.pending.insert(listener);
                 self.dispatch(environment, id, Side::Peer, Parcel::Connect);
                 return true;
             }
@@ -265,11 +274,33 @@ impl Network {
         self.listening = true;
     }
 
-    pub(crate) fn accept(&mut self) -> Option<ConnectionId> {
-        let id = self.backlog.pop_front()?;
-        // What has arrived meanwhile raises no event of its own.
-        self.readable.insert(id);
-        Some(id)
+    /// Nobody else can connect. Those who wait to be accepted are turned away.
+    pub(crate) fn stop_listening(&mut self, environment: &Environment) {
+        self.listening = false;
+        for id in std::mem::take(&mut self.backlogs).into_values().flatten() {
+            self.end_service(environment, id, true);
+            environment.model.borrow_mut().connection_over(id);
+        }
+    }
+
+    pub(crate) fn accept(&mut self, listener: ListenerId) -> Option<ConnectionId> {
+        self.backlogs.get_mut(&listener)?.pop_front()
+    }
+
+    /// From now on the server is told of a connection, and at once of what is so already.
+    pub(crate) fn watch(&mut self, id: ConnectionId, writable: bool) {
+        let Some(connection) = self.connections.get(&id) else { return };
+        if !connection.to_server.arrived.is_empty() || connection.to_server.end.is_some() {
+            self.readable.insert(id);
+        }
+        if writable && connection.window > connection.to_peer.on_the_way {
+            self.writable.insert(id);
+        }
+    }
+
+    /// Whether nothing can arrive any more.
+    pub(crate) fn has_ended(&self, id: ConnectionId) -> bool {
+        self.connections.get(&id).is_some_and(|connection| connection.to_server.end.is_some())
     }
 
     pub(crate) fn read(&mut self, id: ConnectionId, budget: usize) -> Reading {
@@ -338,7 +369,8 @@ impl Network {
     /// The server is gone, and with it all that it had not sent. Gives the connections that it had.
     pub(crate) fn lose_server(&mut self, environment: &Environment, crash: Crash) -> Vec<ConnectionId> {
         self.listening = false;
-        self.backlog.clear();
+        self.backlogs.clear();
+        self.pending.clear();
         self.readable.clear();
         self.writable.clear();
         let served: Vec<ConnectionId> =

@@ -3,8 +3,8 @@
 //! Every seed leaves some kinds of faults out and exaggerates others; a mixture that is always the same would hide what
 //! only shows when something else stays quiet.
 
-use crate::variant::Variant;
-use builder_engine::server::Settings;
+use crate::lie::Lie;
+use builder_engine::server::{Role, Settings};
 use builder_tests::world::{Faults, Random};
 use std::time::Duration;
 
@@ -54,10 +54,22 @@ pub(crate) struct Plan {
     pub(crate) uploads: u64,
     /// How many of a thousand uploads fail.
     pub(crate) failing_uploads: u64,
+    /// How many of a thousand uploads that fail hang until they are killed.
+    pub(crate) hanging_uploads: u64,
     /// Whether results stay in their places when they are uploaded.
     pub(crate) keeps_uploaded: bool,
     /// Whether one call syncs all results, as on Linux.
     pub(crate) syncs_everything: bool,
+    /// Who may speak on each listener.
+    pub(crate) listeners: Vec<Role>,
+    /// The most connections at a time, before the faults stop.
+    pub(crate) connections: usize,
+    /// How many of a thousand lives somebody ends by a signal.
+    pub(crate) stops: u64,
+    /// How many of a thousand starts are to salvage what can be salvaged, although nothing needs it.
+    pub(crate) salvages: u64,
+    /// Whether builder 0.4.0 ran here before.
+    pub(crate) imports: bool,
 }
 
 impl Plan {
@@ -101,8 +113,18 @@ impl Plan {
             room_octets: sometimes(&[0, 700, 8_192]),
             uploads: sometimes(&[0, 0, 800, 1000]),
             failing_uploads: sometimes(&[0, 200]),
+            hanging_uploads: sometimes(&[0, 300]),
             keeps_uploaded: sometimes(&[0, 0, 1]) == 1,
             syncs_everything: sometimes(&[0, 1]) == 1,
+            listeners: match sometimes(&[0, 0, 1, 2]) {
+                0 => vec![Role::Any],
+                1 => vec![Role::Workers, Role::Clients],
+                _ => vec![Role::Clients, Role::Any, Role::Workers],
+            },
+            connections: sometimes(&[30, 1_000, 1_000]) as usize,
+            stops: sometimes(&[0, 100, 400]),
+            salvages: sometimes(&[0, 100]),
+            imports: sometimes(&[0, 1]) == 1,
         }
     }
 
@@ -126,7 +148,14 @@ impl Plan {
                 "sick" => &mut self.sick,
                 "small_results" => &mut self.small_result_octets,
                 "uploads" => &mut self.uploads,
+                "hanging_uploads" => &mut self.hanging_uploads,
+                "stops" => &mut self.stops,
+                "salvages" => &mut self.salvages,
                 "write_errors" => &mut self.disk.write_errors,
+                "connections" => {
+                    self.connections = number as usize;
+                    continue;
+                }
                 "full_disk" => {
                     self.full_disk = number > 0;
                     continue;
@@ -142,24 +171,23 @@ impl Plan {
         Ok(())
     }
 
-    /// Makes frequent what a mistake takes to show. Without it some take tens of thousands of crashes.
-    pub(crate) fn provoke(&mut self, variant: Variant) {
-        match variant {
-            Variant::FailedSyncRetried => {
+    /// Makes frequent what a lie takes to show. Without it some take tens of thousands of crashes.
+    pub(crate) fn provoke(&mut self, lie: Lie) {
+        match lie {
+            Lie::FailuresHidden => {
                 self.disk.failed_syncs = 20;
                 self.small_result_octets = 4_000;
                 // Results are synced a second after they were written.
                 self.crash_gap = 1_500_000;
                 self.power_failures = 900;
             }
-            Variant::PlacedTakenForFailed => {
-                self.disk.failed_syncs = 150;
-                self.small_result_octets = 0;
+            Lie::FileSystemNotSynced => {
+                self.syncs_everything = true;
+                self.small_result_octets = 4_000;
+                self.crash_gap = 1_500_000;
+                self.power_failures = 900;
             }
-            Variant::PublishBeforeCommit => self.small_result_octets = 4_000,
-            Variant::LinesSkipped => self.crash_gap = 400_000,
-            Variant::SilenceTakenForTimeout => self.frozen = 400,
-            Variant::LossNotRequeued => self.sick = 400,
+            Lie::WritesCutShort => self.disk.short_writes = 200,
             _ => {}
         }
     }

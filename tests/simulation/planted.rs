@@ -1,8 +1,7 @@
 //! Mistakes that are planted in the sources of the server, of which the world knows nothing.
 
 use crate::world::{Summary, Watching};
-use crate::{Variant, number_from, run};
-use builder_tests::world::Random;
+use crate::{Lie, number_from, run};
 use builder_tests::wrong_servers::wrong_servers;
 
 /// Tries seed after seed until one fails, for as many crashes as `SIMULATION_CRASHES` says: for a server that is known to be
@@ -19,7 +18,7 @@ fn something_is_found() {
             seed - 1,
             total.crashes
         );
-        match run(seed, Variant::Right, watching) {
+        match run(seed, Lie::Nothing, watching) {
             Ok(summary) => total += summary,
             Err(failure) => {
                 let crashes = total.crashes + failure.crashes;
@@ -33,7 +32,7 @@ fn something_is_found() {
 #[test]
 fn plans_of_wrong_servers_can_be_made() {
     for server in wrong_servers() {
-        let mut plan = crate::plan::Plan::new(&mut Random::new(1), 1);
+        let mut plan = crate::plan::Plan::new(&mut builder_tests::world::Random::new(1), 1);
         plan.adjust(&server.plan).unwrap_or_else(|problem| panic!("{}: {problem}", server.name));
     }
 }

@@ -1,7 +1,7 @@
 //! What is going to happen, in the order of time.
 
 use crate::network::Delivery;
-use crate::server::Ending;
+use builder_engine::driver::UploadEnd;
 use builder_engine::server::ConnectionId;
 use builder_proto::Uuid;
 use builder_tests::world::Crash;
@@ -17,7 +17,7 @@ pub(crate) enum Event {
     /// The server takes a turn; the number says for which life of it this was meant.
     Turn(u64),
     /// A process that uploaded a result ends; with the octets that the upload server then has.
-    Uploaded { life: u64, uuid: Uuid, ending: Ending, octets: Option<Vec<u8>> },
+    Uploaded { life: u64, uuid: Uuid, end: UploadEnd, octets: Option<Vec<u8>> },
     /// A thread of the server takes the next step of a task.
     Step { life: u64, task: u64 },
     /// The network delivers.
@@ -28,6 +28,12 @@ pub(crate) enum Event {
     Visit,
     /// The server is to crash about now.
     Crash(Crash),
+    /// Somebody stops the server, and kills it if it takes too long.
+    Stop { life: u64 },
+    /// Somebody changes the templates.
+    Templates,
+    /// Somebody sends SIGHUP.
+    Reload,
     /// The wall clock of the server jumps.
     Jump,
     /// The disk of the server fills up, or is cleared.

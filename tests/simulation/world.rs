@@ -1,6 +1,7 @@
 //! The world of one seed, from its beginning to where nothing is left to do.
 
 use crate::environment::{Environment, say};
+use crate::lie::Lie;
 use crate::model::{Model, Observation};
 use crate::network::{Network, News, Side};
 use crate::peers::{Client, Line, Peer, Rogue, Worker, platform};
@@ -8,8 +9,8 @@ use crate::plan::Plan;
 use crate::queue::{Event, Queue};
 use crate::server::{PRIVATE, ROOT, Server, Stop};
 use crate::trace::Trace;
-use crate::variant::Variant;
-use builder_engine::server::ConnectionId;
+use builder_engine::driver::Next;
+use builder_engine::server::{ConnectionId, Role};
 use builder_tests::world::{Crash, Disk, Faults, Host, Random};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -104,16 +105,16 @@ enum Phase {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, crashes: u64, variant: Variant, watching: Watching) -> World {
+    pub(crate) fn new(seed: u64, crashes: u64, lie: Lie, watching: Watching) -> World {
         let mut random = Random::new(seed);
         let mut plan = Plan::new(&mut random, crashes);
-        plan.provoke(variant);
+        plan.provoke(lie);
         let settings = std::env::var("SIMULATION_PLAN").unwrap_or_default();
         plan.adjust(&settings).unwrap_or_else(|problem| panic!("SIMULATION_PLAN: {problem}"));
         let host = Host::new();
         let disk = Disk::new(host.clone(), random.fork(), plan.disk);
         let environment = Environment {
-            variant,
+            lie,
             host,
             disk: Rc::new(RefCell::new(disk)),
             network: RefCell::new(Network::new(random.fork())),
@@ -121,6 +122,7 @@ impl World {
             model: RefCell::new(Model::new(!watching.from_without)),
             trace: Rc::new(Trace::new(watching.keeps_events, watching.prints_events)),
             time: Cell::new(Duration::ZERO),
+            templates: RefCell::default(),
             is_calm: Cell::new(false),
             random: RefCell::new(random.fork()),
             plan,
@@ -197,6 +199,8 @@ impl World {
         environment.enter(Duration::from_millis(1), Event::Visit);
         environment.enter(Duration::from_millis(50), Event::Jump);
         environment.enter(Duration::from_millis(70), Event::Room);
+        environment.enter(Duration::from_millis(1), Event::Templates);
+        environment.enter(Duration::from_millis(200), Event::Reload);
     }
 
     fn happen(&mut self, at: Duration, event: Event) {
@@ -207,14 +211,14 @@ impl World {
                     self.turn();
                 }
             }
-            Event::Uploaded { life, uuid, ending, octets } => {
+            Event::Uploaded { life, uuid, end, octets } => {
                 if let Some(octets) = octets {
                     self.environment.model.borrow_mut().uploaded(uuid, octets);
                 }
                 if life == self.life
                     && let Some(server) = &mut self.server
                 {
-                    server.upload_ended(uuid, ending);
+                    server.upload_ended(end);
                     self.request_turn(at);
                 }
             }
@@ -256,6 +260,9 @@ impl World {
             Event::Visit => self.visit(),
             Event::Crash(crash) => self.crash(crash),
             Event::Jump => self.jump(),
+            Event::Templates => self.change_templates(),
+            Event::Reload => self.reload(),
+            Event::Stop { life } => self.stop(life),
             Event::Room => self.change_room(),
         }
     }
@@ -270,17 +277,16 @@ impl World {
             let operations = self.random.skewed(6);
             environment.host.crash_after(operations, self.choose_crash());
         }
-        match Server::start(environment.clone(), self.life, self.random.fork()) {
+        let salvage = self.phase == Phase::Stormy && self.random.per_mille(environment.plan.salvages);
+        match Server::start(&environment, self.life, salvage, self.random.fork()) {
             _ if environment.host.crashed().is_some() => {}
             Err(stop) => self.stopped(&stop),
             Ok(server) => {
                 let observed = Observation::new(server.state());
-                let mut model = environment.model.borrow_mut();
-                model.started(&observed);
+                environment.model.borrow_mut().started(&environment, &observed);
                 if self.phase == Phase::Epilogue {
                     self.phase = Phase::Over;
                 }
-                environment.network.borrow_mut().listen();
                 self.server = Some(server);
                 self.request_turn(environment.host.time());
                 self.busy_until =
@@ -295,6 +301,10 @@ impl World {
                     };
                     let at = environment.host.time() + Duration::from_micros(gap);
                     environment.enter(at, Event::Crash(self.choose_crash()));
+                    if self.random.per_mille(environment.plan.stops) {
+                        let at = environment.host.time() + Duration::from_micros(self.random.below(gap + 1));
+                        environment.enter(at, Event::Stop { life: self.life });
+                    }
                 }
             }
         }
@@ -319,8 +329,9 @@ impl World {
         environment.trace.note(b'T', &[started.as_nanos() as u64], &[]);
         match server.turn() {
             _ if environment.host.crashed().is_some() => {}
-            Err(stop) => self.stopped(&stop),
-            Ok(next) => {
+            Err(stop) => self.stopped(&Stop::Turn(stop)),
+            Ok(Next::Over) => environment.host.crash_now(Crash::Kill),
+            Ok(Next::Turn(next)) => {
                 if let Some(next) = next {
                     let soon = environment.host.time() + Duration::from_micros(1);
                     self.spins(next <= started);
@@ -350,6 +361,37 @@ impl World {
         }
         self.stops += 1;
         environment.host.crash_now(Crash::Kill);
+    }
+
+    /// Somebody wants the server to stop. It gets its time, and no more.
+    fn stop(&mut self, life: u64) {
+        if let Some(server) = self.server.as_mut().filter(|_| life == self.life) {
+            say!(self.environment, "the server is stopped");
+            server.stop();
+            let at = self.environment.host.time();
+            self.request_turn(at);
+        }
+    }
+
+    fn reload(&mut self) {
+        let at = self.environment.time.get();
+        if let Some(server) = &mut self.server {
+            server.reload();
+            self.request_turn(at);
+        }
+        if self.phase == Phase::Stormy {
+            let gap = self.random.micros(0, 2_000_000);
+            self.environment.enter(at + gap, Event::Reload);
+        }
+    }
+
+    fn change_templates(&mut self) {
+        let environment = &self.environment;
+        environment.change_templates();
+        if self.phase == Phase::Stormy {
+            let gap = self.random.micros(0, 1_000_000);
+            environment.enter(environment.time.get() + gap, Event::Templates);
+        }
     }
 
     fn choose_crash(&mut self) -> Crash {
@@ -399,6 +441,7 @@ impl World {
         let environment = &self.environment;
         say!(environment, "the faults stop");
         environment.is_calm.set(true);
+        environment.change_templates();
         let mut disk = environment.disk.borrow_mut();
         disk.set_faults(Faults::default());
         disk.leave(None);
@@ -451,16 +494,21 @@ impl World {
             return;
         }
         let rogue = !calm && self.random.per_mille(plan.rogues);
-        let connection = environment.network.borrow_mut().connect(&environment);
+        let client = !rogue && !calm && choice < 50;
+        let speaks = |role: &Role| rogue || *role != if client { Role::Workers } else { Role::Clients };
+        let listeners: Vec<usize> =
+            (0..plan.listeners.len()).filter(|number| speaks(&plan.listeners[*number])).collect();
+        let listener = *self.random.pick(&listeners);
+        let connection = environment.network.borrow_mut().connect(&environment, listener);
         let mut line = Line::new(environment.clone(), connection, self.random.fork());
         let platform = platform(&mut self.random, plan.platforms);
-        let peer: Box<dyn Peer> = match choice {
+        let peer: Box<dyn Peer> = match client {
             _ if rogue => Box::new(Rogue::new(&mut line, platform)),
-            0..50 if !calm => match Client::new(&mut line, connection) {
+            true => match Client::new(&mut line, connection) {
                 Some(client) => Box::new(client),
                 None => return line.leave(crate::network::End::Reset),
             },
-            _ => Box::new(Worker::new(platform)),
+            false => Box::new(Worker::new(platform)),
         };
         self.peers.insert(connection, (peer, line));
     }

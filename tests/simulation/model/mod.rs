@@ -27,13 +27,14 @@ pub(crate) use jobs::OUT_OF_REACH;
 pub(crate) use observation::Observation;
 
 use crate::environment::Environment;
+use builder_engine::server::record::Record;
 use builder_engine::server::{ConnectionId, Recovered, UnsettledResult};
 use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builds::Builds;
 use jobs::Jobs;
 use pacing::Pacing;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use wire::Wire;
 
@@ -45,8 +46,13 @@ pub(crate) struct Model {
     jobs: Jobs,
     builds: Builds,
     pacing: Pacing,
-    /// What the log said at the last start.
+    /// What the log said at the last start, and the results that it held.
     recovered: Observation,
+    unsettled: Vec<UnsettledResult>,
+    /// Builds of which no durable record says yet that they are handed out.
+    undurable: BTreeSet<Uuid>,
+    /// Connections on which something was said that led to records which are not durable yet.
+    unanswered: BTreeSet<ConnectionId>,
     /// Whether clause 8 is looked at directly, and not only at what follows from a breach of it.
     checks_order: bool,
     violation: Option<String>,
@@ -61,6 +67,9 @@ impl Model {
             builds: Builds::default(),
             pacing: Pacing::default(),
             recovered: Observation::default(),
+            unsettled: Vec::new(),
+            undurable: BTreeSet::new(),
+            unanswered: BTreeSet::new(),
             checks_order,
             violation: None,
         }
@@ -161,9 +170,19 @@ impl Model {
         }
     }
 
-    /// The server has recorded that it hands out a build.
-    pub(crate) fn decided(&mut self, time: Duration, uuid: Uuid) {
-        self.pacing.decide(time, uuid);
+    /// The server has appended a record to its log, perhaps because of what it has just read.
+    pub(crate) fn recorded(&mut self, time: Duration, record: &Record, heard_from: Option<ConnectionId>) {
+        if let Record::Started(started) = record {
+            self.pacing.decide(time, started.uuid.0);
+            self.undurable.insert(started.uuid.0);
+        }
+        self.unanswered.extend(heard_from);
+    }
+
+    /// All records so far have been synced.
+    pub(crate) fn log_synced(&mut self) {
+        self.undurable.clear();
+        self.unanswered.clear();
     }
 
     /// The server has closed a connection, or never accepted it.
@@ -178,12 +197,13 @@ impl Model {
         }
     }
 
-    /// Clause 8, seen from within.
-    pub(crate) fn check_order(&mut self, connection: ConnectionId, depends_on: u64, durable: u64) {
-        if self.checks_order && depends_on > durable {
-            self.violate(format!(
-                "connection {connection} is sent what depends on record {depends_on}, but only {durable} are durable"
-            ));
+    /// Clause 8, seen from within: something is about to be sent.
+    pub(crate) fn check_order(&mut self, connection: ConnectionId, log_is_durable: bool) {
+        if !log_is_durable {
+            self.violate(format!("connection {connection} is sent something, but the log is not durable"));
+        }
+        if self.unanswered.contains(&connection) {
+            self.violate(format!("connection {connection} is answered before what it led to is durable"));
         }
     }
 
@@ -198,6 +218,7 @@ impl Model {
     /// The server is gone, and with it these connections.
     pub(crate) fn server_crashed(&mut self, connections: &[ConnectionId]) {
         self.builds.server_crashed();
+        self.log_synced();
         self.pacing = Pacing::default();
         for connection in connections {
             self.jobs.lost(*connection);
@@ -208,23 +229,15 @@ impl Model {
     /// A start has read the log.
     pub(crate) fn log_read(&mut self, recovered: &Recovered) {
         self.recovered = Observation::new(&recovered.state);
+        self.unsettled.clone_from(&recovered.unsettled);
     }
 
-    /// A start has put results in their places, as far as there was room; those that the log held are `unsettled`.
-    pub(crate) fn results_settled(&mut self, environment: &Environment, unsettled: &[UnsettledResult]) {
-        let outcome = self.check_recovered(environment, unsettled);
-        self.check(outcome);
-    }
-
-    fn check_recovered(
-        &mut self,
-        environment: &Environment,
-        unsettled: &[UnsettledResult],
-    ) -> Result<(), String> {
+    /// Results are in their places, as far as there was room for those that the log held.
+    fn check_recovered(&mut self, environment: &Environment) -> Result<(), String> {
         if let Some(name) = self.recovered.queued_twice() {
             return Err(format!("job {name} is queued twice"));
         }
-        self.builds.check_results(self.time, &environment.disk.borrow(), unsettled, &self.recovered)?;
+        self.builds.check_results(self.time, &environment.disk.borrow(), &self.unsettled, &self.recovered)?;
         self.jobs.settle(&self.recovered)?;
         self.jobs.check_owed(&self.recovered, &self.recovered, &self.builds)?;
         self.jobs.owe(&self.recovered, self.time);
@@ -232,8 +245,8 @@ impl Model {
     }
 
     /// A start is complete, and what it recorded is durable.
-    pub(crate) fn started(&mut self, observed: &Observation) {
-        let outcome = self.check_started(observed);
+    pub(crate) fn started(&mut self, environment: &Environment, observed: &Observation) {
+        let outcome = self.check_recovered(environment).and_then(|()| self.check_started(observed));
         self.check(outcome);
     }
 
@@ -269,6 +282,9 @@ impl Model {
         match command {
             Command::JobSchedule { uuid, job } => {
                 wire.build = Some(uuid);
+                if self.checks_order && self.undurable.contains(&uuid) {
+                    return Err(format!("build {uuid} is handed out before the record of that is durable"));
+                }
                 if !self.jobs.was_scheduled(&job) {
                     return Err(format!("build {uuid} runs {job:?}, which nobody scheduled"));
                 }

@@ -1,167 +1,167 @@
-//! The server: the real machine, log and recovery, driven the way the real reactor drives them.
-//!
-//! This mirrors `bin/src/server` step by step, with the simulated disk and network in the place of files and sockets. What is
-//! decided in `builder_engine` is the same code in both.
-//!
-//! | here | there |
-//! |---|---|
-//! | `startup` | `startup` |
-//! | `turn`, `actions`, `release`, `space` | `reactor`, `actions`, `release`, `space` |
-//! | `results`, `tasks` | `result`, `disk` |
-//! | `uploads` | `uploads`, `uploader` |
-//! | `spools`, `observers` | `spool`, `observer` |
-//! | `sockets` | `network`, `peer` |
+//! One life of the server: the driver that ships, on a platform of simulated disk, network and threads. Nothing is decided here.
 
-mod actions;
-mod observers;
-mod release;
-mod results;
-mod sockets;
-mod space;
-mod spools;
-mod startup;
+mod data_directory;
+mod log_directory;
+mod system;
 mod tasks;
-mod turn;
-mod uploads;
 
-pub(crate) use results::{ROOT, result_path};
-pub(crate) use startup::PRIVATE;
-pub(crate) use uploads::Ending;
+pub(crate) use data_directory::{PRIVATE, ROOT, result_path};
 
-use crate::environment::Environment;
-use builder_engine::driver::{ReleaseQueue, Rotation};
-use builder_engine::log::{LogFile, OpenError, WriteError};
-use builder_engine::server::{ConnectionId, Deferred, Server as Machine, Settling};
-use builder_proto::Uuid;
-use builder_tests::world::{LogStorage, Random};
-use observers::Observer;
-use results::Staged;
-use sockets::Sockets;
-use spools::Spools;
-use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use crate::environment::{Environment, say};
+use builder_engine::driver::{
+    Driver, Event, Limits, Next, RotationLimits, Settings, StartError, StopReason, UploadEnd, Uploads,
+};
+use builder_engine::log::{OpenError, WriteError};
+use builder_engine::server::{State, UploadSettings};
+use builder_tests::world::Random;
+use std::cell::RefCell;
+use std::io::ErrorKind;
 use std::rc::Rc;
+use system::System;
 use tasks::Tasks;
-use uploads::Uploader;
+
+/// The longest that an upload may take, beside the time that its process has to say so itself.
+const UPLOAD_TIME: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// One life of the server.
 pub(crate) struct Server {
+    driver: Driver<System>,
     environment: Rc<Environment>,
-    /// Which life it is.
-    life: u64,
-    machine: Machine,
-    log: LogFile<LogStorage>,
-    rotation: Rotation,
-    sockets: Sockets,
-    spools: Spools,
-    staged: BTreeMap<Uuid, Staged>,
-    settling: Settling,
-    tasks: Tasks,
-    uploader: Option<Uploader>,
-    observers: BTreeMap<ConnectionId, Observer>,
-    active_observers: BTreeSet<ConnectionId>,
-    followers: BTreeMap<Uuid, BTreeSet<ConnectionId>>,
-    release_queue: ReleaseQueue<Waiting>,
-    record: Vec<u8>,
-    order: Order,
-    random: Random,
+    tasks: Rc<RefCell<Tasks>>,
 }
 
-/// What waits for the commit, and how many records were appended before it.
-#[derive(Debug)]
-struct Waiting {
-    what: Awaited,
-    depends_on: u64,
-}
-
-#[derive(Debug)]
-enum Awaited {
-    /// What others can see.
-    Action(Deferred),
-    /// A large result is to be put in place.
-    Store { uuid: Uuid },
-}
-
-/// How many records there were, and how many of them would survive anything.
-#[derive(Clone, Copy, Debug, Default)]
-struct Order {
-    appended: u64,
-    durable: u64,
-}
-
-/// Why the server stops by itself.
+/// Why a server does not start, or stops by itself.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    Log(WriteError),
-    Open(OpenError),
-    Start(io::Error),
-    Results(io::Error),
-    Encoding(String),
-    Contradiction(String),
+    Start(StartError),
+    Turn(StopReason),
+}
+
+impl Server {
+    /// Starts, up to where the first turn is over.
+    pub(crate) fn start(
+        environment: &Rc<Environment>,
+        life: u64,
+        salvage: bool,
+        mut random: Random,
+    ) -> Result<Server, Stop> {
+        let tasks = Rc::new(RefCell::new(Tasks::new(life, random.fork())));
+        let settings = settings(environment, salvage);
+        let system = System::new(environment.clone(), life, random, tasks.clone());
+        let driver = Driver::start(system, settings).map_err(Stop::Start)?;
+        say!(environment, "started, {}", driver.server().state().summary());
+        Ok(Server { driver, environment: environment.clone(), tasks })
+    }
+
+    /// Takes a turn, after all that has happened was told.
+    pub(crate) fn turn(&mut self) -> Result<Next, StopReason> {
+        for event in self.driver.platform().network_events() {
+            self.driver.notice(event);
+        }
+        while let Some(outcome) = self.next_outcome() {
+            self.driver.notice(Event::TaskDone(outcome));
+        }
+        self.driver.turn()
+    }
+
+    fn next_outcome(&self) -> Option<builder_engine::driver::Outcome> {
+        self.tasks.borrow_mut().next_outcome()
+    }
+
+    /// Goes on with a task of a thread; true when the server has to look at what came of it.
+    pub(crate) fn step(&mut self, task: u64) -> bool {
+        self.tasks.borrow_mut().step(&self.environment, task)
+    }
+
+    /// The process that uploads has ended.
+    pub(crate) fn upload_ended(&mut self, end: UploadEnd) {
+        if self.driver.platform().reap_upload() {
+            self.driver.notice(Event::UploadEnded(end));
+        }
+    }
+
+    /// As after SIGHUP.
+    pub(crate) fn reload(&mut self) {
+        self.driver.notice(Event::Reload);
+    }
+
+    /// As after SIGTERM.
+    pub(crate) fn stop(&mut self) {
+        self.driver.notice(Event::Stop);
+    }
+
+    /// The state as a snapshot would hold it.
+    pub(crate) fn state(&self) -> &State {
+        self.driver.server().state()
+    }
+
+    /// Whether nothing is under way that would go on without anybody's doing.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.driver.is_at_rest() && self.tasks.borrow().is_empty()
+    }
+}
+
+fn settings(environment: &Environment, salvage: bool) -> Settings {
+    let plan = &environment.plan;
+    Settings {
+        server: plan.settings,
+        salvage,
+        // In the end there are enough places for all.
+        connections: if environment.is_calm.get() { 10_000 } else { plan.connections },
+        uploads: environment.uploads().then(|| Uploads {
+            settings: UploadSettings {
+                destination: "https://builds.example".to_owned(),
+                keep_local: plan.keeps_uploaded,
+            },
+            time_limit: Some(UPLOAD_TIME),
+        }),
+        limits: Limits {
+            read: 4096,
+            observer_outbox: 500,
+            small_result: plan.small_result_octets,
+            log_rotation: plan.rotation_octets,
+            log_room: plan.room_octets,
+            // Far less than the real ones, as here no disk has more than this unless it has plenty.
+            rotation: RotationLimits {
+                short_bytes: 4 * 1024 * 1024,
+                worthwhile_bytes: 2_000,
+                reserve_bytes: plan.reserve_octets,
+            },
+        },
+    }
 }
 
 impl Stop {
     /// Whether it stopped for want of room on the disk.
     pub(crate) fn is_full(&self) -> bool {
         match self {
-            Stop::Log(WriteError::Full(_)) => true,
-            Stop::Start(error) => error.kind() == io::ErrorKind::StorageFull,
-            Stop::Open(OpenError::Storage(error)) => error.is_full(),
-            _ => false,
+            Stop::Turn(reason) | Stop::Start(StartError::Stopped(reason)) => {
+                matches!(reason, StopReason::Log(WriteError::Full(_)))
+            }
+            Stop::Start(StartError::File { error, .. }) => error.kind() == ErrorKind::StorageFull,
+            Stop::Start(StartError::Log(OpenError::Storage(error))) => error.is_full(),
+            Stop::Start(_) => false,
         }
     }
 
     /// Whether it stopped because the disk failed, as far as it can tell.
     pub(crate) fn is_disk_failure(&self) -> bool {
         match self {
-            Stop::Log(WriteError::Failed(_)) | Stop::Results(_) | Stop::Start(_) => true,
-            Stop::Open(OpenError::Storage(error)) => !error.is_full(),
-            _ => false,
+            Stop::Turn(reason) | Stop::Start(StartError::Stopped(reason)) => {
+                matches!(reason, StopReason::Log(WriteError::Failed(_)) | StopReason::Results(_))
+            }
+            Stop::Start(StartError::File { .. }) => true,
+            Stop::Start(StartError::Log(OpenError::Storage(error))) => !error.is_full(),
+            Stop::Start(_) => false,
         }
-    }
-}
-
-impl Server {
-    /// The state as a snapshot would hold it.
-    pub(crate) fn state(&self) -> &builder_engine::server::State {
-        self.machine.state()
-    }
-
-    /// Whether nothing is under way that would go on without anybody's doing.
-    pub(crate) fn is_at_rest(&self) -> bool {
-        self.settling.is_settled()
-            && self.uploader.as_ref().is_none_or(Uploader::is_idle)
-            && self.tasks.is_empty()
-            && self.release_queue.is_empty()
-            && !self.log.has_pending()
-    }
-
-    /// Makes durable what was appended, while threads go on with their tasks.
-    fn commit(&mut self) -> Result<(), Stop> {
-        let steps = if self.random.coin() { 0 } else { self.random.below(12) };
-        for _ in 0..steps {
-            let Some(task) = self.tasks.any(&mut self.random) else { break };
-            self.step(task);
-        }
-        self.log.commit().map_err(Stop::Log)?;
-        self.order.durable = self.order.appended;
-        let mut model = self.environment.model.borrow_mut();
-        if model.checks_order() && !self.environment.disk.borrow().is_durable(&format!("{PRIVATE}/log")) {
-            model.violate("the log was committed, but is not durable".to_owned());
-        }
-        Ok(())
     }
 }
 
 impl std::fmt::Display for Stop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Stop::Log(error) => write!(f, "{error}"),
-            Stop::Open(error) => write!(f, "cannot open the log: {error}"),
             Stop::Start(error) => write!(f, "cannot start: {error}"),
-            Stop::Results(error) => write!(f, "cannot sync results: {error}"),
-            Stop::Encoding(error) => write!(f, "cannot encode a record: {error}"),
-            Stop::Contradiction(reason) => write!(f, "the state contradicts itself: {reason}"),
+            Stop::Turn(reason) => write!(f, "{reason}"),
         }
     }
 }

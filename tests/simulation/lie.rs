@@ -1,0 +1,56 @@
+//! Platforms that are wrong on purpose, to show that the simulation would notice. What is wrong with the server itself is planted
+//! in its sources, see `tests/wrong_servers`.
+
+use builder_tests::world::Lie as LogLie;
+
+/// What the platform says to be done although it is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lie {
+    /// Nothing.
+    Nothing,
+    /// The log is written, but not synced.
+    LogNotSynced,
+    /// The length of the log is not synced, only what it holds.
+    LogLengthNotSynced,
+    /// The names of log files are not synced after a rotation.
+    LogNamesNotSynced,
+    /// No file of a result is synced by itself.
+    ResultsNotSynced,
+    /// The length of files is not set.
+    LengthNotSet,
+    /// The directories of results are not synced.
+    DirectoriesNotSynced,
+    /// The file system is not synced as a whole.
+    FileSystemNotSynced,
+    /// A sync that failed has succeeded.
+    FailuresHidden,
+    /// What a write leaves out is written.
+    WritesCutShort,
+    /// Uuids are chosen again after every start.
+    UuidsRepeated,
+}
+
+impl Lie {
+    pub(crate) const ALL: [Lie; 10] = [
+        Lie::LogNotSynced,
+        Lie::LogLengthNotSynced,
+        Lie::LogNamesNotSynced,
+        Lie::ResultsNotSynced,
+        Lie::LengthNotSet,
+        Lie::DirectoriesNotSynced,
+        Lie::FileSystemNotSynced,
+        Lie::FailuresHidden,
+        Lie::WritesCutShort,
+        Lie::UuidsRepeated,
+    ];
+
+    /// What of it is about the log.
+    pub(crate) fn about_log(self) -> LogLie {
+        match self {
+            Lie::LogNotSynced => LogLie::FileNotSynced,
+            Lie::LogLengthNotSynced => LogLie::LengthNotSynced,
+            Lie::LogNamesNotSynced => LogLie::NamesNotSynced,
+            _ => LogLie::None,
+        }
+    }
+}

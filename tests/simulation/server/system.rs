@@ -1,0 +1,302 @@
+//! What the driver runs on in the simulation.
+
+use super::data_directory::{DataDirectory, PRIVATE};
+use super::log_directory::LogDirectory;
+use super::tasks::Tasks;
+use crate::environment::{Environment, say};
+use crate::lie::Lie;
+use crate::network::{Reading, Writing};
+use crate::queue::Event;
+use builder_engine::Now;
+use builder_engine::driver::{
+    self, Listener, ListenerId, Look, Platform, Room, Task, TemplateReading, UploadEnd,
+};
+use builder_engine::log::Salt;
+use builder_engine::server::record::Record;
+use builder_engine::server::{ConnectionId, Recovered};
+use builder_proto::Uuid;
+use builder_proto::text::Text;
+use builder_tests::world::{LogStorage, Random};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// The number of a connection in the network, which outlives the server.
+type NetworkId = u64;
+
+pub(super) struct System {
+    environment: Rc<Environment>,
+    life: u64,
+    random: Random,
+    tasks: Rc<RefCell<Tasks>>,
+    connections: BTreeMap<ConnectionId, Connection>,
+    /// The connections by their number in the network.
+    numbers: BTreeMap<NetworkId, ConnectionId>,
+    /// The upload whose process has not been reaped.
+    uploading: Option<Uuid>,
+    /// Which templates were read last: the version, and how many there were.
+    templates: Option<(u64, usize)>,
+    /// From whom was read last, until the clock was looked at.
+    read_from: Cell<Option<NetworkId>>,
+    /// From whom that came of which the server makes something now.
+    heard_from: Cell<Option<NetworkId>>,
+}
+
+struct Connection {
+    id: NetworkId,
+    is_watched: bool,
+    /// Whether it is told when more can be sent.
+    is_watched_for_room: bool,
+}
+
+impl System {
+    pub(super) fn new(
+        environment: Rc<Environment>,
+        life: u64,
+        random: Random,
+        tasks: Rc<RefCell<Tasks>>,
+    ) -> System {
+        System {
+            environment,
+            life,
+            random,
+            tasks,
+            connections: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            uploading: None,
+            templates: None,
+            read_from: Cell::new(None),
+            heard_from: Cell::new(None),
+        }
+    }
+
+    /// What happened on the network since the last turn.
+    pub(super) fn network_events(&mut self) -> Vec<driver::Event> {
+        let mut network = self.environment.network.borrow_mut();
+        let mut events: Vec<driver::Event> =
+            std::mem::take(&mut network.pending).into_iter().map(driver::Event::Pending).collect();
+        let known = |id: &NetworkId| {
+            let connection = *self.numbers.get(id)?;
+            Some((connection, self.connections.get(&connection)?))
+        };
+        for id in std::mem::take(&mut network.readable) {
+            if let Some((connection, _)) = known(&id).filter(|(_, known)| known.is_watched) {
+                events.push(driver::Event::Readable { connection, is_end: network.has_ended(id) });
+            }
+        }
+        for id in std::mem::take(&mut network.writable) {
+            if let Some((connection, _)) = known(&id).filter(|(_, known)| known.is_watched_for_room) {
+                events.push(driver::Event::Writable(connection));
+            }
+        }
+        events
+    }
+
+    /// Takes note that the process that uploads has ended, if there is one.
+    pub(super) fn reap_upload(&mut self) -> bool {
+        self.uploading.take().is_some()
+    }
+
+    fn id(&self, connection: ConnectionId) -> io::Result<NetworkId> {
+        Ok(self.connections.get(&connection).ok_or(ErrorKind::NotConnected)?.id)
+    }
+
+    /// A machine that is gone neither hears nor says anything; the next operation on the disk says so.
+    fn is_gone(&self) -> bool {
+        self.environment.host.crashed().is_some()
+    }
+
+    /// What leaves the machine must not depend on what is not durable.
+    fn check_order(&self, id: NetworkId) {
+        let mut model = self.environment.model.borrow_mut();
+        if model.checks_order() {
+            let log = format!("{PRIVATE}/log");
+            let disk = self.environment.disk.borrow();
+            model.check_order(id, disk.is_durable(&log));
+        }
+    }
+}
+
+impl Platform for System {
+    type Files = DataDirectory;
+    type Storage = LogDirectory;
+
+    fn now(&self) -> Now {
+        self.heard_from.set(self.read_from.take());
+        self.environment.host.now()
+    }
+
+    fn files(&self) -> DataDirectory {
+        DataDirectory(self.environment.clone())
+    }
+
+    fn storage(&mut self) -> io::Result<LogDirectory> {
+        let storage = LogStorage {
+            host: self.environment.host.clone(),
+            disk: self.environment.disk.clone(),
+            directory: PRIVATE,
+            lie: self.environment.lie.about_log(),
+        };
+        Ok(LogDirectory { environment: self.environment.clone(), storage, tasks: self.tasks.clone() })
+    }
+
+    fn salt(&mut self) -> io::Result<Salt> {
+        Ok(Salt(*self.random.octets(16).first_chunk().unwrap()))
+    }
+
+    fn uuids(&mut self) -> Box<dyn Iterator<Item = Uuid>> {
+        let mut random = match self.environment.lie {
+            Lie::UuidsRepeated => Random::new(0),
+            _ => self.random.fork(),
+        };
+        Box::new(std::iter::from_fn(move || {
+            let octets = random.octets(16);
+            Some(uuid::Builder::from_random_bytes(*octets.first_chunk()?).into_uuid())
+        }))
+    }
+
+    fn room(&mut self) -> io::Result<Room> {
+        Ok(Room { free: self.environment.disk.borrow().free(), longest_file: u64::MAX })
+    }
+
+    fn templates(&mut self, look: Look) -> Option<TemplateReading> {
+        let site = self.environment.templates.borrow();
+        let (version, count) = (site.version, site.templates.len());
+        let has_changed = match (look, self.templates) {
+            (Look::Anew, _) | (_, None) => true,
+            (Look::Quick, Some((_, known))) => known != count,
+            (Look::Thorough, Some((known, _))) => known != version,
+        };
+        has_changed.then(|| {
+            self.templates = Some((version, count));
+            TemplateReading { templates: site.templates.clone(), has_failed: site.has_failed }
+        })
+    }
+
+    fn listen(&mut self) -> io::Result<Vec<Listener>> {
+        self.environment.network.borrow_mut().listen();
+        let roles = self.environment.plan.listeners.iter();
+        Ok(roles.map(|role| Listener { role: *role, name: format!("{role:?}") }).collect())
+    }
+
+    fn stop_listening(&mut self) {
+        self.environment.network.borrow_mut().stop_listening(&self.environment);
+    }
+
+    fn accept(&mut self, listener: ListenerId, connection: ConnectionId) -> io::Result<()> {
+        let accepted = self.environment.network.borrow_mut().accept(listener);
+        let id = accepted.ok_or(ErrorKind::WouldBlock)?;
+        self.connections.insert(connection, Connection { id, is_watched: false, is_watched_for_room: false });
+        self.numbers.insert(id, connection);
+        Ok(())
+    }
+
+    fn watch(&mut self, connection: ConnectionId, writable: bool) -> io::Result<()> {
+        let known = self.connections.get_mut(&connection).ok_or(ErrorKind::NotConnected)?;
+        known.is_watched = true;
+        known.is_watched_for_room = writable;
+        self.environment.network.borrow_mut().watch(known.id, writable);
+        Ok(())
+    }
+
+    fn read(&mut self, connection: ConnectionId, buffer: &mut [u8]) -> io::Result<usize> {
+        let id = self.id(connection)?;
+        if self.is_gone() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let environment = &self.environment;
+        match environment.network.borrow_mut().read(id, buffer.len()) {
+            Reading::Octets(bytes) => {
+                environment.trace.note(b'r', &[id], &bytes);
+                environment.model.borrow_mut().server_read(id, bytes.len());
+                self.read_from.set(Some(id));
+                buffer[..bytes.len()].copy_from_slice(&bytes);
+                Ok(bytes.len())
+            }
+            Reading::WouldBlock => Err(ErrorKind::WouldBlock.into()),
+            Reading::Over("the peer closed the connection") => Ok(0),
+            Reading::Over(reason) => Err(io::Error::other(reason)),
+        }
+    }
+
+    fn write(&mut self, connection: ConnectionId, bytes: &[u8], _is_last: bool) -> io::Result<usize> {
+        let id = self.id(connection)?;
+        if self.is_gone() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.check_order(id);
+        let environment = &self.environment;
+        let writing = environment.network.borrow_mut().write(environment, id, bytes);
+        match writing {
+            Ok(Writing::Taken(taken)) => {
+                environment.trace.note(b'w', &[id], &bytes[..taken]);
+                environment.model.borrow_mut().server_sent(id, &bytes[..taken]);
+                Ok(taken)
+            }
+            Ok(Writing::WouldBlock) | Err(_) => Err(ErrorKind::WouldBlock.into()),
+            Ok(Writing::Broken) => Err(io::Error::other("broken")),
+        }
+    }
+
+    fn shut_down(&mut self, connection: ConnectionId) -> io::Result<()> {
+        let id = self.id(connection)?;
+        if self.is_gone() {
+            return Ok(());
+        }
+        self.check_order(id);
+        let environment = &self.environment;
+        if environment.network.borrow_mut().finish_by_server(environment, id).is_ok() {
+            environment.model.borrow_mut().server_finished(id);
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, connection: ConnectionId, reason: &str) {
+        let Some(Connection { id, .. }) = self.connections.remove(&connection) else { return };
+        self.numbers.remove(&id);
+        if self.is_gone() {
+            return;
+        }
+        say!(self.environment, "connection {id}: {reason}");
+        self.environment.network.borrow_mut().close_by_server(&self.environment, id);
+        self.environment.model.borrow_mut().connection_over(id);
+    }
+
+    fn submit(&mut self, task: Task<DataDirectory>) {
+        self.tasks.borrow_mut().submit(&self.environment, task);
+    }
+
+    fn start_upload(&mut self, job: &Text, uuid: Uuid) -> io::Result<()> {
+        assert_eq!(self.uploading.replace(uuid), None, "one upload at a time");
+        let environment = &self.environment;
+        let path = super::result_path(job, uuid);
+        let octets = environment.disk.borrow().read(&path).map(<[u8]>::to_vec);
+        let upload = environment.begin_upload(octets.ok_or(ErrorKind::NotFound)?);
+        say!(environment, "upload {uuid}: {:?}", upload.end);
+        if let Some(duration) = upload.duration {
+            let at = environment.host.time() + duration;
+            let (life, end, octets) = (self.life, upload.end, upload.octets);
+            environment.enter(at, Event::Uploaded { life, uuid, end, octets });
+        }
+        Ok(())
+    }
+
+    fn kill_upload(&mut self) {
+        let Some(uuid) = self.uploading else { return };
+        let at = self.environment.host.time() + Duration::from_millis(1);
+        let end = UploadEnd::Refused("it was killed".to_owned());
+        self.environment.enter(at, Event::Uploaded { life: self.life, uuid, end, octets: None });
+    }
+
+    fn recovered(&mut self, recovered: &Recovered) {
+        self.environment.model.borrow_mut().log_read(recovered);
+    }
+
+    fn recorded(&mut self, record: &Record) {
+        say!(self.environment, "append {record:?}");
+        let mut model = self.environment.model.borrow_mut();
+        model.recorded(self.environment.host.time(), record, self.heard_from.get());
+    }
+}
