@@ -9,6 +9,7 @@
 )]
 
 mod environment;
+mod legacy;
 mod lie;
 mod model;
 mod network;
@@ -16,6 +17,7 @@ mod peers;
 mod plan;
 mod planted;
 mod queue;
+mod salvage;
 mod server;
 mod trace;
 mod world;

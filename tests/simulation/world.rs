@@ -9,6 +9,7 @@ use crate::plan::Plan;
 use crate::queue::{Event, Queue};
 use crate::server::{PRIVATE, ROOT, Server, Stop};
 use crate::trace::Trace;
+use crate::{legacy, salvage};
 use builder_engine::driver::Next;
 use builder_engine::server::{ConnectionId, Role};
 use builder_tests::world::{Crash, Disk, Faults, Host, Random};
@@ -168,6 +169,10 @@ impl World {
                 return Err(self.failure(violation));
             }
         }
+        self.server = None;
+        if let Err(violation) = salvage::check(&self.environment, &mut self.random) {
+            return Err(self.failure(violation));
+        }
         let model = self.environment.model.borrow();
         Ok(Summary {
             hash: self.environment.trace.hash(),
@@ -193,8 +198,11 @@ impl World {
             disk.create_directory(PRIVATE).unwrap();
             disk.set_faults(Faults::default());
             disk.sync_directory(ROOT).unwrap();
-            disk.set_faults(environment.plan.disk);
         }
+        if environment.plan.imports {
+            legacy::leave_state(environment, &mut self.random);
+        }
+        environment.disk.borrow_mut().set_faults(environment.plan.disk);
         environment.enter(Duration::ZERO, Event::Start);
         environment.enter(Duration::from_millis(1), Event::Visit);
         environment.enter(Duration::from_millis(50), Event::Jump);

@@ -1,5 +1,6 @@
 //! The files of the data directory, as the driver sees them: one operation at a time, and nothing decided.
 
+use crate::server::record::Contents;
 use builder_proto::Uuid;
 use builder_proto::execution::ReadAt;
 use builder_proto::text::Text;
@@ -177,17 +178,35 @@ pub(crate) fn sync_names<F: Files>(files: &F, name: DirectoryName<'_>) -> io::Re
     files.sync_directory(&files.open_directory(name)?)
 }
 
-/// A file that is read from both ends.
+/// A stored result that is read from both ends.
 #[derive(Debug)]
-pub(crate) struct Reading<F: Files> {
-    pub(crate) files: F,
-    pub(crate) file: F::File,
+pub(crate) enum StoredResult<F: Files> {
+    /// In its place.
+    File(F, F::File),
+    /// In the log, and in memory for as long as its file is not durable.
+    Held(Contents),
 }
 
-impl<F: Files> ReadAt for Reading<F> {
+impl<F: Files> StoredResult<F> {
+    /// Bytes of it.
+    pub(crate) fn length(&self) -> io::Result<u64> {
+        match self {
+            StoredResult::File(files, file) => files.length(file),
+            StoredResult::Held(contents) => Ok(contents.0.len() as u64),
+        }
+    }
+}
+
+impl<F: Files> ReadAt for StoredResult<F> {
     type Error = io::Error;
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.files.read_at(&self.file, offset, buffer)
+        match self {
+            StoredResult::File(files, file) => files.read_at(file, offset, buffer),
+            StoredResult::Held(contents) => {
+                let Ok(read) = contents.0.as_slice().read_at(offset, buffer);
+                Ok(read)
+            }
+        }
     }
 }

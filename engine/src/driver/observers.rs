@@ -1,14 +1,16 @@
 //! Observers: what each is sent next, and when. They are an offset into a spool or a stored result, and take bytes when their
 //! connection has room.
 
-use super::files::{FileName, Files, Reading, read_exact};
+use super::files::{FileName, Files, StoredResult, read_exact};
 use super::spools::SharedSpool;
+use crate::server::record::Contents;
 use crate::server::{ConnectionId, closing_messages};
 use crate::spool::{ENTRY_OVERHEAD, Found, LINE_BYTES, first_entry};
 use builder_proto::Uuid;
 use builder_proto::command::{Command, append_output_frame};
 use builder_proto::execution::{ConsoleReader, ConsoleStep, StoredExecution};
 use builder_proto::text::Text;
+use core::fmt::Display;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
@@ -54,7 +56,7 @@ struct Following<F: Files> {
 #[derive(Debug)]
 struct Replaying<F: Files> {
     uuid: Uuid,
-    console: ConsoleReader<Reading<F>>,
+    console: ConsoleReader<StoredResult<F>>,
     closing: Vec<u8>,
 }
 
@@ -93,6 +95,23 @@ impl<F: Files> Observers<F> {
         self.observers.insert(connection, Observer::Searching);
     }
 
+    /// The stored result is held in memory.
+    ///
+    /// # Errors
+    ///
+    /// What the observer is to be told.
+    pub(crate) fn replay(
+        &mut self,
+        connection: ConnectionId,
+        uuid: Uuid,
+        contents: Contents,
+    ) -> Result<(), String> {
+        let replaying = Replaying::of(StoredResult::Held(contents), uuid)
+            .map_err(|error| format!("the stored result of build {uuid} {error}"))?;
+        self.begin_replay(connection, replaying);
+        Ok(())
+    }
+
     /// The stored result is there, or none is.
     ///
     /// # Errors
@@ -112,8 +131,7 @@ impl<F: Files> Observers<F> {
         let name = FileName::Result { job: &job, uuid };
         match Replaying::open(files, name, uuid) {
             Ok(replaying) => {
-                self.observers.insert(connection, Observer::Replaying(Box::new(replaying)));
-                self.active.insert(connection);
+                self.begin_replay(connection, replaying);
                 Ok(())
             }
             Err(error) => {
@@ -121,6 +139,11 @@ impl<F: Files> Observers<F> {
                 Err(format!("the stored result of build {uuid} {error}"))
             }
         }
+    }
+
+    fn begin_replay(&mut self, connection: ConnectionId, replaying: Replaying<F>) {
+        self.observers.insert(connection, Observer::Replaying(Box::new(replaying)));
+        self.active.insert(connection);
     }
 
     /// There may be room for more.
@@ -235,17 +258,17 @@ impl<F: Files> Following<F> {
 
 impl<F: Files> Replaying<F> {
     fn open(files: &F, name: FileName<'_>, uuid: Uuid) -> io::Result<Self> {
-        let damaged =
-            |error: &dyn core::fmt::Display| io::Error::new(ErrorKind::InvalidData, error.to_string());
-        let file = files.open(name)?;
-        let length = files.length(&file)?;
-        let reading = Reading { files: files.clone(), file };
-        let stored = StoredExecution::open(&reading, length).map_err(|error| damaged(&error))?;
+        Replaying::of(StoredResult::File(files.clone(), files.open(name)?), uuid)
+    }
+
+    fn of(result: StoredResult<F>, uuid: Uuid) -> io::Result<Self> {
+        let damaged = |error: &dyn Display| io::Error::new(ErrorKind::InvalidData, error.to_string());
+        let stored = StoredExecution::open(&result, result.length()?).map_err(|error| damaged(&error))?;
         // The closing says once more how the build ended.
-        let console = stored.console_before_result(&reading).map_err(|error| damaged(&error))?;
+        let console = stored.console_before_result(&result).map_err(|error| damaged(&error))?;
         let elapsed = stored.finished.duration_since(stored.started);
         let closing = closing_messages(uuid, &stored.result, elapsed);
-        Ok(Replaying { uuid, console: ConsoleReader::new(reading, console), closing })
+        Ok(Replaying { uuid, console: ConsoleReader::new(result, console), closing })
     }
 
     /// Leaves nothing in memory but the outbox: whoever takes little keeps what was read for long.

@@ -60,26 +60,30 @@ impl<P: Platform> Driver<P> {
     }
 
     /// Begins to carry out what waited for the commit that has just been made.
-    pub(super) fn release(&mut self) {
+    pub(super) fn release(&mut self) -> Result<(), StopReason> {
         for order in self.release_queue.commit(&mut self.settling, TaskKind::Write.threads()) {
             self.platform.submit(Task::write(order));
         }
-        self.perform_ready();
+        self.perform_ready()
     }
 
     /// Takes note of files that were written, or could not be.
-    pub(super) fn on_written(&mut self, batch: Option<BatchNumber>, outcomes: Vec<(Uuid, io::Result<()>)>) {
+    pub(super) fn on_written(
+        &mut self,
+        batch: Option<BatchNumber>,
+        outcomes: Vec<(Uuid, io::Result<()>)>,
+    ) -> Result<(), StopReason> {
         self.settling.written(self.platform.now().monotonic, outcomes);
         if let Some(batch) = batch {
             self.release_queue.written(batch);
         }
-        self.perform_ready();
+        self.perform_ready()
     }
 
-    fn perform_ready(&mut self) {
+    fn perform_ready(&mut self) -> Result<(), StopReason> {
         while let Some(waiting) = self.release_queue.next_ready() {
             match waiting {
-                Waiting::Action(action) => self.perform(action),
+                Waiting::Action(action) => self.perform(action)?,
                 Waiting::Store(uuid) => {
                     // It may have been abandoned since.
                     if let Some(Staged::Large(result)) = self.staged.remove(&uuid) {
@@ -88,10 +92,11 @@ impl<P: Platform> Driver<P> {
                 }
             }
         }
+        Ok(())
     }
 
     /// Does what others can see; the records it depends on are on disk.
-    fn perform(&mut self, action: Deferred) {
+    fn perform(&mut self, action: Deferred) -> Result<(), StopReason> {
         match action {
             Deferred::Seal { uuid, closing } => {
                 self.spools.get(uuid).borrow_mut().seal(closing);
@@ -116,10 +121,7 @@ impl<P: Platform> Driver<P> {
             Deferred::Follow { connection, uuid } => {
                 self.observers.follow(connection, uuid, self.spools.get(uuid));
             }
-            Deferred::Replay { connection, uuid } => {
-                self.observers.search(connection);
-                self.platform.submit(Task::find(connection, uuid));
-            }
+            Deferred::Replay { connection, uuid } => self.replay(connection, uuid)?,
             Deferred::Send { connection, bytes } => {
                 if let Some(peer) = self.connections.sending(connection) {
                     peer.send(&bytes);
@@ -143,6 +145,7 @@ impl<P: Platform> Driver<P> {
                 self.connections.close(&mut self.platform, connection, reason);
             }
         }
+        Ok(())
     }
 
     /// Has results written again that could not be written, and synced what was written a while ago.
@@ -218,6 +221,19 @@ impl<P: Platform> Driver<P> {
             }
         }
         Ok(())
+    }
+
+    /// Has an observer sent a stored result. As long as the log holds it, its file may be what a crash left of it.
+    fn replay(&mut self, connection: ConnectionId, uuid: Uuid) -> Result<(), StopReason> {
+        let Some(result) = self.settling.result(uuid) else {
+            self.observers.search(connection);
+            self.platform.submit(Task::find(connection, uuid));
+            return Ok(());
+        };
+        match self.observers.replay(connection, uuid, result.contents.clone()) {
+            Ok(()) => Ok(()),
+            Err(error) => self.input(Input::ObserverFailed { connection, error: &error }, &[]),
+        }
     }
 
     pub(super) fn on_found(

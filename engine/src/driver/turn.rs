@@ -270,7 +270,7 @@ impl<P: Platform> Driver<P> {
         while let Some(done) = self.outcomes.pop_front() {
             match done {
                 Done::Written { batch, outcomes } => {
-                    self.on_written(batch, outcomes);
+                    self.on_written(batch, outcomes)?;
                     has_released = true;
                 }
                 Done::Stored { uuid, outcome: Ok(()) } => {
@@ -345,7 +345,7 @@ impl<P: Platform> Driver<P> {
     pub(super) fn finish_turn(&mut self) -> Result<(), StopReason> {
         self.input(Input::Tick, &[])?;
         self.log.commit().map_err(StopReason::Log)?;
-        self.release();
+        self.release()?;
         self.feed_observers()?;
         self.settle();
         self.go_on_uploading()?;
@@ -371,7 +371,7 @@ impl<P: Platform> Driver<P> {
     fn begin_to_stop(&mut self) -> Result<Next, StopReason> {
         self.platform.stop_listening();
         self.log.commit().map_err(StopReason::Log)?;
-        self.release();
+        self.release()?;
         let until = self.platform.now().monotonic.saturating_add(STOP_TIME);
         self.wish = Some(Wish::Stopping(until));
         self.go_on_stopping(until)
@@ -382,7 +382,7 @@ impl<P: Platform> Driver<P> {
     fn go_on_stopping(&mut self, until: Duration) -> Result<Next, StopReason> {
         while let Some(done) = self.outcomes.pop_front() {
             if let Done::Written { batch, outcomes } = done {
-                self.on_written(batch, outcomes);
+                self.on_written(batch, outcomes)?;
             }
         }
         self.connections.flush(&mut self.platform);

@@ -156,6 +156,11 @@ impl Settling {
         self.entries.is_empty()
     }
 
+    /// The result of this build, if the log has to hold it: then its file may be old, damaged or missing.
+    pub fn result(&self, uuid: Uuid) -> Option<&UnsettledResult> {
+        self.entries.get(&uuid).map(|entry| &entry.result)
+    }
+
     /// Whether the file of this build's result is on disk.
     pub fn safety(&self, uuid: Uuid) -> Safety {
         match self.entries.get(&uuid).map(|entry| entry.stage) {

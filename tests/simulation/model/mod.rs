@@ -134,6 +134,12 @@ impl Model {
         }
     }
 
+    /// A command that an old server had carried out.
+    pub(crate) fn imported(&mut self, connection: ConnectionId) {
+        let outcome = self.jobs.answered(connection, &Command::Success);
+        self.check(outcome);
+    }
+
     // What the server does.
 
     pub(crate) fn server_read(&mut self, connection: ConnectionId, octets: usize) {

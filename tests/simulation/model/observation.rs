@@ -55,6 +55,11 @@ impl Observation {
         observed
     }
 
+    /// The names of all jobs.
+    pub(crate) fn names(&self) -> BTreeSet<&Text> {
+        self.schedule.keys().collect()
+    }
+
     /// Whether nothing waits, runs or is still to be stored.
     pub(crate) fn is_idle(&self) -> bool {
         self.running.is_empty()

@@ -197,10 +197,12 @@ impl Disk {
         Some(self.file(self.find(path)?).contents())
     }
 
-    /// The names in a directory, in order.
+    /// The names in a directory, in order; none in anything else.
     pub fn list(&self, path: &str) -> Vec<String> {
-        let Some(inode) = self.find(path) else { return Vec::new() };
-        self.directory(inode).entries.keys().cloned().collect()
+        match self.find(path).map(|inode| &self.nodes[inode]) {
+            Some(Node::Directory(directory)) => directory.entries.keys().cloned().collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// Whether there is a directory of this name.
