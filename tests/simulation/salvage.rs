@@ -39,7 +39,7 @@ fn damage(environment: &Environment, random: &mut Random) {
     let Some(file) = disk.open(&format!("{PRIVATE}/log")) else { return };
     let length = disk.length(file);
     let offset = random.below(length);
-    let bytes = random.octets(random.clone().between(1, 60) as usize);
+    let bytes = random.bytes(random.clone().between(1, 60) as usize);
     let bytes = &bytes[..bytes.len().min((length - offset) as usize)];
     disk.write_all_at(file, offset, bytes).unwrap();
     disk.sync(file).unwrap();

@@ -143,7 +143,7 @@ impl Platform for System {
     }
 
     fn salt(&mut self) -> io::Result<Salt> {
-        Ok(Salt(*self.random.octets(16).first_chunk().unwrap()))
+        Ok(Salt(*self.random.bytes(16).first_chunk().unwrap()))
     }
 
     fn uuids(&mut self) -> Box<dyn Iterator<Item = Uuid>> {
@@ -152,7 +152,7 @@ impl Platform for System {
             _ => self.random.fork(),
         };
         Box::new(std::iter::from_fn(move || {
-            let octets = random.octets(16);
+            let octets = random.bytes(16);
             Some(uuid::Builder::from_random_bytes(*octets.first_chunk()?).into_uuid())
         }))
     }
