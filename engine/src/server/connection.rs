@@ -2,22 +2,12 @@
 
 use crate::limits::{COMMAND_FRAME_BYTES, HELLO_FRAME_BYTES, REQUEST_FRAME_BYTES};
 use crate::server::info::InfoItem;
+use crate::server::peer::Role;
 use builder_proto::Uuid;
 use builder_proto::command::InfoStream;
 use builder_proto::finished::{FINISHED_TAG, FinishedWalker};
 use builder_proto::frame::FrameDecoder;
 use builder_proto::text::Text;
-
-/// Who may speak on a listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Workers and clients, as in builder 0.4.0.
-    Any,
-    /// Workers only.
-    Workers,
-    /// Clients only.
-    Clients,
-}
 
 /// Where a connection is in its conversation.
 #[derive(Debug)]

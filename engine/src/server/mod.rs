@@ -29,16 +29,20 @@ mod deadlines;
 mod departed;
 mod dispatch;
 mod incomplete;
+mod inconsistency;
 mod info;
+mod input;
 pub mod migration;
 mod outbox;
 mod pacing;
+mod peer;
 mod queue;
 mod queueing;
 pub mod record;
 mod recovery;
 mod results;
 mod schedule;
+mod settings;
 mod settling;
 mod start;
 mod state;
@@ -48,11 +52,14 @@ mod tests;
 mod uploads;
 
 pub use action::{Action, Deferred, Immediate, OutputSource, ResultHead, closing_messages};
-pub use connection::Role;
+pub use inconsistency::Inconsistency;
+pub use input::Input;
+pub use peer::{ConnectionId, Role};
 pub use recovery::{Recovered, Recovery, RecoveryError, UnsettledResult};
+pub use settings::{Settings, Templates};
 pub use settling::{BuildOfJob, Safety, Settling};
 pub use start::Start;
-pub use state::{Inconsistency, State};
+pub use state::State;
 pub use uploads::{UploadFilter, UploadOutcome, UploadSettings};
 
 use crate::Now;
@@ -63,120 +70,13 @@ use crate::server::deadlines::{Deadlines, Subject};
 use crate::server::incomplete::Incomplete;
 use crate::server::info::Answers;
 use crate::server::pacing::Pacing;
-use crate::server::record::{Contents, Record, Settled};
+use crate::server::record::{Record, Settled};
 use crate::server::uploads::Uploads;
 use builder_proto::Uuid;
 use builder_proto::text::Text;
 use builder_proto::wire::RawUuid;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-
-/// A connection, numbered by the driver; never used again for another.
-pub type ConnectionId = u64;
-
-/// Templates of orb-build jobs by platform.
-pub type Templates = BTreeMap<Text, Vec<u8>>;
-
-/// What the flags of the server decide.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// How long a job may run by the clock of its worker; the server adds a minute.
-    pub job_time: Duration,
-    /// Octets of all artifacts of one build.
-    pub artifact_bytes: u64,
-    /// Octets of the stored console of one build.
-    pub console_bytes: u64,
-    /// Builds that may be under way at the same time. Each may need a file for its console and one for its result.
-    pub builds: usize,
-    /// Observers at the same time. Each may need a file: that of a stored result, or the console of a build that has ended.
-    pub observers: usize,
-}
-
-/// What happened outside.
-#[derive(Debug)]
-pub enum Input<'a> {
-    /// A peer connected to a listener of that role.
-    Connected {
-        /// A new number.
-        connection: ConnectionId,
-        /// Who may speak there.
-        role: Role,
-    },
-    /// Octets arrived.
-    Received {
-        /// From whom.
-        connection: ConnectionId,
-        /// What; [`Immediate::AppendArtifacts`] refers to it.
-        bytes: &'a [u8],
-    },
-    /// A connection is gone, in whichever way.
-    Closed {
-        /// Which.
-        connection: ConnectionId,
-        /// How, for people.
-        reason: &'a str,
-    },
-    /// An observer has been sent everything, the closing messages included.
-    ObserverDone {
-        /// Which.
-        connection: ConnectionId,
-    },
-    /// An observer cannot be sent what it asked for: no stored result has the uuid, or it cannot be read.
-    ObserverFailed {
-        /// Which.
-        connection: ConnectionId,
-        /// Why; it is told so.
-        error: &'a str,
-    },
-    /// What [`Deferred::SendPart`] gave has been sent.
-    PartSent {
-        /// To whom.
-        connection: ConnectionId,
-    },
-    /// All inputs of this turn are handed in, or a deadline has come.
-    Tick,
-    /// The templates were read again.
-    Templates(Templates),
-    /// The console of a build could not be written.
-    SpoolFailed {
-        /// Which build.
-        uuid: Uuid,
-        /// Why, for people.
-        error: &'a str,
-    },
-    /// A result is complete: durable in its file, or handed in to become durable in the log.
-    ResultStored {
-        /// Which build.
-        uuid: Uuid,
-        /// The whole file, when the log is to make it durable.
-        contents: Option<Contents>,
-    },
-    /// A result could not be written.
-    ResultFailed {
-        /// Which build.
-        uuid: Uuid,
-        /// Why, for people.
-        error: &'a str,
-    },
-    /// Results that the log holds are durable in their files: those of these builds.
-    ResultsSettled(Vec<Uuid>),
-    /// An upload is over.
-    UploadEnded {
-        /// Which build.
-        uuid: Uuid,
-        /// What became of it.
-        outcome: UploadOutcome<'a>,
-    },
-    /// What kept uploads from going on may be over: try everything again at once.
-    ResumeUploads,
-    /// The result of a build is removed.
-    ResultRemoved {
-        /// Which build.
-        uuid: Uuid,
-    },
-    /// Octets that the log can still grow by. What is appended later is subtracted until the next such input.
-    LogSpace(u64),
-}
 
 /// The server without its sockets, files and clocks.
 pub struct Server {

@@ -1,7 +1,7 @@
 //! The durable part of uploading: results that wait for the upload server, and those to be removed after it.
 
+use crate::server::inconsistency::Inconsistency;
 use crate::server::record::{Record, Removed, UploadQueued, Uploaded};
-use crate::server::state::Inconsistency;
 use builder_proto::Uuid;
 use builder_proto::text::Text;
 use builder_proto::wire::RawUuid;

@@ -1,8 +1,9 @@
 //! From the payloads of a log to the state, and to the results that only the log holds.
 
 use crate::names::{NameKind, check_name};
+use crate::server::inconsistency::Inconsistency;
 use crate::server::record::{Contents, Finished, Record, Settled, Unsettled};
-use crate::server::state::{Inconsistency, State};
+use crate::server::state::State;
 use builder_proto::Uuid;
 use builder_proto::execution::StoredExecution;
 use builder_proto::text::Text;

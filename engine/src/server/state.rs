@@ -1,5 +1,6 @@
 //! The durable state of the server, and the only way to change it: [`State::apply`].
 
+use crate::server::inconsistency::Inconsistency;
 use crate::server::outbox::Outbox;
 use crate::server::queue::Queue;
 use crate::server::record::{
@@ -11,7 +12,6 @@ use builder_proto::job::{Job, ScheduleItem, ScriptJob};
 use builder_proto::text::Text;
 use builder_proto::time::Time;
 use builder_proto::wire::RawUuid;
-use core::fmt;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -96,19 +96,6 @@ impl Script {
         Arc::ptr_eq(&self.0, job)
     }
 }
-
-/// A record that contradicts the state it is applied to. Records come from decisions that were checked against the same
-/// state, so the log is damaged or the program is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inconsistency(pub(crate) String);
-
-impl fmt::Display for Inconsistency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl core::error::Error for Inconsistency {}
 
 impl State {
     /// Makes one fact part of the state.

@@ -1,0 +1,93 @@
+//! What the driver tells the server.
+
+use crate::server::peer::{ConnectionId, Role};
+use crate::server::record::Contents;
+use crate::server::settings::Templates;
+use crate::server::uploads::UploadOutcome;
+use builder_proto::Uuid;
+
+/// What happened outside.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A peer connected to a listener of that role.
+    Connected {
+        /// A new number.
+        connection: ConnectionId,
+        /// Who may speak there.
+        role: Role,
+    },
+    /// Bytes arrived.
+    Received {
+        /// From whom.
+        connection: ConnectionId,
+        /// What; [`Immediate::AppendArtifacts`](crate::server::Immediate::AppendArtifacts) refers to it.
+        bytes: &'a [u8],
+    },
+    /// A connection is gone, in whichever way.
+    Closed {
+        /// Which.
+        connection: ConnectionId,
+        /// How, for people.
+        reason: &'a str,
+    },
+    /// An observer has been sent everything, the closing messages included.
+    ObserverDone {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// An observer cannot be sent what it asked for: no stored result has the uuid, or it cannot be read.
+    ObserverFailed {
+        /// Which.
+        connection: ConnectionId,
+        /// Why; it is told so.
+        error: &'a str,
+    },
+    /// What [`Deferred::SendPart`](crate::server::Deferred::SendPart) gave has been sent.
+    PartSent {
+        /// To whom.
+        connection: ConnectionId,
+    },
+    /// All inputs of this turn are handed in, or a deadline has come.
+    Tick,
+    /// The templates were read again.
+    Templates(Templates),
+    /// The console of a build could not be written.
+    SpoolFailed {
+        /// Which build.
+        uuid: Uuid,
+        /// Why, for people.
+        error: &'a str,
+    },
+    /// A result is complete: durable in its file, or handed in to become durable in the log.
+    ResultStored {
+        /// Which build.
+        uuid: Uuid,
+        /// The whole file, when the log is to make it durable.
+        contents: Option<Contents>,
+    },
+    /// A result could not be written.
+    ResultFailed {
+        /// Which build.
+        uuid: Uuid,
+        /// Why, for people.
+        error: &'a str,
+    },
+    /// Results that the log holds are durable in their files: those of these builds.
+    ResultsSettled(Vec<Uuid>),
+    /// An upload is over.
+    UploadEnded {
+        /// Which build.
+        uuid: Uuid,
+        /// What became of it.
+        outcome: UploadOutcome<'a>,
+    },
+    /// What kept uploads from going on may be over: try everything again at once.
+    ResumeUploads,
+    /// The result of a build is removed.
+    ResultRemoved {
+        /// Which build.
+        uuid: Uuid,
+    },
+    /// Bytes that the log can still grow by. What is appended later is subtracted until the next such input.
+    LogSpace(u64),
+}
