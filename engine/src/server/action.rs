@@ -1,7 +1,8 @@
 //! What the driver of the server does on its behalf.
 
+use crate::server::peer::ConnectionId;
 use crate::server::record::Record;
-use crate::server::{ConnectionId, UnsettledResult};
+use crate::server::recovery::UnsettledResult;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, append_output_frame};

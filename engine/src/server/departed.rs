@@ -12,12 +12,23 @@ const JOB_BYTES: u64 = 256;
 /// Jobs that only answers hold, with the memory that each takes.
 #[derive(Debug, Default)]
 pub(crate) struct Departed {
+    /// Whether there are answers that may hold jobs.
+    is_watched: bool,
     jobs: Vec<(Weak<Job>, u64)>,
     /// The sum. Some of it may have been freed since it was counted.
     bytes: u64,
 }
 
 impl Departed {
+    /// There is an answer that may hold jobs.
+    pub(crate) fn watch(&mut self) {
+        self.is_watched = true;
+    }
+
+    pub(crate) fn is_watched(&self) -> bool {
+        self.is_watched
+    }
+
     /// Counts a job that has just left the state.
     pub(crate) fn add(&mut self, job: &Arc<Job>) {
         let bytes = job.encoded_length().saturating_add(JOB_BYTES);
@@ -83,6 +94,7 @@ mod tests {
         };
         let (first, second, third) = (job(DEPARTED_BYTES / 2), job(DEPARTED_BYTES / 2), job(1));
         let mut departed = Departed::default();
+        departed.watch();
         departed.add(&first);
         departed.add(&third);
         assert!(!departed.is_too_much());
@@ -94,6 +106,6 @@ mod tests {
         assert!(!departed.is_too_much(), "it is gone already");
         departed.add(&job(DEPARTED_BYTES));
         departed.clear();
-        assert_eq!((departed.jobs.len(), departed.bytes), (0, 0));
+        assert_eq!((departed.jobs.len(), departed.bytes, departed.is_watched), (0, 0, false));
     }
 }

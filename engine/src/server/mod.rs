@@ -4,49 +4,50 @@
 //! actions as they come. What comes [after the commit](Action::AfterCommit) is carried out only when every record appended
 //! before it is on disk; so nobody is told what a crash could still undo.
 //!
+//! The server is made of parts that own what they decide about. Each takes the `journal`, where facts become records and
+//! decisions become actions, and gives back what concerns the others; only the server itself knows all of them.
+//!
 //! | module | holds |
 //! |---|---|
+//! | [`start`](Start), [`input`](Input), [`action`](Action), `settings`, `peer` | what goes in and comes out |
+//! | `conversation`, `endings` | which part a message goes to, and what the end of a build means for the others |
+//! | `sessions` | a part: who may say what, how much, and until when; long answers |
+//! | `dispatcher` | a part: workers that wait, and how fast they get jobs |
+//! | `builds` | a part: what workers run, and the results of that |
+//! | `uploads` | a part: results on their way to an upload server |
+//! | `jobs`, `commands`, `admission` | how jobs get into queues, what clients ask for, and which jobs can be kept at all |
+//! | `journal`, `departed` | the state with what is to be done, and what answers still hold of it |
 //! | [`record`], [`state`](State), [`recovery`](Recovery) | what is durable, and how it is rebuilt |
+//! | `schedule`, `queue`, `outbox` | the parts of the state |
 //! | [`settling`](Settling) | which results the log still has to keep |
-//! | `schedule`, `queue`, `template` | the parts of the state |
-//! | `admission` | which jobs can be kept at all |
-//! | `commands`, `info`, `departed` | what clients ask for, and what their answers hold |
-//! | `queueing`, `dispatch`, `builds`, `results` | jobs that wait, workers that wait, workers that build, and what comes of it |
-//! | `pacing` | how fast jobs leave the queue of a platform whose workers lose them |
-//! | `outbox`, `uploads` | results on their way to an upload server |
-//! | [`start`](Start) | the beginning |
-//! | `connection`, `conversation`, `incomplete`, `deadlines` | who may say what, how much, and until when |
+//! | `deadlines` | times, each with what it is about |
 //! | [`migration`] | the state file of builder 0.4.0 |
 
 mod action;
 mod admission;
-mod build_log;
 mod builds;
 mod commands;
-mod connection;
 mod conversation;
 mod deadlines;
 mod departed;
-mod dispatch;
-mod incomplete;
+mod dispatcher;
+mod endings;
 mod inconsistency;
-mod info;
 mod input;
+mod jobs;
+mod journal;
 pub mod migration;
 mod outbox;
-mod pacing;
 mod peer;
 mod queue;
-mod queueing;
 pub mod record;
 mod recovery;
-mod results;
 mod schedule;
+mod sessions;
 mod settings;
 mod settling;
 mod start;
 mod state;
-mod template;
 #[cfg(test)]
 mod tests;
 mod uploads;
@@ -63,191 +64,184 @@ pub use state::State;
 pub use uploads::{UploadFilter, UploadOutcome, UploadSettings};
 
 use crate::Now;
-use crate::limits::{DISK_MARGIN, RETRY_TIME, WALL_CLOCK_RECHECK};
-use crate::server::builds::Build;
-use crate::server::connection::Connection;
-use crate::server::deadlines::{Deadlines, Subject};
-use crate::server::incomplete::Incomplete;
-use crate::server::info::Answers;
-use crate::server::pacing::Pacing;
+use crate::limits::CLOCK_PATIENCE;
+use crate::server::builds::Builds;
+use crate::server::dispatcher::{Assignment, Dispatcher};
+use crate::server::jobs::Jobs;
+use crate::server::journal::Journal;
 use crate::server::record::{Record, Settled};
+use crate::server::sessions::{Phase, Sessions, Step};
 use crate::server::uploads::Uploads;
 use builder_proto::Uuid;
-use builder_proto::text::Text;
+use builder_proto::command::Command;
 use builder_proto::wire::RawUuid;
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The server without its sockets, files and clocks.
 pub struct Server {
-    settings: Settings,
-    uuids: Box<dyn Iterator<Item = Uuid>>,
-    state: State,
+    journal: Journal,
     templates: Templates,
-    connections: BTreeMap<ConnectionId, Connection>,
-    /// Workers that wait, by platform and turn.
-    waiting: BTreeMap<Text, BTreeMap<u64, ConnectionId>>,
-    next_turn: u64,
-    builds: BTreeMap<Uuid, Build>,
-    /// Aborted builds that an earlier server left without a stored result.
-    left_over: BTreeSet<Uuid>,
-    /// Aborted builds whose results could not be stored so far, and wait for another attempt.
-    unstorable: BTreeSet<Uuid>,
-    /// Platforms whose queue or waiting workers changed since the last dispatch.
-    undispatched: BTreeSet<Text>,
-    /// Whether the last dispatch left some of them, for want of disk space or of randomness.
-    dispatch_paused: bool,
-    /// Whether the last dispatch left some of them, because enough builds are under way.
-    is_busy: bool,
-    /// Platforms whose jobs have to wait, because their workers lose one after the other.
-    pacing: Pacing,
-    /// Connections that observe a build.
-    observers: BTreeSet<ConnectionId>,
-    deadlines: Deadlines,
+    sessions: Sessions,
+    dispatcher: Dispatcher,
+    builds: Builds,
     uploads: Uploads,
-    incomplete: Incomplete,
-    answers: Answers,
-    /// What the driver said last, less what was appended since.
-    log_space: u64,
     /// When a wall clock that is behind the schedule is taken to be right, in monotonic time.
     trusts_clock_at: Duration,
     last: Now,
-    actions: VecDeque<Action>,
-    halted: bool,
 }
 
 impl Server {
+    /// A server that goes on from where the log ends. The first actions are there already: carry them out, then end the turn.
+    ///
+    /// Clears up what a crash or a stop left behind. Builds that were running go back to the front of their queues, the
+    /// longest running first. What is left of their consoles, and of those of builds that had been aborted, is stored; the
+    /// results say that it may not be all.
+    pub fn start(now: Now, start: Start) -> Server {
+        let Start { settings, state, uuids, templates, uploads, stored, settled } = start;
+        let uploads = Uploads::start(uploads, &state);
+        let mut server = Server {
+            journal: Journal::new(state),
+            templates,
+            sessions: Sessions::new(settings.observers),
+            dispatcher: Dispatcher::new(uuids, settings.builds),
+            builds: Builds::new(settings),
+            uploads,
+            trusts_clock_at: now.monotonic.saturating_add(CLOCK_PATIENCE),
+            last: now,
+        };
+        server.on_settled(settled);
+        for uuid in stored {
+            server.on_result_stored(now, uuid, None);
+        }
+        server.builds.recover(now, &mut server.journal);
+        Uploads::remove_leftovers(&mut server.journal);
+        server
+    }
+
     /// Takes in what happened. Never fails: what is wrong with an input is answered to whom it came from.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
-        if self.halted {
+        if self.journal.is_halted() {
             return;
         }
         self.last = now;
         match input {
-            Input::Connected { connection, role } => self.connect(now, connection, role),
+            Input::Connected { connection, role } => self.sessions.connect(now, connection, role),
             Input::Received { connection, bytes } => self.receive(now, connection, bytes),
             Input::Closed { connection, reason } => self.disconnect(now, connection, reason),
-            Input::ObserverDone { connection } => self.finish_observer(now, connection),
+            Input::ObserverDone { connection } => self.step_by_id(now, connection, Step::Finish),
             Input::ObserverFailed { connection, error } => self.refuse_by_id(now, connection, error),
             Input::PartSent { connection } => self.inform_further(now, connection),
             Input::Tick => self.tick(now),
-            Input::Templates(templates) => self.set_templates(templates),
+            Input::Templates(templates) => {
+                self.templates = templates;
+                self.dispatcher.look_at_all();
+            }
             Input::SpoolFailed { uuid, error } => {
                 self.fail_build(now, uuid, &format!("the server could not keep the console: {error}"));
             }
             Input::ResultStored { uuid, contents } => self.on_result_stored(now, uuid, contents),
             Input::ResultFailed { uuid, error } => self.on_result_failed(now, uuid, error),
-            Input::ResultsSettled(uuids) => self.record_settled(uuids),
-            Input::UploadEnded { uuid, outcome } => self.on_upload_ended(now, uuid, outcome),
-            Input::ResumeUploads => self.resume_uploads(),
-            Input::ResultRemoved { uuid } => self.on_result_removed(uuid),
-            Input::LogSpace(octets) => self.log_space = octets,
+            Input::ResultsSettled(uuids) => self.on_settled(uuids),
+            Input::UploadEnded { uuid, outcome } => {
+                self.uploads.on_ended(now, uuid, outcome, &mut self.journal);
+            }
+            Input::ResumeUploads => self.uploads.resume(),
+            Input::ResultRemoved { uuid } => Uploads::on_removed(uuid, &mut self.journal),
+            Input::LogSpace(bytes) => self.journal.set_log_space(bytes),
         }
     }
 
     /// The next thing to do, in order; none when the driver may wait.
     pub fn poll_action(&mut self) -> Option<Action> {
-        let action = self.actions.pop_front();
-        if matches!(action, Some(Action::Now(Immediate::Halt { .. }))) {
-            // What the same input led to after the contradiction rests on it.
-            self.actions.clear();
-        }
-        action
+        self.journal.poll_action()
     }
 
     /// When to hand in [`Input::Tick`] at the latest, in monotonic time; none to wait for other inputs only.
     pub fn next_deadline(&self) -> Option<Duration> {
-        // While enough builds are under way, the end of one is the event to wait for.
-        let undispatched = (!self.undispatched.is_empty() && !self.is_busy)
-            .then_some(if self.dispatch_paused { RETRY_TIME } else { Duration::ZERO });
-        let is_displaced = self.state.schedule.may_be_displaced(self.last.wall);
-        let due = self.state.schedule.next_due().map(|(due, _)| match self.has_room(0) {
-            true if is_displaced && self.trusts_clock(self.last) => Duration::ZERO,
-            true => due.duration_since(self.last.wall).min(WALL_CLOCK_RECHECK),
-            false => RETRY_TIME,
-        });
-        let ahead =
-            undispatched.into_iter().chain(due).min().map(|ahead| self.last.monotonic.saturating_add(ahead));
-        let deadlines = [self.deadlines.next(), self.uploads.next_deadline(), self.answers.next_deadline()];
-        let paced = self.pacing.next_deadline();
-        deadlines.into_iter().flatten().chain(paced).chain(ahead).min()
+        let rest = jobs::rest(&self.journal, self.last, self.trusts_clock(self.last));
+        let deadlines = [
+            self.sessions.next_deadline(),
+            self.builds.next_deadline(),
+            self.uploads.next_deadline(),
+            self.dispatcher.next_deadline(self.last, &self.journal),
+            rest.map(|rest| self.last.monotonic.saturating_add(rest)),
+        ];
+        deadlines.into_iter().flatten().min()
     }
 
     /// The durable state, for snapshots.
     pub fn state(&self) -> &State {
-        &self.state
+        self.journal.state()
     }
 
     /// Whether any job needs a template.
     pub fn has_orb_builds(&self) -> bool {
-        self.state.schedule.orb_builds().next().is_some()
-    }
-
-    fn record_settled(&mut self, uuids: Vec<Uuid>) {
-        if !uuids.is_empty() {
-            let uuids = uuids.into_iter().map(RawUuid).collect();
-            self.commit(Record::Settled(Settled { uuids }));
-        }
+        self.state().schedule.orb_builds().next().is_some()
     }
 
     fn tick(&mut self, now: Now) {
-        while let Some(subject) = self.deadlines.pop_expired(now.monotonic) {
-            match subject {
-                Subject::Connection(id) => self.expire_connection(now, id),
-                Subject::Build(uuid) => self.expire_build(now, uuid),
-                Subject::Storing(uuid) => self.store_aborted(uuid),
-            }
-        }
-        self.free_departed();
+        self.expire(now);
+        self.sessions.free_departed(&mut self.journal);
         self.inform_waiting(now);
-        self.return_to_grid(now);
-        self.enqueue_due(now);
+        let trusts_clock = self.trusts_clock(now);
+        let mut jobs = Jobs { journal: &mut self.journal, templates: &self.templates };
+        if trusts_clock {
+            jobs.return_to_grid(now);
+        }
+        jobs.enqueue_due(now);
         self.dispatch(now);
-        self.start_upload(now);
+        self.uploads.start_next(now, &mut self.journal);
     }
 
-    /// Makes a fact part of the state and has it appended to the log.
-    fn commit(&mut self, record: Record) {
-        if self.halted {
-            return;
-        }
-        let leaving = if self.answers.any() { self.state.leaving(&record) } else { Vec::new() };
-        if let Err(problem) = self.state.apply(&record) {
-            self.halted = true;
-            self.act_now(Immediate::Halt { reason: problem.to_string() });
-            return;
-        }
-        self.note_departed(&leaving);
-        match &record {
-            Record::Enqueued(enqueued) => {
-                self.undispatched.insert(enqueued.platform.clone());
+    /// Ends what has come too late, and tries again what is to be tried again, in the order of the deadlines.
+    fn expire(&mut self, now: Now) {
+        loop {
+            let (connection, build) = (self.sessions.next_expiry(), self.builds.next_deadline());
+            if connection.is_some_and(|at| build.is_none_or(|other| at <= other)) {
+                let Some(id) = self.sessions.pop_expired(now) else { return };
+                self.expire_connection(now, id);
+            } else {
+                let Some(due) = self.builds.pop_due(now) else { return };
+                self.on_due(now, due);
             }
-            Record::Undropped(platform) => {
-                self.undispatched.insert(platform.clone());
-            }
-            Record::Dropped(platform) => {
-                self.pacing.forget(platform);
-                // Platforms that were one too many may have a place now.
-                self.undispatched.extend(self.waiting.keys().cloned());
-            }
-            _ => {}
         }
-        self.log_space = self.log_space.saturating_sub(record.octets());
-        self.actions.push_back(Action::Append(record));
     }
 
-    /// Has something done without waiting for a commit.
-    fn act_now(&mut self, action: Immediate) {
-        self.actions.push_back(Action::Now(action));
+    /// Hands jobs to workers that wait.
+    fn dispatch(&mut self, now: Now) {
+        let mut round = self
+            .dispatcher
+            .begin_round(now, &mut Jobs { journal: &mut self.journal, templates: &self.templates });
+        loop {
+            let under_way = self.builds.under_way(self.journal.state());
+            let mut jobs = Jobs { journal: &mut self.journal, templates: &self.templates };
+            match self.dispatcher.next_assignment(now, &mut round, under_way, &mut jobs) {
+                None => break,
+                Some(Assignment::Nobody { uuid, reason }) => {
+                    self.builds.fail_unassigned(now, uuid, &reason, &mut self.journal);
+                }
+                Some(Assignment::Worker { connection, uuid, script: job }) => {
+                    let (name, platform) = (&job.name, &job.platform);
+                    ::log::debug!("connection {connection}: job {name} on {platform} starts as build {uuid}");
+                    self.journal.send(connection, &Command::JobSchedule { uuid, job });
+                    self.step_by_id(now, connection, Step::Enter(Phase::Building(uuid)));
+                    self.builds.add(now, uuid, connection);
+                }
+            }
+        }
+        self.dispatcher.end_round(round);
     }
 
-    /// Has something done that rests on the records so far.
-    fn act_after_commit(&mut self, action: Deferred) {
-        self.actions.push_back(Action::AfterCommit(action));
+    /// Results that the log holds are durable in their files.
+    fn on_settled(&mut self, uuids: Vec<Uuid>) {
+        if !uuids.is_empty() {
+            let uuids = uuids.into_iter().map(RawUuid).collect();
+            self.journal.commit(Record::Settled(Settled { uuids }));
+        }
     }
 
-    /// Whether the log has room for a command of that many octets, and for what running builds still need.
-    fn has_room(&self, octets: u64) -> bool {
-        self.log_space >= octets.saturating_mul(2).saturating_add(DISK_MARGIN)
+    /// Whether the server has run so long that a clock which is wrong at the start would have been put right.
+    fn trusts_clock(&self, now: Now) -> bool {
+        now.monotonic >= self.trusts_clock_at
     }
 }

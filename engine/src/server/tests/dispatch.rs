@@ -4,11 +4,11 @@ use super::rig::{Rig, SETTINGS, Storing};
 use super::words::{daily, drop_platform, schedule_orb_build, script, undrop_platform};
 use crate::limits::{PLATFORMS, RETRY_TIME};
 use crate::server::{Role, Server, Settings, State};
-use builder_proto::WORKER_VERSION;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, PeerType};
 use builder_proto::job::ScriptJob;
 use builder_proto::time::Period;
+use builder_proto::{Uuid, WORKER_VERSION};
 
 #[test]
 fn jobs_leave_the_queue_in_the_order_in_which_they_came() {
@@ -136,19 +136,20 @@ fn a_worker_with_a_bad_platform_is_refused() {
     assert_eq!(rig.failure(long), "the platform name is 1000 bytes long; at most 100");
     let huge = rig.worker(&"p".repeat(10_000));
     assert!(rig.failure(huge).ends_with("at most 4096 are accepted here"));
-    assert!(rig.server.state.queues.is_empty());
+    assert!(rig.server.state().queues.is_empty());
 }
 
 #[test]
 fn jobs_stay_queued_while_there_is_no_randomness_for_their_uuids() {
     let mut rig = Rig::new();
-    let working = core::mem::replace(&mut rig.server.uuids, Box::new(core::iter::empty()));
+    let mut uuids: Box<dyn Iterator<Item = Uuid>> = Box::new(core::iter::empty());
+    rig.server.dispatcher.swap_uuids(&mut uuids);
     let worker = rig.worker("p");
     rig.done(daily("a", "p"));
     assert_eq!(rig.job(worker), None);
     assert_eq!(rig.queue("p"), ["a"]);
     assert_eq!(rig.server.next_deadline(), Some(rig.now.monotonic + RETRY_TIME));
-    rig.server.uuids = working;
+    rig.server.dispatcher.swap_uuids(&mut uuids);
     rig.pass(RETRY_TIME);
     assert_eq!(rig.job_name(worker), "a");
 }
@@ -171,8 +172,9 @@ fn nothing_waits_behind_when_all_connections_are_gone() {
     for worker in workers {
         rig.lose(worker);
     }
-    let Server { waiting, connections, builds, undispatched, .. } = &rig.server;
-    assert!(waiting.is_empty() && connections.is_empty() && builds.is_empty() && undispatched.is_empty());
+    let Server { dispatcher, sessions, builds, journal, .. } = &rig.server;
+    assert!(dispatcher.is_empty() && sessions.is_empty() && builds.under_way(journal.state()) == 0);
+    assert!(!journal.has_changed());
 }
 
 #[test]

@@ -200,7 +200,7 @@ fn a_peer_that_closes_leaves_nothing_behind() {
         rig.lose(peer);
     }
     assert_eq!(rig.server.next_deadline(), None);
-    assert!(rig.server.connections.is_empty());
+    assert!(rig.server.sessions.is_empty());
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn incomplete_messages_share_their_room() {
     for client in clients {
         rig.lose(client);
     }
-    assert_eq!(rig.server.incomplete.total(), 0);
+    assert_eq!(rig.server.sessions.held_bytes(), 0);
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn many_incomplete_messages_hold_no_more_than_a_few_and_cost_no_build() {
     let clients: Vec<_> = (0..HELD_BYTES / BYTES + 100).map(|_| rig.client()).collect();
     for client in &clients {
         rig.say_octets(*client, &part);
-        assert!(rig.server.incomplete.total() <= HELD_BYTES);
+        assert!(rig.server.sessions.held_bytes() <= HELD_BYTES);
     }
     rig.end_turn();
     let refused = clients.iter().filter(|client| rig.peers[*client].finished).count();

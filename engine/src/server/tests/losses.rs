@@ -182,9 +182,9 @@ fn a_job_that_left_the_schedule_takes_its_losses_along() {
         rig.done(daily("a", "p"));
         let (worker, _) = rig.build("p");
         rig.lose(worker);
-        assert_eq!(rig.server.state.losses(&"a".into(), &"p".into()), 1);
+        assert_eq!(rig.server.state().losses(&"a".into(), &"p".into()), 1);
         rig.done(end);
-        assert_eq!(rig.server.state.losses(&"a".into(), &"p".into()), 0);
+        assert_eq!(rig.server.state().losses(&"a".into(), &"p".into()), 0);
     }
 }
 

@@ -163,7 +163,7 @@ fn observers_come_and_go_without_a_trace() {
     rig.lose(observer);
     rig.finish(worker, BuildResult::Exited(0), Vec::new());
     rig.lose(worker);
-    assert!(rig.server.connections.is_empty());
+    assert!(rig.server.sessions.is_empty());
 }
 
 #[test]

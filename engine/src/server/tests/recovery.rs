@@ -289,7 +289,8 @@ fn a_running_script_job_is_not_copied_into_a_snapshot() {
 #[test]
 fn a_machine_that_contradicts_itself_stops() {
     let mut rig = Rig::new();
-    rig.server.uuids = Box::new(core::iter::repeat(Uuid::from_u128(7)));
+    let mut uuids: Box<dyn Iterator<Item = Uuid>> = Box::new(core::iter::repeat(Uuid::from_u128(7)));
+    rig.server.dispatcher.swap_uuids(&mut uuids);
     rig.done(daily("a", "p"));
     rig.done(daily("b", "p"));
     rig.build("p");

@@ -206,8 +206,8 @@ fn a_result_that_cannot_be_stored_gives_way_to_one_that_says_so() {
     rig.finish(worker, BuildResult::Exited(0), vec![file("a", "b")]);
     let text = "the server could not store the result (exited 0): no space left";
     assert_eq!(rig.failure(worker), text);
-    assert!(rig.server.state.aborted.contains_key(&uuid), "and is tried again");
-    assert_eq!(rig.server.deadlines.next(), Some(rig.now.monotonic + RETRY_TIME));
+    assert!(rig.server.state().aborted.contains_key(&uuid), "and is tried again");
+    assert_eq!(rig.server.builds.next_deadline(), Some(rig.now.monotonic + RETRY_TIME));
     rig.pass(RETRY_TIME + RETRY_TIME);
     rig.storing = Storing::InFile;
     rig.pass(RETRY_TIME);
@@ -232,7 +232,7 @@ fn a_disk_that_fails_while_artifacts_arrive_ends_the_build() {
         rig.stored(uuid).result,
         message("the server could not store the result (exited 0): no space left")
     );
-    assert_eq!(rig.server.deadlines.next(), Some(rig.now.monotonic + crate::limits::LINGER_TIME));
+    assert_eq!(rig.server.sessions.next_expiry(), Some(rig.now.monotonic + crate::limits::LINGER_TIME));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::words::{
     script, unschedule,
 };
 use crate::limits::{CLOCK_PATIENCE, DUE_ITEMS_PER_CALL, PLATFORMS, WALL_CLOCK_RECHECK};
+use crate::server::jobs::Jobs;
 use crate::server::record::{Record, Rescheduled};
 use crate::server::{Input, State};
 use builder_proto::build_result::BuildResult;
@@ -106,7 +107,8 @@ fn there_is_a_limit_to_the_number_of_platforms() {
     let mut rig = Rig::new();
     for number in 0..PLATFORMS {
         let platform = Text::from(format!("p{number}"));
-        rig.server.add_platform(&platform);
+        let (journal, templates) = (&mut rig.server.journal, &rig.server.templates);
+        Jobs { journal, templates }.add_platform(&platform);
     }
     rig.end_turn();
     let text = "platform q is new, and the server has 1000 platforms, its limit; drop one first";

@@ -125,16 +125,16 @@ impl Rig {
     }
 
     pub(super) fn queue(&self, platform: &str) -> Vec<String> {
-        let queue = self.server.state.queues.get(&Text::from(platform)).expect("a queue");
+        let queue = self.server.state().queues.get(&Text::from(platform)).expect("a queue");
         queue.jobs().map(|job| job.name().to_string()).collect()
     }
 
     pub(super) fn has_queue(&self, platform: &str) -> bool {
-        self.server.state.queues.contains_key(&Text::from(platform))
+        self.server.state().queues.contains_key(&Text::from(platform))
     }
 
     pub(super) fn next_run(&self, name: &str) -> Time {
-        self.server.state.schedule.get(&name.into()).expect("a scheduled job").next
+        self.server.state().schedule.get(&name.into()).expect("a scheduled job").next
     }
 
     pub(super) fn stored(&self, uuid: Uuid) -> Execution {
@@ -142,6 +142,6 @@ impl Rig {
     }
 
     pub(super) fn is_running(&self, uuid: Uuid) -> bool {
-        self.server.state.running.contains_key(&uuid)
+        self.server.state().running.contains_key(&uuid)
     }
 }

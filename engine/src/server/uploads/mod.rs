@@ -10,7 +10,7 @@
 //! | the server refuses the credentials | waits until it is told to go on |
 //! | the file is gone | records that, and forgets the result |
 //!
-//! What waits is part of the [`State`](crate::server::State). Whose turn it is, and when, is not.
+//! What waits is part of the [`State`]. Whose turn it is, and when, is not.
 
 mod filter;
 mod turns;
@@ -20,9 +20,10 @@ pub(crate) use turns::Turns;
 
 use crate::Now;
 use crate::limits::{UPLOAD_DOUBTS, UPLOADS_SHOWN};
-use crate::server::Server;
-use crate::server::action::{Action, Deferred};
+use crate::server::action::Deferred;
+use crate::server::journal::Journal;
 use crate::server::record::{Record, Removed, UploadQueued, Uploaded};
+use crate::server::state::State;
 use builder_proto::Uuid;
 use builder_proto::command::{QueueInfo, UPLOADS};
 use builder_proto::job::{Job, ScriptJob};
@@ -79,154 +80,161 @@ struct Complaint {
 }
 
 impl Uploads {
-    pub(crate) fn next_deadline(&self) -> Option<Duration> {
-        self.turns.next_deadline()
-    }
-}
-
-impl Server {
-    /// Has results uploaded from now on, and those that wait since an earlier run. Without settings, what waits goes on
-    /// waiting.
-    pub(crate) fn start_uploads(&mut self, settings: Option<UploadSettings>) {
+    /// Uploads what comes, and what waits since an earlier run. Without settings, what waits goes on waiting.
+    pub(crate) fn start(settings: Option<UploadSettings>, state: &State) -> Uploads {
+        let mut uploads = Uploads::default();
         let Some(settings) = settings else {
-            let waiting = self.state.waiting_uploads();
+            let waiting = state.waiting_uploads();
             if waiting > 0 {
                 ::log::warn!(
                     "results waiting for upload: {waiting}; to upload them, start with --upload URL"
                 );
             }
-            return;
+            return uploads;
         };
         // A result that waits although its build has not finished is the trace of a crash: it has its turn when it is stored.
-        let stored = |uuid: &Uuid| self.state.name_of_build(*uuid).is_none();
-        let waiting: Vec<Uuid> = self.state.outbox.waiting().map(|(uuid, _)| uuid).filter(stored).collect();
+        let stored = |uuid: &Uuid| state.name_of_build(*uuid).is_none();
+        let waiting: Vec<Uuid> = state.outbox.waiting().map(|(uuid, _)| uuid).filter(stored).collect();
         if !waiting.is_empty() {
             ::log::warn!("results waiting for upload to {}: {}", settings.destination, waiting.len());
         }
-        self.uploads.settings = Some(settings);
-        waiting.into_iter().for_each(|uuid| self.uploads.turns.push(uuid));
+        uploads.settings = Some(settings);
+        waiting.into_iter().for_each(|uuid| uploads.turns.push(uuid));
+        uploads
     }
 
     /// Has the files removed that an earlier run had uploaded but not removed.
-    pub(crate) fn recover_uploads(&mut self) {
-        let leaving = self.state.outbox.leaving();
-        self.actions
-            .extend(leaving.map(|(uuid, name)| {
-                Action::AfterCommit(Deferred::RemoveResult { uuid, name: name.clone() })
-            }));
+    pub(crate) fn remove_leftovers(journal: &mut Journal) {
+        let leaving = journal.state().outbox.leaving();
+        let leaving: Vec<_> = leaving.map(|(uuid, name)| (uuid, name.clone())).collect();
+        for (uuid, name) in leaving {
+            journal.act_after_commit(Deferred::RemoveResult { uuid, name });
+        }
     }
 
     /// Puts a result into the outbox; to be called just before its build is recorded as finished.
-    pub(crate) fn queue_upload(&mut self, uuid: Uuid) {
-        let Some(name) = self.state.name_of_build(uuid).cloned() else { return };
-        if self.uploads.settings.is_none() {
+    pub(crate) fn queue(&mut self, uuid: Uuid, journal: &mut Journal) {
+        let Some(name) = journal.state().name_of_build(uuid).cloned() else { return };
+        if self.settings.is_none() {
             return;
         }
-        if !self.state.outbox.contains(uuid) {
-            self.commit(Record::UploadQueued(UploadQueued { uuid: RawUuid(uuid), name }));
+        if !journal.state().outbox.contains(uuid) {
+            journal.commit(Record::UploadQueued(UploadQueued { uuid: RawUuid(uuid), name }));
         }
-        self.uploads.turns.push(uuid);
+        self.turns.push(uuid);
     }
 
     /// Starts the next upload when it is time.
-    pub(crate) fn start_upload(&mut self, now: Now) {
-        while let Some(uuid) = self.uploads.turns.start_next(now.monotonic) {
-            if let Some(name) = self.state.outbox.name(uuid).cloned() {
-                self.act_after_commit(Deferred::Upload { uuid, name });
+    pub(crate) fn start_next(&mut self, now: Now, journal: &mut Journal) {
+        while let Some(uuid) = self.turns.start_next(now.monotonic) {
+            if let Some(name) = journal.state().outbox.name(uuid).cloned() {
+                journal.act_after_commit(Deferred::Upload { uuid, name });
                 return;
             }
-            self.uploads.turns.stop(uuid);
+            self.turns.stop(uuid);
         }
     }
 
-    pub(crate) fn on_upload_ended(&mut self, now: Now, uuid: Uuid, outcome: UploadOutcome<'_>) {
-        let Some(name) = self.state.outbox.name(uuid).cloned() else { return };
-        if !self.uploads.turns.stop(uuid) {
+    pub(crate) fn on_ended(
+        &mut self,
+        now: Now,
+        uuid: Uuid,
+        outcome: UploadOutcome<'_>,
+        journal: &mut Journal,
+    ) {
+        let Some(name) = journal.state().outbox.name(uuid).cloned() else { return };
+        if !self.turns.stop(uuid) {
             return;
         }
         match outcome {
-            UploadOutcome::Done => self.finish_upload(uuid, name),
+            UploadOutcome::Done => self.finish(uuid, name, journal),
             UploadOutcome::Missing => {
                 ::log::warn!("the result of build {uuid} of job {name} is gone; it will not be uploaded");
-                self.uploads.turns.forget(uuid);
+                self.turns.forget(uuid);
                 // Whether the server takes the others remains to be seen.
-                self.uploads.complaint.take_if(|complaint| complaint.about == Some(uuid));
-                self.commit(Record::Removed(Removed { uuid: RawUuid(uuid) }));
+                self.complaint.take_if(|complaint| complaint.about == Some(uuid));
+                journal.commit(Record::Removed(Removed { uuid: RawUuid(uuid) }));
             }
             UploadOutcome::Unavailable(error) => {
-                let delay = self.uploads.turns.delay_all(now.monotonic, uuid);
-                self.complain(uuid, &name, error, &next_attempt(now, delay));
+                let delay = self.turns.delay_all(now.monotonic, uuid);
+                self.complain(uuid, &name, error, &next_attempt(now, delay), journal.state());
             }
             UploadOutcome::Refused(error) => {
-                self.uploads.forbidden.clear();
-                self.delay_upload(now, uuid, &name, error);
+                self.forbidden.clear();
+                self.delay(now, uuid, &name, error, journal.state());
             }
-            UploadOutcome::Forbidden(error) => self.on_upload_forbidden(now, uuid, &name, error),
+            UploadOutcome::Forbidden(error) => self.on_forbidden(now, uuid, &name, error, journal.state()),
             UploadOutcome::Unauthorized(error) => {
-                self.uploads.turns.pause(uuid);
+                self.turns.pause(uuid);
                 self.complain(
                     uuid,
                     &name,
                     error,
                     "uploads are paused; correct the credentials, then send SIGHUP or restart the server",
+                    journal.state(),
                 );
             }
         }
     }
 
     /// The server takes this result no sooner than later; it may take others.
-    fn delay_upload(&mut self, now: Now, uuid: Uuid, name: &Text, error: &str) {
-        let delay = self.uploads.turns.delay_one(now.monotonic, uuid);
-        self.complain(uuid, name, error, &next_attempt(now, delay));
-        if let Some(complaint) = &mut self.uploads.complaint {
+    fn delay(&mut self, now: Now, uuid: Uuid, name: &Text, error: &str, state: &State) {
+        let delay = self.turns.delay_one(now.monotonic, uuid);
+        self.complain(uuid, name, error, &next_attempt(now, delay), state);
+        if let Some(complaint) = &mut self.complaint {
             complaint.about = Some(uuid);
         }
     }
 
     /// A server that knows the user but not the job, and one that knows neither, may answer in the same way. So this is taken
     /// to be about the result until it happens with one job after the other. Many results of one job prove nothing.
-    fn on_upload_forbidden(&mut self, now: Now, uuid: Uuid, name: &Text, error: &str) {
-        self.uploads.forbidden.insert(name.clone());
-        let jobs = self.uploads.forbidden.len();
+    fn on_forbidden(&mut self, now: Now, uuid: Uuid, name: &Text, error: &str, state: &State) {
+        self.forbidden.insert(name.clone());
+        let jobs = self.forbidden.len();
         if jobs < UPLOAD_DOUBTS {
-            return self.delay_upload(now, uuid, name, error);
+            return self.delay(now, uuid, name, error, state);
         }
-        self.uploads.turns.delay_one(now.monotonic, uuid);
-        let rest = next_attempt(now, self.uploads.turns.rest(now.monotonic));
+        self.turns.delay_one(now.monotonic, uuid);
+        let rest = next_attempt(now, self.turns.rest(now.monotonic));
         let next = format!(
             "because it refused {jobs} jobs in a row, uploads are paused; {rest}, or at once after SIGHUP or a restart"
         );
-        self.complain(uuid, name, error, &next);
+        self.complain(uuid, name, error, &next, state);
     }
 
     /// Goes on at once with everything that waits or is paused.
-    pub(crate) fn resume_uploads(&mut self) {
-        self.uploads.forbidden.clear();
-        self.uploads.turns.resume();
+    pub(crate) fn resume(&mut self) {
+        self.forbidden.clear();
+        self.turns.resume();
     }
 
-    pub(crate) fn on_result_removed(&mut self, uuid: Uuid) {
-        if self.state.outbox.is_leaving(uuid) {
-            self.commit(Record::Removed(Removed { uuid: RawUuid(uuid) }));
+    pub(crate) fn on_removed(uuid: Uuid, journal: &mut Journal) {
+        if journal.state().outbox.is_leaving(uuid) {
+            journal.commit(Record::Removed(Removed { uuid: RawUuid(uuid) }));
         }
+    }
+
+    /// When [`Uploads::start_next`] has something to do.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        self.turns.next_deadline()
     }
 
     /// What waits to be uploaded as a queue among those of the platforms, so that every client can show it; none when
     /// nothing waits.
-    pub(crate) fn upload_queue(&self) -> Option<QueueInfo> {
-        let outbox = &self.state.outbox;
+    pub(crate) fn queue_info(&self, state: &State) -> Option<QueueInfo> {
+        let outbox = &state.outbox;
         let count = outbox.len();
         if count == 0 {
             return None;
         }
-        let mut title = match &self.uploads.settings {
+        let mut title = match &self.settings {
             Some(settings) => format!("{UPLOADS}{}", settings.destination),
             None => format!("{UPLOADS}n/a, as the server runs without --upload"),
         };
         if count > UPLOADS_SHOWN {
             title += &format!(", the first {UPLOADS_SHOWN} of {count}");
         }
-        if let Some(complaint) = &self.uploads.complaint {
+        if let Some(complaint) = &self.complaint {
             title += &format!("; {}", complaint.text);
         }
         let job = |(uuid, name): (Uuid, &Text)| {
@@ -242,29 +250,29 @@ impl Server {
         })
     }
 
-    fn finish_upload(&mut self, uuid: Uuid, name: Text) {
-        let Some(settings) = &self.uploads.settings else { return };
+    fn finish(&mut self, uuid: Uuid, name: Text, journal: &mut Journal) {
+        let Some(settings) = &self.settings else { return };
         let (keep_local, destination) = (settings.keep_local, settings.destination.clone());
-        self.uploads.turns.succeed(uuid);
-        self.uploads.forbidden.clear();
+        self.turns.succeed(uuid);
+        self.forbidden.clear();
         // What the server did not take still waits, whatever becomes of the others.
-        self.uploads.complaint.take_if(|complaint| complaint.about.is_none_or(|refused| refused == uuid));
-        self.commit(Record::Uploaded(Uploaded { uuid: RawUuid(uuid), keep_local }));
+        self.complaint.take_if(|complaint| complaint.about.is_none_or(|refused| refused == uuid));
+        journal.commit(Record::Uploaded(Uploaded { uuid: RawUuid(uuid), keep_local }));
         ::log::info!(
             "uploaded the result of build {uuid} of job {name} to {destination}; waiting: {}",
-            self.state.outbox.len()
+            journal.state().outbox.len()
         );
         if !keep_local {
-            self.act_after_commit(Deferred::RemoveResult { uuid, name });
+            journal.act_after_commit(Deferred::RemoveResult { uuid, name });
         }
     }
 
-    fn complain(&mut self, uuid: Uuid, name: &Text, error: &str, next: &str) {
+    fn complain(&mut self, uuid: Uuid, name: &Text, error: &str, next: &str, state: &State) {
         ::log::error!(
             "the result of build {uuid} of job {name} was not uploaded: {error}; {next}; waiting: {}",
-            self.state.outbox.len()
+            state.outbox.len()
         );
-        self.uploads.complaint = Some(Complaint { text: format!("{error}; {next}"), about: None });
+        self.complaint = Some(Complaint { text: format!("{error}; {next}"), about: None });
     }
 }
 

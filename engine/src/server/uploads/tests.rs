@@ -1,6 +1,6 @@
 use super::*;
 use crate::server::record::{Contents, Started};
-use crate::server::{Immediate, Input, Settings, Start, State, Templates};
+use crate::server::{Action, Immediate, Input, Server, Settings, Start, Templates};
 use builder_proto::time::Time;
 use std::sync::Arc;
 
@@ -90,8 +90,12 @@ impl Bench {
         self.turn(now)
     }
 
+    fn queue_info(&self) -> Option<QueueInfo> {
+        self.server.uploads.queue_info(self.server.state())
+    }
+
     fn title(&self) -> String {
-        self.server.upload_queue().unwrap().platform.to_string()
+        self.queue_info().unwrap().platform.to_string()
     }
 
     /// The same machine after a crash, with what its log holds.
@@ -136,7 +140,7 @@ fn a_finished_build_is_uploaded_and_then_removed() {
     assert_eq!(bench.end(START, 2, UploadOutcome::Done), [Wish::Remove(2)]);
     bench.server.handle(START, Input::ResultRemoved { uuid: uuid(2) });
     assert_eq!(bench.turn(START), []);
-    assert_eq!(bench.server.upload_queue(), None);
+    assert_eq!(bench.queue_info(), None);
     assert_eq!(bench.restarted().turn(START), [], "nothing is done twice");
 }
 
@@ -282,7 +286,7 @@ fn many_results_of_one_job_say_nothing_of_the_credentials() {
         let outcome = UploadOutcome::Forbidden("403");
         server.handle(START, Input::UploadEnded { uuid: uuid(number), outcome });
     }
-    let title = server.upload_queue().unwrap().platform.to_string();
+    let title = server.uploads.queue_info(server.state()).unwrap().platform.to_string();
     assert!(title.contains("403") && !title.contains("paused"), "{title}");
 }
 
@@ -338,7 +342,7 @@ fn without_uploads_nothing_is_queued_and_what_waits_goes_on_waiting() {
     assert!(bench.title().contains("without --upload"), "{}", bench.title());
 
     let bench = Bench::started(state_with_builds(&[1]), &[1], None);
-    assert_eq!(bench.server.upload_queue(), None);
+    assert_eq!(bench.queue_info(), None);
 }
 
 #[test]
@@ -346,7 +350,7 @@ fn clients_see_what_waits_as_a_queue_of_no_platform() {
     let mut bench = Bench::with_results(&[1, 2]);
     bench.turn(START);
     bench.end(after(SECOND), 1, UploadOutcome::Unavailable("connection refused"));
-    let queue = bench.server.upload_queue().unwrap();
+    let queue = bench.queue_info().unwrap();
     assert_eq!(
         queue.platform.to_string(),
         format!("{UPLOADS}{DESTINATION}; connection refused; next attempt at 1970-01-01T00:00:02Z")
@@ -364,6 +368,6 @@ fn a_long_queue_is_shown_in_part() {
         state.apply(&Record::UploadQueued(queued)).unwrap();
     }
     let bench = Bench::recovered(state, &[], false);
-    assert_eq!(bench.server.upload_queue().unwrap().jobs.len(), UPLOADS_SHOWN);
+    assert_eq!(bench.queue_info().unwrap().jobs.len(), UPLOADS_SHOWN);
     assert!(bench.title().ends_with("the first 100 of 101"), "{}", bench.title());
 }

@@ -1,30 +1,39 @@
 //! How jobs get into queues: when they are due, when they are new, and when their platform is.
 
 use crate::Now;
-use crate::limits::{DUE_ITEMS_PER_CALL, PLATFORMS};
-use crate::server::Server;
+use crate::limits::{DUE_ITEMS_PER_CALL, PLATFORMS, RETRY_TIME, WALL_CLOCK_RECHECK};
+use crate::server::journal::Journal;
 use crate::server::record::{Enqueued, Record, Rescheduled};
 use crate::server::schedule::{earlier_run, next_run};
+use crate::server::settings::Templates;
+use crate::server::state::State;
 use builder_proto::job::Job;
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
+use core::time::Duration;
 
-impl Server {
+/// The schedule and the queues, with the templates that say on which platforms orb-build jobs can run.
+pub(crate) struct Jobs<'a> {
+    pub(crate) journal: &'a mut Journal,
+    pub(crate) templates: &'a Templates,
+}
+
+impl Jobs<'_> {
     /// Queues what is due. Bounded, so that a schedule of any size delays nobody; the rest is due at the next tick.
     pub(crate) fn enqueue_due(&mut self, now: Now) {
         for _ in 0..DUE_ITEMS_PER_CALL {
-            let Some((due, name)) = self.state.schedule.next_due() else { return };
-            if due > now.wall || !self.has_room(0) {
+            let Some((due, name)) = self.journal.state().schedule.next_due() else { return };
+            if due > now.wall || !self.journal.has_room(0) {
                 return;
             }
             let name = name.clone();
-            let Some(item) = self.state.schedule.get(&name) else { return };
+            let Some(item) = self.journal.state().schedule.get(&name) else { return };
             let (period, job) = (item.period, item.job.clone());
             let next = next_run(due, period, now.wall);
             for platform in self.platforms_of(&job) {
                 self.enqueue(&platform, &name, false);
             }
-            self.commit(Record::Advanced(Rescheduled { name, next, period }));
+            self.journal.commit(Record::Advanced(Rescheduled { name, next, period }));
         }
     }
 
@@ -32,21 +41,21 @@ impl Server {
     /// showed a later time when it did: one that was wrong at the start of the machine, for example, and is right now.
     /// Bounded in the same way.
     pub(crate) fn return_to_grid(&mut self, now: Now) {
-        if !self.trusts_clock(now) || !self.state.schedule.may_be_displaced(now.wall) {
+        if !self.journal.state().schedule.may_be_displaced(now.wall) {
             return;
         }
         let mut moved: Vec<(Text, Time, Time)> = Vec::new();
-        for name in self.state.schedule.displaced(now.wall).into_iter().take(DUE_ITEMS_PER_CALL) {
-            if !self.has_room(0) {
+        for name in self.journal.state().schedule.displaced(now.wall).into_iter().take(DUE_ITEMS_PER_CALL) {
+            if !self.journal.has_room(0) {
                 break;
             }
-            let Some(item) = self.state.schedule.get(&name) else { continue };
+            let Some(item) = self.journal.state().schedule.get(&name) else { continue };
             let (former, period) = (item.next, item.period);
             let next = earlier_run(former, period, now.wall);
-            self.commit(Record::Advanced(Rescheduled { name: name.clone(), next, period }));
+            self.journal.commit(Record::Advanced(Rescheduled { name: name.clone(), next, period }));
             moved.push((name, former, next));
         }
-        self.state.schedule.tighten_bound();
+        self.journal.tighten_schedule_bound();
         if let Some(((name, former, next), others)) = moved.split_first() {
             let others = others.len();
             ::log::warn!(
@@ -55,20 +64,16 @@ impl Server {
         }
     }
 
-    /// Whether the server has run so long that a clock which is wrong at the start would have been put right.
-    pub(crate) fn trusts_clock(&self, now: Now) -> bool {
-        now.monotonic >= self.trusts_clock_at
-    }
-
     /// The queues that a job belongs to: that of its platform, or all that have a template.
     pub(crate) fn platforms_of(&self, job: &Job) -> Vec<Text> {
         match job {
             Job::Script(job) => {
-                let platform = self.state.queues.contains_key(&job.platform).then_some(&job.platform);
+                let platform =
+                    self.journal.state().queues.contains_key(&job.platform).then_some(&job.platform);
                 platform.into_iter().cloned().collect()
             }
             Job::OrbBuild(_) => {
-                let platforms = self.state.queues.keys();
+                let platforms = self.journal.state().queues.keys();
                 platforms.filter(|platform| self.templates.contains_key(*platform)).cloned().collect()
             }
         }
@@ -76,16 +81,20 @@ impl Server {
 
     /// Queues a job unless it is queued and may stay where it is.
     pub(crate) fn enqueue(&mut self, platform: &Text, name: &Text, front: bool) {
-        let queued = self.state.queues.get(platform).is_some_and(|queue| queue.contains(name));
+        let queued = self.journal.state().queues.get(platform).is_some_and(|queue| queue.contains(name));
         if front || !queued {
-            self.commit(Record::Enqueued(Enqueued { platform: platform.clone(), name: name.clone(), front }));
+            self.journal.commit(Record::Enqueued(Enqueued {
+                platform: platform.clone(),
+                name: name.clone(),
+                front,
+            }));
         }
     }
 
     /// Creates a queue and fills it with the jobs that run there of themselves.
     pub(crate) fn add_platform(&mut self, platform: &Text) {
-        self.commit(Record::PlatformAdded(platform.clone()));
-        let schedule = &self.state.schedule;
+        self.journal.commit(Record::PlatformAdded(platform.clone()));
+        let schedule = &self.journal.state().schedule;
         let orb_builds =
             self.templates.contains_key(platform).then(|| schedule.orb_builds()).into_iter().flatten();
         let jobs = schedule.scripts_for(platform).chain(orb_builds);
@@ -95,15 +104,27 @@ impl Server {
             self.enqueue(platform, &name, false);
         }
     }
+}
 
-    /// Refuses one platform too many: each is a queue that stays.
-    pub(crate) fn check_platform_count(&self, platform: &Text) -> Result<(), String> {
-        let known = self.state.queues.contains_key(platform) || self.state.dropped.contains(platform);
-        if known || self.state.queues.len() < PLATFORMS {
-            return Ok(());
-        }
-        Err(format!(
-            "platform {platform} is new, and the server has {PLATFORMS} platforms, its limit; drop one first"
-        ))
+/// Refuses one platform too many: each is a queue that stays.
+pub(crate) fn check_platform_count(state: &State, platform: &Text) -> Result<(), String> {
+    let known = state.queues.contains_key(platform) || state.dropped.contains(platform);
+    if known || state.queues.len() < PLATFORMS {
+        return Ok(());
     }
+    Err(format!(
+        "platform {platform} is new, and the server has {PLATFORMS} platforms, its limit; drop one first"
+    ))
+}
+
+/// How long nothing has to be done about the schedule; none when nothing is scheduled. A clock that is not trusted puts no
+/// run back on its grid.
+pub(crate) fn rest(journal: &Journal, now: Now, trusts_clock: bool) -> Option<Duration> {
+    let schedule = &journal.state().schedule;
+    let is_displaced = schedule.may_be_displaced(now.wall);
+    schedule.next_due().map(|(due, _)| match journal.has_room(0) {
+        true if is_displaced && trusts_clock => Duration::ZERO,
+        true => due.duration_since(now.wall).min(WALL_CLOCK_RECHECK),
+        false => RETRY_TIME,
+    })
 }

@@ -1,8 +1,8 @@
 //! One connection: which conversation it is in, and what it may send next.
 
 use crate::limits::{COMMAND_FRAME_BYTES, HELLO_FRAME_BYTES, REQUEST_FRAME_BYTES};
-use crate::server::info::InfoItem;
 use crate::server::peer::Role;
+use crate::server::sessions::info_item::InfoItem;
 use builder_proto::Uuid;
 use builder_proto::command::InfoStream;
 use builder_proto::finished::{FINISHED_TAG, FinishedWalker};

@@ -1,8 +1,8 @@
 //! What connections hold of messages whose rest has not arrived, and who gives way when that is too much.
 
 use crate::limits::{HELD_BYTES, HELD_BYTES_EACH};
-use crate::server::ConnectionId;
-use crate::server::connection::{Connection, Phase};
+use crate::server::peer::ConnectionId;
+use crate::server::sessions::connection::{Connection, Phase};
 use std::collections::BTreeSet;
 
 /// Who holds how much that counts toward the limit for all together.

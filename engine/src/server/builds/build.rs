@@ -1,0 +1,79 @@
+//! One build that a worker runs.
+
+use crate::server::peer::ConnectionId;
+use crate::server::sessions::Step;
+use crate::spool;
+use builder_proto::build_result::BuildResult;
+use core::time::Duration;
+
+/// What a running build is besides its durable record.
+#[derive(Debug)]
+pub(crate) struct Build {
+    pub(crate) connection: ConnectionId,
+    /// When it started, by the monotonic clock.
+    pub(crate) started: Duration,
+    /// Bytes that the console takes in the stored result.
+    pub(crate) console_octets: u64,
+    /// Console entries not handed out yet.
+    pub(crate) entries: Vec<u8>,
+    /// Whether its worker has said anything about it.
+    pub(crate) has_spoken: bool,
+    pub(crate) stage: Stage,
+}
+
+/// How far a running build has come.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// The worker runs it.
+    Running,
+    /// The worker sends its result, of which bytes last came in at that time. How the job ended is known once the
+    /// head of the result is there.
+    Receiving { result: Option<BuildResult>, last_bytes: Duration },
+    /// The result is complete.
+    Storing { result: BuildResult },
+}
+
+/// How far bytes of a result bring it.
+pub(crate) enum Progress {
+    /// The conversation with the worker goes on like this.
+    Step(Step),
+    /// All of it is there and on its way into its file.
+    Complete,
+}
+
+impl Build {
+    /// One that a worker has just been given.
+    pub(crate) fn new(connection: ConnectionId, started: Duration) -> Build {
+        Build {
+            connection,
+            started,
+            console_octets: 0,
+            entries: Vec::new(),
+            has_spoken: false,
+            stage: Stage::Running,
+        }
+    }
+
+    /// Takes in a line unless the console would exceed the limit with it.
+    pub(crate) fn append_line(&mut self, delta: i64, line: &[u8], limit: u64) -> bool {
+        let before = self.entries.len();
+        let octets = self.console_octets.saturating_add(spool::append_line(&mut self.entries, delta, line));
+        if octets > limit {
+            self.entries.truncate(before);
+            return false;
+        }
+        self.console_octets = octets;
+        true
+    }
+}
+
+impl Stage {
+    /// How the job ended, as far as that is known.
+    pub(crate) fn result(&self) -> Option<&BuildResult> {
+        match self {
+            Stage::Running => None,
+            Stage::Receiving { result, .. } => result.as_ref(),
+            Stage::Storing { result } => Some(result),
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Sessions: who is connected, where each conversation is, how much of a message is held, and until when more has to come.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `connection` | one connection, and what it may say in which phase |
+//! | `step` | how a conversation goes on |
+//! | `incomplete` | how much of incomplete messages all together hold |
+//! | `answers`, `info_item` | answers to `info`, which may be long |
+
+mod answers;
+mod connection;
+mod incomplete;
+mod info_item;
+mod step;
+
+pub(crate) use connection::{Connection, Phase, unexpected};
+pub(crate) use step::Step;
+
+use crate::Now;
+use crate::limits::{COMMAND_TIME, DEPARTED_BYTES, HELLO_TIME, LINGER_TIME, UNREAD_ANSWERS};
+use crate::server::action::Deferred;
+use crate::server::deadlines::Deadlines;
+use crate::server::journal::Journal;
+use crate::server::peer::{ConnectionId, Role};
+use crate::server::sessions::answers::Answers;
+use crate::server::sessions::incomplete::Incomplete;
+use crate::server::uploads::Uploads;
+use builder_proto::Uuid;
+use builder_proto::command::Command;
+use builder_proto::text::Text;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All connections and what is said on them.
+pub(crate) struct Sessions {
+    connections: BTreeMap<ConnectionId, Connection>,
+    incomplete: Incomplete,
+    /// Connections that observe a build.
+    observers: BTreeSet<ConnectionId>,
+    /// How many there may be.
+    observer_limit: usize,
+    answers: Answers,
+    /// Until when a connection has to say hello, to give its command or to close.
+    deadlines: Deadlines<ConnectionId>,
+}
+
+impl Sessions {
+    pub(crate) fn new(observer_limit: usize) -> Sessions {
+        Sessions {
+            connections: BTreeMap::new(),
+            incomplete: Incomplete::default(),
+            observers: BTreeSet::new(),
+            observer_limit,
+            answers: Answers::default(),
+            deadlines: Deadlines::default(),
+        }
+    }
+
+    pub(crate) fn connect(&mut self, now: Now, id: ConnectionId, role: Role) {
+        self.deadlines.set(id, now.monotonic.saturating_add(HELLO_TIME));
+        self.put(id, Connection::new(role));
+    }
+
+    /// Forgets a connection that is gone.
+    pub(crate) fn disconnect(&mut self, id: ConnectionId, journal: &mut Journal) -> Option<Connection> {
+        let connection = self.take(id)?;
+        self.deadlines.clear(id);
+        self.observers.remove(&id);
+        self.answers.remove(id, journal);
+        Some(connection)
+    }
+
+    /// Takes a connection out, with what it holds of an incomplete frame, to be [put](Sessions::put) back after a change.
+    pub(crate) fn take(&mut self, id: ConnectionId) -> Option<Connection> {
+        let connection = self.connections.remove(&id)?;
+        self.incomplete.remove(id, &connection);
+        Some(connection)
+    }
+
+    pub(crate) fn put(&mut self, id: ConnectionId, connection: Connection) {
+        self.incomplete.add(id, &connection);
+        self.connections.insert(id, connection);
+    }
+
+    /// The connection that holds most of incomplete messages, while all together hold too much.
+    pub(crate) fn holds_too_much(&self) -> Option<ConnectionId> {
+        self.incomplete.too_much()
+    }
+
+    /// Whether part of a message came on a connection, and the rest of it has not.
+    pub(crate) fn holds_bytes_of(&self, id: ConnectionId) -> bool {
+        self.connections.get(&id).is_some_and(|connection| !connection.decoder.is_between_frames())
+    }
+
+    /// Lets a conversation go on, or ends it. What its phase had reserved elsewhere is given back before.
+    pub(crate) fn step(
+        &mut self,
+        now: Now,
+        id: ConnectionId,
+        connection: &mut Connection,
+        step: Step,
+        journal: &mut Journal,
+    ) {
+        match step {
+            Step::Stay => {}
+            Step::Enter(phase) => {
+                self.deadlines.clear(id);
+                if matches!(phase, Phase::Client | Phase::Worker | Phase::Uninformed | Phase::Informing(_)) {
+                    self.deadlines.set(id, now.monotonic.saturating_add(COMMAND_TIME));
+                }
+                connection.enter(phase);
+            }
+            Step::Refuse(text) | Step::Close(text) => {
+                ::log::debug!("connection {id}: refused: {text}");
+                // Amid a long answer it would be taken for part of that.
+                if !matches!(connection.phase, Phase::Informing(_)) {
+                    journal.send(id, &Command::Failure(Text::from(text)));
+                }
+                self.close(now, id, connection, journal);
+            }
+            Step::Finish => self.close(now, id, connection, journal),
+        }
+    }
+
+    /// Begins to send an observer what it asked for, unless there are too many.
+    pub(crate) fn observe(&mut self, id: ConnectionId, uuid: Uuid, journal: &mut Journal) -> Step {
+        let limit = self.observer_limit;
+        if self.observers.len() >= limit {
+            return Step::Refuse(format!("busy: {limit} observers, the limit; try again later"));
+        }
+        self.observers.insert(id);
+        let state = journal.state();
+        let known = state.running.contains_key(&uuid) || state.aborted.contains_key(&uuid);
+        journal.act_after_commit(match known {
+            true => Deferred::Follow { connection: id, uuid },
+            false => Deferred::Replay { connection: id, uuid },
+        });
+        Step::Enter(Phase::Observing)
+    }
+
+    /// Answers `info`, at once or later.
+    pub(crate) fn inform(
+        &mut self,
+        now: Now,
+        id: ConnectionId,
+        uploads: &Uploads,
+        journal: &mut Journal,
+    ) -> Step {
+        self.answers.ask(now, id, uploads, journal)
+    }
+
+    /// Goes on with an answer of which a piece has been sent, or forgets it when that was the last.
+    pub(crate) fn inform_further(
+        &mut self,
+        now: Now,
+        id: ConnectionId,
+        journal: &mut Journal,
+    ) -> Option<Step> {
+        let connection = self.connections.get_mut(&id)?;
+        if !matches!(connection.phase, Phase::Informing(_)) {
+            self.answers.remove(id, journal);
+            return None;
+        }
+        match core::mem::replace(&mut connection.phase, Phase::Client) {
+            Phase::Informing(stream) => Some(self.answers.go_on(now, id, *stream, journal)),
+            _ => None,
+        }
+    }
+
+    /// Answers one of those who had to wait, now that others have read their answers, or do not go on reading them.
+    pub(crate) fn inform_next(
+        &mut self,
+        now: Now,
+        uploads: &Uploads,
+        journal: &mut Journal,
+    ) -> Option<(ConnectionId, Step)> {
+        if let Some((at, id)) = self.answers.slowest()
+            && at <= now.monotonic
+        {
+            self.cut_off(id, journal);
+        }
+        self.answers.begin_next(now, uploads, journal)
+    }
+
+    /// Gives up answers while they hold too much of what has left the state.
+    pub(crate) fn free_departed(&mut self, journal: &mut Journal) {
+        while let Some(id) = self.answers.too_much(journal) {
+            ::log::debug!(
+                "connection {id}: closed: it does not read its answer, and answers hold more than {DEPARTED_BYTES} bytes of jobs that are gone"
+            );
+            self.cut_off(id, journal);
+        }
+    }
+
+    /// Takes note that the time of a connection has come. Gives the refusal that it is to hear, unless nothing can be said to
+    /// it any more.
+    pub(crate) fn expire(&mut self, id: ConnectionId, journal: &mut Journal) -> Option<String> {
+        Some(match self.connections.get(&id)?.phase {
+            // Nothing more would be read.
+            Phase::Closing | Phase::Informing(_) => {
+                self.cut_off(id, journal);
+                return None;
+            }
+            Phase::Uninformed => {
+                format!("busy: {UNREAD_ANSWERS} clients have not read their answers; try again later")
+            }
+            Phase::Hello => format!("no clientHello within {} seconds", HELLO_TIME.as_secs()),
+            _ => format!("no whole command within {} seconds", COMMAND_TIME.as_secs()),
+        })
+    }
+
+    /// The connection whose time has come.
+    pub(crate) fn pop_expired(&mut self, now: Now) -> Option<ConnectionId> {
+        self.deadlines.pop_expired(now.monotonic)
+    }
+
+    /// When [`Sessions::pop_expired`] gives something.
+    pub(crate) fn next_expiry(&self) -> Option<Duration> {
+        self.deadlines.next()
+    }
+
+    /// When there is something to do, in monotonic time.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        let answers = self.answers.slowest().map(|(at, _)| at);
+        self.next_expiry().into_iter().chain(answers).min()
+    }
+
+    /// Forgets a connection to which nothing can be said any more.
+    fn cut_off(&mut self, id: ConnectionId, journal: &mut Journal) {
+        self.take(id);
+        self.deadlines.clear(id);
+        self.answers.remove(id, journal);
+        journal.act_after_commit(Deferred::Drop { connection: id });
+    }
+
+    fn close(&mut self, now: Now, id: ConnectionId, connection: &mut Connection, journal: &mut Journal) {
+        self.observers.remove(&id);
+        self.answers.end(id);
+        journal.act_after_commit(Deferred::Finish { connection: id });
+        connection.enter(Phase::Closing);
+        self.deadlines.set(id, now.monotonic.saturating_add(LINGER_TIME));
+    }
+}
+
+#[cfg(test)]
+impl Sessions {
+    pub(crate) fn has(&self, id: ConnectionId) -> bool {
+        self.connections.contains_key(&id)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+
+    /// Bytes of incomplete messages that count toward the limit for all together.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.incomplete.total()
+    }
+}
