@@ -2,15 +2,82 @@
 //!
 //! Every decision of the programs is made here, by machines that never touch a socket, a file, a process
 //! or a clock. Whoever drives one hands in what happened and the time, then carries out the actions in the
-//! order in which they come out:
+//! order in which they come out. The same inputs give the same actions, always; `clippy.toml` of this crate
+//! forbids what would break that.
 //!
-//! ```text
-//! machine.handle(now, input);
-//! while let Some(action) = machine.poll_action() { /* do it */ }
-//! wait_until(machine.next_deadline());
+//! Read in this order: [`server`] decides what happens to jobs, builds and connections; [`driver`] decides in which order
+//! that takes effect, and has all of it done by a [`Platform`](driver::Platform); [`log`] makes it durable; [`worker`] is the
+//! other end.
+//!
+//! # The loop
+//!
+//! This is what the [`Driver`](driver::Driver) does in each of its turns, without files, sockets and time: a client schedules a
+//! job, and is told so only when a crash could not undo it any more.
+//!
 //! ```
+//! use builder_engine::server::{Action, Deferred, Input, Recovery, Role, Server, Settings, Start, State};
+//! use builder_engine::{Now, limits};
+//! use builder_proto::command::{Command, PeerType};
+//! use builder_proto::job::ScriptJob;
+//! use builder_proto::time::{Period, Time};
+//! use builder_proto::{CLIENT_VERSION, Uuid};
+//! use core::time::Duration;
+//! use std::collections::{BTreeMap, BTreeSet};
 //!
-//! The same inputs give the same actions, always; `clippy.toml` of this crate forbids what would break that.
+//! let settings = Settings {
+//!     job_time: limits::JOB_TIME,
+//!     artifact_bytes: limits::ARTIFACT_BYTES,
+//!     console_bytes: limits::CONSOLE_BYTES,
+//!     builds: 100,
+//!     observers: 100,
+//! };
+//! let start = Start {
+//!     settings,
+//!     state: State::default(), // what the log holds: nothing so far
+//!     uuids: Box::new((1..).map(Uuid::from_u128)),
+//!     templates: BTreeMap::new(),
+//!     uploads: None,
+//!     stored: BTreeSet::new(),
+//!     settled: Vec::new(),
+//! };
+//! let now = Now { wall: Time::from_unix_milliseconds(1_767_225_600_000), monotonic: Duration::ZERO };
+//! let mut server = Server::start(now, start);
+//!
+//! // What happened: somebody connected and said something.
+//! let job = ScriptJob { name: "hello".into(), script: "echo hello".into(), platform: "debian-12".into() };
+//! let mut bytes = Command::ClientHello { peer: PeerType::Client, version: CLIENT_VERSION }.to_frame()?;
+//! bytes.extend(Command::Schedule { period: Period::Daily, job }.to_frame()?);
+//! server.handle(now, Input::Connected { connection: 1, role: Role::Any });
+//! server.handle(now, Input::Received { connection: 1, bytes: &bytes });
+//! server.handle(now, Input::Tick);
+//!
+//! // What it led to.
+//! let (mut records, mut results, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+//! while let Some(action) = server.poll_action() {
+//!     match action {
+//!         Action::Append(record) => record.append_to(&mut records)?,
+//!         Action::Now(immediate) => panic!("no build runs that could lead to {immediate:?}"),
+//!         Action::Publish(result) => results.push(result),
+//!         Action::AfterCommit(deferred) => waiting.push(deferred),
+//!     }
+//! }
+//!
+//! // The commit: from here on a crash leaves the records. A log has them read again at the next start.
+//! let mut recovery = Recovery::new(false);
+//! recovery.apply_batch(&records)?;
+//! assert_eq!(recovery.finish().state.summary(), "1 scheduled, 1 queued, 0 running");
+//!
+//! // Only now are files put in place, and only then does anybody hear of it.
+//! assert!(results.is_empty());
+//! let mut sent = Vec::new();
+//! for action in waiting {
+//!     if let Deferred::Send { connection: 1, bytes } = action {
+//!         sent.extend(bytes);
+//!     }
+//! }
+//! assert_eq!(sent, [Command::ServerHello.to_frame()?, Command::Success.to_frame()?].concat());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![forbid(unsafe_code)]
 

@@ -7,17 +7,13 @@ use crate::server::{ConnectionId, Role};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Bytes of an outbox beyond which nothing more is read from its peer.
-const OUTBOX_BYTES: usize = 1024 * 1024;
-/// Connections accepted in one turn, so that a burst of them holds up nobody else for long.
-const ACCEPTS_PER_TURN: usize = 256;
-
 /// Listeners and peers by connection.
 #[derive(Debug)]
 pub(crate) struct Connections {
     listeners: Listeners,
     peers: BTreeMap<ConnectionId, Peer>,
     next_connection: ConnectionId,
+    limits: ConnectionLimits,
     /// How many were accepted in this turn.
     accepted: usize,
     /// Peers from which bytes may be read.
@@ -33,13 +29,30 @@ pub(crate) struct Connections {
     finished: BTreeSet<ConnectionId>,
 }
 
+/// How much at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionLimits {
+    /// Connections accepted in one turn, so that a burst of them holds up nobody else for long.
+    pub accepts: usize,
+    /// Bytes of an outbox beyond which nothing more is read from its peer.
+    pub outbox_bytes: usize,
+}
+
+impl Default for ConnectionLimits {
+    /// What the server uses.
+    fn default() -> ConnectionLimits {
+        ConnectionLimits { accepts: 256, outbox_bytes: 1024 * 1024 }
+    }
+}
+
 impl Connections {
-    /// Accepts up to `limit` connections at a time; the other descriptors are for files.
-    pub(crate) fn new(listeners: Vec<Listener>, limit: usize) -> Connections {
+    /// Accepts up to `most` connections at a time; the other descriptors are for files.
+    pub(crate) fn new(listeners: Vec<Listener>, most: usize, limits: ConnectionLimits) -> Connections {
         Connections {
-            listeners: Listeners::new(listeners, limit),
+            listeners: Listeners::new(listeners, most),
             peers: BTreeMap::new(),
             next_connection: 1,
+            limits,
             accepted: 0,
             readable: BTreeSet::new(),
             held: BTreeSet::new(),
@@ -87,11 +100,11 @@ impl Connections {
         platform: &mut P,
         now: Duration,
     ) -> Option<(ConnectionId, Role)> {
-        if self.accepted >= ACCEPTS_PER_TURN {
+        if self.accepted >= self.limits.accepts {
             return None;
         }
         let connection = self.next_connection;
-        let accepted = self.listeners.accept(platform, now, connection)?;
+        let accepted = self.listeners.accept(now, |listener| platform.accept(listener, connection))?;
         self.accepted += 1;
         self.next_connection += 1;
         self.peers.insert(connection, Peer::new(connection, accepted.listener));
@@ -114,7 +127,9 @@ impl Connections {
     /// The peers to read from in this turn.
     pub(crate) fn readable(&mut self) -> Vec<ConnectionId> {
         self.accepted = 0;
-        let full = |id: &ConnectionId| self.peers.get(id).is_some_and(|peer| peer.unsent() > OUTBOX_BYTES);
+        let full = |id: &ConnectionId| {
+            self.peers.get(id).is_some_and(|peer| peer.unsent() > self.limits.outbox_bytes)
+        };
         let held: Vec<ConnectionId> = self.readable.iter().copied().filter(full).collect();
         for connection in held {
             self.readable.remove(&connection);
@@ -182,7 +197,7 @@ impl Connections {
                 self.drained.push(connection);
             }
             match flushed {
-                Ok(()) if peer.unsent() <= OUTBOX_BYTES && self.held.remove(&connection) => {
+                Ok(()) if peer.unsent() <= self.limits.outbox_bytes && self.held.remove(&connection) => {
                     self.readable.insert(connection);
                 }
                 Ok(()) => {}

@@ -1,9 +1,9 @@
 //! The listeners, and whose connection is accepted next.
 
-use super::platform::{Listener, ListenerId, Platform};
-use crate::server::{ConnectionId, Role};
+use super::platform::{Listener, ListenerId};
+use crate::server::Role;
 use core::time::Duration;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
 /// Time to the next attempt to accept a connection after one that failed.
 const RETRY: Duration = Duration::from_secs(1);
@@ -83,12 +83,11 @@ impl Listeners {
         others_wait || self.entrances.get(listener).is_some_and(is_waited_at)
     }
 
-    /// Accepts a connection under this number; none when nobody waits, or there is no place.
-    pub(crate) fn accept<P: Platform>(
+    /// Accepts a connection, with `try_accept`; none when nobody waits, or there is no place.
+    pub(crate) fn accept(
         &mut self,
-        platform: &mut P,
         now: Duration,
-        connection: ConnectionId,
+        mut try_accept: impl FnMut(ListenerId) -> io::Result<()>,
     ) -> Option<Accepted> {
         if self.retry_at.is_some_and(|at| at > now) {
             return None;
@@ -96,7 +95,7 @@ impl Listeners {
         self.retry_at = None;
         while let Some(number) = self.choose() {
             let entrance = self.entrances.get_mut(number)?;
-            match platform.accept(number, connection) {
+            match try_accept(number) {
                 Ok(()) => {
                     entrance.connections += 1;
                     self.turn = number + 1;
@@ -176,5 +175,110 @@ impl Listeners {
 
     fn connections(&self) -> usize {
         self.entrances.iter().map(|entrance| entrance.connections).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Listeners, and how many wait at each.
+    struct Site {
+        listeners: Listeners,
+        waiting: Vec<usize>,
+    }
+
+    impl Site {
+        fn new(roles: &[Role], limit: usize, waiting: &[usize]) -> Site {
+            let named = |role: &Role| Listener { role: *role, name: format!("{role:?}") };
+            Site {
+                listeners: Listeners::new(roles.iter().map(named).collect(), limit),
+                waiting: waiting.to_vec(),
+            }
+        }
+
+        /// Accepts all that can be accepted; gives the listeners in the order in which they had their turns.
+        fn accept(&mut self) -> Vec<ListenerId> {
+            let waiting = &mut self.waiting;
+            let mut try_accept = |listener: ListenerId| match waiting[listener] {
+                0 => Err(ErrorKind::WouldBlock.into()),
+                _ => {
+                    waiting[listener] -= 1;
+                    Ok(())
+                }
+            };
+            let accept = || self.listeners.accept(Duration::ZERO, &mut try_accept);
+            std::iter::from_fn(accept).map(|accepted| accepted.listener).collect()
+        }
+
+        fn arrive(&mut self, listener: ListenerId, count: usize) {
+            self.waiting[listener] += count;
+            self.listeners.on_pending(listener);
+        }
+    }
+
+    #[test]
+    fn listeners_have_their_turns() {
+        let mut site = Site::new(&[Role::Workers, Role::Clients], 100, &[3, 2]);
+        assert_eq!(site.accept(), [0, 1, 0, 1, 0]);
+        site.arrive(0, 1);
+        site.arrive(1, 1);
+        assert_eq!(site.accept(), [1, 0], "whose turn it is goes on where it was");
+        assert!(!site.listeners.has_work());
+    }
+
+    #[test]
+    fn none_of_several_takes_more_than_three_quarters_of_the_places() {
+        let mut site = Site::new(&[Role::Workers, Role::Clients], 8, &[20, 0]);
+        assert_eq!(site.accept(), [0; 6]);
+        assert!(site.listeners.is_crowded() && !site.listeners.has_work());
+        assert!(site.listeners.wants_place(0) && !site.listeners.wants_place(1));
+        site.arrive(1, 3);
+        assert_eq!(site.accept(), [1, 1], "the others find places");
+        assert!(site.listeners.wants_place(0) && site.listeners.wants_place(1), "any place would help now");
+        site.listeners.on_closed(0);
+        assert_eq!(site.accept(), [0], "whose turn it is: there is one place, and it had its share before");
+    }
+
+    #[test]
+    fn one_alone_takes_all_places() {
+        let mut site = Site::new(&[Role::Any], 8, &[9]);
+        assert_eq!(site.accept().len(), 8);
+        assert!(site.listeners.is_crowded());
+        site.listeners.on_closed(0);
+        assert!(site.listeners.has_work());
+        assert_eq!(site.accept(), [0]);
+        assert!(!site.listeners.has_work());
+    }
+
+    #[test]
+    fn whoever_gave_up_waiting_is_passed_over() {
+        let mut listeners = Site::new(&[Role::Clients], 8, &[]).listeners;
+        let mut outcomes =
+            [Err(ErrorKind::ConnectionAborted), Err(ErrorKind::Interrupted), Ok(())].into_iter();
+        let accepted = listeners.accept(Duration::ZERO, |_| Ok(outcomes.next().unwrap()?));
+        assert_eq!(accepted, Some(Accepted { listener: 0, role: Role::Clients }));
+    }
+
+    #[test]
+    fn after_a_failure_it_is_tried_again_a_second_later_or_when_a_connection_ends() {
+        let mut listeners = Site::new(&[Role::Any], 8, &[]).listeners;
+        let fail = |_| Err(io::Error::other("no descriptor"));
+        assert_eq!(listeners.accept(Duration::from_secs(5), fail), None);
+        assert!(!listeners.has_work());
+        assert_eq!(listeners.next_deadline(), Some(Duration::from_secs(6)));
+        let mut tries = 0;
+        let mut accept_at = |listeners: &mut Listeners, seconds| {
+            let accepted = listeners.accept(Duration::from_secs(seconds), |_| {
+                tries += 1;
+                Err(io::Error::other("no descriptor"))
+            });
+            assert_eq!(accepted, None);
+            tries
+        };
+        assert_eq!(accept_at(&mut listeners, 5), 0);
+        assert_eq!(accept_at(&mut listeners, 6), 1);
+        listeners.on_closed(0);
+        assert_eq!(accept_at(&mut listeners, 6), 2);
     }
 }

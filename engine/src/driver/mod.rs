@@ -40,6 +40,7 @@ mod turn;
 mod upload_slot;
 
 pub use budget::DescriptorBudget;
+pub use connections::ConnectionLimits;
 pub use files::{DirectoryName, FileName, Files};
 pub use platform::{Listener, ListenerId, Look, Platform, Room, TemplateReading, UploadEnd};
 pub use reasons::{StartError, StopReason};

@@ -160,17 +160,6 @@ impl<P: Platform> Driver<P> {
         }
     }
 
-    /// Takes note of an upload that has ended, and starts the next when its file is safe.
-    pub(super) fn go_on_uploading(&mut self) -> Result<(), StopReason> {
-        let now = self.platform.now().monotonic;
-        let Some(uploads) = &mut self.uploads else { return Ok(()) };
-        let settling = &self.settling;
-        match uploads.go_on(&mut self.platform, now, |uuid| settling.safety(uuid)) {
-            Some((uuid, attempt)) => self.input(Input::UploadEnded { uuid, outcome: attempt.outcome() }, &[]),
-            None => Ok(()),
-        }
-    }
-
     pub(super) fn on_removed(
         &mut self,
         build: BuildOfJob,

@@ -64,7 +64,7 @@ impl<P: Platform> Driver<P> {
             server,
             log,
             rotation: Rotation::new(limits.rotation),
-            connections: Connections::new(listeners, settings.connections),
+            connections: Connections::new(listeners, settings.connections, limits.connections),
             spools,
             staged: BTreeMap::new(),
             settling,

@@ -1,6 +1,6 @@
 //! One turn of the server: what happened goes in, what it led to is made durable, and only then others learn of it.
 
-use super::connections::Connections;
+use super::connections::{ConnectionLimits, Connections};
 use super::observers::Observers;
 use super::platform::{ListenerId, Look, Platform, UploadEnd};
 use super::reasons::StopReason;
@@ -61,6 +61,8 @@ pub struct Limits {
     pub log_room: u64,
     /// Of the reserve, and from which sizes on space is made.
     pub rotation: RotationLimits,
+    /// Of what waits to be sent, and how many connections are accepted at a time.
+    pub connections: ConnectionLimits,
 }
 
 impl Default for Limits {
@@ -72,6 +74,7 @@ impl Default for Limits {
             log_rotation: LOG_ROTATION_BYTES,
             log_room: LOG_ROOM_BYTES,
             rotation: RotationLimits::default(),
+            connections: ConnectionLimits::default(),
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use super::files::{FileName, Files};
 use super::platform::{Platform, UploadEnd};
-use crate::server::{Safety, UploadOutcome};
+use super::reasons::StopReason;
+use super::turn::Driver;
+use crate::server::{Input, Safety, UploadOutcome};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
 use core::time::Duration;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
 /// Time that any upload may take.
 const BASE_TIME: Duration = Duration::from_secs(5 * 60);
@@ -56,7 +58,7 @@ impl UploadSlot {
         UploadSlot { time_limit, wanted: None, running: None, ended: None }
     }
 
-    /// Takes on a result; its upload starts with a later [`UploadSlot::go_on`].
+    /// Takes on a result; its upload starts when [`UploadSlot::take_wanted`] gives it.
     pub(crate) fn want(&mut self, uuid: Uuid, job: Text) {
         self.wanted = Some((uuid, job));
     }
@@ -66,7 +68,7 @@ impl UploadSlot {
         self.ended = Some(end);
     }
 
-    /// When [`UploadSlot::go_on`] has something to do by itself, in monotonic time.
+    /// When there is something to do without anything happening, in monotonic time.
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
         match &self.running {
             _ if self.ended.is_some() => Some(Duration::ZERO),
@@ -79,69 +81,86 @@ impl UploadSlot {
         self.wanted.is_none() && self.running.is_none()
     }
 
-    /// Kills a process that takes too long, and starts what is wanted if its file is safe on disk: until then the log may write
-    /// the file again. Gives how an attempt ended, be it that it could not even be started.
-    pub(crate) fn go_on<P: Platform>(
-        &mut self,
-        platform: &mut P,
-        now: Duration,
-        safety: impl Fn(Uuid) -> Safety,
-    ) -> Option<(Uuid, Attempt)> {
-        if let Some(running) = self.running.as_mut().filter(|running| !running.is_killed)
-            && running.deadline <= now
-            && self.ended.is_none()
-        {
-            running.is_killed = true;
-            platform.kill_upload();
+    /// Whether the process has to be killed now, as it takes too long. It is asked for once.
+    pub(crate) fn is_overdue(&mut self, now: Duration) -> bool {
+        let has_ended = self.ended.is_some();
+        match &mut self.running {
+            Some(running) if !has_ended && !running.is_killed && running.deadline <= now => {
+                running.is_killed = true;
+                true
+            }
+            _ => false,
         }
-        if let Some(end) = self.ended.take()
-            && let Some(running) = self.running.take()
-        {
-            let end = match running.is_killed {
-                true => UploadEnd::Refused(
-                    "builder-upload took too long and was killed (--upload-timeout)".to_owned(),
-                ),
-                false => end,
-            };
-            return Some((running.uuid, Attempt::Ended(end)));
-        }
+    }
+
+    /// How the process ended that ran, once. Whatever one says that was killed, it took too long.
+    pub(crate) fn take_end(&mut self) -> Option<(Uuid, Attempt)> {
+        let end = self.ended.take()?;
+        let running = self.running.take()?;
+        let took_too_long = || {
+            UploadEnd::Refused("builder-upload took too long and was killed (--upload-timeout)".to_owned())
+        };
+        let end = if running.is_killed { took_too_long() } else { end };
+        Some((running.uuid, Attempt::Ended(end)))
+    }
+
+    /// What is to be uploaded now: nothing while a process runs, or before its file will stay as it is.
+    pub(crate) fn take_wanted(&mut self, safety: impl Fn(Uuid) -> Safety) -> Option<(Uuid, Text)> {
         if self.running.is_some() {
             return None;
         }
-        let (uuid, job) = self.wanted.take_if(|(uuid, _)| safety(*uuid) != Safety::Soon)?;
-        let attempt = self.start(platform, now, uuid, &job, safety(uuid))?;
-        Some((uuid, attempt))
+        self.wanted.take_if(|(uuid, _)| safety(*uuid) != Safety::Soon)
     }
 
-    fn start<P: Platform>(
-        &mut self,
-        platform: &mut P,
-        now: Duration,
-        uuid: Uuid,
-        job: &Text,
-        safety: Safety,
-    ) -> Option<Attempt> {
-        let (files, name) = (platform.files(), FileName::Result { job, uuid });
-        let refused = |problem: String| Some(Attempt::Ended(UploadEnd::Refused(problem)));
-        if safety == Safety::Stuck {
-            // Others need not wait for it.
-            return refused(format!("{} could not be written so far", files.describe(name)));
+    /// Takes note that a process runs, for a file of so many bytes.
+    pub(crate) fn on_started(&mut self, now: Duration, uuid: Uuid, bytes: u64) {
+        let time = self.time_limit.unwrap_or_else(|| upload_time(bytes));
+        let deadline = now.saturating_add(time).saturating_add(GRACE);
+        self.running = Some(Running { uuid, deadline, is_killed: false });
+    }
+}
+
+impl<P: Platform> Driver<P> {
+    /// Takes note of an upload that has ended, and starts the next when its file is safe.
+    pub(super) fn go_on_uploading(&mut self) -> Result<(), StopReason> {
+        let now = self.platform.now().monotonic;
+        let Some(uploads) = &mut self.uploads else { return Ok(()) };
+        if uploads.is_overdue(now) {
+            self.platform.kill_upload();
         }
-        let bytes = match files.size(name) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Some(Attempt::Missing),
-            Err(error) => return refused(format!("cannot read {}: {error}", files.describe(name))),
-        };
-        match platform.start_upload(job, uuid) {
-            Ok(()) => {
-                let time = self.time_limit.unwrap_or_else(|| upload_time(bytes));
-                let deadline = now.saturating_add(time).saturating_add(GRACE);
-                self.running = Some(Running { uuid, deadline, is_killed: false });
-                None
-            }
-            Err(error) => Some(Attempt::Ended(UploadEnd::Unavailable(error.to_string()))),
+        let over = uploads.take_end().or_else(|| {
+            let (uuid, job) = uploads.take_wanted(|uuid| self.settling.safety(uuid))?;
+            let attempt = match start(&mut self.platform, &job, uuid, self.settling.safety(uuid)) {
+                Ok(bytes) => {
+                    uploads.on_started(now, uuid, bytes);
+                    return None;
+                }
+                Err(attempt) => attempt,
+            };
+            Some((uuid, attempt))
+        });
+        match over {
+            Some((uuid, attempt)) => self.input(Input::UploadEnded { uuid, outcome: attempt.outcome() }, &[]),
+            None => Ok(()),
         }
     }
+}
+
+/// Starts the process for a result; says how many bytes it has, or how the attempt ended at once.
+fn start<P: Platform>(platform: &mut P, job: &Text, uuid: Uuid, safety: Safety) -> Result<u64, Attempt> {
+    let (files, name) = (platform.files(), FileName::Result { job, uuid });
+    let refused = |problem: String| Attempt::Ended(UploadEnd::Refused(problem));
+    if safety == Safety::Stuck {
+        // Others need not wait for it.
+        return Err(refused(format!("{} could not be written so far", files.describe(name))));
+    }
+    let bytes = files.size(name).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Attempt::Missing,
+        _ => refused(format!("cannot read {}: {error}", files.describe(name))),
+    })?;
+    let unavailable = |error: io::Error| Attempt::Ended(UploadEnd::Unavailable(error.to_string()));
+    platform.start_upload(job, uuid).map_err(unavailable)?;
+    Ok(bytes)
 }
 
 impl Attempt {
@@ -162,10 +181,70 @@ impl Attempt {
 mod tests {
     use super::*;
 
+    const RESULT: Uuid = Uuid::from_u128(7);
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn wanting(time_limit: Option<Duration>) -> UploadSlot {
+        let mut slot = UploadSlot::new(time_limit);
+        slot.want(RESULT, "job".into());
+        slot
+    }
+
     #[test]
     fn the_time_of_an_upload_grows_with_the_file() {
         assert_eq!(upload_time(0), Duration::from_secs(300));
         assert_eq!(upload_time(4 << 30), Duration::from_secs(300 + 16 * 1024));
         assert_eq!(upload_time(u64::MAX), Duration::from_secs(300 + u64::MAX / SLOWEST_RATE));
+    }
+
+    #[test]
+    fn a_result_waits_until_its_file_stays_as_it_is() {
+        let mut slot = wanting(None);
+        assert_eq!(slot.take_wanted(|_| Safety::Soon), None);
+        assert!(!slot.is_idle());
+        assert_eq!(slot.take_wanted(|_| Safety::Safe), Some((RESULT, "job".into())));
+        assert!(slot.is_idle());
+        let mut stuck = wanting(None);
+        assert!(stuck.take_wanted(|_| Safety::Stuck).is_some(), "others need not wait for it");
+    }
+
+    #[test]
+    fn one_process_runs_at_a_time() {
+        let mut slot = wanting(None);
+        slot.on_started(at(0), Uuid::from_u128(1), 0);
+        assert_eq!(slot.take_wanted(|_| Safety::Safe), None);
+        slot.on_ended(UploadEnd::Done);
+        assert_eq!(slot.next_deadline(), Some(at(0)), "somebody has to look at that");
+        assert_eq!(slot.take_end(), Some((Uuid::from_u128(1), Attempt::Ended(UploadEnd::Done))));
+        assert_eq!(slot.take_end(), None);
+        assert!(slot.take_wanted(|_| Safety::Safe).is_some());
+    }
+
+    #[test]
+    fn a_process_that_takes_too_long_is_killed_once_and_refused_whatever_it_says() {
+        let mut slot = UploadSlot::new(Some(at(60)));
+        slot.on_started(at(100), RESULT, 1 << 40);
+        assert_eq!(slot.next_deadline(), Some(at(170)), "the time that the flag gives, and ten seconds");
+        assert!(!slot.is_overdue(at(169)));
+        assert!(slot.is_overdue(at(170)));
+        assert!(!slot.is_overdue(at(171)), "it is being killed");
+        assert_eq!(slot.next_deadline(), None);
+        slot.on_ended(UploadEnd::Done);
+        let Some((RESULT, Attempt::Ended(UploadEnd::Refused(reason)))) = slot.take_end() else {
+            panic!("it was refused")
+        };
+        assert!(reason.contains("took too long"), "{reason}");
+    }
+
+    #[test]
+    fn one_that_has_ended_is_not_killed() {
+        let mut slot = UploadSlot::new(None);
+        slot.on_started(at(0), RESULT, 0);
+        slot.on_ended(UploadEnd::Done);
+        assert!(!slot.is_overdue(at(10_000)));
+        assert_eq!(slot.take_end(), Some((RESULT, Attempt::Ended(UploadEnd::Done))));
     }
 }

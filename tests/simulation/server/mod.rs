@@ -9,7 +9,8 @@ pub(crate) use data_directory::{PRIVATE, ROOT, result_path};
 
 use crate::environment::{Environment, say};
 use builder_engine::driver::{
-    Driver, Event, Limits, Next, RotationLimits, Settings, StartError, StopReason, UploadEnd, Uploads,
+    ConnectionLimits, Driver, Event, Limits, Next, RotationLimits, Settings, StartError, StopReason,
+    UploadEnd, Uploads,
 };
 use builder_engine::log::{OpenError, WriteError};
 use builder_engine::server::{State, UploadSettings};
@@ -121,6 +122,7 @@ fn settings(environment: &Environment, salvage: bool) -> Settings {
             small_result: plan.small_result_octets,
             log_rotation: plan.rotation_octets,
             log_room: plan.room_octets,
+            connections: ConnectionLimits { accepts: 3, outbox_bytes: 2_000 },
             // Far less than the real ones, as here no disk has more than this unless it has plenty.
             rotation: RotationLimits {
                 short_bytes: 4 * 1024 * 1024,
