@@ -277,6 +277,7 @@ impl Pair {
             self.model.running.clear();
             self.model.waiting.clear();
             self.model.rows.clear();
+            self.model.proven.clear();
             let observed = self.observed();
             for (name, job) in self.committed.jobs.iter().filter(|(name, _)| !self.touched.contains(*name)) {
                 assert_eq!(observed.jobs.get(name), Some(job));
