@@ -13,6 +13,7 @@
 
 mod closed_door;
 pub mod fuzz;
+pub mod http;
 mod peer;
 mod process;
 pub mod results;

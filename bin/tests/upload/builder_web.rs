@@ -3,10 +3,10 @@
 //! As its sources have it (robur-coop/builder-web): `lib/authorization.ml`, `upload` in `lib/builder_web.ml`, and `add_build` in
 //! `lib/model.ml`.
 
-use crate::http::{Answer, Early, HttpServer, Request};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::execution::Execution;
+use builder_tests::http::{Answer, Early, HttpServer, Request};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 

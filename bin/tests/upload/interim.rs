@@ -1,8 +1,8 @@
 //! Answers that come before the body is sent: interim ones, and those that end everything.
 
 use crate::builder_web::{BuilderWeb, VERSIONS, Version};
-use crate::http::{Answer, Early, HttpServer};
 use crate::program::{Place, assert_fails};
+use builder_tests::http::{Answer, Early, HttpServer};
 use std::time::{Duration, Instant};
 
 /// More than all buffers between a client and a server hold, on any system.

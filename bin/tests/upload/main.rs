@@ -4,7 +4,6 @@
 
 mod builder_web;
 mod held_back;
-mod http;
 mod interim;
 mod outbox;
 mod program;

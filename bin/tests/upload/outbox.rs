@@ -1,13 +1,13 @@
 //! The outbox of `builder-server`, which starts `builder-upload`.
 
 use crate::builder_web::BASIC;
-use crate::http::{Answer, HttpServer, Manners, upload_url};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command as Message;
 use builder_proto::execution::Execution;
 use builder_proto::job::{File, ScriptJob};
 use builder_proto::time::Period;
+use builder_tests::http::{Answer, HttpServer, Manners, upload_url};
 use builder_tests::{ClosedDoor, Peer, PublicCopy, Server, Site};
 use builder_tests::{children, command_line, is_alive, programs, signal, wait_for};
 use std::fs;

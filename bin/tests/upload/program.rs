@@ -1,8 +1,8 @@
 //! `builder-upload` by hand.
 
 use crate::builder_web::BASIC;
-use crate::http::{Answer, HttpServer, Manners, Request, upload_url};
 use builder_tests::ClosedDoor;
+use builder_tests::http::{Answer, HttpServer, Manners, Request, upload_url};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

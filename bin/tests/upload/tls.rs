@@ -182,8 +182,8 @@ fn a_certificate_for_another_name_is_not_accepted() {
 #[test]
 fn a_server_without_tls_gets_nothing() {
     let Some(authority) = Authority::new() else { return };
-    let http = crate::http::HttpServer::start(|_, _| {
-        crate::http::Answer::Octets(b"HTTP/1.1 200 OK\r\n\r\n".to_vec())
+    let http = builder_tests::http::HttpServer::start(|_, _| {
+        builder_tests::http::Answer::Octets(b"HTTP/1.1 200 OK\r\n\r\n".to_vec())
     });
     let mut command = Command::new(env!("CARGO_BIN_EXE_builder-upload"));
     command.args(["--timeout", "2s", &http.url().replace("http://127.0.0.1", "https://localhost"), "full"]);

@@ -1,6 +1,6 @@
 //! A small HTTP server that answers as a test wants, well or badly.
 
-use builder_tests::ClosedDoor;
+use crate::closed_door::ClosedDoor;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,17 +9,18 @@ use std::thread::{self, JoinHandle};
 
 /// What a client sent.
 #[derive(Clone, Debug)]
-pub(crate) struct Request {
+pub struct Request {
     /// `POST /path HTTP/1.1`.
-    pub(crate) line: String,
+    pub line: String,
     /// `name: value`, names in small letters.
-    pub(crate) headers: Vec<String>,
-    pub(crate) body: Vec<u8>,
+    pub headers: Vec<String>,
+    /// What follows the head.
+    pub body: Vec<u8>,
 }
 
 /// What the server does about a request.
 #[derive(Clone, Debug)]
-pub(crate) enum Answer {
+pub enum Answer {
     /// A status and an empty body.
     Status(&'static str),
     /// Any octets, and the end of the connection.
@@ -30,7 +31,7 @@ pub(crate) enum Answer {
 
 /// What the server does when it has read the head of a request.
 #[derive(Clone, Debug, Default)]
-pub(crate) enum Early {
+pub enum Early {
     /// It reads the body, and then answers.
     #[default]
     Nothing,
@@ -44,7 +45,7 @@ pub(crate) enum Early {
 
 /// What the server does about a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manners {
+pub enum Manners {
     /// It reads the request and answers.
     Answer,
     /// It reads nothing, and waits until the client is gone.
@@ -54,7 +55,7 @@ pub(crate) enum Manners {
 }
 
 /// A server; it stops when dropped.
-pub(crate) struct HttpServer {
+pub struct HttpServer {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
     heads: Arc<Mutex<usize>>,
@@ -79,17 +80,17 @@ struct Conduct {
 
 impl HttpServer {
     /// Answers every request in the same way.
-    pub(crate) fn answering(status: &'static str) -> HttpServer {
+    pub fn answering(status: &'static str) -> HttpServer {
         HttpServer::start(move |_, _| Answer::Status(status))
     }
 
     /// Answers by the number of the request, from 0, and by what it says.
-    pub(crate) fn start(answers: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static) -> HttpServer {
+    pub fn start(answers: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static) -> HttpServer {
         HttpServer::behind(ClosedDoor::new(), answers)
     }
 
     /// The same where nobody has listened so far.
-    pub(crate) fn behind(
+    pub fn behind(
         door: ClosedDoor,
         answers: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static,
     ) -> HttpServer {
@@ -97,13 +98,13 @@ impl HttpServer {
     }
 
     /// Treats every connection badly.
-    pub(crate) fn with_manners(manners: Manners) -> HttpServer {
+    pub fn with_manners(manners: Manners) -> HttpServer {
         let early = Box::new(|_: &Request| Early::Nothing);
         HttpServer::serve(ClosedDoor::new(), manners, early, Box::new(|_, _| Answer::Stall))
     }
 
     /// Says something before it has read a body, by what the head says, and answers as the others do when it has.
-    pub(crate) fn with_early(
+    pub fn with_early(
         early: impl Fn(&Request) -> Early + Send + Sync + 'static,
         answers: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static,
     ) -> HttpServer {
@@ -148,28 +149,28 @@ impl HttpServer {
     }
 
     /// Where results are uploaded to.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         upload_url(self.address)
     }
 
     /// The requests that were received whole.
-    pub(crate) fn requests(&self) -> Vec<Request> {
+    pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 
     /// How many requests began, whether or not they were received whole.
-    pub(crate) fn heads(&self) -> usize {
+    pub fn heads(&self) -> usize {
         *self.heads.lock().unwrap()
     }
 
     /// How many connections there were.
-    pub(crate) fn connections(&self) -> usize {
+    pub fn connections(&self) -> usize {
         self.connections.lock().unwrap().len()
     }
 }
 
 /// Where results are uploaded to at an address.
-pub(crate) fn upload_url(address: SocketAddr) -> String {
+pub fn upload_url(address: SocketAddr) -> String {
     format!("http://{address}/upload")
 }
 
@@ -187,7 +188,7 @@ impl Drop for HttpServer {
 
 impl Request {
     /// The value of a header; its name in small letters.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find_map(|header| header.strip_prefix(name)?.strip_prefix(": "))
     }
 }
