@@ -301,6 +301,10 @@ impl Pair {
     /// Enough workers come that everything queued runs, and everything that runs finishes.
     fn run_out(&mut self) {
         self.release();
+        // Or one that is lost meanwhile might slow its platform down.
+        while self.choose_running(0).is_some() {
+            self.finish(0, Storing::InLog);
+        }
         // Results that could not be stored are tried again by then, and no platform has to wait.
         self.pass(6);
         loop {
