@@ -3,7 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `options`, `upload_options`, `startup`, `export` | from the command line to a running loop, or to an exported state |
-//! | `reactor` | the loop: what happened, told to the driver |
+//! | `reactor`, `tokens` | the loop: what happened, told to the driver |
 //! | `system` | what the driver runs on, made of what follows |
 //! | `listen`, `backlog`, `socket`, `socket_file` | connections |
 //! | `data_directory`, `paths`, `threads` | files, and who waits for the disk |
@@ -27,6 +27,7 @@ mod stop;
 mod system;
 mod template;
 mod threads;
+mod tokens;
 mod upload_options;
 mod uploader;
 mod uuids;

@@ -2,9 +2,9 @@
 
 use crate::server::stop::StopReason;
 use crate::server::system::System;
-use builder_engine::driver::{Driver, Event, ListenerId, Next};
-use builder_engine::server::ConnectionId;
-use mio::{Events, Poll, Token};
+use crate::server::tokens::Tokens;
+use builder_engine::driver::{Driver, Event, Next};
+use mio::{Events, Poll};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use std::io;
@@ -12,30 +12,6 @@ use std::time::Duration;
 
 /// Events taken in one turn.
 const EVENTS: usize = 1024;
-
-/// What a token of mio stands for.
-pub(crate) struct Tokens;
-
-impl Tokens {
-    pub(crate) const SIGNALS: Token = Token(0);
-    pub(crate) const WAKER: Token = Token(1);
-    /// Listeners have the tokens from here on.
-    const FIRST_LISTENER: usize = 2;
-    /// Connections have the tokens from here on.
-    const FIRST_CONNECTION: usize = 1024;
-
-    pub(crate) fn of_listener(listener: ListenerId) -> Token {
-        Token(Tokens::FIRST_LISTENER + listener)
-    }
-
-    pub(crate) fn of_connection(connection: ConnectionId) -> io::Result<Token> {
-        Ok(Token(Tokens::FIRST_CONNECTION + usize::try_from(connection).map_err(io::Error::other)?))
-    }
-
-    fn to_connection(token: Token) -> Option<ConnectionId> {
-        token.0.checked_sub(Tokens::FIRST_CONNECTION).map(|number| number as ConnectionId)
-    }
-}
 
 /// Runs until a signal says to stop.
 pub(crate) fn run(
@@ -77,7 +53,7 @@ fn tell(driver: &mut Driver<System>, signals: &mut Signals, event: &mio::event::
                     driver.notice(Event::Writable(connection));
                 }
             }
-            None => driver.notice(Event::Pending(token.0 - Tokens::FIRST_LISTENER)),
+            None => driver.notice(Event::Pending(Tokens::to_listener(token))),
         },
     }
 }

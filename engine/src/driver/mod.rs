@@ -15,8 +15,9 @@
 //! | `spools`, `observers` | consoles, and what those who follow them are sent |
 //! | `staged`, `result_files`, `tasks` | results on their way to their files, one operation at a time |
 //! | `space`, `rotation` | when the log is written anew, and when the reserve is filled again |
-//! | `upload_slot` | when an upload starts, how long it may take, and what its end means |
+//! | `upload_slot`, `uploading` | when an upload starts, how long it may take, and what its end means |
 //! | `platform`, `files` | what all of this runs on |
+//! | `settings` | what it is told at its start |
 //! | `reasons` | why the server does not start, or stops |
 
 mod budget;
@@ -31,6 +32,7 @@ mod reasons;
 mod release;
 mod result_files;
 mod rotation;
+mod settings;
 mod space;
 mod spools;
 mod staged;
@@ -38,6 +40,7 @@ mod start;
 mod tasks;
 mod turn;
 mod upload_slot;
+mod uploading;
 
 pub use budget::DescriptorBudget;
 pub use connections::ConnectionLimits;
@@ -47,7 +50,8 @@ pub use reasons::{StartError, StopReason};
 pub use release::{BatchNumber, ReleaseQueue, WriteOrder};
 pub use result_files::{Directory, FileOperation, Progress, ResultWork, WorkError};
 pub use rotation::{Rotation, RotationLimits};
+pub use settings::{Limits, Settings, Uploads};
 pub use start::import_old_state;
 pub use tasks::{Outcome, Step, Task, TaskKind, sync_result};
-pub use turn::{Driver, Event, Limits, Next, Settings, Uploads};
+pub use turn::{Driver, Event, Next};
 pub use upload_slot::upload_time;

@@ -4,7 +4,7 @@ use super::files::{DirectoryName, FileName, Files};
 use super::observers::Filling;
 use super::platform::Platform;
 use super::reasons::StopReason;
-use super::release::BatchNumber;
+use super::release::{BatchNumber, Waiting};
 use super::staged::{self, Staged};
 use super::tasks::{Task, TaskKind};
 use super::turn::Driver;
@@ -15,16 +15,6 @@ use builder_proto::text::Text;
 use core::ops::Range;
 use std::io;
 use std::sync::Arc;
-
-/// What waits for a commit, and for the files of results.
-#[derive(Debug)]
-pub(super) enum Waiting {
-    /// Something that the server wants.
-    Action(Deferred),
-    /// A large result that is complete. Its file in place will say that its build has finished, so the records that say how
-    /// come first.
-    Store(Uuid),
-}
 
 impl<P: Platform> Driver<P> {
     /// Carries out what the server wants, or puts it off until the commit. `received` is the input just handed in.

@@ -3,7 +3,8 @@
 //! The files of small results are written beside the turns. Whatever came out of the machine with or after a result waits for
 //! its file, so that anyone who is told of a result finds it.
 
-use crate::server::{Settling, UnsettledResult};
+use crate::server::{Deferred, Settling, UnsettledResult};
+use builder_proto::Uuid;
 use std::collections::VecDeque;
 
 /// What came of the turns, in order: actions `A` that wait for the commit, and then for the files of results.
@@ -15,6 +16,16 @@ pub struct ReleaseQueue<A> {
     committed: VecDeque<Batch<A>>,
     /// How many batches there have been.
     batches: u64,
+}
+
+/// What waits for a commit, and for the files of results.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    /// Something that the server wants.
+    Action(Deferred),
+    /// A large result that is complete. Its file in place will say that its build has finished, so the records that say how
+    /// come first.
+    Store(Uuid),
 }
 
 #[derive(Debug)]
@@ -117,7 +128,6 @@ impl<A> ReleaseQueue<A> {
 mod tests {
     use super::*;
     use crate::server::record::Contents;
-    use builder_proto::Uuid;
     use std::sync::Arc;
 
     fn result(number: u128) -> UnsettledResult {

@@ -1,18 +1,19 @@
 //! One turn of the server: what happened goes in, what it led to is made durable, and only then others learn of it.
 
-use super::connections::{ConnectionLimits, Connections};
+use super::connections::Connections;
 use super::observers::Observers;
 use super::platform::{ListenerId, Look, Platform, UploadEnd};
 use super::reasons::StopReason;
-use super::release::ReleaseQueue;
-use super::rotation::{Rotation, RotationLimits};
+use super::release::{ReleaseQueue, Waiting};
+use super::rotation::Rotation;
+use super::settings::Limits;
 use super::spools::Spools;
 use super::staged::Staged;
 use super::tasks::{Done, Outcome};
 use super::upload_slot::UploadSlot;
-use crate::limits::{LOG_ROOM_BYTES, LOG_ROTATION_BYTES, RETRY_TIME};
+use crate::limits::RETRY_TIME;
 use crate::log::LogFile;
-use crate::server::{self, ConnectionId, Input, Server, Settling, UploadSettings};
+use crate::server::{ConnectionId, Input, Server, Settling};
 use builder_proto::Uuid;
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
@@ -21,63 +22,6 @@ use std::collections::{BTreeMap, VecDeque};
 const TEMPLATE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Time that results have to get into their files when the server is to stop. The log holds them anyway.
 const STOP_TIME: Duration = Duration::from_millis(300);
-
-/// What the command line and the system decide.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// What the server is told.
-    pub server: server::Settings,
-    /// Whether to go on without the damaged parts of the log.
-    pub salvage: bool,
-    /// The most connections at a time.
-    pub connections: usize,
-    /// None when results are not uploaded.
-    pub uploads: Option<Uploads>,
-    /// Sizes.
-    pub limits: Limits,
-}
-
-/// How results are uploaded.
-#[derive(Clone, Debug)]
-pub struct Uploads {
-    /// What the server is told.
-    pub settings: UploadSettings,
-    /// The longest that one upload may take; none to go by its size.
-    pub time_limit: Option<Duration>,
-}
-
-/// Sizes, in bytes. The defaults are what the programs use; tests take smaller ones.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Read from one connection before others have their turn.
-    pub read: usize,
-    /// Of an outbox up to which it is filled with lines for an observer.
-    pub observer_outbox: usize,
-    /// Of a whole result that the log makes durable. Larger ones would be written twice for little gain.
-    pub small_result: u64,
-    /// Up to which the log is never rotated.
-    pub log_rotation: u64,
-    /// Written behind a frame that leaves no room for the next.
-    pub log_room: u64,
-    /// Of the reserve, and from which sizes on space is made.
-    pub rotation: RotationLimits,
-    /// Of what waits to be sent, and how many connections are accepted at a time.
-    pub connections: ConnectionLimits,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            read: 256 * 1024,
-            observer_outbox: 64 * 1024,
-            small_result: 32 * 1024,
-            log_rotation: LOG_ROTATION_BYTES,
-            log_room: LOG_ROOM_BYTES,
-            rotation: RotationLimits::default(),
-            connections: ConnectionLimits::default(),
-        }
-    }
-}
 
 /// Something that happened outside. It is looked at in the next [turn](Driver::turn).
 #[derive(Debug)]
@@ -127,7 +71,7 @@ pub struct Driver<P: Platform> {
     pub(super) uploads: Option<UploadSlot>,
     pub(super) observers: Observers<P::Files>,
     /// What waits for the commit, or for the files of results.
-    pub(super) release_queue: ReleaseQueue<super::perform::Waiting>,
+    pub(super) release_queue: ReleaseQueue<Waiting>,
     pub(super) limits: Limits,
     /// What threads have done since the last turn.
     pub(super) outcomes: VecDeque<Done>,

@@ -1,14 +1,10 @@
 //! The one process that uploads a result: when it starts, how long it may take, and what its end means.
 
-use super::files::{FileName, Files};
-use super::platform::{Platform, UploadEnd};
-use super::reasons::StopReason;
-use super::turn::Driver;
-use crate::server::{Input, Safety, UploadOutcome};
+use super::platform::UploadEnd;
+use crate::server::{Safety, UploadOutcome};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
 use core::time::Duration;
-use std::io::{self, ErrorKind};
 
 /// Time that any upload may take.
 const BASE_TIME: Duration = Duration::from_secs(5 * 60);
@@ -118,49 +114,6 @@ impl UploadSlot {
         let deadline = now.saturating_add(time).saturating_add(GRACE);
         self.running = Some(Running { uuid, deadline, is_killed: false });
     }
-}
-
-impl<P: Platform> Driver<P> {
-    /// Takes note of an upload that has ended, and starts the next when its file is safe.
-    pub(super) fn go_on_uploading(&mut self) -> Result<(), StopReason> {
-        let now = self.platform.now().monotonic;
-        let Some(uploads) = &mut self.uploads else { return Ok(()) };
-        if uploads.is_overdue(now) {
-            self.platform.kill_upload();
-        }
-        let over = uploads.take_end().or_else(|| {
-            let (uuid, job) = uploads.take_wanted(|uuid| self.settling.safety(uuid))?;
-            let attempt = match start(&mut self.platform, &job, uuid, self.settling.safety(uuid)) {
-                Ok(bytes) => {
-                    uploads.on_started(now, uuid, bytes);
-                    return None;
-                }
-                Err(attempt) => attempt,
-            };
-            Some((uuid, attempt))
-        });
-        match over {
-            Some((uuid, attempt)) => self.input(Input::UploadEnded { uuid, outcome: attempt.outcome() }, &[]),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Starts the process for a result; says how many bytes it has, or how the attempt ended at once.
-fn start<P: Platform>(platform: &mut P, job: &Text, uuid: Uuid, safety: Safety) -> Result<u64, Attempt> {
-    let (files, name) = (platform.files(), FileName::Result { job, uuid });
-    let refused = |problem: String| Attempt::Ended(UploadEnd::Refused(problem));
-    if safety == Safety::Stuck {
-        // Others need not wait for it.
-        return Err(refused(format!("{} could not be written so far", files.describe(name))));
-    }
-    let bytes = files.size(name).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Attempt::Missing,
-        _ => refused(format!("cannot read {}: {error}", files.describe(name))),
-    })?;
-    let unavailable = |error: io::Error| Attempt::Ended(UploadEnd::Unavailable(error.to_string()));
-    platform.start_upload(job, uuid).map_err(unavailable)?;
-    Ok(bytes)
 }
 
 impl Attempt {
