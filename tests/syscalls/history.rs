@@ -27,15 +27,18 @@ pub(crate) struct Event {
 pub(crate) enum What {
     /// A name that was not there before, or a file that lost its contents.
     Create(Place),
+    /// `until` is where it ends in the file, if that is known.
     Write {
         file: FileId,
         bytes: Vec<u8>,
+        until: Option<u64>,
     },
     SetLength(FileId),
-    /// Made durable; the descriptor is open since `opened`.
+    /// Made durable; the descriptor is open since `opened`. Without `has_length`, only as far as the length was durable.
     Sync {
         target: Target,
         opened: Line,
+        has_length: bool,
     },
     /// A sync that failed.
     FailedSync(Target),
@@ -132,23 +135,49 @@ impl History {
         self.first_files.get(place).copied()
     }
 
-    /// When the contents of a file that it had at a line were durable.
+    /// When the contents and the length of a file that it had at a line were durable.
     pub(crate) fn contents_durable(&self, file: FileId, since: Line) -> Line {
-        self.synced(since, |target| *target == Target::File(file))
+        self.synced(since, true, |target| *target == Target::File(file))
     }
 
     /// When the names that a directory had at a line were durable.
     pub(crate) fn names_durable(&self, directory: &Place, since: Line) -> Line {
-        self.synced(since, |target| matches!(target, Target::Names(synced) if synced == directory))
+        self.synced(since, true, |target| matches!(target, Target::Names(synced) if synced == directory))
+    }
+
+    /// When a write to a file was durable. If it did not make the file longer, its contents are enough. Linux does not leave the
+    /// length behind, but UFS does.
+    pub(crate) fn write_durable(&self, write: &Event) -> Line {
+        let What::Write { file, until, .. } = &write.what else { return NEVER };
+        let is_within = until.is_some_and(|until| until <= self.durable_length(*file, write.begin));
+        match write.end {
+            NEVER => NEVER,
+            end => self.synced(end, !is_within, |target| *target == Target::File(*file)),
+        }
+    }
+
+    /// The length of a file that was durable at a line. Of a log that was there before it may be anything.
+    fn durable_length(&self, file: FileId, line: Line) -> u64 {
+        let whole = |what: &What| matches!(what, What::Sync { target: Target::File(of), has_length: true, .. } if *of == file);
+        let sync = self.events.iter().rev().find(|event| event.end < line && whole(&event.what));
+        let Some(sync) = sync else {
+            return if self.first_file(&Place::log()) == Some(file) { u64::MAX } else { 0 };
+        };
+        let ends = self.events.iter().filter(|event| event.end < sync.begin).map(|event| match &event.what {
+            What::Write { file: of, until: Some(until), .. } if *of == file => *until,
+            _ => 0,
+        });
+        ends.max().unwrap_or(0)
     }
 
     /// The end of the first sync of something that began after a line. After one that failed the system takes for durable what
     /// may be lost, and no other proves anything.
-    fn synced(&self, since: Line, is_right: impl Fn(&Target) -> bool) -> Line {
+    fn synced(&self, since: Line, with_length: bool, is_right: impl Fn(&Target) -> bool) -> Line {
         let covers = |target: &Target| *target == Target::FileSystem || is_right(target);
         let mut syncs = self.events.iter().filter(|event| event.begin > since);
         let sync = syncs.find(|event| match &event.what {
-            What::Sync { target, .. } | What::FailedSync(target) => covers(target),
+            What::Sync { target, has_length, .. } => covers(target) && (*has_length || !with_length),
+            What::FailedSync(target) => covers(target),
             _ => false,
         });
         match sync {
@@ -236,7 +265,7 @@ impl Follower<'_> {
                 };
                 let opened = self.opened.get(&descriptor).copied().unwrap_or(0);
                 match (call.result, call.end) {
-                    (Some(_), _) => Some(What::Sync { target, opened }),
+                    (Some(_), _) => Some(What::Sync { target, opened, has_length: call.name != "fdatasync" }),
                     (None, NEVER) => None,
                     (None, _) => Some(What::FailedSync(target)),
                 }
@@ -276,7 +305,8 @@ impl Follower<'_> {
         };
         // One that failed or never ended may have written something.
         let bytes = call.string(1).unwrap_or_default();
-        Some(What::Write { file, bytes })
+        let until = call.number(3).filter(|_| call.name == "pwrite64").map(|from| from + bytes.len() as u64);
+        Some(What::Write { file, bytes, until })
     }
 
     fn file_behind(&mut self, call: &Call) -> Option<(Place, FileId)> {

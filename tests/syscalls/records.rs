@@ -58,7 +58,7 @@ impl Records {
             entries.extend(inherited.iter().map(entry));
         }
         for event in &history.events {
-            let What::Write { file, bytes } = &event.what else { continue };
+            let What::Write { file, bytes, .. } = &event.what else { continue };
             let name = published.iter().find(|log| log.file == *file);
             if *file != first_log && name.is_none() {
                 continue;
@@ -67,10 +67,7 @@ impl Records {
             if *file == first_log && event.begin < begins {
                 continue;
             }
-            let synced = match event.end {
-                NEVER => NEVER,
-                end => history.contents_durable(*file, end),
-            };
+            let synced = history.write_durable(event);
             let durable = match name {
                 // Written before it was published: the sync counts only if it came before the name.
                 Some(log) if event.begin < log.begin && synced > log.begin => NEVER,

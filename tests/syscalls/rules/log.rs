@@ -45,7 +45,7 @@ fn unsynced(evidence: &Evidence) -> impl Iterator<Item = Gap> {
     history.events.iter().filter_map(move |event| {
         let What::Write { file, .. } = &event.what else { return None };
         logs.iter().find(|(log, since)| log == file && event.begin > *since)?;
-        let end = history.contents_durable(*file, event.end);
+        let end = history.write_durable(event);
         Some(Gap {
             begin: event.begin,
             end,

@@ -76,7 +76,9 @@ fn judge_large(
             |event: &&Event| history.calls[event.call].thread == history.calls[put.call].thread;
         let mut later = history.events.iter().filter(of_this_thread).filter(|event| event.begin > put.end);
         let sync = later.find_map(|event| match &event.what {
-            What::Sync { target: Target::Names(of), opened } if *of == directory => Some((event, *opened)),
+            What::Sync { target: Target::Names(of), opened, .. } if *of == directory => {
+                Some((event, *opened))
+            }
             _ => None,
         });
         // That it is synced at all is another rule.
@@ -113,7 +115,7 @@ fn judge_record(evidence: &Evidence, verdict: &mut Verdict, entry: &Entry) {
 fn judge_file_system(evidence: &Evidence, verdict: &mut Verdict) {
     let first = evidence.history.renames(|_, to| matches!(to, Place::Result(..))).next();
     for event in &evidence.history.events {
-        let What::Sync { target: Target::FileSystem, opened } = event.what else { continue };
+        let What::Sync { target: Target::FileSystem, opened, .. } = event.what else { continue };
         let Some((put, ..)) = first else { continue };
         let why = "a file system was synced through a descriptor that was opened after the first result was written";
         let calls = [Some(event.call), Some(put.call)];
