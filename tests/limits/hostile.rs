@@ -7,7 +7,7 @@ use builder_proto::command::{Command, PeerType};
 use builder_proto::job::File;
 use builder_proto::time::Period;
 use builder_proto::{CLIENT_VERSION, WORKER_VERSION};
-use builder_tests::{Peer, Server, Site, framed, header, script, stored, tlv, wait_for};
+use builder_tests::{Peer, Server, Site, framed, header, peak_memory, script, stored, tlv, wait_for};
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -307,6 +307,9 @@ fn observers_that_never_read_cost_no_memory_and_hold_up_nobody() {
     let mut diligent = Peer::client(&server);
     diligent.send(&Command::Observe(uuid));
     assert_eq!(diligent.receive_all().len(), 2002);
+    // What each of them has not read is twenty megabytes.
+    let peak = peak_memory(server.pid()).unwrap();
+    assert!(peak < 32 * 1024 * 1024, "{peak} bytes of memory");
     assert_well(&server);
     drop(lazy);
     assert_well(&server);

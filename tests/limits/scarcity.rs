@@ -1,6 +1,7 @@
 //! Machines that have run out of descriptors or of space.
 
 use crate::{assert_well, site};
+use builder_engine::limits::LOG_RESERVE_BYTES;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
@@ -135,6 +136,26 @@ fn on_a_full_disk_nothing_new_is_taken_but_all_else_goes_on() {
     let mut worker = Peer::worker(&server, "linux");
     assert_eq!(worker.receive_job().1.name, "queued".into());
     assert_well(&server);
+}
+
+#[test]
+fn space_is_held_back_again_once_there_is_plenty() {
+    let site = site();
+    // Four times the reserve has to be free, and the reserve is there as well.
+    let Some(disk) = SmallDisk::mount(&site, 64) else { return };
+    site.start().kill();
+    let reserve = site.data().join(".builder/reserve");
+    fs::remove_file(&reserve).unwrap();
+    let ballast = disk.fill();
+    let server = site.start();
+    server.info();
+    assert!(!reserve.exists());
+    fs::remove_file(ballast).unwrap();
+    wait_for("the reserve", || {
+        server.info();
+        reserve.exists()
+    });
+    assert_eq!(fs::metadata(&reserve).unwrap().len(), LOG_RESERVE_BYTES);
 }
 
 #[test]

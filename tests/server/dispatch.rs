@@ -4,7 +4,7 @@ use crate::{observe, reason, site};
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
 use builder_proto::job::File;
-use builder_tests::{Peer, wait_for};
+use builder_tests::{Peer, signal, uuid_of, wait_for};
 
 #[test]
 fn workers_are_served_first_come_first_served() {
@@ -37,6 +37,26 @@ fn a_worker_that_is_gone_gets_no_job() {
     assert_eq!(waiting.receive_job().1.name, "job".into());
     assert_eq!(server.info().running.len(), 1);
     assert_eq!(site.results("job").len(), 0, "no build was lost");
+}
+
+/// Nothing tells of the end of a connection once more that came together with the last bytes.
+#[test]
+fn a_worker_that_is_gone_with_its_request_gets_no_job() {
+    let site = site();
+    let server = site.start();
+    let mut gone = Peer::unasked_worker(&server);
+    server.info();
+    signal(server.pid(), "STOP");
+    gone.send(&Command::JobRequested("linux".into()));
+    drop(gone);
+    signal(server.pid(), "CONT");
+    wait_for("the request to be read", || server.queue("linux").is_some());
+    server.schedule("job", "linux");
+    let mut waiting = Peer::worker(&server, "linux");
+    let (uuid, _) = waiting.receive_job();
+    waiting.finish(uuid, BuildResult::Exited(0), Vec::new());
+    let results = site.wait_for_results("job", 1);
+    assert_eq!(results.iter().map(|result| uuid_of(result)).collect::<Vec<_>>(), [uuid.to_string()]);
 }
 
 #[test]

@@ -391,3 +391,20 @@ fn a_result_that_cannot_be_looked_at_is_not_taken_for_absent() {
     let server = site.start();
     assert_eq!(server.queue("linux").unwrap(), ["job"]);
 }
+
+#[test]
+fn a_result_that_is_in_place_ends_its_build_whatever_the_log_says() {
+    let site = site();
+    let server = site.start();
+    server.schedule("job", "linux");
+    let mut worker = Peer::worker(&server, "linux");
+    let (uuid, _) = worker.receive_job();
+    server.kill();
+    let directory = site.data().join("job").join(uuid.to_string());
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join("full"), "what the worker sent").unwrap();
+
+    let server = site.start();
+    assert_eq!(server.queue("linux").unwrap(), [""; 0]);
+    assert_eq!(fs::read(directory.join("full")).unwrap(), b"what the worker sent");
+}

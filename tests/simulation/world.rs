@@ -340,6 +340,12 @@ impl World {
             Err(stop) => self.stopped(&Stop::Turn(stop)),
             Ok(Next::Over) => environment.host.crash_now(Crash::Kill),
             Ok(Next::Turn(next)) => {
+                if let Some(due) = server.next_deadline()
+                    && next.is_none_or(|next| next > due)
+                {
+                    let words = format!("the driver sleeps until {next:?}, but the server is due at {due:?}");
+                    environment.model.borrow_mut().violate(words);
+                }
                 if let Some(next) = next {
                     let soon = environment.host.time() + Duration::from_micros(1);
                     self.spins(next <= started);

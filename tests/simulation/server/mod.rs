@@ -18,6 +18,7 @@ use builder_tests::world::Random;
 use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::rc::Rc;
+use std::time::Duration;
 use system::System;
 use tasks::Tasks;
 
@@ -29,6 +30,8 @@ pub(crate) struct Server {
     driver: Driver<System>,
     environment: Rc<Environment>,
     tasks: Rc<RefCell<Tasks>>,
+    /// Whether it was told to stop.
+    is_stopping: bool,
 }
 
 /// Why a server does not start, or stops by itself.
@@ -51,7 +54,7 @@ impl Server {
         let system = System::new(environment.clone(), life, random, tasks.clone());
         let driver = Driver::start(system, settings).map_err(Stop::Start)?;
         say!(environment, "started, {}", driver.server().state().summary());
-        Ok(Server { driver, environment: environment.clone(), tasks })
+        Ok(Server { driver, environment: environment.clone(), tasks, is_stopping: false })
     }
 
     /// Takes a turn, after all that has happened was told.
@@ -88,12 +91,18 @@ impl Server {
 
     /// As after SIGTERM.
     pub(crate) fn stop(&mut self) {
+        self.is_stopping = true;
         self.driver.notice(Event::Stop);
     }
 
     /// The state as a snapshot would hold it.
     pub(crate) fn state(&self) -> &State {
         self.driver.server().state()
+    }
+
+    /// When the server has something to do without anything happening, in monotonic time. One that stops does nothing more.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        self.driver.server().next_deadline().filter(|_| !self.is_stopping)
     }
 
     /// Whether nothing is under way that would go on without anybody's doing.
