@@ -172,6 +172,11 @@ impl WrongServer {
 }
 
 impl Finder {
+    /// Whether it runs the programs themselves.
+    pub fn starts_programs(&self) -> bool {
+        matches!(self, Finder::Tests { target: Some(_), .. })
+    }
+
     fn parse(text: &str) -> Option<Finder> {
         if text == "the simulation" {
             return Some(Finder::Simulation);
