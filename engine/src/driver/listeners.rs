@@ -280,5 +280,14 @@ mod tests {
         assert_eq!(accept_at(&mut listeners, 6), 1);
         listeners.on_closed(0);
         assert_eq!(accept_at(&mut listeners, 6), 2);
+        let accept = |listeners: &mut Listeners, outcome: io::Result<()>| {
+            let mut outcome = Some(outcome);
+            let nobody = || Err(ErrorKind::WouldBlock.into());
+            listeners.accept(Duration::from_secs(7), |_| outcome.take().unwrap_or_else(nobody))
+        };
+        assert!(accept(&mut listeners, Ok(())).is_some());
+        assert_eq!(listeners.next_deadline(), None, "it is over, and no reason for another turn");
+        assert_eq!(accept(&mut listeners, Err(ErrorKind::WouldBlock.into())), None);
+        assert!(!listeners.has_work());
     }
 }

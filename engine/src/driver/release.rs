@@ -171,6 +171,20 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_waited_for_even_if_nothing_came_with_it() {
+        let (mut queue, mut settling) = (ReleaseQueue::default(), Settling::default());
+        queue.defer_result(result(7));
+        let orders = queue.commit(&mut settling, 2);
+        queue.defer(1);
+        queue.commit(&mut settling, 2);
+        assert_eq!(ready(&mut queue), []);
+        assert!(!queue.is_empty());
+        queue.written(orders[0].batch);
+        assert_eq!(ready(&mut queue), [1]);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
     fn later_files_do_not_overtake_earlier_ones() {
         let (mut queue, mut settling) = (ReleaseQueue::default(), Settling::default());
         let mut batches = Vec::new();
