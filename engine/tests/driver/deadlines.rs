@@ -1,0 +1,117 @@
+//! When the driver wants its next turn although nothing happens.
+
+use crate::site::{Site, lose_worker, settings, uploading};
+use builder_engine::driver::{Event, Next, UploadEnd, upload_time};
+use builder_engine::limits::{RETRY_TIME, SETTLE_TIME};
+use std::time::Duration;
+
+#[test]
+fn nothing_to_do_is_no_reason_for_a_turn() {
+    let mut site = Site::new(settings());
+    site.rest();
+    assert_eq!(site.next, Next::Turn(None));
+}
+
+#[test]
+fn results_are_synced_a_moment_after_they_were_written() {
+    let mut site = Site::new(settings());
+    let build = site.build("job");
+    site.finish(build);
+    site.turn();
+    site.finish_tasks();
+    site.turns();
+    assert!(site.pause().is_some_and(|pause| pause <= SETTLE_TIME), "{:?}", site.next);
+    assert!(!site.driver.is_at_rest());
+    site.pass(SETTLE_TIME);
+    site.rest();
+    assert!(site.driver.is_at_rest());
+}
+
+#[test]
+fn an_upload_that_takes_too_long_is_killed_in_time() {
+    let mut site = Site::new(uploading());
+    let build = site.build("job");
+    site.finish(build);
+    site.rest();
+    site.pass(SETTLE_TIME);
+    site.rest();
+    assert_eq!(site.machine().uploads, [build.1]);
+    site.pass(Duration::from_secs(60));
+    site.turns();
+    let pause = site.pause().expect("it is to be killed some time");
+    assert!(pause <= upload_time(1 << 20), "in {pause:?}");
+    site.pass(pause);
+    site.turns();
+    assert_eq!(site.machine().kills, 1);
+    site.tell(Event::UploadEnded(UploadEnd::Done));
+    assert_eq!(site.driver.server().state().waiting_uploads(), 1, "it took too long, whatever it says");
+}
+
+#[test]
+fn templates_that_could_not_be_read_are_looked_at_again_although_nothing_happens() {
+    let mut site = Site::new(settings());
+    site.pass(RETRY_TIME);
+    site.machine().templates.has_failed = true;
+    site.turns();
+    let pause = site.pause().expect("nothing tells when they are put right");
+    assert!(pause <= RETRY_TIME, "in {pause:?}");
+    site.machine().templates.has_failed = false;
+    let looks = site.machine().thorough_looks;
+    site.pass(pause);
+    site.turns();
+    assert!(site.machine().thorough_looks > looks);
+    assert_eq!(site.pause(), None, "they are all right");
+}
+
+#[test]
+fn a_worker_that_is_lost_at_the_end_of_a_turn_is_recorded_at_once() {
+    let mut site = Site::new(settings());
+    lose_worker(&mut site);
+    assert_eq!(site.pause(), Some(Duration::ZERO), "its job waits for another worker");
+}
+
+#[test]
+fn space_that_cannot_be_reserved_is_not_asked_for_in_every_turn() {
+    let mut site = Site::new(settings());
+    site.rest();
+    // The log is alone on its disk.
+    let log = site.machine().log.clone();
+    let used =
+        log.names().into_iter().filter(|name| name != "reserve").map(|name| log.read(&name).len() as u64);
+    log.set_capacity(Some(used.sum::<u64>() + 4096));
+    let mut site = {
+        log.disk.borrow_mut().remove_file(&format!("{}/reserve", log.directory)).unwrap();
+        site.restart()
+    };
+    site.pass(RETRY_TIME);
+    let before = log.host.operations();
+    site.turn();
+    let attempt = log.host.operations() - before;
+    assert!(attempt > 0, "the platform says that there is plenty of space");
+    for _ in 0..10 {
+        site.turn();
+    }
+    assert_eq!(log.host.operations() - before, attempt, "once is enough for now");
+    site.pass(RETRY_TIME);
+    site.turn();
+    assert!(log.host.operations() - before > attempt);
+}
+
+#[test]
+fn a_log_that_is_hardly_more_than_its_snapshot_is_not_written_anew_again_and_again() {
+    let mut site = Site::new({
+        let mut settings = settings();
+        settings.limits.log_rotation = 1000;
+        settings
+    });
+    for number in 0..40 {
+        site.build(&format!("job-{number}"));
+    }
+    site.rest();
+    let salts = site.machine().salts;
+    assert!(salts > 2, "it was written anew");
+    for _ in 0..20 {
+        site.turn();
+    }
+    assert_eq!(site.machine().salts, salts, "nothing has changed");
+}

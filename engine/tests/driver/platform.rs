@@ -1,0 +1,176 @@
+//! The platform: clocks that a test sets, connections that it fills and empties, tasks that wait until it has them done.
+
+use crate::files::Directory;
+use builder_engine::Now;
+use builder_engine::driver::{Listener, ListenerId, Look, Platform, Room, Task, TemplateReading};
+use builder_engine::log::Salt;
+use builder_engine::server::{ConnectionId, Role};
+use builder_proto::Uuid;
+use builder_proto::text::Text;
+use builder_proto::time::Time;
+use builder_tests::world::LogStorage;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+/// What the driver runs on, open to the test.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) time: Duration,
+    pub(crate) files: Directory,
+    pub(crate) log: LogStorage,
+    /// How often randomness for a new log was asked for.
+    pub(crate) salts: u8,
+    pub(crate) room: Room,
+    /// What a thorough look at the templates shows, and how often there was one.
+    pub(crate) templates: TemplateReading,
+    pub(crate) thorough_looks: usize,
+    /// Who waits to be accepted.
+    pub(crate) waiting: VecDeque<Line>,
+    pub(crate) lines: BTreeMap<ConnectionId, Line>,
+    pub(crate) tasks: VecDeque<Task<Directory>>,
+    pub(crate) uploads: Vec<Uuid>,
+    pub(crate) kills: usize,
+}
+
+/// A connection, from the side of the system.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// What has arrived and was not read.
+    pub(crate) arrived: Vec<u8>,
+    /// What was sent.
+    pub(crate) sent: Vec<u8>,
+    /// How many more bytes it takes.
+    pub(crate) room: usize,
+    pub(crate) is_broken: bool,
+    /// Whether something is told of it, and whether also of room.
+    pub(crate) watched: Option<bool>,
+}
+
+impl Machine {
+    pub(crate) fn new(time: Duration, files: Directory, log: LogStorage) -> Machine {
+        Machine {
+            time,
+            files,
+            log,
+            salts: 0,
+            room: Room { free: u64::MAX, longest_file: u64::MAX },
+            templates: TemplateReading { templates: BTreeMap::new(), has_failed: false },
+            thorough_looks: 0,
+            waiting: VecDeque::new(),
+            lines: BTreeMap::new(),
+            tasks: VecDeque::new(),
+            uploads: Vec::new(),
+            kills: 0,
+        }
+    }
+
+    fn line(&mut self, connection: ConnectionId) -> io::Result<&mut Line> {
+        let line = self.lines.get_mut(&connection).ok_or(ErrorKind::NotConnected)?;
+        if line.is_broken { Err(ErrorKind::ConnectionReset.into()) } else { Ok(line) }
+    }
+}
+
+impl Line {
+    pub(crate) fn new(arrived: Vec<u8>) -> Line {
+        Line { arrived, sent: Vec::new(), room: usize::MAX, is_broken: false, watched: None }
+    }
+}
+
+impl Platform for Machine {
+    type Files = Directory;
+    type Storage = LogStorage;
+
+    fn now(&self) -> Now {
+        let milliseconds = 1_767_225_600_000 + i64::try_from(self.time.as_millis()).unwrap();
+        Now { wall: Time::from_unix_milliseconds(milliseconds), monotonic: self.time }
+    }
+
+    fn files(&self) -> Directory {
+        self.files.clone()
+    }
+
+    fn storage(&mut self) -> io::Result<LogStorage> {
+        Ok(self.log.clone())
+    }
+
+    fn salt(&mut self) -> io::Result<Salt> {
+        self.salts += 1;
+        Ok(Salt([self.salts; 16]))
+    }
+
+    fn uuids(&mut self) -> Box<dyn Iterator<Item = Uuid>> {
+        // No two starts of a server give the same.
+        let first = self.time.as_nanos() << 32;
+        Box::new((first + 1..).map(Uuid::from_u128))
+    }
+
+    fn room(&mut self) -> io::Result<Room> {
+        Ok(self.room)
+    }
+
+    fn templates(&mut self, look: Look) -> Option<TemplateReading> {
+        let is_thorough = look != Look::Quick;
+        self.thorough_looks += usize::from(is_thorough);
+        is_thorough.then(|| self.templates.clone())
+    }
+
+    fn listen(&mut self) -> io::Result<Vec<Listener>> {
+        Ok(vec![Listener { role: Role::Any, name: "the listener".to_owned() }])
+    }
+
+    fn stop_listening(&mut self) {
+        self.waiting.clear();
+    }
+
+    fn accept(&mut self, _: ListenerId, connection: ConnectionId) -> io::Result<()> {
+        let line = self.waiting.pop_front().ok_or(ErrorKind::WouldBlock)?;
+        self.lines.insert(connection, line);
+        Ok(())
+    }
+
+    fn watch(&mut self, connection: ConnectionId, writable: bool) -> io::Result<()> {
+        self.line(connection)?.watched = Some(writable);
+        Ok(())
+    }
+
+    fn read(&mut self, connection: ConnectionId, buffer: &mut [u8]) -> io::Result<usize> {
+        let arrived = &mut self.line(connection)?.arrived;
+        let length = arrived.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&arrived[..length]);
+        arrived.drain(..length);
+        if length > 0 { Ok(length) } else { Err(ErrorKind::WouldBlock.into()) }
+    }
+
+    fn write(&mut self, connection: ConnectionId, bytes: &[u8], _: bool) -> io::Result<usize> {
+        let line = self.line(connection)?;
+        let length = bytes.len().min(line.room);
+        if length == 0 {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        line.room -= length;
+        line.sent.extend_from_slice(&bytes[..length]);
+        Ok(length)
+    }
+
+    fn shut_down(&mut self, connection: ConnectionId) -> io::Result<()> {
+        self.line(connection).map(|_| ())
+    }
+
+    fn close(&mut self, connection: ConnectionId, _: &str) {
+        self.lines.remove(&connection);
+    }
+
+    fn submit(&mut self, task: Task<Directory>) {
+        self.tasks.push_back(task);
+    }
+
+    fn start_upload(&mut self, _: &Text, uuid: Uuid) -> io::Result<()> {
+        self.uploads.push(uuid);
+        Ok(())
+    }
+
+    fn kill_upload(&mut self) {
+        self.kills += 1;
+    }
+}

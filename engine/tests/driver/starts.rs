@@ -1,0 +1,168 @@
+//! What a start finds.
+
+use crate::site::{Site, large_results, schedule, settings};
+use builder_engine::driver::{Event, Room, Settings, StartError, StopReason};
+use builder_engine::limits::{DISK_MARGIN, RETRY_TIME, SETTLE_TIME};
+use builder_proto::command::Command;
+use builder_proto::job::ScriptJob;
+use builder_proto::time::Period;
+use std::io::ErrorKind;
+
+#[test]
+fn the_torn_end_of_a_console_is_cut_off() {
+    let mut site = Site::new(settings());
+    let build = site.build("job");
+    site.print(build, b"a line");
+    let path = format!("spool/{}", build.1);
+    let spool = site.machine().files.watch(&path);
+    let whole = spool.upgrade().unwrap().borrow().len();
+    spool.upgrade().unwrap().borrow_mut().extend_from_slice(&[1; 20]);
+    let site = site.restart();
+    assert_eq!(spool.upgrade().unwrap().borrow().len(), whole, "it could be taken for lines later");
+    drop(site);
+}
+
+#[test]
+fn a_console_that_cannot_be_opened_is_left_where_it_is() {
+    let mut site = Site::new(settings());
+    let build = site.build("job");
+    site.print(build, b"a line");
+    let path = format!("spool/{}", build.1);
+    let files = site.machine().files.clone();
+    files.put("spool/stray", b"of nobody");
+    files.fail("open spool/", ErrorKind::PermissionDenied);
+    let site = site.restart();
+    assert_eq!(files.paths(), [path]);
+    drop(site);
+}
+
+#[test]
+fn after_a_failed_write_the_console_goes_on_where_it_was() {
+    let mut site = Site::new(settings());
+    let build = site.build("job");
+    site.print(build, b"a line");
+    let files = site.machine().files.clone();
+    let spool = files.watch(&format!("spool/{}", build.1));
+    let length = spool.upgrade().unwrap().borrow().len();
+    files.fail("write spool/", ErrorKind::StorageFull);
+    site.print(build, b"another line");
+    files.mend();
+    let observer = site.client(Command::Observe(build.1));
+    site.turns();
+    assert!(spool.upgrade().is_none_or(|spool| spool.borrow().len() >= length));
+    site.rest();
+    let heard = site.heard(observer);
+    assert!(
+        heard
+            .iter()
+            .any(|message| matches!(message, Command::Output { line, .. } if *line == "a line".into())),
+        "{heard:?}"
+    );
+}
+
+#[test]
+fn a_result_that_could_not_be_written_back_stays_in_the_log_until_it_is() {
+    let mut site = Site::new(settings());
+    let build = site.build("job");
+    site.machine().files.fail("write staging/", ErrorKind::StorageFull);
+    site.finish(build);
+    site.rest();
+    // The next server cannot write it either.
+    let mut site = site.restart();
+    site.rest();
+    assert!(!site.driver.is_at_rest(), "only the log has the result");
+    site.machine().files.mend();
+    for time in [RETRY_TIME, SETTLE_TIME] {
+        site.pass(time);
+        site.rest();
+    }
+    assert!(site.driver.is_at_rest());
+    assert_eq!(site.machine().files.paths(), [format!("job/{}/full", build.1)]);
+}
+
+#[test]
+fn a_salvage_that_leaves_records_out_keeps_the_results_that_only_the_log_has() {
+    let mut site = Site::new(settings());
+    let log = site.machine().log.clone();
+    let before = log.read("log").len();
+    let job = ScriptJob { name: "lost".into(), script: "true".into(), platform: "elsewhere".into() };
+    site.client(Command::Schedule { period: Period::Hourly, job });
+    site.rest();
+    let after = log.read("log").len();
+    // This is about a job that the log will not know any longer.
+    site.client(Command::Execute { name: "lost".into(), platform: None });
+    site.rest();
+    let build = site.build("job");
+    site.machine().files.fail("write staging/", ErrorKind::StorageFull);
+    site.finish(build);
+    site.rest();
+    let mut damaged = log.read("log");
+    damaged[(before + after) / 2] ^= 0x10;
+    log.put("log", &damaged);
+
+    let machine = site.successor();
+    machine.files.fail("write staging/", ErrorKind::StorageFull);
+    let salvaging = Site::start(machine, Settings { salvage: true, ..settings() }).unwrap();
+    let mut site = salvaging.restart_with(settings());
+    site.rest();
+    assert!(!site.driver.is_at_rest(), "only the log has the result");
+    site.machine().files.mend();
+    site.pass(RETRY_TIME);
+    site.rest();
+    assert_eq!(site.machine().files.paths(), [format!("job/{}/full", build.1)]);
+}
+
+#[test]
+fn a_result_of_which_nobody_knows_whether_it_is_in_place_ends_the_server() {
+    let mut site = Site::new(large_results());
+    let build = site.build("job");
+    site.machine().files.fail("sync names in job", ErrorKind::Other);
+    site.finish(build);
+    site.turns();
+    site.finish_tasks();
+    let outcome = site.try_turn();
+    assert!(matches!(outcome, Err(StopReason::Results(_))), "{outcome:?}");
+}
+
+#[test]
+fn a_result_that_cannot_be_looked_at_is_not_taken_for_absent() {
+    let mut site = Site::new(large_results());
+    let build = site.build("job");
+    site.print(build, b"a line");
+    let machine = site.successor();
+    machine.files.fail("size job/", ErrorKind::PermissionDenied);
+    let started = Site::start(machine, large_results());
+    assert!(matches!(started.err(), Some(StartError::File { what: "look at", .. })));
+}
+
+#[test]
+fn the_log_has_no_more_room_than_the_longest_file_leaves_it() {
+    let mut site = Site::new(settings());
+    let script = "x".repeat(2 * DISK_MARGIN as usize);
+    let first = site.client(schedule("first", &script));
+    site.rest();
+    assert_eq!(site.heard(first).last(), Some(&Command::Success));
+    let length = site.machine().log.read("log").len() as u64;
+    // A file of its own would have room for this.
+    site.machine().room = Room { free: u64::MAX, longest_file: length + DISK_MARGIN };
+    let second = site.client(schedule("second", "true"));
+    site.rest();
+    assert!(matches!(site.heard(second).last(), Some(Command::Failure(_))), "{:?}", site.heard(second));
+    site.machine().room.longest_file += DISK_MARGIN;
+    let third = site.client(schedule("third", "true"));
+    site.rest();
+    assert_eq!(site.heard(third).last(), Some(&Command::Success));
+}
+
+#[test]
+fn a_connection_that_is_full_from_the_first_is_watched_for_room() {
+    let mut site = Site::new(settings());
+    let client = site.client(Command::Info);
+    site.machine().waiting.back_mut().unwrap().room = 10;
+    site.turns();
+    assert_eq!(site.machine().lines[&client].watched, Some(true), "it has more to hear");
+    site.machine().lines.get_mut(&client).unwrap().room = usize::MAX;
+    site.tell(Event::Writable(client));
+    site.rest();
+    assert_eq!(site.heard(client).last(), Some(&Command::Success));
+}

@@ -1,0 +1,53 @@
+//! The way down.
+
+use crate::site::{Site, lose_worker, settings};
+use builder_engine::driver::{Event, Next};
+use builder_tests::world::Random;
+use std::time::Duration;
+
+/// Bytes of the log that no power failure takes away.
+fn durable(site: &mut Site) -> usize {
+    let log = &site.machine().log;
+    log.after_power_failure(Random::scripted(&[])).read("log").len()
+}
+
+#[test]
+fn what_came_of_the_last_turn_is_durable_before_others_learn_of_it() {
+    let mut site = Site::new(settings());
+    lose_worker(&mut site);
+    let before = durable(&mut site);
+    site.tell(Event::Stop);
+    assert!(durable(&mut site) > before, "the loss is recorded");
+}
+
+#[test]
+fn a_stop_waits_a_moment_for_the_files_of_results_and_no_longer() {
+    for is_slow in [false, true] {
+        let mut site = Site::new(settings());
+        let build = site.build("job");
+        site.finish(build);
+        site.turn();
+        site.tell(Event::Stop);
+        let pause = site.pause().expect("the file is being written");
+        assert!(pause > Duration::ZERO && pause < Duration::from_secs(1), "{pause:?}");
+        match is_slow {
+            true => site.pass(pause),
+            false => site.finish_tasks(),
+        }
+        site.turn();
+        assert_eq!(site.next, Next::Over);
+    }
+}
+
+#[test]
+fn whoever_wants_a_stop_gets_it_whatever_comes_after() {
+    let mut site = Site::new(settings());
+    site.driver.notice(Event::Stop);
+    site.tell(Event::Reload);
+    assert_eq!(site.next, Next::Over);
+
+    let mut site = Site::new(settings());
+    site.driver.notice(Event::Reload);
+    site.tell(Event::Stop);
+    assert_eq!(site.next, Next::Over);
+}
