@@ -12,6 +12,7 @@ use builder_engine::server::Templates;
 use builder_proto::text::Text;
 use builder_tests::world::{Disk, Host, Random};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -34,29 +35,55 @@ pub(crate) struct Environment {
     pub(crate) random: RefCell<Random>,
 }
 
-/// The templates that somebody keeps for the server.
+/// The templates that somebody keeps for the server: their versions, by the number of their platform.
 #[derive(Debug, Default)]
 pub(crate) struct TemplateSite {
-    pub(crate) templates: Templates,
-    /// Whether one of them cannot be read.
-    pub(crate) has_failed: bool,
-    /// How often they changed.
-    pub(crate) version: u64,
+    versions: BTreeMap<u64, u64>,
+    /// How often a template came or went.
+    pub(crate) names: u64,
+    /// How often anything happened to one.
+    pub(crate) contents: u64,
+}
+
+impl TemplateSite {
+    /// What is there now. The first line of each says which version it is.
+    pub(crate) fn templates(&self) -> Templates {
+        let template = |(platform, version): (&u64, &u64)| {
+            let text = format!("# {version}\nbuild %%OPAM_PACKAGE%% on %%PLATFORM%%");
+            (Text::from(format!("platform-{platform}")), text.into_bytes())
+        };
+        self.versions.iter().map(template).collect()
+    }
+
+    fn write(&mut self, platform: u64) {
+        self.contents += 1;
+        if self.versions.insert(platform, self.contents).is_none() {
+            self.names += 1;
+        }
+    }
+
+    fn remove(&mut self, platform: u64) {
+        if self.versions.remove(&platform).is_some() {
+            self.contents += 1;
+            self.names += 1;
+        }
+    }
 }
 
 impl Environment {
-    /// Puts up templates for some platforms, in the end for all.
+    /// Somebody puts the templates of all platforms in place.
+    pub(crate) fn write_templates(&self) {
+        (0..self.plan.platforms).for_each(|platform| self.templates.borrow_mut().write(platform));
+    }
+
+    /// Somebody writes a template, or removes one.
     pub(crate) fn change_templates(&self) {
         let mut random = self.random.borrow_mut();
-        let calm = self.is_calm.get();
-        let template = b"build %%OPAM_PACKAGE%% on %%PLATFORM%%".to_vec();
-        let present = |_: &u64| calm || random.per_mille(800);
-        let platforms: Vec<u64> = (0..self.plan.platforms).filter(present).collect();
-        let mut site = self.templates.borrow_mut();
-        site.version += 1;
-        site.has_failed = !calm && random.per_mille(100);
-        let named = |number| (Text::from(format!("platform-{number}")), template.clone());
-        site.templates = platforms.into_iter().map(named).collect();
+        let platform = random.below(self.plan.platforms);
+        match random.per_mille(300) {
+            true => self.templates.borrow_mut().remove(platform),
+            false => self.templates.borrow_mut().write(platform),
+        }
     }
 
     /// Whether a server that starts now uploads results.
@@ -78,7 +105,8 @@ impl Environment {
             UploadEnd::Forbidden(words()),
             UploadEnd::Unauthorized(words()),
         ];
-        let end = if fails { random.pick(&ends).clone() } else { UploadEnd::Done };
+        let is_believed = self.lie == Lie::FailedUploadsDone;
+        let end = if fails && !is_believed { random.pick(&ends).clone() } else { UploadEnd::Done };
         // What fails may have arrived all the same.
         let arrives = !fails || (!hangs && random.coin());
         Upload { duration: (!hangs).then_some(duration), end, octets: arrives.then_some(octets) }

@@ -1,7 +1,6 @@
 //! What builder 0.4.0 leaves behind, for a server that takes over from it.
 
 use crate::environment::Environment;
-use crate::server::ROOT;
 use builder_proto::command::Command;
 use builder_proto::job::{Job, ScheduleItem, ScriptJob};
 use builder_proto::state_file::{StateFile, StateItem};
@@ -30,10 +29,6 @@ pub(crate) fn leave_state(environment: &Environment, random: &mut Random) {
         items.push(StateItem::Schedule(ScheduleItem { next: LONG_AGO, period, job: job.clone() }));
         items.push(StateItem::Queue { platform, jobs: vec![job] });
     }
-    let octets = StateFile { items }.encode().unwrap();
-    let mut disk = environment.disk.borrow_mut();
-    let file = disk.create("state").unwrap();
-    disk.write_all_at(file, 0, &octets).unwrap();
-    disk.sync(file).unwrap();
-    disk.sync_directory(ROOT).unwrap();
+    let bytes = StateFile { items }.encode().unwrap();
+    environment.disk.borrow_mut().put("state", &bytes);
 }

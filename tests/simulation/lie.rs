@@ -28,10 +28,12 @@ pub(crate) enum Lie {
     WritesCutShort,
     /// Uuids are chosen again after every start.
     UuidsRepeated,
+    /// Uploads that fail are done.
+    FailedUploadsDone,
 }
 
 impl Lie {
-    pub(crate) const ALL: [Lie; 10] = [
+    pub(crate) const ALL: [Lie; 11] = [
         Lie::LogNotSynced,
         Lie::LogLengthNotSynced,
         Lie::LogNamesNotSynced,
@@ -42,6 +44,7 @@ impl Lie {
         Lie::FailuresHidden,
         Lie::WritesCutShort,
         Lie::UuidsRepeated,
+        Lie::FailedUploadsDone,
     ];
 
     /// What of it is about the log.

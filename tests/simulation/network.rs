@@ -91,6 +91,8 @@ struct Connection {
     to_peer: Direction,
     /// Whether the server still has its side open.
     served: bool,
+    /// Whether the server is to be told when it can send more.
+    wants_room: bool,
     peer: Presence,
     /// Octets that can be on their way to the peer.
     window: usize,
@@ -155,6 +157,7 @@ impl Network {
             to_server: Direction::default(),
             to_peer: Direction::default(),
             served: false,
+            wants_room: false,
             peer: Presence::Here,
             window: self.random.between(64, 20_000) as usize,
             split,
@@ -258,7 +261,7 @@ impl Network {
                 News::Octets(octets)
             }
         };
-        let writable = connection.served;
+        let writable = connection.wants_room;
         if writable {
             self.writable.insert(id);
         }
@@ -283,13 +286,19 @@ impl Network {
         }
     }
 
+    /// Whether somebody waits to be accepted.
+    pub(crate) fn has_waiting(&self, listener: ListenerId) -> bool {
+        self.backlogs.get(&listener).is_some_and(|backlog| !backlog.is_empty())
+    }
+
     pub(crate) fn accept(&mut self, listener: ListenerId) -> Option<ConnectionId> {
         self.backlogs.get_mut(&listener)?.pop_front()
     }
 
     /// From now on the server is told of a connection, and at once of what is so already.
     pub(crate) fn watch(&mut self, id: ConnectionId, writable: bool) {
-        let Some(connection) = self.connections.get(&id) else { return };
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.wants_room = writable;
         if !connection.to_server.arrived.is_empty() || connection.to_server.end.is_some() {
             self.readable.insert(id);
         }
@@ -385,7 +394,7 @@ impl Network {
 
     fn end_service(&mut self, environment: &Environment, id: ConnectionId, told: bool) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        connection.served = false;
+        (connection.served, connection.wants_room) = (false, false);
         self.readable.remove(&id);
         self.writable.remove(&id);
         if connection.peer == Presence::Gone {

@@ -64,6 +64,10 @@ pub(crate) struct Plan {
     pub(crate) listeners: Vec<Role>,
     /// The most connections at a time, before the faults stop.
     pub(crate) connections: usize,
+    /// The usual time between two changes of the templates, in microseconds.
+    pub(crate) template_gap: u64,
+    /// How many of a thousand attempts to accept a connection fail.
+    pub(crate) failing_accepts: u64,
     /// How many of a thousand lives somebody ends by a signal.
     pub(crate) stops: u64,
     /// How many of a thousand starts are to salvage what can be salvaged, although nothing needs it.
@@ -81,6 +85,7 @@ impl Plan {
             failed_syncs: sometimes(&[0, 0, 3, 20]),
             slow_syncs: sometimes(&[0, 0, 20]),
             written_back: sometimes(&[0, 50, 300]),
+            other_errors: sometimes(&[0, 0, 2]),
             ..Faults::default()
         };
         Plan {
@@ -122,6 +127,8 @@ impl Plan {
                 _ => vec![Role::Clients, Role::Any, Role::Workers],
             },
             connections: sometimes(&[30, 1_000, 1_000]) as usize,
+            template_gap: sometimes(&[10_000, 1_000_000]),
+            failing_accepts: sometimes(&[0, 10]),
             stops: sometimes(&[0, 100, 400]),
             salvages: sometimes(&[0, 100]),
             imports: sometimes(&[0, 1]) == 1,
@@ -156,6 +163,8 @@ impl Plan {
                     self.connections = number as usize;
                     continue;
                 }
+                "failing_accepts" => &mut self.failing_accepts,
+                "other_errors" => &mut self.disk.other_errors,
                 "full_disk" => {
                     self.full_disk = number > 0;
                     continue;

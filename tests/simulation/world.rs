@@ -195,8 +195,8 @@ impl World {
         say!(environment, "{:?}", environment.plan);
         {
             let mut disk = environment.disk.borrow_mut();
-            disk.create_directory(PRIVATE).unwrap();
             disk.set_faults(Faults::default());
+            disk.create_directory(PRIVATE).unwrap();
             disk.sync_directory(ROOT).unwrap();
         }
         if environment.plan.imports {
@@ -207,6 +207,7 @@ impl World {
         environment.enter(Duration::from_millis(1), Event::Visit);
         environment.enter(Duration::from_millis(50), Event::Jump);
         environment.enter(Duration::from_millis(70), Event::Room);
+        environment.write_templates();
         environment.enter(Duration::from_millis(1), Event::Templates);
         environment.enter(Duration::from_millis(200), Event::Reload);
     }
@@ -338,7 +339,8 @@ impl World {
         match server.turn() {
             _ if environment.host.crashed().is_some() => {}
             Err(stop) => self.stopped(&Stop::Turn(stop)),
-            Ok(Next::Over) => environment.host.crash_now(Crash::Kill),
+            // It ends as if it were killed, or the power fails at once.
+            Ok(Next::Over) => environment.host.crash_now(self.choose_crash()),
             Ok(Next::Turn(next)) => {
                 if let Some(due) = server.next_deadline()
                     && next.is_none_or(|next| next > due)
@@ -367,7 +369,8 @@ impl World {
     fn stopped(&mut self, stop: &Stop) {
         let environment = &self.environment;
         say!(environment, "the server stops: {stop}");
-        let faults = environment.plan.disk.failed_syncs + environment.plan.disk.write_errors > 0;
+        let Faults { failed_syncs, write_errors, other_errors, .. } = environment.plan.disk;
+        let faults = failed_syncs + write_errors + other_errors > 0;
         let excused = (stop.is_full() && environment.disk.borrow().is_short_of_room())
             || (stop.is_disk_failure() && faults && self.phase == Phase::Stormy);
         if !excused {
@@ -399,11 +402,12 @@ impl World {
         }
     }
 
+    /// The server is not told; it has to look.
     fn change_templates(&mut self) {
         let environment = &self.environment;
-        environment.change_templates();
         if self.phase == Phase::Stormy {
-            let gap = self.random.micros(0, 1_000_000);
+            environment.change_templates();
+            let gap = Duration::from_micros(self.random.below(2 * environment.plan.template_gap));
             environment.enter(environment.time.get() + gap, Event::Templates);
         }
     }
@@ -455,7 +459,7 @@ impl World {
         let environment = &self.environment;
         say!(environment, "the faults stop");
         environment.is_calm.set(true);
-        environment.change_templates();
+        environment.write_templates();
         let mut disk = environment.disk.borrow_mut();
         disk.set_faults(Faults::default());
         disk.leave(None);

@@ -184,8 +184,9 @@ impl Jobs {
         job.ever.iter().any(|ever| match ever {
             Job::Script(job) => job == script,
             Job::OrbBuild(job) => {
-                let expanded = format!("build {} on {}", job.opam_package, script.platform);
-                script.script.as_bytes() == expanded.as_bytes()
+                // The first line says which version of the template it is from.
+                let expanded = format!("\nbuild {} on {}", job.opam_package, script.platform);
+                script.script.as_bytes().ends_with(expanded.as_bytes())
             }
         })
     }

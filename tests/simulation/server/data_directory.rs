@@ -16,9 +16,22 @@ pub(crate) const PRIVATE: &str = ".builder";
 const SPOOLS: &str = ".builder/spool";
 const STAGINGS: &str = ".builder/staging";
 
-/// The data directory, for the server and for its threads.
+/// The data directory.
 #[derive(Clone)]
-pub(super) struct DataDirectory(pub(super) Rc<Environment>);
+pub(super) struct DataDirectory {
+    pub(super) environment: Rc<Environment>,
+    /// Who works with the files.
+    pub(super) user: User,
+}
+
+/// Who works with files.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum User {
+    /// The program, which waits for the disk.
+    Program,
+    /// A thread of it, beside which it goes on.
+    Thread,
+}
 
 /// Where the result of a build is.
 pub(crate) fn result_path(job: &Text, uuid: Uuid) -> String {
@@ -48,12 +61,20 @@ fn directory(name: DirectoryName<'_>) -> String {
 
 impl DataDirectory {
     fn lies(&self, lie: Lie) -> bool {
-        self.0.lie == lie
+        self.environment.lie == lie
+    }
+
+    /// A sync takes its time.
+    fn wait(&self) {
+        if self.user == User::Program {
+            let time = self.environment.disk.borrow_mut().sync_time();
+            self.environment.host.spend(time);
+        }
     }
 
     fn outcome(&self, synced: Result<()>) -> Result<()> {
         match synced {
-            Err(_) if self.lies(Lie::FailuresHidden) && self.0.host.crashed().is_none() => Ok(()),
+            Err(_) if self.lies(Lie::FailuresHidden) && self.environment.host.crashed().is_none() => Ok(()),
             synced => synced,
         }
     }
@@ -64,32 +85,28 @@ impl Files for DataDirectory {
     type Directory = String;
 
     fn create(&self, name: FileName<'_>) -> Result<Inode> {
-        self.0.disk.borrow_mut().create_new(&file(name))
+        self.environment.disk.borrow_mut().create_new(&file(name))
     }
 
     fn open(&self, name: FileName<'_>) -> Result<Inode> {
-        Ok(self.0.disk.borrow().open(&file(name)).ok_or(ErrorKind::NotFound)?)
+        Ok(self.environment.disk.borrow().open(&file(name)).ok_or(ErrorKind::NotFound)?)
     }
 
     fn size(&self, name: FileName<'_>) -> Result<u64> {
-        let disk = self.0.disk.borrow();
+        let disk = self.environment.disk.borrow();
         Ok(disk.length(disk.open(&file(name)).ok_or(ErrorKind::NotFound)?))
     }
 
     fn length(&self, file: &Inode) -> Result<u64> {
-        Ok(self.0.disk.borrow().length(*file))
+        Ok(self.environment.disk.borrow().length(*file))
     }
 
     fn read_at(&self, file: &Inode, offset: u64, buffer: &mut [u8]) -> Result<usize> {
-        let disk = self.0.disk.borrow();
-        let rest = disk.contents(*file).get(offset as usize..).unwrap_or_default();
-        let length = rest.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&rest[..length]);
-        Ok(length)
+        Ok(self.environment.disk.borrow().read_at(*file, offset, buffer))
     }
 
     fn write_at(&self, file: &Inode, offset: u64, bytes: &[u8]) -> Result<usize> {
-        let written = self.0.disk.borrow_mut().write_at(*file, offset, bytes)?;
+        let written = self.environment.disk.borrow_mut().write_at(*file, offset, bytes)?;
         Ok(if self.lies(Lie::WritesCutShort) { bytes.len() } else { written })
     }
 
@@ -97,61 +114,66 @@ impl Files for DataDirectory {
         if self.lies(Lie::LengthNotSet) {
             return Ok(());
         }
-        self.0.disk.borrow_mut().set_length(*file, length)
+        self.environment.disk.borrow_mut().set_length(*file, length)
     }
 
-    fn begin_write_back(&self, _: &Inode, _: u64, _: u64) {}
+    fn begin_write_back(&self, file: &Inode, _: u64, _: u64) {
+        self.environment.disk.borrow_mut().begin_write_back(*file);
+    }
 
     fn sync(&self, file: &Inode) -> Result<()> {
+        self.wait();
         if self.lies(Lie::ResultsNotSynced) {
             return Ok(());
         }
-        self.outcome(self.0.disk.borrow_mut().sync(*file))
+        self.outcome(self.environment.disk.borrow_mut().sync(*file))
     }
 
     fn sync_all(&self) -> Option<Result<()>> {
-        if !self.0.plan.syncs_everything {
+        if !self.environment.plan.syncs_everything {
             return None;
         }
+        self.wait();
         if self.lies(Lie::FileSystemNotSynced) {
             return Some(Ok(()));
         }
-        Some(self.outcome(self.0.disk.borrow_mut().sync_everything()))
+        Some(self.outcome(self.environment.disk.borrow_mut().sync_everything()))
     }
 
     fn rename(&self, from: FileName<'_>, to: FileName<'_>) -> Result<()> {
-        self.0.disk.borrow_mut().rename(&file(from), &file(to))
+        self.environment.disk.borrow_mut().rename(&file(from), &file(to))
     }
 
     fn remove(&self, name: FileName<'_>) -> Result<()> {
-        self.0.disk.borrow_mut().remove_file(&file(name))
+        self.environment.disk.borrow_mut().remove_file(&file(name))
     }
 
     fn make_directory(&self, name: DirectoryName<'_>) -> Result<()> {
-        self.0.disk.borrow_mut().create_directory(&directory(name))
+        self.environment.disk.borrow_mut().create_directory(&directory(name))
     }
 
     fn open_directory(&self, name: DirectoryName<'_>) -> Result<String> {
         let path = directory(name);
-        match self.0.disk.borrow().is_directory(&path) {
+        match self.environment.disk.borrow().is_directory(&path) {
             true => Ok(path),
             false => Err(ErrorKind::NotFound.into()),
         }
     }
 
     fn sync_directory(&self, directory: &String) -> Result<()> {
+        self.wait();
         if self.lies(Lie::DirectoriesNotSynced) {
             return Ok(());
         }
-        self.outcome(self.0.disk.borrow_mut().sync_directory(directory))
+        self.outcome(self.environment.disk.borrow_mut().sync_directory(directory))
     }
 
     fn remove_directory(&self, name: DirectoryName<'_>) -> Result<()> {
-        self.0.disk.borrow_mut().remove_directory(&directory(name))
+        self.environment.disk.borrow_mut().remove_directory(&directory(name))
     }
 
     fn list(&self, name: DirectoryName<'_>) -> Result<Vec<Vec<u8>>> {
-        let names = self.0.disk.borrow().list(&directory(name));
+        let names = self.environment.disk.borrow().list(&directory(name));
         Ok(names.into_iter().map(String::into_bytes).collect())
     }
 

@@ -1,6 +1,6 @@
 //! What the driver runs on in the simulation.
 
-use super::data_directory::{DataDirectory, PRIVATE};
+use super::data_directory::{DataDirectory, PRIVATE, User};
 use super::log_directory::LogDirectory;
 use super::tasks::Tasks;
 use crate::environment::{Environment, say};
@@ -34,14 +34,22 @@ pub(super) struct System {
     connections: BTreeMap<ConnectionId, Connection>,
     /// The connections by their number in the network.
     numbers: BTreeMap<NetworkId, ConnectionId>,
-    /// The upload whose process has not been reaped.
-    uploading: Option<Uuid>,
-    /// Which templates were read last: the version, and how many there were.
-    templates: Option<(u64, usize)>,
+    /// The upload whose process has not been reaped, and what it sends.
+    uploading: Option<(Uuid, Vec<u8>)>,
+    templates: SeenTemplates,
     /// From whom was read last, until the clock was looked at.
     read_from: Cell<Option<NetworkId>>,
     /// From whom that came of which the server makes something now.
     heard_from: Cell<Option<NetworkId>>,
+}
+
+/// What the templates looked like when they were read.
+#[derive(Default)]
+struct SeenTemplates {
+    names: u64,
+    contents: u64,
+    /// Whether one could not be read.
+    has_failed: bool,
 }
 
 struct Connection {
@@ -66,7 +74,7 @@ impl System {
             connections: BTreeMap::new(),
             numbers: BTreeMap::new(),
             uploading: None,
-            templates: None,
+            templates: SeenTemplates::default(),
             read_from: Cell::new(None),
             heard_from: Cell::new(None),
         }
@@ -99,6 +107,11 @@ impl System {
         self.uploading.take().is_some()
     }
 
+    /// True in so many of a thousand cases, until the faults have stopped.
+    fn fails(&mut self, cases: u64) -> bool {
+        !self.environment.is_calm.get() && self.random.per_mille(cases)
+    }
+
     fn id(&self, connection: ConnectionId) -> io::Result<NetworkId> {
         Ok(self.connections.get(&connection).ok_or(ErrorKind::NotConnected)?.id)
     }
@@ -129,7 +142,7 @@ impl Platform for System {
     }
 
     fn files(&self) -> DataDirectory {
-        DataDirectory(self.environment.clone())
+        DataDirectory { environment: self.environment.clone(), user: User::Program }
     }
 
     fn storage(&mut self) -> io::Result<LogDirectory> {
@@ -151,28 +164,44 @@ impl Platform for System {
             Lie::UuidsRepeated => Random::new(0),
             _ => self.random.fork(),
         };
+        let (environment, mut weather) = (self.environment.clone(), self.random.fork());
         Box::new(std::iter::from_fn(move || {
-            let octets = random.bytes(16);
-            Some(uuid::Builder::from_random_bytes(*octets.first_chunk()?).into_uuid())
+            if !environment.is_calm.get() && weather.per_mille(3) {
+                // There is no randomness just now.
+                return None;
+            }
+            let bytes = random.bytes(16);
+            Some(uuid::Builder::from_random_bytes(*bytes.first_chunk()?).into_uuid())
         }))
     }
 
     fn room(&mut self) -> io::Result<Room> {
+        if self.fails(1) {
+            return Err(io::Error::other("nobody knows"));
+        }
         Ok(Room { free: self.environment.disk.borrow().free(), longest_file: u64::MAX })
     }
 
     fn templates(&mut self, look: Look) -> Option<TemplateReading> {
         let site = self.environment.templates.borrow();
-        let (version, count) = (site.version, site.templates.len());
-        let has_changed = match (look, self.templates) {
-            (Look::Anew, _) | (_, None) => true,
-            (Look::Quick, Some((_, known))) => known != count,
-            (Look::Thorough, Some((known, _))) => known != version,
+        let seen = &self.templates;
+        let is_same = match look {
+            Look::Anew => false,
+            Look::Quick => seen.names == site.names,
+            Look::Thorough => seen.contents == site.contents && !seen.has_failed,
         };
-        has_changed.then(|| {
-            self.templates = Some((version, count));
-            TemplateReading { templates: site.templates.clone(), has_failed: site.has_failed }
-        })
+        if is_same {
+            return None;
+        }
+        let (mut templates, names, contents) = (site.templates(), site.names, site.contents);
+        drop(site);
+        // One may just be written.
+        let has_failed = !templates.is_empty() && self.fails(200);
+        if has_failed {
+            templates.pop_first();
+        }
+        self.templates = SeenTemplates { names, contents, has_failed };
+        Some(TemplateReading { templates, has_failed })
     }
 
     fn listen(&mut self) -> io::Result<Vec<Listener>> {
@@ -186,8 +215,20 @@ impl Platform for System {
     }
 
     fn accept(&mut self, listener: ListenerId, connection: ConnectionId) -> io::Result<()> {
-        let accepted = self.environment.network.borrow_mut().accept(listener);
+        let environment = self.environment.clone();
+        if !environment.network.borrow().has_waiting(listener) {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        if self.fails(environment.plan.failing_accepts) {
+            return Err(io::Error::other("too many open files"));
+        }
+        let accepted = environment.network.borrow_mut().accept(listener);
         let id = accepted.ok_or(ErrorKind::WouldBlock)?;
+        if environment.network.borrow().has_ended(id) && self.random.coin() {
+            environment.network.borrow_mut().close_by_server(&environment, id);
+            environment.model.borrow_mut().connection_over(id);
+            return Err(ErrorKind::ConnectionAborted.into());
+        }
         self.connections.insert(connection, Connection { id, is_watched: false, is_watched_for_room: false });
         self.numbers.insert(id, connection);
         Ok(())
@@ -205,6 +246,9 @@ impl Platform for System {
         let id = self.id(connection)?;
         if self.is_gone() {
             return Err(ErrorKind::WouldBlock.into());
+        }
+        if self.random.per_mille(3) {
+            return Err(ErrorKind::Interrupted.into());
         }
         let environment = &self.environment;
         match environment.network.borrow_mut().read(id, buffer.len()) {
@@ -225,6 +269,9 @@ impl Platform for System {
         let id = self.id(connection)?;
         if self.is_gone() {
             return Err(ErrorKind::WouldBlock.into());
+        }
+        if self.random.per_mille(3) {
+            return Err(ErrorKind::Interrupted.into());
         }
         self.check_order(id);
         let environment = &self.environment;
@@ -269,11 +316,15 @@ impl Platform for System {
     }
 
     fn start_upload(&mut self, job: &Text, uuid: Uuid) -> io::Result<()> {
-        assert_eq!(self.uploading.replace(uuid), None, "one upload at a time");
+        assert!(self.uploading.is_none(), "one upload at a time");
+        if self.fails(20) {
+            return Err(io::Error::other("too many processes"));
+        }
         let environment = &self.environment;
-        let path = super::result_path(job, uuid);
-        let octets = environment.disk.borrow().read(&path).map(<[u8]>::to_vec);
-        let upload = environment.begin_upload(octets.ok_or(ErrorKind::NotFound)?);
+        let contents = environment.disk.borrow().read(&super::result_path(job, uuid)).map(<[u8]>::to_vec);
+        let contents = contents.ok_or(ErrorKind::NotFound)?;
+        self.uploading = Some((uuid, contents.clone()));
+        let upload = environment.begin_upload(contents);
         say!(environment, "upload {uuid}: {:?}", upload.end);
         if let Some(duration) = upload.duration {
             let at = environment.host.time() + duration;
@@ -283,11 +334,13 @@ impl Platform for System {
         Ok(())
     }
 
+    /// What it was sending may have arrived all the same.
     fn kill_upload(&mut self) {
-        let Some(uuid) = self.uploading else { return };
+        let Some((uuid, contents)) = self.uploading.clone() else { return };
         let at = self.environment.host.time() + Duration::from_millis(1);
         let end = UploadEnd::Refused("it was killed".to_owned());
-        self.environment.enter(at, Event::Uploaded { life: self.life, uuid, end, octets: None });
+        let octets = self.random.coin().then_some(contents);
+        self.environment.enter(at, Event::Uploaded { life: self.life, uuid, end, octets });
     }
 
     fn recovered(&mut self, recovered: &Recovered) {

@@ -1,6 +1,6 @@
 //! What the programs leave to threads, one step at a time.
 
-use super::data_directory::DataDirectory;
+use super::data_directory::{DataDirectory, User};
 use crate::environment::Environment;
 use crate::queue::Event;
 use builder_engine::driver::{Outcome, Step, Task, TaskKind};
@@ -57,7 +57,8 @@ impl Tasks {
     /// Takes the next step of a task; true when something came of one.
     pub(super) fn step(&mut self, environment: &Rc<Environment>, number: u64) -> bool {
         if let Some(mut task) = self.running.remove(&number) {
-            match task.step(&DataDirectory(environment.clone())) {
+            let files = DataDirectory { environment: environment.clone(), user: User::Thread };
+            match task.step(&files) {
                 Step::Again => {
                     self.running.insert(number, task);
                     self.schedule(environment, number);

@@ -57,7 +57,8 @@ impl File {
 
     /// Whether all that was written is on the platter.
     pub(super) fn is_durable(&self) -> bool {
-        self.cache == self.durable
+        let is_synced = self.dirty.is_empty() && self.mistaken.is_empty() && !self.length_dirty;
+        is_synced || self.cache == self.durable
     }
 
     pub(super) fn write(&mut self, offset: usize, octets: &[u8]) {

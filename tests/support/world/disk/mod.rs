@@ -154,11 +154,6 @@ impl Disk {
         self.faults = faults;
     }
 
-    /// Bytes that the next read or write takes at most.
-    pub fn longest_transfer(&self) -> usize {
-        self.faults.longest_transfer.unwrap_or(usize::MAX)
-    }
-
     /// How long the next sync takes.
     pub fn sync_time(&mut self) -> Duration {
         match self.times.per_mille(self.faults.slow_syncs) {
@@ -247,14 +242,23 @@ impl Disk {
         self.file(file).length() as u64
     }
 
-    /// What an open file holds.
-    pub fn contents(&self, file: Inode) -> &[u8] {
-        self.file(file).contents()
+    /// Reads as much of an open file as fits into the buffer; says how much.
+    pub fn read_at(&self, file: Inode, offset: u64, buffer: &mut [u8]) -> usize {
+        let rest = self.file(file).contents().get(offset as usize..).unwrap_or_default();
+        let length = rest.len().min(buffer.len()).min(self.longest_transfer());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        length
     }
 
     /// Whether all that was written to a file, and its length, would survive a power failure.
     pub fn is_durable(&self, path: &str) -> bool {
         self.find(path).is_some_and(|inode| self.file(inode).is_durable())
+    }
+
+    /// Has the system write some of a file to the platter by itself.
+    pub fn begin_write_back(&mut self, file: Inode) {
+        let Node::File(file) = &mut self.nodes[file] else { unreachable!("a file") };
+        file.write_back(&mut self.random);
     }
 
     /// Writes some bytes; says how many.
@@ -394,20 +398,6 @@ impl Disk {
         }
     }
 
-    /// Removes a directory and all that is in it, one name after the other.
-    pub fn remove_tree(&mut self, path: &str) -> Result<()> {
-        let inode = self.find(path).ok_or(ErrorKind::NotFound)?;
-        for name in self.list(path) {
-            let path = format!("{path}/{name}");
-            match self.is_directory(&path) {
-                true => self.remove_tree(&path)?,
-                false => self.remove_file(&path)?,
-            }
-        }
-        self.operate()?;
-        self.remove(path, inode)
-    }
-
     /// Makes of the disk what the next start finds.
     pub fn crash(&mut self, crash: Crash) {
         match crash {
@@ -439,6 +429,10 @@ impl Disk {
     fn operate(&mut self) -> Result<()> {
         self.host.operate()?;
         self.fail_sometimes(self.faults.other_errors, "error")
+    }
+
+    fn longest_transfer(&self) -> usize {
+        self.faults.longest_transfer.unwrap_or(usize::MAX)
     }
 
     fn fail_sometimes(&mut self, cases: u64, what: &str) -> Result<()> {

@@ -118,11 +118,7 @@ impl Storage for LogStorage {
     }
 
     fn read_at(&self, file: &Inode, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let disk = self.disk.borrow();
-        let rest = disk.contents(*file).get(offset as usize..).unwrap_or_default();
-        let length = rest.len().min(buffer.len()).min(disk.longest_transfer());
-        buffer[..length].copy_from_slice(&rest[..length]);
-        Ok(length)
+        Ok(self.disk.borrow().read_at(*file, offset, buffer))
     }
 
     fn write_at(&self, file: &Inode, offset: u64, octets: &[u8]) -> io::Result<usize> {

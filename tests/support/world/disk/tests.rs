@@ -209,3 +209,18 @@ fn what_is_put_in_place_is_durable_and_a_copy_of_a_disk_goes_its_own_way() {
     disk.put("file", b"");
     assert_eq!((copy.free(), disk.free(), host.operations()), (5, 15, 1));
 }
+
+#[test]
+fn what_is_written_back_survives_in_part_although_nobody_asked() {
+    let act = |disk: &mut Disk| {
+        let file = write(disk, "file", &[]);
+        disk.sync_directory("").unwrap();
+        disk.write_all_at(file, 0, &[7; 1024]).unwrap();
+        disk.begin_write_back(file);
+        assert!(disk.read_at(file, 1000, &mut [0; 100]) == 24);
+        disk.decide_by(Random::scripted(&[]));
+    };
+    let written = |disk: Disk| disk.read("file").unwrap().contains(&7);
+    let found: BTreeSet<bool> = crashed(Crash::Power, act).map(written).collect();
+    assert_eq!(found, BTreeSet::from([false, true]));
+}
