@@ -64,3 +64,26 @@ impl ReadAt for ResultFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    #[test]
+    fn what_has_no_two_ends_is_refused_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("full");
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let (sender, opened) = mpsc::channel();
+        thread::spawn(move || {
+            sender.send(ResultFile::open(&path).map(|_| ()).map_err(|error| error.to_string()))
+        });
+        let opened = opened.recv_timeout(Duration::from_secs(60)).expect("nobody waits for a writer");
+        assert_eq!(opened, Err("it is not a regular file".to_owned()));
+        ResultFile::open(directory.path()).unwrap_err();
+    }
+}

@@ -129,3 +129,27 @@ fn read_template(path: &Path) -> io::Result<Vec<u8>> {
     }
     Ok(template)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    #[test]
+    fn a_template_that_changes_within_a_second_is_read_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("orb-build.template.debian-12");
+        fs::write(&path, "one").unwrap();
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        let at = UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+        file.set_modified(at).unwrap();
+        let mut templates = TemplateDirectory::new(directory.path());
+        let template = |reading: TemplateReading| reading.templates[&Text::from("debian-12")].clone();
+        assert_eq!(template(templates.read()), b"one");
+        assert_eq!(templates.read_changes(true), None);
+        // As long as before, and in the same second.
+        fs::write(&path, "two").unwrap();
+        file.set_modified(at + Duration::from_millis(1)).unwrap();
+        assert_eq!(templates.read_changes(true).map(template), Some(b"two".to_vec()));
+    }
+}

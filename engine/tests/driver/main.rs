@@ -10,10 +10,12 @@
     reason = "all of this is test code"
 )]
 
+mod connections;
 mod deadlines;
 mod files;
 mod leftovers;
 mod platform;
+mod results;
 mod site;
 mod starts;
 mod stops;

@@ -43,6 +43,8 @@ pub(crate) struct Line {
     /// How many more bytes it takes.
     pub(crate) room: usize,
     pub(crate) is_broken: bool,
+    /// Whether nothing more will arrive.
+    pub(crate) has_ended: bool,
     /// Whether something is told of it, and whether also of room.
     pub(crate) watched: Option<bool>,
 }
@@ -73,7 +75,14 @@ impl Machine {
 
 impl Line {
     pub(crate) fn new(arrived: Vec<u8>) -> Line {
-        Line { arrived, sent: Vec::new(), room: usize::MAX, is_broken: false, watched: None }
+        Line {
+            arrived,
+            sent: Vec::new(),
+            room: usize::MAX,
+            is_broken: false,
+            has_ended: false,
+            watched: None,
+        }
     }
 }
 
@@ -135,11 +144,11 @@ impl Platform for Machine {
     }
 
     fn read(&mut self, connection: ConnectionId, buffer: &mut [u8]) -> io::Result<usize> {
-        let arrived = &mut self.line(connection)?.arrived;
-        let length = arrived.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&arrived[..length]);
-        arrived.drain(..length);
-        if length > 0 { Ok(length) } else { Err(ErrorKind::WouldBlock.into()) }
+        let line = self.line(connection)?;
+        let length = line.arrived.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&line.arrived[..length]);
+        line.arrived.drain(..length);
+        if length > 0 || line.has_ended { Ok(length) } else { Err(ErrorKind::WouldBlock.into()) }
     }
 
     fn write(&mut self, connection: ConnectionId, bytes: &[u8], _: bool) -> io::Result<usize> {

@@ -1,0 +1,72 @@
+//! What is read from whom, and when.
+
+use crate::site::{Site, lose_worker, settings};
+use builder_engine::driver::Event;
+use builder_proto::command::Command;
+use builder_proto::job::ScriptJob;
+use builder_proto::time::Period;
+
+#[test]
+fn an_end_that_was_announced_with_the_last_bytes_is_read_although_nothing_more_is_told() {
+    let mut site = Site::new(settings());
+    let client = site.connect(&[]);
+    site.turns();
+    let line = site.machine().lines.get_mut(&client).unwrap();
+    line.arrived.extend_from_slice(&[0, 0]);
+    line.has_ended = true;
+    site.driver.notice(Event::Readable { connection: client, is_end: true });
+    site.turns();
+    assert!(!site.machine().lines.contains_key(&client), "it is over");
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_not_read_from_until_it_does() {
+    let mut site = Site::new({
+        let mut settings = settings();
+        settings.limits.connections.outbox_bytes = 100;
+        settings
+    });
+    site.client(filler(0));
+    site.turns();
+    let client = site.client(Command::Info);
+    site.machine().waiting.back_mut().unwrap().room = 0;
+    site.turns();
+    site.say(client, b"more");
+    site.turns();
+    assert_eq!(site.machine().lines[&client].arrived, b"more", "its answer waits");
+    site.machine().lines.get_mut(&client).unwrap().room = usize::MAX;
+    site.tell(Event::Writable(client));
+    site.turns();
+    assert_eq!(site.machine().lines[&client].arrived, b"", "it has taken its answer");
+}
+
+#[test]
+fn a_result_that_comes_of_the_end_of_a_turn_is_not_lost_in_a_rotation() {
+    // One of these makes the log long enough in the very turn that ends with the result.
+    for fillers in 0..24 {
+        let mut site = Site::new({
+            let mut settings = settings();
+            settings.limits.log_rotation = 1000;
+            settings
+        });
+        for number in 0..fillers {
+            site.client(filler(number));
+            site.rest();
+        }
+        lose_worker(&mut site);
+        let mut site = site.restart();
+        site.rest();
+        let results = site.machine().files.paths().into_iter().filter(|path| path.ends_with("/full")).count();
+        assert_eq!(results, 1, "after {fillers} other jobs");
+    }
+}
+
+/// A job that nobody runs here.
+fn filler(number: usize) -> Command {
+    let job = ScriptJob {
+        name: format!("filler-{number}").into(),
+        script: "true".into(),
+        platform: "elsewhere".into(),
+    };
+    Command::Schedule { period: Period::Hourly, job }
+}

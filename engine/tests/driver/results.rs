@@ -1,0 +1,34 @@
+//! What is in stored results, and what becomes of those that cannot be read.
+
+use crate::site::{Site, large_results, uploading};
+use builder_engine::limits::SETTLE_TIME;
+use builder_proto::execution::Execution;
+use std::io::ErrorKind;
+
+#[test]
+fn a_console_of_several_blocks_is_stored_line_by_line() {
+    let mut site = Site::new(large_results());
+    let build = site.build("job");
+    let lines: Vec<Vec<u8>> = (b'a'..=b'z').map(|letter| vec![letter; 40_000]).collect();
+    for line in &lines {
+        site.print(build, line);
+    }
+    site.finish(build);
+    site.rest();
+    let stored = site.machine().files.watch(&format!("job/{}/full", build.1)).upgrade().unwrap();
+    let stored = Execution::decode(&stored.borrow()).unwrap();
+    assert!(stored.printed().iter().map(|line| line.line.as_bytes()).eq(lines.iter().map(Vec::as_slice)));
+}
+
+#[test]
+fn a_result_that_cannot_be_looked_at_is_not_taken_for_gone() {
+    let mut site = Site::new(uploading());
+    let build = site.build("job");
+    site.machine().files.fail("size job/", ErrorKind::PermissionDenied);
+    site.finish(build);
+    site.rest();
+    site.pass(SETTLE_TIME);
+    site.rest();
+    assert!(site.machine().uploads.is_empty());
+    assert_eq!(site.driver.server().state().waiting_uploads(), 1, "it is tried again");
+}
