@@ -131,8 +131,11 @@ fn clients_may_come_through_the_file_system() {
     let file = site.file("script", "echo hello");
     site.succeed(&server, ["schedule", "job", "linux", file.to_str().unwrap()]);
     site.work(&server, "linux");
-    site.wait_for_results("job", 1);
+    let result = site.wait_for_results("job", 1).pop().unwrap();
     assert!(site.succeed(&server, ["info"]).contains("job"));
+    // Nobody else gets in while the socket is made, and after that everybody may read results as ever.
+    let others = fs::metadata(site.data()).unwrap().mode() & fs::metadata(&file).unwrap().mode() & 0o044;
+    assert_eq!(fs::metadata(&result).unwrap().mode() & 0o044, others, "{}", result.display());
 
     let mut worker = UnixStream::connect(&socket).unwrap();
     let hello = Command::ClientHello { peer: PeerType::Worker, version: WORKER_VERSION };

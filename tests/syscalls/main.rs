@@ -7,6 +7,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
 
 mod conversations;
+mod export;
 mod failures;
 mod history;
 mod layout;

@@ -69,15 +69,19 @@ fn socket_mode(matches: &Matches) -> Result<u32, UsageError> {
 }
 
 impl Listening {
-    /// Listens on one of the addresses.
-    pub(crate) fn bind(&self, address: &Address) -> io::Result<Vec<Listener>> {
-        match address {
+    /// Listens on one of the addresses, for those who may speak there.
+    pub(crate) fn bind(&self, address: &Address, role: Role) -> io::Result<Vec<Listener>> {
+        let listeners: Vec<Listener> = match address {
             Address::Tcp { host, port } => {
                 let addresses = (host.as_str(), *port).to_socket_addrs()?;
-                addresses.map(Listener::bind_tcp).collect()
+                addresses.map(Listener::bind_tcp).collect::<io::Result<_>>()?
             }
-            Address::Unix(path) => Ok(vec![self.bind_unix(path)?]),
+            Address::Unix(path) => vec![self.bind_unix(path)?],
+        };
+        if role == Role::Workers {
+            listeners.iter().try_for_each(Listener::limit_unacknowledged)?;
         }
+        Ok(listeners)
     }
 
     fn bind_unix(&self, path: &Path) -> io::Result<Listener> {
@@ -127,4 +131,23 @@ fn group_id(group: &str) -> io::Result<u32> {
         .filter(|fields| fields.first() == Some(&group))
         .find_map(|fields| fields.get(2)?.parse().ok())
         .ok_or_else(|| io::Error::new(ErrorKind::NotFound, format!("/etc/group has no group {group}")))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use rustix::net::sockopt::tcp_user_timeout;
+
+    #[test]
+    fn only_workers_have_to_acknowledge_what_they_are_sent_within_a_time() {
+        let listening =
+            Listening { addresses: Vec::new(), socket_mode: DEFAULT_SOCKET_MODE, socket_group: None };
+        let address = Address::Tcp { host: "127.0.0.1".to_owned(), port: 0 };
+        for (role, is_limited) in [(Role::Any, false), (Role::Clients, false), (Role::Workers, true)] {
+            for listener in listening.bind(&address, role).unwrap() {
+                let Listener::Tcp(socket) = listener else { panic!("the address is one of TCP") };
+                assert_eq!(tcp_user_timeout(&socket).unwrap() > 0, is_limited, "{role:?}");
+            }
+        }
+    }
 }

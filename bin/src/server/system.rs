@@ -110,16 +110,13 @@ impl Platform for System {
                 };
                 io::Error::new(error.kind(), format!("cannot listen on {address}: {error}; {remedy}"))
             };
-            for mut listener in self.listening.bind(address).map_err(failed)? {
+            for mut listener in self.listening.bind(address, *role).map_err(failed)? {
                 let name = listener.name();
                 let whom = match role {
                     Role::Any => "",
                     Role::Workers => " for workers",
                     Role::Clients => " for clients",
                 };
-                if *role == Role::Workers {
-                    listener.limit_unacknowledged().map_err(failed)?;
-                }
                 let token = Tokens::of_listener(self.listeners.len());
                 listener.register(&self.registry, token, Interest::READABLE).map_err(failed)?;
                 // For people and scripts that asked for any free port; a closed stdout is fine.
