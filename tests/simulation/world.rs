@@ -220,14 +220,14 @@ impl World {
                     self.turn();
                 }
             }
-            Event::Uploaded { life, uuid, end, octets } => {
+            Event::Uploaded { life, process, uuid, end, octets } => {
                 if let Some(octets) = octets {
                     self.environment.model.borrow_mut().uploaded(uuid, octets);
                 }
                 if life == self.life
                     && let Some(server) = &mut self.server
                 {
-                    server.upload_ended(end);
+                    server.upload_ended(process, end);
                     self.request_turn(at);
                 }
             }

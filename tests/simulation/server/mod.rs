@@ -77,9 +77,9 @@ impl Server {
         self.tasks.borrow_mut().step(&self.environment, task)
     }
 
-    /// The process that uploads has ended.
-    pub(crate) fn upload_ended(&mut self, end: UploadEnd) {
-        if self.driver.platform().reap_upload() {
+    /// A process that uploaded has ended, unless it was known before.
+    pub(crate) fn upload_ended(&mut self, process: u64, end: UploadEnd) {
+        if self.driver.platform().reap_upload(process) {
             self.driver.notice(Event::UploadEnded(end));
         }
     }

@@ -35,7 +35,9 @@ pub(super) struct System {
     /// The connections by their number in the network.
     numbers: BTreeMap<NetworkId, ConnectionId>,
     /// The upload whose process has not been reaped, and what it sends.
-    uploading: Option<(Uuid, Vec<u8>)>,
+    uploading: Option<Upload>,
+    /// How many processes have uploaded.
+    processes: u64,
     templates: SeenTemplates,
     /// From whom was read last, until the clock was looked at.
     read_from: Cell<Option<NetworkId>>,
@@ -50,6 +52,14 @@ struct SeenTemplates {
     contents: u64,
     /// Whether one could not be read.
     has_failed: bool,
+}
+
+/// A process that uploads a result.
+#[derive(Clone)]
+struct Upload {
+    process: u64,
+    uuid: Uuid,
+    contents: Vec<u8>,
 }
 
 struct Connection {
@@ -74,6 +84,7 @@ impl System {
             connections: BTreeMap::new(),
             numbers: BTreeMap::new(),
             uploading: None,
+            processes: 0,
             templates: SeenTemplates::default(),
             read_from: Cell::new(None),
             heard_from: Cell::new(None),
@@ -103,8 +114,9 @@ impl System {
     }
 
     /// Takes note that the process that uploads has ended, if there is one.
-    pub(super) fn reap_upload(&mut self) -> bool {
-        self.uploading.take().is_some()
+    pub(super) fn reap_upload(&mut self, process: u64) -> bool {
+        // One that was killed while it ended by itself ends once.
+        self.uploading.take_if(|upload| upload.process == process).is_some()
     }
 
     /// True in so many of a thousand cases, until the faults have stopped.
@@ -323,24 +335,26 @@ impl Platform for System {
         let environment = &self.environment;
         let contents = environment.disk.borrow().read(&super::result_path(job, uuid)).map(<[u8]>::to_vec);
         let contents = contents.ok_or(ErrorKind::NotFound)?;
-        self.uploading = Some((uuid, contents.clone()));
+        self.processes += 1;
+        let process = self.processes;
+        self.uploading = Some(Upload { process, uuid, contents: contents.clone() });
         let upload = environment.begin_upload(contents);
         say!(environment, "upload {uuid}: {:?}", upload.end);
         if let Some(duration) = upload.duration {
             let at = environment.host.time() + duration;
             let (life, end, octets) = (self.life, upload.end, upload.octets);
-            environment.enter(at, Event::Uploaded { life, uuid, end, octets });
+            environment.enter(at, Event::Uploaded { life, process, uuid, end, octets });
         }
         Ok(())
     }
 
     /// What it was sending may have arrived all the same.
     fn kill_upload(&mut self) {
-        let Some((uuid, contents)) = self.uploading.clone() else { return };
+        let Some(Upload { process, uuid, contents }) = self.uploading.clone() else { return };
         let at = self.environment.host.time() + Duration::from_millis(1);
         let end = UploadEnd::Refused("it was killed".to_owned());
         let octets = self.random.coin().then_some(contents);
-        self.environment.enter(at, Event::Uploaded { life: self.life, uuid, end, octets });
+        self.environment.enter(at, Event::Uploaded { life: self.life, process, uuid, end, octets });
     }
 
     fn recovered(&mut self, recovered: &Recovered) {
