@@ -178,7 +178,7 @@ survives_the_end_of_builder_jail() {
     hold_delay "$job"
     begin_service builder_worker stop one
     ends_after_delay "$job"
-    # Whoever inherits it may take a moment to reap it.
+    # It was told to end, and may still be on its way out.
     wait_for "nothing is left of the worker" not is_alive "$worker"
     if sandbox_exists one; then fail "something of worker one is left after stop"; fi
     grep -q '^builder_worker_one: builder-worker: ended by SIGTERM' "$FAKE_STATE/syslog" ||
