@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 /// What came of the turns, in order: actions `A` that wait for the commit, and then for the files of results.
 #[derive(Debug)]
-pub struct ReleaseQueue<A> {
+pub(crate) struct ReleaseQueue<A> {
     /// What came of the present turn and waits for its commit.
     uncommitted: Turn<A>,
     /// What came of earlier turns and waits for the files of their results, the oldest first.
@@ -44,11 +44,11 @@ struct Batch<A> {
 
 /// A commit, as those who write the files of its results name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BatchNumber(u64);
+pub(crate) struct BatchNumber(u64);
 
 /// Results whose files one writer is to write. Once it has, call [`ReleaseQueue::written`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WriteOrder {
+pub(crate) struct WriteOrder {
     /// What waits for it.
     pub batch: BatchNumber,
     /// The results, in order.
@@ -67,29 +67,29 @@ impl<A> Default for ReleaseQueue<A> {
 
 impl<A> ReleaseQueue<A> {
     /// Puts off an action until everything appended before it is on disk.
-    pub fn defer(&mut self, action: A) {
+    pub(crate) fn defer(&mut self, action: A) {
         self.uncommitted.actions.push(action);
     }
 
     /// Puts off the writing of a result's file until the log holds the result. What is put off in the same turn or later
     /// waits for the file.
-    pub fn defer_result(&mut self, result: UnsettledResult) {
+    pub(crate) fn defer_result(&mut self, result: UnsettledResult) {
         self.uncommitted.results.push(result);
     }
 
     /// Whether something waits for a commit.
-    pub fn has_uncommitted(&self) -> bool {
+    pub(crate) fn has_uncommitted(&self) -> bool {
         !self.uncommitted.actions.is_empty() || !self.uncommitted.results.is_empty()
     }
 
     /// Whether nothing waits for anything.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         !self.has_uncommitted() && self.committed.is_empty()
     }
 
     /// Takes note that the commit is made. Gives the files to be written now, for at most so many writers, and has `settling`
     /// take charge of their results; then call [`ReleaseQueue::next_ready`].
-    pub fn commit(&mut self, settling: &mut Settling, writers: usize) -> Vec<WriteOrder> {
+    pub(crate) fn commit(&mut self, settling: &mut Settling, writers: usize) -> Vec<WriteOrder> {
         self.batches += 1;
         let number = BatchNumber(self.batches);
         let results = core::mem::take(&mut self.uncommitted.results);
@@ -106,14 +106,14 @@ impl<A> ReleaseQueue<A> {
 
     /// Takes note that an order is done, whether or not all its files could be written: those that could not are safe in the
     /// log, and are tried again by themselves. Then call [`ReleaseQueue::next_ready`].
-    pub fn written(&mut self, batch: BatchNumber) {
+    pub(crate) fn written(&mut self, batch: BatchNumber) {
         if let Some(waiting) = self.committed.iter_mut().find(|waiting| waiting.number == batch) {
             waiting.writes = waiting.writes.saturating_sub(1);
         }
     }
 
     /// An action to be carried out now. None when there is none, or when the next has to wait for a file.
-    pub fn next_ready(&mut self) -> Option<A> {
+    pub(crate) fn next_ready(&mut self) -> Option<A> {
         while let Some(batch) = self.committed.front_mut().filter(|batch| batch.writes == 0) {
             if let Some(action) = batch.actions.pop_front() {
                 return Some(action);

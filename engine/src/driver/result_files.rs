@@ -14,7 +14,7 @@ use std::io::{self, ErrorKind};
 
 /// One thing to do about a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileOperation {
+pub(crate) enum FileOperation {
     /// Write all that is not written yet to the staged file. One that is in the way is replaced.
     Complete,
     /// Set the length of the staged file to what it is to have, even if it has it. It was not written from front to back, and
@@ -41,7 +41,7 @@ pub enum FileOperation {
 
 /// A directory on the way to a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Directory {
+pub(crate) enum Directory {
     /// That of the build: `JOB/UUID`.
     Build,
     /// That of all builds of the job: `JOB`.
@@ -52,7 +52,7 @@ pub enum Directory {
 
 /// Why work ended early.
 #[derive(Debug)]
-pub enum WorkError {
+pub(crate) enum WorkError {
     /// The result is not in its place. What is left of it in the staging directory is to be removed.
     Failed(io::Error),
     /// Nobody knows whether the result will be in its place after a crash. It must not be taken for stored, nor give way to
@@ -62,7 +62,7 @@ pub enum WorkError {
 
 /// What comes next.
 #[derive(Debug)]
-pub enum Progress {
+pub(crate) enum Progress {
     /// This is to be done.
     Next(FileOperation),
     /// Nothing, as all is done or something failed.
@@ -71,7 +71,7 @@ pub enum Progress {
 
 /// A sequence of operations on the files of one result.
 #[derive(Clone, Debug)]
-pub struct ResultWork {
+pub(crate) struct ResultWork {
     rest: VecDeque<FileOperation>,
     last: Option<FileOperation>,
     /// Whether what failed so far leaves no doubt about what is in place.
@@ -89,7 +89,7 @@ const SYNC_DIRECTORIES: [FileOperation; 3] = [
 
 impl ResultWork {
     /// Completes a staged result, makes it durable and puts it in place, durably.
-    pub fn store() -> ResultWork {
+    pub(crate) fn store() -> ResultWork {
         let before = [
             FileOperation::Complete,
             FileOperation::SetLength,
@@ -102,7 +102,7 @@ impl ResultWork {
     }
 
     /// Writes a result that the log holds, and puts it in place. It is made durable later, with others.
-    pub fn write() -> ResultWork {
+    pub(crate) fn write() -> ResultWork {
         ResultWork::new([
             FileOperation::Complete,
             FileOperation::MakeDirectory(Directory::Build),
@@ -111,18 +111,18 @@ impl ResultWork {
     }
 
     /// Makes a result that is in place durable, with all names that lead to it.
-    pub fn sync() -> ResultWork {
+    pub(crate) fn sync() -> ResultWork {
         let work = ResultWork::new([FileOperation::SyncPlaced].into_iter().chain(SYNC_DIRECTORIES));
         ResultWork { is_certain: false, ..work }
     }
 
     /// The same for one that somebody may have removed: then nothing is left to be made durable.
-    pub fn sync_if_there() -> ResultWork {
+    pub(crate) fn sync_if_there() -> ResultWork {
         ResultWork { may_be_gone: true, ..ResultWork::sync() }
     }
 
     /// Removes a result, durably, and its directory. What others have put beside it stays.
-    pub fn remove() -> ResultWork {
+    pub(crate) fn remove() -> ResultWork {
         let work = ResultWork::new([
             FileOperation::RemovePlaced,
             FileOperation::RemoveDirectory,
@@ -142,7 +142,7 @@ impl ResultWork {
     }
 
     /// Takes what came of the operation given last, or success when there was none, and gives the next one.
-    pub fn next(&mut self, outcome: io::Result<()>) -> Progress {
+    pub(crate) fn next(&mut self, outcome: io::Result<()>) -> Progress {
         if let Some(last) = self.last.take() {
             match outcome {
                 Ok(()) => self.succeeded(last),
@@ -162,7 +162,10 @@ impl ResultWork {
     /// # Errors
     ///
     /// See [`WorkError`].
-    pub fn run(mut self, mut perform: impl FnMut(FileOperation) -> io::Result<()>) -> Result<(), WorkError> {
+    pub(crate) fn run(
+        mut self,
+        mut perform: impl FnMut(FileOperation) -> io::Result<()>,
+    ) -> Result<(), WorkError> {
         let mut outcome = Ok(());
         loop {
             match self.next(outcome) {
@@ -210,7 +213,7 @@ impl ResultWork {
 
 impl WorkError {
     /// The error, for those who treat both alike.
-    pub fn into_inner(self) -> io::Error {
+    pub(crate) fn into_inner(self) -> io::Error {
         match self {
             WorkError::Failed(error) | WorkError::Unknown(error) => error,
         }

@@ -19,7 +19,7 @@ pub struct RotationLimits {
 
 /// What is known of the room for the log, and what was tried to make more of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Rotation {
+pub(crate) struct Rotation {
     limits: RotationLimits,
     /// Bytes by which the log can grow.
     room: u64,
@@ -44,39 +44,39 @@ impl Default for RotationLimits {
 
 impl Rotation {
     /// Nothing is known so far, and nothing was tried.
-    pub fn new(limits: RotationLimits) -> Rotation {
+    pub(crate) fn new(limits: RotationLimits) -> Rotation {
         Rotation { limits, room: u64::MAX, snapshot: 0, examined: 0, next_attempt: Duration::ZERO }
     }
 
     /// Takes note of the bytes by which the log can grow.
-    pub fn set_room(&mut self, bytes: u64) {
+    pub(crate) fn set_room(&mut self, bytes: u64) {
         self.room = bytes;
     }
 
     /// Bytes of the last snapshot, for [`LogFile::needs_rotation`](crate::log::LogFile::needs_rotation).
-    pub fn snapshot_bytes(&self) -> u64 {
+    pub(crate) fn snapshot_bytes(&self) -> u64 {
         self.snapshot
     }
 
     /// Whether to fill a reserve that was given up: there are so many free bytes, and files may be so long.
-    pub fn restores_reserve(&self, now: Duration, free_bytes: u64, longest_file: u64) -> bool {
+    pub(crate) fn restores_reserve(&self, now: Duration, free_bytes: u64, longest_file: u64) -> bool {
         let bytes = self.limits.reserve_bytes;
         free_bytes > bytes.saturating_mul(RESERVE_PLENTY) && longest_file >= bytes && now >= self.next_attempt
     }
 
     /// Takes note of an attempt that failed, or that should not be repeated at once.
-    pub fn attempted(&mut self, now: Duration) {
+    pub(crate) fn attempted(&mut self, now: Duration) {
         self.next_attempt = now.saturating_add(RETRY_TIME);
     }
 
     /// Takes note that the log was written anew, and has so many bytes now.
-    pub fn rotated(&mut self, log_bytes: u64) {
+    pub(crate) fn rotated(&mut self, log_bytes: u64) {
         self.snapshot = log_bytes;
     }
 
     /// Whether space is short, and most of what the log takes is history. `snapshot_bytes` is asked only if it matters, as
     /// measuring takes long.
-    pub fn could_make_room(
+    pub(crate) fn could_make_room(
         &mut self,
         now: Duration,
         log_bytes: u64,

@@ -1,4 +1,4 @@
-//! Room on the disk: what the server is told of it, and making some, as the [rotation](super::Rotation) says.
+//! Room on the disk: what the server is told of it, and making some, as the [rotation](super::rotation) says.
 
 use super::files::{DirectoryName, Files};
 use super::platform::Platform;

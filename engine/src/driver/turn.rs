@@ -131,8 +131,8 @@ impl<P: Platform> Driver<P> {
     /// 3. commit: one write and one sync for all records of the turn;
     /// 4. only now do what others can see: send, close, put results in place.
     ///
-    /// Threads write the files of small results, so what is to be seen of a turn may come a moment later, see
-    /// [`ReleaseQueue`]; the order stays what it is.
+    /// Threads write the files of small results, so what is to be seen of a turn may come a moment later; the order stays
+    /// what it is.
     ///
     /// # Errors
     ///
@@ -332,7 +332,8 @@ impl<P: Platform> Driver<P> {
                 self.on_written(batch, outcomes)?;
             }
         }
-        self.connections.flush(&mut self.platform);
+        // Whoever cannot be sent anything any more needs nothing else either.
+        let _ = self.connections.flush(&mut self.platform);
         let is_over = self.release_queue.is_empty() || self.platform.now().monotonic >= until;
         Ok(if is_over { Next::Over } else { Next::Turn(Some(until)) })
     }

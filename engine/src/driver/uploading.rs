@@ -20,7 +20,8 @@ impl<P: Platform> Driver<P> {
         }
         let over = uploads.take_end().or_else(|| {
             let (uuid, job) = uploads.take_wanted(|uuid| self.settling.safety(uuid))?;
-            let attempt = match start(&mut self.platform, &job, uuid, self.settling.safety(uuid)) {
+            let attempt = match start(&mut self.platform, &self.files, &job, uuid, self.settling.safety(uuid))
+            {
                 Ok(bytes) => {
                     uploads.on_started(now, uuid, bytes);
                     return None;
@@ -37,8 +38,14 @@ impl<P: Platform> Driver<P> {
 }
 
 /// Starts the process for a result; says how many bytes it has, or how the attempt ended at once.
-fn start<P: Platform>(platform: &mut P, job: &Text, uuid: Uuid, safety: Safety) -> Result<u64, Attempt> {
-    let (files, name) = (platform.files(), FileName::Result { job, uuid });
+fn start<P: Platform>(
+    platform: &mut P,
+    files: &P::Files,
+    job: &Text,
+    uuid: Uuid,
+    safety: Safety,
+) -> Result<u64, Attempt> {
+    let name = FileName::Result { job, uuid };
     let refused = |problem: String| Attempt::Ended(UploadEnd::Refused(problem));
     if safety == Safety::Stuck {
         // Others need not wait for it.
