@@ -1,5 +1,6 @@
 //! A stored result on disk.
 
+use crate::log_file::until_uninterrupted;
 use builder_proto::execution::ReadAt;
 use rustix::fs::OFlags;
 use std::fs::File;
@@ -56,12 +57,7 @@ impl ReadAt for ResultFile {
     type Error = io::Error;
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match self.file.read_at(buffer, offset) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
-            }
-        }
+        until_uninterrupted(|| self.file.read_at(buffer, offset))
     }
 }
 

@@ -104,7 +104,8 @@ pub fn fresh_salt() -> Result<Salt, getrandom::Error> {
     Ok(Salt(salt))
 }
 
-fn until_uninterrupted(mut operation: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+/// Repeats an operation that a signal has interrupted.
+pub(crate) fn until_uninterrupted(mut operation: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match operation() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

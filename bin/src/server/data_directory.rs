@@ -1,9 +1,10 @@
 //! The files of the data directory, for the driver. Nothing is decided here.
 
-use crate::directory::{DirectoryLock, file_size_limit};
+use crate::directory::DirectoryLock;
 use crate::durable::sync_file;
 #[cfg(target_os = "linux")]
 use crate::durable::sync_file_system;
+use crate::log_file::until_uninterrupted;
 use crate::result_file::ResultFile;
 use crate::server::paths::Paths;
 use builder_engine::driver::{DirectoryName, FileName, Files};
@@ -103,10 +104,7 @@ impl Files for DataDirectory {
     }
 
     fn write_at(&self, file: &Arc<File>, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        // The kernel would send SIGXFSZ before it said so itself. A write across the limit is merely short.
-        if file_size_limit().is_some_and(|limit| offset >= limit) {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
+        // At the limit for the size of files the kernel sends SIGXFSZ, which the server has asked to be told of, and fails.
         until_uninterrupted(|| file.write_at(bytes, offset))
     }
 
@@ -180,13 +178,4 @@ fn reports_errors_of_file_systems() -> bool {
     let release = name.release().to_string_lossy();
     let mut numbers = release.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
     (numbers.next(), numbers.next()) >= (Some(5), Some(8))
-}
-
-fn until_uninterrupted(mut operation: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
-    loop {
-        match operation() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
 }

@@ -62,7 +62,7 @@ fn read_log(settings: &Settings, paths: &Paths) -> Result<Option<Recovered>, Sta
 /// there.
 fn look_after(directory: &DataDirectory, result: &UnsettledResult) {
     let path = directory.paths().result(&result.name, result.uuid);
-    let is_in_place = fs::read(&path).is_ok_and(|octets| octets == *result.contents.0);
+    let is_in_place = fs::read(&path).is_ok_and(|bytes| bytes == *result.contents.0);
     if !is_in_place || sync_result(directory, &result.name, result.uuid).is_err() {
         ::log::warn!(
             "{} is not on the disk, only in the log; start this server once, then export again",
@@ -76,14 +76,14 @@ fn write(state: &State, path: &Path) -> Result<(), StartError> {
     if state.waiting_uploads() > 0 {
         ::log::warn!("results not uploaded: {}; builder 0.4.0 will not upload them", state.waiting_uploads());
     }
-    let octets = migration::export(state)
+    let bytes = migration::export(state)
         .encode()
         .map_err(|error| StartError::Export { path: path.to_owned(), problem: error.to_string() })?;
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");
     let draft = Path::new(&draft);
     let mut file = File::create(draft).map_err(file_error("create", draft.to_owned()))?;
-    file.write_all(&octets).and_then(|()| sync_file(&file)).map_err(file_error("write", draft.to_owned()))?;
+    file.write_all(&bytes).and_then(|()| sync_file(&file)).map_err(file_error("write", draft.to_owned()))?;
     fs::rename(draft, path).map_err(file_error("create", path.to_owned()))?;
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     sync_directory(directory).map_err(file_error("sync", directory.to_owned()))
