@@ -31,10 +31,7 @@ fn results_are_synced_a_moment_after_they_were_written() {
 fn an_upload_that_takes_too_long_is_killed_in_time() {
     let mut site = Site::new(uploading());
     let build = site.build("job");
-    site.finish(build);
-    site.rest();
-    site.pass(SETTLE_TIME);
-    site.rest();
+    site.settle(build);
     assert_eq!(site.machine().uploads, [build.1]);
     site.pass(Duration::from_secs(60));
     site.turns();

@@ -1,7 +1,6 @@
 //! What is in stored results, and what becomes of those that cannot be read.
 
 use crate::site::{Site, large_results, uploading};
-use builder_engine::limits::SETTLE_TIME;
 use builder_proto::execution::Execution;
 use std::io::ErrorKind;
 
@@ -25,10 +24,7 @@ fn a_result_that_cannot_be_looked_at_is_not_taken_for_gone() {
     let mut site = Site::new(uploading());
     let build = site.build("job");
     site.machine().files.fail("size job/", ErrorKind::PermissionDenied);
-    site.finish(build);
-    site.rest();
-    site.pass(SETTLE_TIME);
-    site.rest();
+    site.settle(build);
     assert!(site.machine().uploads.is_empty());
     assert_eq!(site.driver.server().state().waiting_uploads(), 1, "it is tried again");
 }

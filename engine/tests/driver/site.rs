@@ -3,6 +3,7 @@
 use crate::files::Directory;
 use crate::platform::{Line, Machine};
 use builder_engine::driver::{Driver, Event, Limits, Next, Settings, StartError, StopReason, Uploads};
+use builder_engine::limits::SETTLE_TIME;
 use builder_engine::server::{self, ConnectionId, UploadSettings};
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, PeerType, append_output_frame};
@@ -193,6 +194,15 @@ impl Site {
         let data = vec![File { path: "bin/artifact".into(), data: "artifact".into() }];
         let finished = Command::JobFinished { uuid, result: BuildResult::Exited(0), data };
         self.say(worker, &finished.to_frame().unwrap());
+    }
+
+    /// The job ends, and all is done about its result that can be done before something happens: it is durable in its file,
+    /// and its upload has begun.
+    pub(crate) fn settle(&mut self, build: (ConnectionId, Uuid)) {
+        self.finish(build);
+        self.rest();
+        self.pass(SETTLE_TIME);
+        self.rest();
     }
 
     /// All that a peer was sent.
