@@ -93,7 +93,7 @@ impl Environment {
     }
 
     /// Decides what becomes of an attempt to upload a result.
-    pub(crate) fn begin_upload(&self, octets: Vec<u8>) -> Upload {
+    pub(crate) fn begin_upload(&self, contents: Vec<u8>) -> Upload {
         let mut random = self.random.borrow_mut();
         let duration = random.micros(100, 20_000);
         let fails = !self.is_calm.get() && random.per_mille(self.plan.failing_uploads);
@@ -109,7 +109,7 @@ impl Environment {
         let end = if fails && !is_believed { random.pick(&ends).clone() } else { UploadEnd::Done };
         // What fails may have arrived all the same.
         let arrives = !fails || (!hangs && random.coin());
-        Upload { duration: (!hangs).then_some(duration), end, octets: arrives.then_some(octets) }
+        Upload { duration: (!hangs).then_some(duration), end, contents: arrives.then_some(contents) }
     }
 
     pub(crate) fn enter(&self, at: Duration, event: Event) {
@@ -123,7 +123,7 @@ pub(crate) struct Upload {
     pub(crate) duration: Option<Duration>,
     pub(crate) end: UploadEnd,
     /// What the upload server has at the end.
-    pub(crate) octets: Option<Vec<u8>>,
+    pub(crate) contents: Option<Vec<u8>>,
 }
 
 /// Notes an event for readers, if there are any.

@@ -16,8 +16,8 @@ pub(crate) enum Event {
     Start,
     /// The server takes a turn; the number says for which life of it this was meant.
     Turn(u64),
-    /// A process that uploaded a result ends; with the octets that the upload server then has.
-    Uploaded { life: u64, process: u64, uuid: Uuid, end: UploadEnd, octets: Option<Vec<u8>> },
+    /// A process that uploaded a result ends; with what the upload server then has.
+    Uploaded { life: u64, process: u64, uuid: Uuid, end: UploadEnd, contents: Option<Vec<u8>> },
     /// A thread of the server takes the next step of a task.
     Step { life: u64, task: u64 },
     /// The network delivers.

@@ -220,9 +220,9 @@ impl World {
                     self.turn();
                 }
             }
-            Event::Uploaded { life, process, uuid, end, octets } => {
-                if let Some(octets) = octets {
-                    self.environment.model.borrow_mut().uploaded(uuid, octets);
+            Event::Uploaded { life, process, uuid, end, contents } => {
+                if let Some(contents) = contents {
+                    self.environment.model.borrow_mut().uploaded(uuid, contents);
                 }
                 if life == self.life
                     && let Some(server) = &mut self.server
@@ -484,7 +484,7 @@ impl World {
     fn tell(&mut self, connection: ConnectionId, news: News) {
         self.with_peer(connection, |peer, line| match news {
             News::Connected => peer.connected(line),
-            News::Octets(octets) => peer.received(line, &octets),
+            News::Octets(bytes) => peer.received(line, &bytes),
             News::Ended(end) => peer.ended(line, end),
         });
     }

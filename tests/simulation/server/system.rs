@@ -342,8 +342,8 @@ impl Platform for System {
         say!(environment, "upload {uuid}: {:?}", upload.end);
         if let Some(duration) = upload.duration {
             let at = environment.host.time() + duration;
-            let (life, end, octets) = (self.life, upload.end, upload.octets);
-            environment.enter(at, Event::Uploaded { life, process, uuid, end, octets });
+            let (life, end, contents) = (self.life, upload.end, upload.contents);
+            environment.enter(at, Event::Uploaded { life, process, uuid, end, contents });
         }
         Ok(())
     }
@@ -353,8 +353,8 @@ impl Platform for System {
         let Some(Upload { process, uuid, contents }) = self.uploading.clone() else { return };
         let at = self.environment.host.time() + Duration::from_millis(1);
         let end = UploadEnd::Refused("it was killed".to_owned());
-        let octets = self.random.coin().then_some(contents);
-        self.environment.enter(at, Event::Uploaded { life: self.life, process, uuid, end, octets });
+        let contents = self.random.coin().then_some(contents);
+        self.environment.enter(at, Event::Uploaded { life: self.life, process, uuid, end, contents });
     }
 
     fn recovered(&mut self, recovered: &Recovered) {

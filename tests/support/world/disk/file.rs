@@ -61,13 +61,13 @@ impl File {
         is_synced || self.cache == self.durable
     }
 
-    pub(super) fn write(&mut self, offset: usize, octets: &[u8]) {
-        let end = offset + octets.len();
+    pub(super) fn write(&mut self, offset: usize, bytes: &[u8]) {
+        let end = offset + bytes.len();
         if end > self.cache.len() {
             self.cache.resize(end, 0);
             self.length_dirty = true;
         }
-        self.cache[offset..end].copy_from_slice(octets);
+        self.cache[offset..end].copy_from_slice(bytes);
         let size = self.geometry.sector;
         for sector in offset / size..end.div_ceil(size) {
             self.dirty.insert(sector);

@@ -121,8 +121,8 @@ impl Storage for LogStorage {
         Ok(self.disk.borrow().read_at(*file, offset, buffer))
     }
 
-    fn write_at(&self, file: &Inode, offset: u64, octets: &[u8]) -> io::Result<usize> {
-        self.disk.borrow_mut().write_at(*file, offset, octets)
+    fn write_at(&self, file: &Inode, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        self.disk.borrow_mut().write_at(*file, offset, bytes)
     }
 
     fn set_length(&self, file: &Inode, length: u64) -> io::Result<()> {

@@ -13,9 +13,9 @@ fn crashed(crash: Crash, act: impl Fn(&mut Disk)) -> impl Iterator<Item = Disk> 
     })
 }
 
-fn write(disk: &mut Disk, path: &str, octets: &[u8]) -> Inode {
+fn write(disk: &mut Disk, path: &str, bytes: &[u8]) -> Inode {
     let file = disk.create(path).unwrap();
-    disk.write_all_at(file, 0, octets).unwrap();
+    disk.write_all_at(file, 0, bytes).unwrap();
     file
 }
 
@@ -77,8 +77,8 @@ fn what_was_not_synced_survives_in_part() {
         disk.write_all_at(file, 0, &[7; 1536]).unwrap();
     };
     let sectors = |disk: Disk| {
-        let octets = disk.read("file").unwrap();
-        octets.chunks(512).map(|sector| sector[0] == 7).collect::<Vec<bool>>()
+        let bytes = disk.read("file").unwrap();
+        bytes.chunks(512).map(|sector| sector[0] == 7).collect::<Vec<bool>>()
     };
     let found: BTreeSet<Vec<bool>> = crashed(Crash::Power, act).map(sectors).collect();
     for expected in [vec![], vec![true; 3], vec![true, false, true], vec![false; 3], vec![true]] {
@@ -89,9 +89,9 @@ fn what_was_not_synced_survives_in_part() {
 #[test]
 fn a_killed_process_loses_nothing_that_it_wrote() {
     for disk in crashed(Crash::Kill, |disk| {
-        write(disk, "file", b"octets");
+        write(disk, "file", b"bytes");
     }) {
-        assert_eq!(disk.read("file"), Some(&b"octets"[..]));
+        assert_eq!(disk.read("file"), Some(&b"bytes"[..]));
     }
 }
 
