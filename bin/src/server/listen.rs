@@ -133,7 +133,8 @@ fn group_id(group: &str) -> io::Result<u32> {
         .ok_or_else(|| io::Error::new(ErrorKind::NotFound, format!("/etc/group has no group {group}")))
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests {
     use super::*;
     use rustix::net::sockopt::tcp_user_timeout;
