@@ -1,6 +1,7 @@
 //! What is in stored results, and what becomes of those that cannot be read.
 
-use crate::site::{Site, large_results, uploading};
+use crate::site::{Site, large_results, settings, uploading};
+use builder_proto::command::Command;
 use builder_proto::execution::Execution;
 use std::io::ErrorKind;
 
@@ -27,4 +28,24 @@ fn a_result_that_cannot_be_looked_at_is_not_taken_for_gone() {
     site.settle(build);
     assert!(site.machine().uploads.is_empty());
     assert_eq!(site.driver.server().state().waiting_uploads(), 1, "it is tried again");
+}
+
+#[test]
+fn a_result_that_only_the_log_holds_can_be_observed() {
+    let mut site = Site::new(settings());
+    let build = site.build("job");
+    site.print(build, b"a line");
+    // What is in its place may be what a power failure has left there.
+    site.machine().files.put(&format!("job/{}/full", build.1), b"half of it");
+    site.machine().files.fail("rename staging/", ErrorKind::StorageFull);
+    site.finish(build);
+    site.rest();
+    let observer = site.client(Command::Observe(build.1));
+    site.rest();
+    match site.heard(observer).as_slice() {
+        [Command::ServerHello, Command::Output { line, .. }, Command::Output { .. }, Command::Success] => {
+            assert_eq!(line.as_bytes(), b"a line");
+        }
+        heard => panic!("the observer heard {heard:?}"),
+    }
 }
