@@ -74,6 +74,6 @@ fn programs_and_corpora_are_those_of_the_targets() {
 #[test]
 fn the_corpora_stay_small() {
     let inputs = TARGETS.iter().flat_map(|target| files(&corpus().join(target.name)));
-    let octets: u64 = inputs.map(|path| fs::metadata(path).unwrap().len()).sum();
-    assert!(octets < CORPUS_BYTES, "{octets} bytes; `.ci/fuzz --merge` keeps what is worth it");
+    let bytes: u64 = inputs.map(|path| fs::metadata(path).unwrap().len()).sum();
+    assert!(bytes < CORPUS_BYTES, "{bytes} bytes; `.ci/fuzz --merge` keeps what is worth it");
 }

@@ -35,8 +35,8 @@ fn execution(value: &Value) -> Execution {
 fn stored_results_mean_what_they_meant_to_builder_0_4_0() {
     for vector in vectors::load("execution.json") {
         let name = &vector.name;
-        let whole = Execution::decode(&vector.octets);
-        let read = read(&vector.octets[..], vector.octets.len());
+        let whole = Execution::decode(&vector.bytes);
+        let read = read(&vector.bytes[..], vector.bytes.len());
         let Some(decoded) = vector.decoded else {
             assert!(whole.is_err(), "{name} was accepted");
             assert!(read.is_err(), "{name} was read");
@@ -46,19 +46,19 @@ fn stored_results_mean_what_they_meant_to_builder_0_4_0() {
         assert_eq!(whole.as_ref(), Ok(&expected), "{name}");
         assert_eq!(read.as_ref(), Ok(&expected), "{name}");
         if vector.canonical {
-            assert_eq!(expected.encode().unwrap(), vector.octets, "{name}");
-            assert_eq!(stream(&expected, output_of(&vector.octets)), vector.octets, "{name}, streamed");
+            assert_eq!(expected.encode().unwrap(), vector.bytes, "{name}");
+            assert_eq!(stream(&expected, output_of(&vector.bytes)), vector.bytes, "{name}, streamed");
         }
     }
 }
 
 #[test]
 fn a_file_that_builder_0_4_0_wrote_is_read_and_written_back() {
-    let octets = std::fs::read(vectors::path("full-0.4.0.der")).unwrap();
-    let execution = Execution::decode(&octets).unwrap();
-    assert_eq!(read(&octets[..], octets.len()).as_ref(), Ok(&execution));
-    assert_eq!(execution.encode().unwrap(), octets);
-    assert_eq!(stream(&execution, output_of(&octets)), octets);
+    let bytes = std::fs::read(vectors::path("full-0.4.0.der")).unwrap();
+    let execution = Execution::decode(&bytes).unwrap();
+    assert_eq!(read(&bytes[..], bytes.len()).as_ref(), Ok(&execution));
+    assert_eq!(execution.encode().unwrap(), bytes);
+    assert_eq!(stream(&execution, output_of(&bytes)), bytes);
 
     assert_eq!(execution.job.name.as_str(), Some("job1"));
     assert_eq!(execution.result.to_string(), "exited 3");
@@ -72,29 +72,29 @@ fn a_file_that_builder_0_4_0_wrote_is_read_and_written_back() {
 #[test]
 fn a_stored_result_that_is_cut_off_is_refused() {
     let mut examples: Vec<_> =
-        vectors::load("execution.json").into_iter().map(|vector| vector.octets).collect();
+        vectors::load("execution.json").into_iter().map(|vector| vector.bytes).collect();
     examples.push(std::fs::read(vectors::path("full-0.4.0.der")).unwrap());
-    for octets in examples {
-        for end in 0..octets.len() {
-            assert!(Execution::decode(&octets[..end]).is_err());
-            assert!(read(&octets[..end], end).is_err());
+    for bytes in examples {
+        for end in 0..bytes.len() {
+            assert!(Execution::decode(&bytes[..end]).is_err());
+            assert!(read(&bytes[..end], end).is_err());
             // The length may also promise more than there is.
-            let promised = StoredExecution::open(&octets[..end], octets.len() as u64);
+            let promised = StoredExecution::open(&bytes[..end], bytes.len() as u64);
             if let Ok(stored) = promised {
-                let mut reader = ConsoleReader::new(&octets[..end], stored.console);
+                let mut reader = ConsoleReader::new(&bytes[..end], stored.console);
                 while let Ok(Some(_)) = reader.next_entry() {}
-                let mut reader = FilesReader::new(&octets[..end], stored.output);
+                let mut reader = FilesReader::new(&bytes[..end], stored.output);
                 while let Ok(Some(_)) = reader.next_file() {}
             }
         }
     }
 }
 
-/// Walks over the payload in pieces of `step` octets: the head, and the artifacts as they are to be stored.
-fn walk(octets: &[u8], step: usize) -> Result<(FinishedHead, Vec<u8>), FinishedError> {
-    let mut walker = FinishedWalker::new(octets.len() as u64, LIMITS);
+/// Walks over the payload in pieces of `step` bytes: the head, and the artifacts as they are to be stored.
+fn walk(bytes: &[u8], step: usize) -> Result<(FinishedHead, Vec<u8>), FinishedError> {
+    let mut walker = FinishedWalker::new(bytes.len() as u64, LIMITS);
     let (mut head, mut stored) = (None, Vec::new());
-    for mut rest in octets.chunks(step).chain([&[][..]]) {
+    for mut rest in bytes.chunks(step).chain([&[][..]]) {
         loop {
             let (taken, event) = walker.push(rest)?;
             match event {
@@ -113,14 +113,14 @@ fn walk(octets: &[u8], step: usize) -> Result<(FinishedHead, Vec<u8>), FinishedE
 fn finished_builds_mean_what_they_meant_to_builder_0_4_0() {
     let finished = vectors::load("command.json")
         .into_iter()
-        .filter(|vector| vector.octets.first() == Some(&FINISHED_TAG))
+        .filter(|vector| vector.bytes.first() == Some(&FINISHED_TAG))
         .collect::<Vec<_>>();
     assert!(finished.len() > 15);
     for vector in finished {
         let name = &vector.name;
-        let step = if vector.octets.len() > 10_000 { 997 } else { 1 };
-        let walked = walk(&vector.octets, vector.octets.len());
-        assert_eq!(walked, walk(&vector.octets, step), "{name}, in pieces");
+        let step = if vector.bytes.len() > 10_000 { 997 } else { 1 };
+        let walked = walk(&vector.bytes, vector.bytes.len());
+        assert_eq!(walked, walk(&vector.bytes, step), "{name}, in pieces");
         let Some(decoded) = vector.decoded else {
             assert!(walked.is_err(), "{name} was accepted");
             continue;
@@ -130,7 +130,7 @@ fn finished_builds_mean_what_they_meant_to_builder_0_4_0() {
         assert_eq!(head.uuid, vectors::uuid(&expected["uuid"]), "{name}");
         assert_eq!(head.result, vectors::build_result(&expected["result"]), "{name}");
         assert_eq!(head.data_length, stored.len() as u64, "{name}");
-        assert!(vector.octets.ends_with(&stored), "{name}");
+        assert!(vector.bytes.ends_with(&stored), "{name}");
 
         let (_, header_length) = Header::parse(&stored).unwrap().unwrap();
         let files = read_files(&stored[..], header_length as u64..stored.len() as u64).unwrap();

@@ -159,7 +159,7 @@ fn state_item(value: &Value) -> StateItem {
 #[test]
 fn every_message_means_what_it_meant_to_0_4_0() {
     for vector in vectors::load("command.json") {
-        let decoded = Command::decode(&vector.octets);
+        let decoded = Command::decode(&vector.bytes);
         match vector.decoded {
             Some(meaning) => assert_eq!(modernise(decoded.unwrap()), command(&meaning), "{}", vector.name),
             None => assert!(!decoded.unwrap_err().to_string().is_empty(), "{}", vector.name),
@@ -171,22 +171,22 @@ fn every_message_means_what_it_meant_to_0_4_0() {
 fn every_message_is_written_as_0_4_0_writes_it() {
     for vector in vectors::load("command.json").iter().filter(|vector| vector.canonical) {
         let command = command(vector.decoded.as_ref().unwrap());
-        assert_eq!(command.encode().unwrap(), vector.octets, "{}", vector.name);
-        assert_eq!(command.to_frame().unwrap()[HEADER_LENGTH..], vector.octets, "{}", vector.name);
+        assert_eq!(command.encode().unwrap(), vector.bytes, "{}", vector.name);
+        assert_eq!(command.to_frame().unwrap()[HEADER_LENGTH..], vector.bytes, "{}", vector.name);
     }
 }
 
 #[test]
 fn console_lines_are_the_same_when_borrowed() {
     for vector in vectors::load("command.json") {
-        let borrowed = OutputRef::decode(&vector.octets);
+        let borrowed = OutputRef::decode(&vector.bytes);
         match vector.decoded.as_ref().map(command) {
             Some(Command::Output { uuid, line, timestamp }) => {
                 let output = OutputRef { uuid, line: line.as_bytes(), timestamp };
                 assert_eq!(borrowed, Ok(Some(output)), "{}", vector.name);
                 let mut frame = Vec::new();
                 append_output_frame(&mut frame, uuid, line.as_bytes(), timestamp);
-                assert_eq!(frame[HEADER_LENGTH..], vector.octets, "{}", vector.name);
+                assert_eq!(frame[HEADER_LENGTH..], vector.bytes, "{}", vector.name);
             }
             _ => assert_eq!(borrowed, Ok(None), "{}", vector.name),
         }
@@ -197,9 +197,9 @@ fn console_lines_are_the_same_when_borrowed() {
 fn a_message_cut_anywhere_is_refused() {
     for vector in vectors::load("command.json").iter().filter(|vector| vector.decoded.is_some()) {
         // Every position of a short message, and every 97th of the few long ones.
-        let step = if vector.octets.len() > 2000 { 97 } else { 1 };
-        for end in (0..vector.octets.len()).step_by(step) {
-            let cut = &vector.octets[..end];
+        let step = if vector.bytes.len() > 2000 { 97 } else { 1 };
+        for end in (0..vector.bytes.len()).step_by(step) {
+            let cut = &vector.bytes[..end];
             assert!(Command::decode(cut).is_err(), "{} cut at {end}", vector.name);
             assert!(!matches!(OutputRef::decode(cut), Ok(Some(_))), "{} cut at {end}", vector.name);
         }
@@ -209,7 +209,7 @@ fn a_message_cut_anywhere_is_refused() {
 #[test]
 fn every_state_means_what_it_meant_to_0_4_0() {
     for vector in vectors::load("state.json") {
-        let decoded = StateFile::decode(&vector.octets);
+        let decoded = StateFile::decode(&vector.bytes);
         let Some(meaning) = vector.decoded else {
             assert!(decoded.is_err(), "{}", vector.name);
             continue;
@@ -218,7 +218,7 @@ fn every_state_means_what_it_meant_to_0_4_0() {
         assert_eq!(state.items, list(&meaning["items"], state_item), "{}", vector.name);
         assert!(warnings.is_empty() || !vector.canonical, "{}", vector.name);
         if vector.canonical {
-            assert_eq!(state.encode().unwrap(), vector.octets, "{}", vector.name);
+            assert_eq!(state.encode().unwrap(), vector.bytes, "{}", vector.name);
         }
     }
 }
@@ -226,8 +226,8 @@ fn every_state_means_what_it_meant_to_0_4_0() {
 #[test]
 fn a_state_cut_anywhere_is_refused() {
     for vector in vectors::load("state.json").iter().filter(|vector| vector.decoded.is_some()) {
-        for end in 0..vector.octets.len() {
-            assert!(StateFile::decode(&vector.octets[..end]).is_err(), "{} cut at {end}", vector.name);
+        for end in 0..vector.bytes.len() {
+            assert!(StateFile::decode(&vector.bytes[..end]).is_err(), "{} cut at {end}", vector.name);
         }
     }
 }

@@ -19,14 +19,14 @@ impl fmt::Display for Elapsed {
     }
 }
 
-/// Appends octets that a job wrote in a form that a terminal can be given.
+/// Appends bytes that a job wrote in a form that a terminal can be given.
 ///
 /// Tabs stay, and so do colours if the palette has any; they end with the line. Everything else that could control the
 /// terminal is escaped.
 pub fn append_for_terminal(output: &mut Vec<u8>, line: &[u8], palette: Palette) {
     let mut rest = line;
     let mut has_colour = false;
-    while let Some(start) = rest.iter().position(|&octet| octet == b'\t' || octet == ESCAPE) {
+    while let Some(start) = rest.iter().position(|&byte| byte == b'\t' || byte == ESCAPE) {
         let (plain, special) = rest.split_at(start);
         append_escaped(output, plain);
         let colour = colour_length(special);
@@ -48,15 +48,15 @@ pub fn append_for_terminal(output: &mut Vec<u8>, line: &[u8], palette: Palette) 
 const ESCAPE: u8 = 0x1b;
 const RESET: &[u8] = b"\x1b[0m";
 
-/// The length of the "select graphic rendition" sequence that the octets begin with.
-fn colour_length(octets: &[u8]) -> Option<usize> {
-    let parameters = octets.strip_prefix(b"\x1b[")?;
-    let end = parameters.iter().position(|octet| !matches!(octet, b'0'..=b'9' | b';' | b':'))?;
+/// The length of the "select graphic rendition" sequence that the bytes begin with.
+fn colour_length(bytes: &[u8]) -> Option<usize> {
+    let parameters = bytes.strip_prefix(b"\x1b[")?;
+    let end = parameters.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b';' | b':'))?;
     (parameters.get(end) == Some(&b'm')).then_some(end + b"\x1b[m".len())
 }
 
-fn append_escaped(output: &mut Vec<u8>, octets: &[u8]) {
-    output.extend_from_slice(Text::from(octets).to_string().as_bytes());
+fn append_escaped(output: &mut Vec<u8>, bytes: &[u8]) {
+    output.extend_from_slice(Text::from(bytes).to_string().as_bytes());
 }
 
 #[cfg(test)]

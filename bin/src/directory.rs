@@ -176,23 +176,23 @@ fn lock(file: &File, path: &Path) -> Result<(), DirectoryError> {
     }
 }
 
-/// Octets that this user may still write to the file system of `path`.
+/// Bytes that this user may still write to the file system of `path`.
 ///
 /// # Errors
 ///
 /// What the system says.
-pub fn free_octets(path: &Path) -> io::Result<u64> {
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
     let found = rustix::fs::statvfs(path)?;
-    Ok(available_octets(found.f_bavail, found.f_blocks, found.f_frsize))
+    Ok(available_bytes(found.f_bavail, found.f_blocks, found.f_frsize))
 }
 
 /// FreeBSD counts below zero when the superuser has used up what is held back for it, and the number arrives here
 /// without its sign.
-fn available_octets(available_blocks: u64, all_blocks: u64, block_octets: u64) -> u64 {
-    if available_blocks > all_blocks { 0 } else { available_blocks.saturating_mul(block_octets) }
+fn available_bytes(available_blocks: u64, all_blocks: u64, block_bytes: u64) -> u64 {
+    if available_blocks > all_blocks { 0 } else { available_blocks.saturating_mul(block_bytes) }
 }
 
-/// Octets that a file written by this process may have; `None` for any number. A write beyond it raises SIGXFSZ, which
+/// Bytes that a file written by this process may have; `None` for any number. A write beyond it raises SIGXFSZ, which
 /// ends a program that does not handle it.
 pub fn file_size_limit() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Fsize).current
@@ -280,17 +280,17 @@ mod tests {
 
     #[test]
     fn fewer_blocks_than_none_are_none() {
-        assert_eq!(available_octets(3, 100, 512), 3 * 512);
-        assert_eq!(available_octets(0, 100, 512), 0);
-        assert_eq!(available_octets(-5_i64 as u64, 100, 512), 0);
-        assert_eq!(available_octets(u64::MAX, u64::MAX, 512), u64::MAX, "more than can be counted");
+        assert_eq!(available_bytes(3, 100, 512), 3 * 512);
+        assert_eq!(available_bytes(0, 100, 512), 0);
+        assert_eq!(available_bytes(-5_i64 as u64, 100, 512), 0);
+        assert_eq!(available_bytes(u64::MAX, u64::MAX, 512), u64::MAX, "more than can be counted");
     }
 
     #[test]
     fn a_directory_can_be_synced_and_has_some_room() {
         let data = TempDir::new().unwrap();
         sync_directory(data.path()).unwrap();
-        assert!(free_octets(data.path()).unwrap() > 0);
-        assert!(free_octets(&data.path().join("missing")).is_err());
+        assert!(free_bytes(data.path()).unwrap() > 0);
+        assert!(free_bytes(&data.path().join("missing")).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Octets of others as JSON, which knows text only.
+//! Bytes of others as JSON, which knows text only.
 
 use builder_proto::text::Text;
 use serde_json::Value;
@@ -21,8 +21,8 @@ pub fn line(value: &Value) -> String {
     }
     let mut escaped = String::with_capacity(line.len());
     for character in line.chars() {
-        let mut octets = [0; 4];
-        let as_it_is: &str = character.encode_utf8(&mut octets);
+        let mut bytes = [0; 4];
+        let as_it_is: &str = character.encode_utf8(&mut bytes);
         if Text::from(as_it_is).to_string() == as_it_is {
             escaped.push(character);
         } else {
@@ -66,19 +66,19 @@ impl LongString {
     }
 }
 
-/// Octets before a character that is cut off at the end, if one is.
-fn whole_characters(octets: &[u8]) -> usize {
-    // No character has more than four octets, so a cut one begins among the last three.
-    let candidates = (octets.len().saturating_sub(3)..octets.len()).rev();
+/// Bytes before a character that is cut off at the end, if one is.
+fn whole_characters(bytes: &[u8]) -> usize {
+    // No character has more than four bytes, so a cut one begins among the last three.
+    let candidates = (bytes.len().saturating_sub(3)..bytes.len()).rev();
     let is_cut = |start: &usize| {
-        let tail = octets.get(*start..).unwrap_or_default();
+        let tail = bytes.get(*start..).unwrap_or_default();
         str::from_utf8(tail).is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
     };
-    candidates.into_iter().find(is_cut).unwrap_or(octets.len())
+    candidates.into_iter().find(is_cut).unwrap_or(bytes.len())
 }
 
-fn append_escaped(output: &mut Vec<u8>, octets: &[u8]) {
-    let quoted = line(&Value::from(String::from_utf8_lossy(octets)));
+fn append_escaped(output: &mut Vec<u8>, bytes: &[u8]) {
+    let quoted = line(&Value::from(String::from_utf8_lossy(bytes)));
     let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     output.extend_from_slice(inner.unwrap_or_default().as_bytes());
 }

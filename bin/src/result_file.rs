@@ -46,7 +46,7 @@ impl ResultFile {
         self.file
     }
 
-    /// Octets of the file when it was opened.
+    /// Bytes of the file when it was opened.
     #[must_use]
     pub fn length(&self) -> u64 {
         self.length

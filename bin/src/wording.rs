@@ -3,10 +3,10 @@
 pub use builder_engine::wording::Span;
 use std::fmt;
 
-/// A number of octets, with one decimal and a unit that is a power of 1024.
+/// A number of bytes, with one decimal and a unit that is a power of 1024.
 #[derive(Clone, Copy, Debug)]
 pub struct Size(
-    /// The octets.
+    /// The bytes.
     pub u64,
 );
 
@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn sizes_are_short() {
-        for (octets, text) in [
+        for (bytes, text) in [
             (0, "0 bytes"),
             (1, "1 byte"),
             (1023, "1023 bytes"),
@@ -46,7 +46,7 @@ mod tests {
             // Rounded down.
             (u64::MAX, "16777215.9 TiB"),
         ] {
-            assert_eq!(Size(octets).to_string(), text);
+            assert_eq!(Size(bytes).to_string(), text);
         }
     }
 }

@@ -88,9 +88,9 @@ impl Terminal {
 fn receive(stream: &mut TcpStream) -> Command {
     let mut decoder = FrameDecoder::new(1 << 24);
     loop {
-        let mut octet = [0];
-        stream.read_exact(&mut octet).unwrap();
-        if let Some(FrameEvent::Frame(payload)) = decoder.next(&mut octet.as_slice()).unwrap() {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        if let Some(FrameEvent::Frame(payload)) = decoder.next(&mut byte.as_slice()).unwrap() {
             return Command::decode(payload).unwrap();
         }
     }

@@ -5,15 +5,15 @@
 
 use core::time::Duration;
 
-/// Octets of a frame before the peer has said hello, and of a peer that has nothing more to say. A hello takes at most 20.
+/// Bytes of a frame before the peer has said hello, and of a peer that has nothing more to say. A hello takes at most 20.
 pub const HELLO_FRAME_BYTES: u64 = 64;
-/// Octets of the frame in which a worker names its platform.
+/// Bytes of the frame in which a worker names its platform.
 pub const REQUEST_FRAME_BYTES: u64 = 4096;
-/// Octets of any other frame that is held whole: a command, a console line.
+/// Bytes of any other frame that is held whole: a command, a console line.
 pub const COMMAND_FRAME_BYTES: u64 = 16 * MEBIBYTE;
-/// Octets of a script, wherever it comes from: a client, a template that was expanded, a state of builder 0.4.0.
+/// Bytes of a script, wherever it comes from: a client, a template that was expanded, a state of builder 0.4.0.
 pub const SCRIPT_BYTES: u64 = COMMAND_FRAME_BYTES;
-/// Octets of the frame in which a worker receives its job: any script, and with it a uuid, two names and the framing.
+/// Bytes of the frame in which a worker receives its job: any script, and with it a uuid, two names and the framing.
 pub const JOB_FRAME_BYTES: u64 = SCRIPT_BYTES + KIBIBYTE;
 /// Time a new connection has to say hello.
 pub const HELLO_TIME: Duration = Duration::from_secs(10);
@@ -45,11 +45,11 @@ pub const LEFTOVER_TIME: Duration = Duration::from_secs(1);
 pub const KILL_RETRY_TIME: Duration = Duration::from_millis(5);
 /// Time after which processes that cannot be killed are left alone, and the build goes on without them.
 pub const KILL_TIME: Duration = Duration::from_secs(10);
-/// Octets of one console line; what is longer is split.
+/// Bytes of one console line; what is longer is split.
 pub const LINE_BYTES: usize = 64 * 1024;
-/// Octets that wait for the server before the worker stops to read the console, which in turn stops the job.
+/// Bytes that wait for the server before the worker stops to read the console, which in turn stops the job.
 pub const WORKER_OUTBOX_BYTES: usize = 1024 * 1024;
-/// Octets of console that are read after the last process of a job is gone. No pipe of a user holds more.
+/// Bytes of console that are read after the last process of a job is gone. No pipe of a user holds more.
 pub const DRAIN_BYTES: usize = 16 * 1024 * 1024;
 /// Console lines of one kind that a worker adds by itself; the rest is counted.
 pub const REMARKS: usize = 50;
@@ -57,13 +57,13 @@ pub const REMARKS: usize = 50;
 pub const ARTIFACT_ENTRIES: u64 = 2_000_000;
 /// Names a worker looks up in directories on its way to the artifacts of one build: what takes seconds.
 pub const ARTIFACT_LOOKUPS: u64 = 4_000_000;
-/// Octets of the paths of all artifacts of one build, which the worker holds in memory.
+/// Bytes of the paths of all artifacts of one build, which the worker holds in memory.
 pub const ARTIFACT_LIST_BYTES: u64 = 64 * MEBIBYTE;
 /// Pause before another attempt at what the disk, or the source of randomness, did not allow.
 pub const RETRY_TIME: Duration = Duration::from_secs(10);
 /// Time from the first result that only the log holds to the sync of its file: long enough to gather many.
 pub const SETTLE_TIME: Duration = Duration::from_secs(1);
-/// Octets of such results from which on the sync does not wait.
+/// Bytes of such results from which on the sync does not wait.
 pub const SETTLE_BYTES: usize = 2 * 1024 * 1024;
 /// Bytes of incomplete frames held for all connections together. Beyond it the one that holds most is refused.
 pub const HELD_BYTES: usize = 64 * 1024 * 1024;
@@ -79,7 +79,7 @@ pub const UNREAD_ANSWERS: usize = 128;
 pub const DEPARTED_BYTES: u64 = 32 * MEBIBYTE;
 /// Time in which a client has to read a piece of its answer while others wait for theirs.
 pub const ANSWER_PROGRESS_TIME: Duration = Duration::from_secs(10);
-/// Octets that commands leave free on the disk, so that running builds can finish and jobs can be removed.
+/// Bytes that commands leave free on the disk, so that running builds can finish and jobs can be removed.
 pub const DISK_MARGIN: u64 = MEBIBYTE;
 /// Losses in a row after which a job is stored as failed and no longer queued again.
 pub const LOSSES_IN_A_ROW: u32 = 3;
@@ -87,9 +87,9 @@ pub const LOSSES_IN_A_ROW: u32 = 3;
 pub const LOSS_FIRST_DELAY: Duration = Duration::from_secs(1);
 /// The longest time between two jobs of a platform whose workers lose one after the other.
 pub const LOSS_LONGEST_DELAY: Duration = Duration::from_secs(5 * 60);
-/// Octets of a job name or a platform name; both become file names.
+/// Bytes of a job name or a platform name; both become file names.
 pub const NAME_BYTES: usize = 100;
-/// Octets of the opam package of an orb-build job. A template may repeat it any number of times.
+/// Bytes of the opam package of an orb-build job. A template may repeat it any number of times.
 pub const OPAM_PACKAGE_BYTES: usize = 4096;
 /// Platforms with a queue. Workers create queues, so without a bound a hostile one would fill the disk.
 pub const PLATFORMS: usize = 1000;
@@ -97,13 +97,13 @@ pub const PLATFORMS: usize = 1000;
 pub const DUE_ITEMS_PER_CALL: usize = 1000;
 /// Artifacts of one build, by number.
 pub const ARTIFACT_FILES: u64 = 1_000_000;
-/// Octets of one artifact's path.
+/// Bytes of one artifact's path.
 pub const ARTIFACT_PATH_BYTES: u64 = 4096;
-/// Octets of the message with which a worker says why it could not run a job.
+/// Bytes of the message with which a worker says why it could not run a job.
 pub const RESULT_MESSAGE_BYTES: u64 = 64 * 1024;
-/// Octets of all artifacts of one build, unless a flag says otherwise.
+/// Bytes of all artifacts of one build, unless a flag says otherwise.
 pub const ARTIFACT_BYTES: u64 = 4 * GIBIBYTE;
-/// Octets of the console of one build as it is stored, unless a flag says otherwise.
+/// Bytes of the console of one build as it is stored, unless a flag says otherwise.
 pub const CONSOLE_BYTES: u64 = GIBIBYTE;
 /// Time from the first failure of an upload to the next attempt; it doubles with each further failure.
 pub const UPLOAD_FIRST_DELAY: Duration = Duration::from_secs(1);
@@ -120,13 +120,13 @@ pub const WALL_CLOCK_RECHECK: Duration = Duration::from_secs(15 * 60);
 pub const CLOCK_PATIENCE: Duration = Duration::from_secs(10 * 60);
 /// By how much the wall clock may go back without any consequence: what a service that keeps it right corrects in a step.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
-/// Octets of one frame's payload in the write-ahead log. It holds the longest record: a job with its script.
+/// Bytes of one frame's payload in the write-ahead log. It holds the longest record: a job with its script.
 pub const LOG_FRAME_BYTES: u64 = 32 * MEBIBYTE;
-/// Octets that the write-ahead log may always have before it is written anew from a snapshot.
+/// Bytes that the write-ahead log may always have before it is written anew from a snapshot.
 pub const LOG_ROTATION_BYTES: u64 = 4 * MEBIBYTE;
-/// Octets held back on the disk, so that the write-ahead log can still take what frees space.
+/// Bytes held back on the disk, so that the write-ahead log can still take what frees space.
 pub const LOG_RESERVE_BYTES: u64 = 8 * MEBIBYTE;
-/// Octets of zeros that the write-ahead log is given at once for the commits to come, as a file that does not grow is
+/// Bytes of zeros that the write-ahead log is given at once for the commits to come, as a file that does not grow is
 /// synced faster.
 pub const LOG_ROOM_BYTES: u64 = 256 * 1024;
 

@@ -68,7 +68,7 @@ impl core::error::Error for NameError {}
 /// # Errors
 ///
 /// Refuses names that are empty, longer than [`NAME_BYTES`], start with a dot, are reserved, or contain `/`,
-/// control characters or octets that are not UTF-8.
+/// control characters or bytes that are not UTF-8.
 pub fn check_name(kind: NameKind, name: &Text) -> Result<(), NameError> {
     let problem = match name.as_str() {
         // First of all, because a name of this length is not repeated in the message.

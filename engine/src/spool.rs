@@ -1,7 +1,7 @@
 //! The spool: the console of a running build, readable from both ends.
 //!
 //! ```text
-//! entry = length of the line (4 octets), nanoseconds since the start of the build (8), the line,
+//! entry = length of the line (4 bytes), nanoseconds since the start of the build (8), the line,
 //!         CRC32C of all that (4), the complement of the length (4)      -- numbers are big-endian
 //! spool = entries, the oldest first
 //! ```
@@ -17,7 +17,7 @@ use crc32c::{crc32c, crc32c_append};
 /// The longest line that is one entry; longer ones are split, as the worker splits them.
 pub use crate::limits::LINE_BYTES;
 
-/// Octets of an entry besides its line.
+/// Bytes of an entry besides its line.
 pub const ENTRY_OVERHEAD: usize = HEADER_LENGTH + TRAILER_LENGTH;
 const HEADER_LENGTH: usize = 12;
 const TRAILER_LENGTH: usize = 8;
@@ -27,14 +27,14 @@ const TRAILER_LENGTH: usize = 8;
 pub struct Entry<'a> {
     /// Nanoseconds from the start of the build to the line.
     pub delta: i64,
-    /// The octets of the line, without its newline.
+    /// The bytes of the line, without its newline.
     pub line: &'a [u8],
 }
 
-/// What stands at one end of some octets of a spool.
+/// What stands at one end of some bytes of a spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found<'a> {
-    /// An entry, of that many octets.
+    /// An entry, of that many bytes.
     Entry(Entry<'a>, usize),
     /// Part of an entry.
     Part,
@@ -42,7 +42,7 @@ pub enum Found<'a> {
     Damage,
 }
 
-/// Appends a line, printed `delta` nanoseconds after the start of the build, and says how many octets it takes in
+/// Appends a line, printed `delta` nanoseconds after the start of the build, and says how many bytes it takes in
 /// the stored result.
 pub fn append_line(spool: &mut Vec<u8>, delta: i64, line: &[u8]) -> u64 {
     if line.len() <= LINE_BYTES {
@@ -64,9 +64,9 @@ fn append_entry(spool: &mut Vec<u8>, delta: i64, line: &[u8]) -> u64 {
     console_entry_length(delta, line.len() as u64)
 }
 
-/// Looks for an entry at the start of `octets`.
-pub fn first_entry(octets: &[u8]) -> Found<'_> {
-    let Some((header, rest)) = octets.split_first_chunk::<HEADER_LENGTH>() else { return Found::Part };
+/// Looks for an entry at the start of `bytes`.
+pub fn first_entry(bytes: &[u8]) -> Found<'_> {
+    let Some((header, rest)) = bytes.split_first_chunk::<HEADER_LENGTH>() else { return Found::Part };
     let [l0, l1, l2, l3, delta @ ..] = *header;
     let length = u32::from_be_bytes([l0, l1, l2, l3]);
     if length as usize > LINE_BYTES {
@@ -83,15 +83,15 @@ pub fn first_entry(octets: &[u8]) -> Found<'_> {
     Found::Entry(Entry { delta: i64::from_be_bytes(delta), line }, line.len() + ENTRY_OVERHEAD)
 }
 
-/// Looks for an entry at the end of `octets`.
-pub fn last_entry(octets: &[u8]) -> Found<'_> {
-    let Some(complement) = octets.last_chunk() else { return Found::Part };
+/// Looks for an entry at the end of `bytes`.
+pub fn last_entry(bytes: &[u8]) -> Found<'_> {
+    let Some(complement) = bytes.last_chunk() else { return Found::Part };
     let length = !u32::from_be_bytes(*complement);
     if length as usize > LINE_BYTES {
         return Found::Damage;
     }
-    let start = octets.len().checked_sub(length as usize + ENTRY_OVERHEAD);
-    match start.and_then(|start| octets.get(start..)) {
+    let start = bytes.len().checked_sub(length as usize + ENTRY_OVERHEAD);
+    match start.and_then(|start| bytes.get(start..)) {
         None => Found::Part,
         Some(entry) => match first_entry(entry) {
             Found::Part => Found::Damage,
@@ -103,25 +103,25 @@ pub fn last_entry(octets: &[u8]) -> Found<'_> {
 /// Finds where the whole entries of a spool end, a chunk at a time.
 #[derive(Debug, Default)]
 pub struct Scan {
-    /// Octets seen that are not whole entries yet.
+    /// Bytes seen that are not whole entries yet.
     rest: Vec<u8>,
     whole: u64,
-    console_octets: u64,
+    console_bytes: u64,
     damaged: bool,
 }
 
 impl Scan {
-    /// Takes in the next octets of the spool.
-    pub fn push(&mut self, octets: &[u8]) {
+    /// Takes in the next bytes of the spool.
+    pub fn push(&mut self, bytes: &[u8]) {
         if self.damaged {
             return;
         }
-        self.rest.extend_from_slice(octets);
+        self.rest.extend_from_slice(bytes);
         let mut at = 0;
-        while let Some(octets) = self.rest.get(at..) {
-            match first_entry(octets) {
+        while let Some(bytes) = self.rest.get(at..) {
+            match first_entry(bytes) {
                 Found::Entry(entry, length) => {
-                    self.console_octets += console_entry_length(entry.delta, entry.line.len() as u64);
+                    self.console_bytes += console_entry_length(entry.delta, entry.line.len() as u64);
                     self.whole += length as u64;
                     at += length;
                 }
@@ -135,14 +135,14 @@ impl Scan {
         self.rest.drain(..at);
     }
 
-    /// Octets of the whole entries at the start of the spool; what follows is to be cut off.
+    /// Bytes of the whole entries at the start of the spool; what follows is to be cut off.
     pub fn whole(&self) -> u64 {
         self.whole
     }
 
-    /// Octets that these entries take in the stored result.
-    pub fn console_octets(&self) -> u64 {
-        self.console_octets
+    /// Bytes that these entries take in the stored result.
+    pub fn console_bytes(&self) -> u64 {
+        self.console_bytes
     }
 }
 
@@ -159,47 +159,47 @@ mod tests {
         spool
     }
 
-    fn forwards(mut octets: &[u8]) -> Vec<Vec<u8>> {
+    fn forwards(mut bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut lines = Vec::new();
-        while let Found::Entry(entry, length) = first_entry(octets) {
+        while let Found::Entry(entry, length) = first_entry(bytes) {
             lines.push(entry.line.to_vec());
-            octets = &octets[length..];
+            bytes = &bytes[length..];
         }
         lines
     }
 
-    fn backwards(mut octets: &[u8]) -> Vec<Vec<u8>> {
+    fn backwards(mut bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut lines = Vec::new();
-        while let Found::Entry(entry, length) = last_entry(octets) {
+        while let Found::Entry(entry, length) = last_entry(bytes) {
             lines.push(entry.line.to_vec());
-            octets = &octets[..octets.len() - length];
+            bytes = &bytes[..bytes.len() - length];
         }
         lines
     }
 
     #[test]
     fn both_ends_lead_to_the_same_lines() {
-        let octets = spool(&[b"one", b"", b"\0\xff", b"last"]);
-        let lines = forwards(&octets);
+        let bytes = spool(&[b"one", b"", b"\0\xff", b"last"]);
+        let lines = forwards(&bytes);
         assert_eq!(lines, [&b"one"[..], b"", b"\0\xff", b"last"]);
-        assert_eq!(backwards(&octets), lines.into_iter().rev().collect::<Vec<_>>());
+        assert_eq!(backwards(&bytes), lines.into_iter().rev().collect::<Vec<_>>());
     }
 
     #[test]
     fn a_line_beyond_the_limit_is_split() {
-        let octets = spool(&[&vec![b'x'; 2 * LINE_BYTES + 1]]);
-        let lengths: Vec<usize> = forwards(&octets).iter().map(Vec::len).collect();
+        let bytes = spool(&[&vec![b'x'; 2 * LINE_BYTES + 1]]);
+        let lengths: Vec<usize> = forwards(&bytes).iter().map(Vec::len).collect();
         assert_eq!(lengths, [LINE_BYTES, LINE_BYTES, 1]);
     }
 
     #[test]
-    fn a_cut_at_any_octet_leaves_the_whole_entries() {
-        let octets = spool(&[b"one", b"two", b"three"]);
+    fn a_cut_at_any_byte_leaves_the_whole_entries() {
+        let bytes = spool(&[b"one", b"two", b"three"]);
         let ends = [0, 23, 46, 71];
-        assert_eq!(octets.len(), 71);
-        for cut in 0..=octets.len() {
+        assert_eq!(bytes.len(), 71);
+        for cut in 0..=bytes.len() {
             let mut scan = Scan::default();
-            scan.push(&octets[..cut]);
+            scan.push(&bytes[..cut]);
             let whole = ends.iter().rev().find(|end| **end <= cut).copied().unwrap();
             assert_eq!(scan.whole(), whole as u64, "cut at {cut}");
         }
@@ -207,21 +207,21 @@ mod tests {
 
     #[test]
     fn zeros_at_the_end_are_no_entries() {
-        let mut octets = spool(&[b"one"]);
-        octets.extend_from_slice(&[0; 100]);
+        let mut bytes = spool(&[b"one"]);
+        bytes.extend_from_slice(&[0; 100]);
         let mut scan = Scan::default();
-        scan.push(&octets);
+        scan.push(&bytes);
         assert_eq!(scan.whole(), 23);
-        assert_eq!(last_entry(&octets), Found::Damage);
+        assert_eq!(last_entry(&bytes), Found::Damage);
     }
 
     #[test]
     fn a_line_with_a_hole_is_no_entry() {
-        let mut octets = spool(&[b"before", &[b'x'; 2000], b"after"]);
+        let mut bytes = spool(&[b"before", &[b'x'; 2000], b"after"]);
         let before = b"before".len() + ENTRY_OVERHEAD;
-        octets[before + 1000..before + 1512].fill(0);
+        bytes[before + 1000..before + 1512].fill(0);
         let mut scan = Scan::default();
-        scan.push(&octets);
+        scan.push(&bytes);
         assert_eq!(scan.whole(), before as u64);
     }
 
@@ -232,20 +232,20 @@ mod tests {
             chunk in 1_usize..500,
         ) {
             let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
-            let octets = spool(&lines);
+            let bytes = spool(&lines);
             let mut scan = Scan::default();
-            octets.chunks(chunk).for_each(|chunk| scan.push(chunk));
-            prop_assert_eq!(scan.whole(), octets.len() as u64);
+            bytes.chunks(chunk).for_each(|chunk| scan.push(chunk));
+            prop_assert_eq!(scan.whole(), bytes.len() as u64);
             let stored: u64 = (0..).zip(&lines).map(|(delta, line)| console_entry_length(delta, line.len() as u64)).sum();
-            prop_assert_eq!(scan.console_octets(), stored);
+            prop_assert_eq!(scan.console_bytes(), stored);
         }
 
         #[test]
-        fn any_octets_are_safe_to_scan(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_are_safe_to_scan(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut scan = Scan::default();
-            scan.push(&octets);
-            prop_assert!(scan.whole() <= octets.len() as u64);
-            let _ = last_entry(&octets);
+            scan.push(&bytes);
+            prop_assert!(scan.whole() <= bytes.len() as u64);
+            let _ = last_entry(&bytes);
         }
     }
 }

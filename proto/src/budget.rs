@@ -6,7 +6,7 @@
 use der::{Decode, Header, Length, Reader, SliceReader};
 
 /// DER values in one message from whoever connects, counted at every level. Decoded, so many values stay below
-/// 100 MB besides their octets.
+/// 100 MB besides their bytes.
 pub(crate) const MESSAGE_VALUES: usize = 1_000_000;
 
 /// DER values in what comes from a server that a person chose, or from a file of their own: enough for more than

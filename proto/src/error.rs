@@ -14,7 +14,7 @@ pub struct DecodeError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
     NoMessage,
-    FirstOctet(u8),
+    FirstByte(u8),
     ReservedTag(u32),
     UnknownTag(u32),
     TooManyValues(usize),
@@ -42,7 +42,7 @@ impl fmt::Display for DecodeError {
         f.write_str(": ")?;
         match &self.cause {
             Cause::NoMessage => f.write_str("there is nothing in it"),
-            Cause::FirstOctet(octet) => write!(f, "begins with 0x{octet:02x}, as no message does"),
+            Cause::FirstByte(byte) => write!(f, "begins with 0x{byte:02x}, as no message does"),
             Cause::ReservedTag(number) => write!(f, "tag [{number}] is reserved"),
             Cause::UnknownTag(number) => {
                 write!(f, "tag [{number}] is unknown; the sender may be of a later version")

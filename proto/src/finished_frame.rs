@@ -15,12 +15,12 @@ use der::Encode;
 pub struct FileHead<'a> {
     /// The path by which the server knows the file.
     pub path: &'a [u8],
-    /// Octets of data that follow.
+    /// Bytes of data that follow.
     pub data_length: u64,
 }
 
 impl FileHead<'_> {
-    /// Octets of the head and the data, or `None` beyond 64 bits.
+    /// Bytes of the head and the data, or `None` beyond 64 bits.
     #[must_use]
     pub fn total_length(&self) -> Option<u64> {
         Header { tag: SEQUENCE, length: self.content_length()? }.total_length()

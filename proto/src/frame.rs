@@ -1,4 +1,4 @@
-//! Frames: a length of eight octets, most significant first, and as many octets of payload.
+//! Frames: a length of eight bytes, most significant first, and as many bytes of payload.
 //!
 //! [`FrameDecoder`] is pushed whatever arrives, in pieces of any size:
 //!
@@ -16,13 +16,13 @@
 
 use core::fmt;
 
-/// Octets before the payload.
+/// Bytes before the payload.
 pub const HEADER_LENGTH: usize = 8;
 
 /// A bigger buffer is given back after the frame for which it was needed.
 const KEPT_CAPACITY: usize = 64 * 1024;
 
-/// The octets before a payload of `length` octets.
+/// The bytes before a payload of `length` bytes.
 #[must_use]
 pub const fn header(length: u64) -> [u8; HEADER_LENGTH] {
     length.to_be_bytes()
@@ -47,14 +47,14 @@ pub struct FrameDecoder {
 #[derive(Debug)]
 enum State {
     Header {
-        octets: [u8; HEADER_LENGTH],
+        bytes: [u8; HEADER_LENGTH],
         filled: usize,
     },
     /// The payload, of which the buffer holds the beginning.
     Payload {
         length: u64,
     },
-    /// A streamed payload, of which so many octets are still to come.
+    /// A streamed payload, of which so many bytes are still to come.
     Stream {
         remaining: u64,
     },
@@ -69,9 +69,9 @@ enum State {
 pub enum FrameEvent<'a> {
     /// The payload of a whole frame, never empty.
     Frame(&'a [u8]),
-    /// A streamed frame begins; `length` octets of payload follow as [`FrameEvent::StreamBytes`].
+    /// A streamed frame begins; `length` bytes of payload follow as [`FrameEvent::StreamBytes`].
     StreamStart {
-        /// Octets of the whole payload.
+        /// Bytes of the whole payload.
         length: u64,
     },
     /// More payload of a streamed frame.
@@ -88,9 +88,9 @@ pub enum FrameEvent<'a> {
 pub enum FrameError {
     /// A frame is longer than what is accepted.
     TooLong {
-        /// Octets of payload that the frame claims to have.
+        /// Bytes of payload that the frame claims to have.
         length: u64,
-        /// Octets of payload that are accepted.
+        /// Bytes of payload that are accepted.
         limit: u64,
     },
     /// A frame has no payload.
@@ -111,7 +111,7 @@ impl fmt::Display for FrameError {
 impl core::error::Error for FrameError {}
 
 impl FrameDecoder {
-    /// Accepts frames of up to `limit` octets of payload, and streams none.
+    /// Accepts frames of up to `limit` bytes of payload, and streams none.
     #[must_use]
     pub const fn new(limit: u64) -> FrameDecoder {
         FrameDecoder {
@@ -123,23 +123,23 @@ impl FrameDecoder {
         }
     }
 
-    /// Accepts up to `limit` octets of payload in frames that are not streamed. Holds for every frame whose payload
+    /// Accepts up to `limit` bytes of payload in frames that are not streamed. Holds for every frame whose payload
     /// has not begun.
     pub fn set_limit(&mut self, limit: u64) {
         self.limit = limit;
     }
 
-    /// Streams frames whose payload begins with this octet. Holds for every frame whose payload has not begun.
+    /// Streams frames whose payload begins with this byte. Holds for every frame whose payload has not begun.
     pub fn set_streamed_tag(&mut self, tag: Option<u8>) {
         self.streamed_tag = tag;
     }
 
-    /// Accepts up to `limit` octets of payload in streamed frames. Holds for every frame whose payload has not begun.
+    /// Accepts up to `limit` bytes of payload in streamed frames. Holds for every frame whose payload has not begun.
     pub fn set_streamed_limit(&mut self, limit: u64) {
         self.streamed_limit = limit;
     }
 
-    /// Octets of a frame that are held because the rest of it has not arrived.
+    /// Bytes of a frame that are held because the rest of it has not arrived.
     #[must_use]
     pub fn held(&self) -> usize {
         match self.state {
@@ -154,7 +154,7 @@ impl FrameDecoder {
         matches!(self.state, State::Header { filled: 0, .. } | State::Delivered)
     }
 
-    /// Takes octets from the front of `input` until there is something to report; `None` when the input is used
+    /// Takes bytes from the front of `input` until there is something to report; `None` when the input is used
     /// up.
     ///
     /// # Errors
@@ -173,13 +173,13 @@ impl FrameDecoder {
             self.buffer.shrink_to(KEPT_CAPACITY);
             self.state = State::START;
         }
-        if let State::Header { octets, filled } = &mut self.state {
-            let (_, missing) = octets.split_at_mut(*filled);
+        if let State::Header { bytes, filled } = &mut self.state {
+            let (_, missing) = bytes.split_at_mut(*filled);
             *filled += fill(missing, input);
             if *filled < HEADER_LENGTH {
                 return Ok(None);
             }
-            let length = u64::from_be_bytes(*octets);
+            let length = u64::from_be_bytes(*bytes);
             self.state = self.check_length(length);
         }
         match self.state {
@@ -258,10 +258,10 @@ impl FrameDecoder {
 }
 
 impl State {
-    const START: State = State::Header { octets: [0; HEADER_LENGTH], filled: 0 };
+    const START: State = State::Header { bytes: [0; HEADER_LENGTH], filled: 0 };
 }
 
-/// Takes up to `count` octets from the front of `input`.
+/// Takes up to `count` bytes from the front of `input`.
 fn take<'input>(input: &mut &'input [u8], count: usize) -> &'input [u8] {
     let (taken, rest) = input.split_at_checked(count).unwrap_or((input, &[]));
     *input = rest;
@@ -271,8 +271,8 @@ fn take<'input>(input: &mut &'input [u8], count: usize) -> &'input [u8] {
 /// Fills `target` from the front of `input` as far as that reaches; returns how far.
 fn fill(target: &mut [u8], input: &mut &[u8]) -> usize {
     let taken = take(input, target.len());
-    for (octet, source) in target.iter_mut().zip(taken) {
-        *octet = *source;
+    for (byte, source) in target.iter_mut().zip(taken) {
+        *byte = *source;
     }
     taken.len()
 }

@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-/// Octets of the longest header: tag, length of the length, eight octets of length.
+/// Bytes of the longest header: tag, length of the length, eight bytes of length.
 pub(crate) const HEADER_BYTES: usize = 10;
 
 /// Tag of an INTEGER.
@@ -24,33 +24,33 @@ pub(crate) const fn context(number: u8) -> u8 {
 /// Tag and length of one DER value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The identifier octet: class, constructed bit and number.
+    /// The identifier byte: class, constructed bit and number.
     pub tag: u8,
-    /// Octets of the content that follows.
+    /// Bytes of the content that follows.
     pub length: u64,
 }
 
-/// Why octets are not a DER header.
+/// Why bytes are not a DER header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderError {
-    /// The tag takes more than one octet.
+    /// The tag takes more than one byte.
     LongTag,
     /// The length is left open, as BER allows and DER does not.
     IndefiniteLength,
-    /// The length would fit into fewer octets.
+    /// The length would fit into fewer bytes.
     NotMinimal,
-    /// The length takes more than eight octets.
+    /// The length takes more than eight bytes.
     LongLength,
 }
 
 impl Header {
-    /// Octets of the header itself.
+    /// Bytes of the header itself.
     #[must_use]
     pub const fn encoded_length(self) -> u64 {
-        if self.length < 0x80 { 2 } else { 2 + significant_octets(self.length) as u64 }
+        if self.length < 0x80 { 2 } else { 2 + significant_bytes(self.length) as u64 }
     }
 
-    /// Octets of header and content together, or `None` beyond 64 bits.
+    /// Bytes of header and content together, or `None` beyond 64 bits.
     #[must_use]
     pub const fn total_length(self) -> Option<u64> {
         self.encoded_length().checked_add(self.length)
@@ -59,20 +59,20 @@ impl Header {
     /// Writes the header, with the shortest form of the length.
     pub fn append_to(self, output: &mut Vec<u8>) {
         output.push(self.tag);
-        let octets = self.length.to_be_bytes();
-        match octets {
+        let bytes = self.length.to_be_bytes();
+        match bytes {
             [0, 0, 0, 0, 0, 0, 0, length @ 0..0x80] => output.push(length),
             _ => {
-                let count = significant_octets(self.length);
+                let count = significant_bytes(self.length);
                 output.push(0x80 | count as u8);
-                output.extend(octets.iter().skip(octets.len() - count));
+                output.extend(bytes.iter().skip(bytes.len() - count));
             }
         }
     }
 
-    /// Reads the header that `prefix` starts with, and says how many octets it takes.
+    /// Reads the header that `prefix` starts with, and says how many bytes it takes.
     ///
-    /// `None` means that the header goes on behind the prefix; with ten octets that cannot happen.
+    /// `None` means that the header goes on behind the prefix; with ten bytes that cannot happen.
     ///
     /// # Errors
     ///
@@ -93,8 +93,8 @@ impl Header {
             (1, Some(0..0x80)) | (_, Some(0)) => return Err(HeaderError::NotMinimal),
             _ => {}
         }
-        let Some(octets) = rest.get(..count) else { return Ok(None) };
-        let length = octets.iter().fold(0, |length, &octet| (length << 8) | u64::from(octet));
+        let Some(bytes) = rest.get(..count) else { return Ok(None) };
+        let length = bytes.iter().fold(0, |length, &byte| (length << 8) | u64::from(byte));
         Ok(Some((Self { tag, length }, 2 + count)))
     }
 }
@@ -112,7 +112,7 @@ impl fmt::Display for HeaderError {
 
 impl core::error::Error for HeaderError {}
 
-const fn significant_octets(length: u64) -> usize {
+const fn significant_bytes(length: u64) -> usize {
     (u64::BITS - length.leading_zeros()).div_ceil(u8::BITS) as usize
 }
 
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_take_the_fewest_octets() {
+    fn lengths_take_the_fewest_bytes() {
         assert_eq!(encoded(SEQUENCE, 0), [0x30, 0]);
         assert_eq!(encoded(SEQUENCE, 0x7f), [0x30, 0x7f]);
         assert_eq!(encoded(SEQUENCE, 0x80), [0x30, 0x81, 0x80]);
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn what_der_forbids_is_refused() {
-        for (octets, error) in [
+        for (bytes, error) in [
             (&[0x1f, 0x20, 0][..], HeaderError::LongTag),
             (&[0xbf, 0x20, 0], HeaderError::LongTag),
             (&[0x30, 0x80], HeaderError::IndefiniteLength),
@@ -149,7 +149,7 @@ mod tests {
             (&[0x30, 0x89], HeaderError::LongLength),
             (&[0x30, 0xff], HeaderError::LongLength),
         ] {
-            assert_eq!(Header::parse(octets), Err(error), "{octets:02x?}");
+            assert_eq!(Header::parse(bytes), Err(error), "{bytes:02x?}");
         }
     }
 
@@ -157,21 +157,21 @@ mod tests {
         #[test]
         fn what_is_written_is_read_back(tag in 0_u8..0x1f, length in any::<u64>(), shift in 0_u32..64) {
             let header = Header { tag, length: length >> shift };
-            let mut octets = encoded(header.tag, header.length);
-            prop_assert_eq!(octets.len() as u64, header.encoded_length());
-            for end in 0..octets.len() {
-                prop_assert_eq!(Header::parse(&octets[..end]), Ok(None), "a prefix is incomplete");
+            let mut bytes = encoded(header.tag, header.length);
+            prop_assert_eq!(bytes.len() as u64, header.encoded_length());
+            for end in 0..bytes.len() {
+                prop_assert_eq!(Header::parse(&bytes[..end]), Ok(None), "a prefix is incomplete");
             }
-            let length = octets.len();
-            octets.push(0xff);
-            prop_assert_eq!(Header::parse(&octets), Ok(Some((header, length))));
+            let length = bytes.len();
+            bytes.push(0xff);
+            prop_assert_eq!(Header::parse(&bytes), Ok(Some((header, length))));
         }
 
         #[test]
-        fn what_is_read_is_written_the_same(octets in prop::collection::vec(any::<u8>(), HEADER_BYTES)) {
-            if let Ok(header) = Header::parse(&octets) {
-                let (header, length) = header.expect("ten octets hold a whole header");
-                prop_assert_eq!(encoded(header.tag, header.length), &octets[..length]);
+        fn what_is_read_is_written_the_same(bytes in prop::collection::vec(any::<u8>(), HEADER_BYTES)) {
+            if let Ok(header) = Header::parse(&bytes) {
+                let (header, length) = header.expect("ten bytes hold a whole header");
+                prop_assert_eq!(encoded(header.tag, header.length), &bytes[..length]);
             }
         }
     }

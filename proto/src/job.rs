@@ -4,7 +4,7 @@ use crate::error::EncodeError;
 use crate::header;
 use crate::text::Text;
 use crate::time::{Period, Time};
-use crate::wire::read_octets;
+use crate::wire::read_bytes;
 use der::{
     Decode, DecodeValue, Encode, EncodeValue, Error, ErrorKind, FixedTag, Header, Length, Reader, Tag, Writer,
 };
@@ -139,9 +139,9 @@ fn text_length(text: &Text) -> u64 {
 }
 
 fn append_text(text: &Text, output: &mut Vec<u8>) {
-    let octets = text.as_bytes();
-    header::Header { tag: header::UTF8_STRING, length: octets.len() as u64 }.append_to(output);
-    output.extend_from_slice(octets);
+    let bytes = text.as_bytes();
+    header::Header { tag: header::UTF8_STRING, length: bytes.len() as u64 }.append_to(output);
+    output.extend_from_slice(bytes);
 }
 
 /// A job that runs again and again.
@@ -204,16 +204,16 @@ const NO_FILES: [File; 0] = [];
 fn skip_files<'a, R: Reader<'a>>(reader: &mut R) -> der::Result<()> {
     while !reader.is_finished() {
         reader.sequence(|file| {
-            let path = read_octets(file)?;
-            read_octets(file)?;
+            let path = read_bytes(file)?;
+            read_bytes(file)?;
             if is_path(path) { Ok(()) } else { Err(file.error(BAD_PATH)) }
         })?;
     }
     Ok(())
 }
 
-fn is_path(octets: &[u8]) -> bool {
-    !octets.is_empty() && !octets.contains(&0)
+fn is_path(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && !bytes.contains(&0)
 }
 
 const BAD_PATH: ErrorKind = ErrorKind::Value { tag: Text::TAG };
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_of_a_job_is_that_of_its_octets() {
+    fn the_length_of_a_job_is_that_of_its_bytes() {
         for length in [0, 1, 90, 110, 120, 127, 128, 240, 255, 256, 65_500, 65_535, 65_536, 1 << 24] {
             let text = Text::from("x".repeat(length));
             let script = ScriptJob { script: text.clone(), ..script_job() };

@@ -1,9 +1,9 @@
-//! What is wrong with octets that are walked instead of being decoded whole.
+//! What is wrong with bytes that are walked instead of being decoded whole.
 
 use crate::header::{Header, HeaderError};
 use core::fmt;
 
-/// Octets that are not what the format asks for: where, in which part, and why.
+/// Bytes that are not what the format asks for: where, in which part, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
     offset: u64,
@@ -72,7 +72,7 @@ pub(crate) enum Fit {
     Exactly,
 }
 
-/// Checks the length of a value, header included, against the octets that its parent has left.
+/// Checks the length of a value, header included, against the bytes that its parent has left.
 pub(crate) fn check_fit(header: Header, room: u64, fit: Fit) -> Result<(), Problem> {
     match header.total_length() {
         Some(length) if length == room => Ok(()),

@@ -1,4 +1,4 @@
-//! Octets that are usually UTF-8: names, scripts, console lines, artifacts.
+//! Bytes that are usually UTF-8: names, scripts, console lines, artifacts.
 //!
 //! On the wire they carry the tag of a UTF8String, but builder 0.4.0 never checks that they are UTF-8, and
 //! neither do we: what a job prints is passed on as it is.
@@ -7,25 +7,25 @@ use core::borrow::Borrow;
 use core::fmt;
 use der::{DecodeValue, EncodeValue, FixedTag, Header, Length, Reader, Tag, Writer};
 
-/// Any octets, printed as text.
+/// Any bytes, printed as text.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(Vec<u8>);
 
 impl Text {
-    /// The octets as they are on the wire.
+    /// The bytes as they are on the wire.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The text, or `None` when the octets are not UTF-8.
+    /// The text, or `None` when the bytes are not UTF-8.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         core::str::from_utf8(&self.0).ok()
     }
 }
 
-/// Fit for a terminal: octets that are not UTF-8 become U+FFFD, and characters that would move the cursor,
+/// Fit for a terminal: bytes that are not UTF-8 become U+FFFD, and characters that would move the cursor,
 /// change colours or reverse the direction of the text are escaped.
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,14 +76,14 @@ impl From<String> for Text {
 }
 
 impl From<&[u8]> for Text {
-    fn from(octets: &[u8]) -> Text {
-        Text(octets.to_vec())
+    fn from(bytes: &[u8]) -> Text {
+        Text(bytes.to_vec())
     }
 }
 
 impl From<Vec<u8>> for Text {
-    fn from(octets: Vec<u8>) -> Text {
-        Text(octets)
+    fn from(bytes: Vec<u8>) -> Text {
+        Text(bytes)
     }
 }
 
@@ -121,9 +121,9 @@ mod tests {
     use der::{Decode, Encode};
 
     #[test]
-    fn any_octets_survive_the_wire() {
-        let every_octet: Vec<u8> = (0..=255).collect();
-        let text = Text::from(every_octet);
+    fn any_bytes_survive_the_wire() {
+        let every_byte: Vec<u8> = (0..=255).collect();
+        let text = Text::from(every_byte);
         let bytes = text.to_der().unwrap();
         assert_eq!(bytes[..4], [0x0c, 0x82, 0x01, 0x00]);
         assert_eq!(Text::from_der(&bytes).unwrap(), text);

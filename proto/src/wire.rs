@@ -55,7 +55,7 @@ impl EncodeValue for Integer {
     }
 }
 
-/// A uuid as its 16 raw octets with the tag of a UTF8String.
+/// A uuid as its 16 raw bytes with the tag of a UTF8String.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RawUuid(pub Uuid);
 
@@ -67,8 +67,8 @@ impl<'a> DecodeValue<'a> for RawUuid {
     type Error = Error;
 
     fn decode_value<R: Reader<'a>>(reader: &mut R, header: Header) -> der::Result<Self> {
-        let octets = reader.read_slice(header.length())?;
-        Uuid::from_slice(octets).map(RawUuid).map_err(|_| reader.error(ErrorKind::Length { tag: Self::TAG }))
+        let bytes = reader.read_slice(header.length())?;
+        Uuid::from_slice(bytes).map(RawUuid).map_err(|_| reader.error(ErrorKind::Length { tag: Self::TAG }))
     }
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn decode_choice<'a, R: Reader<'a>, T>(
 }
 
 /// Reads a text without copying it.
-pub(crate) fn read_octets<'a, R: Reader<'a>>(reader: &mut R) -> der::Result<&'a [u8]> {
+pub(crate) fn read_bytes<'a, R: Reader<'a>>(reader: &mut R) -> der::Result<&'a [u8]> {
     let header = Header::decode(reader)?;
     header.tag().assert_eq(Text::TAG).map_err(|error| reader.error(error.kind()))?;
     reader.read_slice(header.length())
@@ -130,7 +130,7 @@ pub(crate) fn decode_null<'a, R: Reader<'a>, T>(reader: &mut R, value: T) -> der
     Null::decode(reader).map(|_| value)
 }
 
-/// Octets of an alternative that consists of its tag alone, without that tag.
+/// Bytes of an alternative that consists of its tag alone, without that tag.
 pub(crate) fn null_length() -> der::Result<Length> {
     Null.encoded_len()
 }
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn integers_of_any_length_are_told_from_those_in_a_longer_form() {
-        let refusal = |octets| Integer::from_der(octets).unwrap_err().kind();
+        let refusal = |bytes| Integer::from_der(bytes).unwrap_err().kind();
         let too_great = ErrorKind::Value { tag: Tag::Integer };
         assert_eq!(refusal(b"\x02\x08\x40\0\0\0\0\0\0\0"), too_great);
         assert_eq!(refusal(b"\x02\x09\x40\0\0\0\0\0\0\0\0"), too_great);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_uuid_has_exactly_16_octets() {
+    fn a_uuid_has_exactly_16_bytes() {
         let uuid = RawUuid(Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef));
         let bytes = uuid.to_der().unwrap();
         assert_eq!(bytes.len(), 18);

@@ -46,7 +46,7 @@ impl Link {
             match self.stream.read(&mut length[received..]) {
                 Ok(0) if received == 0 => return Ok(None),
                 Ok(0) => return Err(Gone),
-                Ok(octets) => received += octets,
+                Ok(bytes) => received += bytes,
                 Err(error) => return Err(gone(error)),
             }
         }

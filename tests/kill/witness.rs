@@ -180,9 +180,8 @@ fn queues(info: &InfoReply) -> BTreeMap<Text, Vec<Text>> {
 fn read_result(directory: &Path, name: &str, uuid: Uuid, ledger: &Ledger) -> Seen {
     let files: Vec<_> = fs::read_dir(directory).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert_eq!(files, ["full"], "{}", directory.display());
-    let octets = fs::read(directory.join("full")).unwrap();
-    let stored =
-        Execution::decode(&octets).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let bytes = fs::read(directory.join("full")).unwrap();
+    let stored = Execution::decode(&bytes).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     assert_eq!((stored.uuid, stored.job.name.to_string().as_str()), (uuid, name));
     assert_eq!(stored.printed().len() < stored.console.len(), stored.result.last_line().is_some());
     let lines: Vec<String> = stored.printed().iter().map(|line| line.line.to_string()).collect();

@@ -53,7 +53,7 @@ fn a_thousand_clients_at_once_are_all_answered() {
     for (number, client) in clients.iter_mut().enumerate() {
         let job = script(&format!("job-{number}"), "linux");
         let schedule = Command::Schedule { period: Period::Daily, job };
-        client.send_octets(&[hello(PeerType::Client), schedule.to_frame().unwrap()].concat());
+        client.send_bytes(&[hello(PeerType::Client), schedule.to_frame().unwrap()].concat());
     }
     for client in &mut clients {
         assert_eq!(client.receive_all(), [Command::ServerHello, Command::Success]);
@@ -75,7 +75,7 @@ fn what_thousands_of_clients_begin_to_say_is_held_up_to_a_limit() {
         .map(|_| {
             let mut client = Peer::client(&server);
             // Those that are too many are sent away.
-            let _ = client.try_send_octets(&part);
+            let _ = client.try_send_bytes(&part);
             client
         })
         .collect();

@@ -37,12 +37,12 @@ fn peer_at(point: Point, server: &Server) -> Peer {
     }
 }
 
-/// The refusal that these octets get; nothing has come of them.
-fn refusal(server: &Server, point: Point, octets: &[u8]) -> String {
+/// The refusal that these bytes get; nothing has come of them.
+fn refusal(server: &Server, point: Point, bytes: &[u8]) -> String {
     let mut peer = peer_at(point, server);
     let before = server.info();
     // The server may have had enough before all is sent.
-    let _ = peer.try_send_octets(octets);
+    let _ = peer.try_send_bytes(bytes);
     let refusal = peer.receive_failure();
     if point == Point::Building {
         assert_eq!(server.queue("linux").unwrap(), ["job"], "the job is to run again");
@@ -56,7 +56,7 @@ fn refusal(server: &Server, point: Point, octets: &[u8]) -> String {
 }
 
 #[test]
-fn a_length_that_is_wrong_is_refused_before_its_octets_come() {
+fn a_length_that_is_wrong_is_refused_before_its_bytes_come() {
     let site = site();
     let server = site.start();
     for point in POINTS {
@@ -64,7 +64,7 @@ fn a_length_that_is_wrong_is_refused_before_its_octets_come() {
             if length == 65 && !matches!(point, Point::Hello | Point::Waiting) {
                 continue;
             }
-            // One octet more, because results, which may be long, and console lines, which end the build, are told by it.
+            // One byte more, because results, which may be long, and console lines, which end the build, are told by it.
             let refusal = refusal(&server, point, &[&length.to_be_bytes()[..], &[0xa5]].concat());
             assert!(refusal.contains(&length.to_string()), "{point:?}: {refusal}");
         }
@@ -80,7 +80,7 @@ fn what_is_no_message_is_refused_with_the_reason() {
     let server = site.start();
     let null = tlv(5, b"");
     for point in POINTS {
-        for (octets, reason) in [
+        for (bytes, reason) in [
             (tlv(0xa0, &null), "tag [0] is reserved"),
             (tlv(0xa1, &null), "tag [1] is reserved"),
             (tlv(0xa8, &null), "tag [8] is reserved"),
@@ -90,7 +90,7 @@ fn what_is_no_message_is_refused_with_the_reason() {
             (tlv(0x86, &null), "0x86"),
             (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "0x47"),
         ] {
-            let refusal = refusal(&server, point, &framed(&octets));
+            let refusal = refusal(&server, point, &framed(&bytes));
             assert!(refusal.contains(reason), "{point:?}: {refusal}");
         }
     }
@@ -103,7 +103,7 @@ fn no_example_of_what_must_be_refused_does_any_harm() {
     let server = site.start();
     for vector in vectors::load("command.json").iter().filter(|vector| vector.decoded.is_none()) {
         for point in POINTS {
-            assert_ne!(refusal(&server, point, &framed(&vector.octets)), "", "{}", vector.name);
+            assert_ne!(refusal(&server, point, &framed(&vector.bytes)), "", "{}", vector.name);
         }
     }
     assert_well(&server);
@@ -114,7 +114,7 @@ fn no_message_is_taken_where_it_has_no_place() {
     let site = site();
     let server = site.start();
     for vector in vectors::load("command.json").iter().filter(|vector| vector.decoded.is_some()) {
-        let name = Command::decode(&vector.octets).unwrap().name();
+        let name = Command::decode(&vector.bytes).unwrap().name();
         for point in POINTS {
             let has_its_place = match point {
                 Point::Hello => name == "clientHello",
@@ -137,12 +137,7 @@ fn no_message_is_taken_where_it_has_no_place() {
                 Point::Building => false,
             };
             if !has_its_place {
-                assert_ne!(
-                    refusal(&server, point, &framed(&vector.octets)),
-                    "",
-                    "{point:?}: {}",
-                    vector.name
-                );
+                assert_ne!(refusal(&server, point, &framed(&vector.bytes)), "", "{point:?}: {}", vector.name);
             }
         }
     }
@@ -150,22 +145,22 @@ fn no_message_is_taken_where_it_has_no_place() {
 }
 
 #[test]
-fn every_conversation_may_come_octet_by_octet() {
+fn every_conversation_may_come_byte_by_byte() {
     let site = site();
     let server = site.start();
     let hello = |peer, version| Command::ClientHello { peer, version }.to_frame().unwrap();
     let mut client = Peer::connect(&server);
     let job = builder_tests::script("job", "linux");
     let schedule = Command::Schedule { period: builder_proto::time::Period::Never, job };
-    for octet in [hello(PeerType::Client, CLIENT_VERSION), schedule.to_frame().unwrap()].concat() {
-        client.send_octets(&[octet]);
+    for byte in [hello(PeerType::Client, CLIENT_VERSION), schedule.to_frame().unwrap()].concat() {
+        client.send_bytes(&[byte]);
     }
     assert_eq!(client.receive_all(), [Command::ServerHello, Command::Success]);
 
     let mut worker = Peer::connect(&server);
     let request = Command::JobRequested("linux".into()).to_frame().unwrap();
-    for octet in [hello(PeerType::Worker, WORKER_VERSION), request].concat() {
-        worker.send_octets(&[octet]);
+    for byte in [hello(PeerType::Worker, WORKER_VERSION), request].concat() {
+        worker.send_bytes(&[byte]);
     }
     assert_eq!(worker.receive(), Command::ServerHello);
     let (uuid, _) = worker.receive_job();
@@ -173,8 +168,8 @@ fn every_conversation_may_come_octet_by_octet() {
     let data = vec![builder_proto::job::File { path: "path".into(), data: vec![1; 500].into() }];
     let result = builder_proto::build_result::BuildResult::Exited(0);
     let finished = Command::JobFinished { uuid, result, data: data.clone() };
-    for octet in [line.to_frame().unwrap(), finished.to_frame().unwrap()].concat() {
-        worker.send_octets(&[octet]);
+    for byte in [line.to_frame().unwrap(), finished.to_frame().unwrap()].concat() {
+        worker.send_bytes(&[byte]);
     }
     assert_eq!(worker.try_receive(), None);
     let stored = builder_tests::stored(&site.wait_for_results("job", 1)[0]);
@@ -210,10 +205,9 @@ fn a_million_empty_items_take_no_memory() {
         let fields = [&tlv(0x0c, b"name"), &tlv(0x0c, b"script"), files, &tlv(0x0c, b"platform")].concat();
         tlv(0xa5, &tlv(0x30, &[period, tlv(0x30, &fields)].concat()))
     };
-    for octets in [job(&items), job(&texts), tlv(0xb6, &tlv(0x30, &[items.clone(), texts.clone()].concat()))]
-    {
+    for bytes in [job(&items), job(&texts), tlv(0xb6, &tlv(0x30, &[items.clone(), texts.clone()].concat()))] {
         let mut client = Peer::client(&server);
-        client.send_octets(&framed(&octets));
+        client.send_bytes(&framed(&bytes));
         // The files of a script job are not looked at, so a million of them are no mistake; memory is what counts.
         assert_eq!(client.receive_all().len(), 1);
         assert_well(&server);
@@ -224,7 +218,7 @@ fn a_million_empty_items_take_no_memory() {
     let mut worker = Peer::worker(&server, "linux");
     let (uuid, _) = worker.receive_job();
     let head = [tlv(0x0c, uuid.as_bytes()), tlv(0xa0, &tlv(2, &[0]))].concat();
-    let _ = worker.try_send_octets(&framed(&tlv(0xa3, &tlv(0x30, &[head, items].concat()))));
+    let _ = worker.try_send_bytes(&framed(&tlv(0xa3, &tlv(0x30, &[head, items].concat()))));
     assert_ne!(worker.receive_failure(), "");
     assert_well(&server);
 }

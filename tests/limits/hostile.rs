@@ -52,9 +52,9 @@ fn a_peer_that_does_not_say_hello_in_time_is_sent_away() {
         });
         scope.spawn(|| {
             let mut slow = Peer::connect(&server);
-            // One octet a second, which would take longer.
-            for octet in &hello {
-                if slow.try_send_octets(&[*octet]).is_err() {
+            // One byte a second, which would take longer.
+            for byte in &hello {
+                if slow.try_send_bytes(&[*byte]).is_err() {
                     break;
                 }
                 thread::sleep(Duration::from_secs(1));
@@ -168,15 +168,15 @@ fn the_first_result_counts() {
     let server = site.start();
     for name in ["small", "large"] {
         let (mut worker, uuid) = building(&server, name);
-        let data = |octet| {
+        let data = |byte| {
             vec![File {
                 path: "file".into(),
-                data: vec![octet; if name == "small" { 10 } else { 100_000 }].into(),
+                data: vec![byte; if name == "small" { 10 } else { 100_000 }].into(),
             }]
         };
         let both = [finished(uuid, data(1)).to_frame().unwrap(), finished(uuid, data(2)).to_frame().unwrap()]
             .concat();
-        worker.send_octets(&both);
+        worker.send_bytes(&both);
         assert_eq!(worker.receive_all(), []);
         assert_eq!(stored(&site.wait_for_results(name, 1)[0]).output, data(1));
         assert_eq!(server.queue(name).unwrap(), [""; 0]);
@@ -228,7 +228,7 @@ fn paths_of_artifacts_that_are_none_are_refused() {
         let (mut worker, uuid) = building(&server, &format!("job-{number}"));
         let files = tlv(0x30, &tlv(0x30, &[tlv(0x0c, path), tlv(0x0c, b"data")].concat()));
         let head = [tlv(0x0c, uuid.as_bytes()), tlv(0xa0, &tlv(2, &[0]))].concat();
-        worker.send_octets(&framed(&tlv(0xa3, &tlv(0x30, &[head, files].concat()))));
+        worker.send_bytes(&framed(&tlv(0xa3, &tlv(0x30, &[head, files].concat()))));
         let failure = worker.receive_failure();
         assert!(failure.contains("path"), "{failure}");
     }
@@ -242,7 +242,7 @@ fn more_than_a_million_artifacts_are_refused() {
     let (mut worker, uuid) = building(&server, "job");
     let files = tlv(0x30, &tlv(0x30, &[tlv(0x0c, b"a"), tlv(0x0c, b"")].concat()).repeat(1_000_001));
     let head = [tlv(0x0c, uuid.as_bytes()), tlv(0xa0, &tlv(2, &[0]))].concat();
-    let _ = worker.try_send_octets(&framed(&tlv(0xa3, &tlv(0x30, &[head, files].concat()))));
+    let _ = worker.try_send_bytes(&framed(&tlv(0xa3, &tlv(0x30, &[head, files].concat()))));
     let failure = worker.receive_failure();
     assert!(failure.contains("1000000"), "{failure}");
     assert_well(&server);
@@ -254,21 +254,21 @@ fn a_result_that_is_longer_than_its_parts_say_is_refused() {
     let server = site.start();
     let head = |uuid: Uuid| [tlv(0x0c, uuid.as_bytes()), tlv(0xa0, &tlv(2, &[0]))].concat();
     let (mut frame_longer, uuid) = building(&server, "frame-longer");
-    let mut octets = tlv(0xa3, &tlv(0x30, &[head(uuid), tlv(0x30, b"")].concat()));
-    octets.push(0);
-    frame_longer.send_octets(&framed(&octets));
+    let mut bytes = tlv(0xa3, &tlv(0x30, &[head(uuid), tlv(0x30, b"")].concat()));
+    bytes.push(0);
+    frame_longer.send_bytes(&framed(&bytes));
     assert_ne!(frame_longer.receive_failure(), "");
 
     let (mut part_longer, uuid) = building(&server, "part-longer");
     let files = [header(0x30, 10), tlv(0x30, &[tlv(0x0c, b"a"), header(0x0c, 1 << 40)].concat())].concat();
-    part_longer.send_octets(&framed(&tlv(0xa3, &tlv(0x30, &[head(uuid), files].concat()))));
+    part_longer.send_bytes(&framed(&tlv(0xa3, &tlv(0x30, &[head(uuid), files].concat()))));
     assert_ne!(part_longer.receive_failure(), "");
 
     let (mut endless, uuid) = building(&server, "endless");
     let files = [header(0x30, 1 << 40), header(0x30, (1 << 40) - 6), tlv(0x0c, b"a")].concat();
     let body = [head(uuid), files].concat();
     let outer = [header(0xa3, (1 << 40) + 100), header(0x30, (1 << 40) + 90), body].concat();
-    endless.send_octets(&[&((1u64 << 40) + 200).to_be_bytes()[..], &outer].concat());
+    endless.send_bytes(&[&((1u64 << 40) + 200).to_be_bytes()[..], &outer].concat());
     assert_ne!(endless.receive_failure(), "");
     assert_well(&server);
 }
@@ -323,9 +323,9 @@ fn messages_that_never_end_are_held_up_to_a_limit() {
     let mut unfinished: Vec<Peer> = (0..100)
         .map(|_| {
             let mut peer = Peer::client(&server);
-            peer.send_octets(&(16u64 << 20).to_be_bytes());
+            peer.send_bytes(&(16u64 << 20).to_be_bytes());
             // Those that are too many are sent away while they send.
-            let _ = peer.try_send_octets(&[&[0xa5], part.as_slice()].concat());
+            let _ = peer.try_send_bytes(&[&[0xa5], part.as_slice()].concat());
             peer
         })
         .collect();
@@ -338,7 +338,7 @@ fn messages_that_never_end_are_held_up_to_a_limit() {
 }
 
 #[test]
-fn random_octets_end_no_server() {
+fn random_bytes_end_no_server() {
     let site = site();
     let server = site.start();
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
@@ -354,13 +354,13 @@ fn random_octets_end_no_server() {
             1 => Peer::client(&server),
             _ => Peer::unasked_worker(&server),
         };
-        let mut octets: Vec<u8> = (0..random() % 100).flat_map(|_| random().to_be_bytes()).collect();
+        let mut bytes: Vec<u8> = (0..random() % 100).flat_map(|_| random().to_be_bytes()).collect();
         if round % 2 == 0 {
-            // A good length, and a first octet that is one, so that more of it is looked at.
-            octets.insert(0, 0xa0 | (random() % 32) as u8);
-            octets = framed(&octets);
+            // A good length, and a first byte that is one, so that more of it is looked at.
+            bytes.insert(0, 0xa0 | (random() % 32) as u8);
+            bytes = framed(&bytes);
         }
-        let _ = peer.try_send_octets(&octets);
+        let _ = peer.try_send_bytes(&bytes);
     }
     assert_well(&server);
 }

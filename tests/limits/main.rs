@@ -13,7 +13,7 @@ use builder_proto::build_result::BuildResult;
 use builder_tests::{Server, Site, peak_memory, programs, stored};
 use std::path::Path;
 
-/// Octets of memory that no peer and no crowd may push the server beyond: the frames that it holds for all connections
+/// Bytes of memory that no peer and no crowd may push the server beyond: the frames that it holds for all connections
 /// together, a few messages of the largest size, and what the program itself takes.
 const MEMORY: u64 = 256 * 1024 * 1024;
 

@@ -37,17 +37,17 @@ fn an_observer_that_pauses_when_the_build_ends_gets_the_rest_later() {
         for _ in 0..lines {
             append_output_frame(&mut frames, uuid, &[b'x'; LINE_BYTES], None);
         }
-        worker.send_octets(&frames);
+        worker.send_bytes(&frames);
         worker.send(&Command::JobFinished { uuid, result: BuildResult::Exited(0), data: Vec::new() });
         assert_eq!(worker.try_receive(), None);
     }
     thread::sleep(LINGER_TIME + Duration::from_secs(2));
     for (lines, mut observer) in observers {
-        let mut octets = Vec::new();
-        observer.read_to_end(&mut octets).unwrap();
+        let mut bytes = Vec::new();
+        observer.read_to_end(&mut bytes).unwrap();
         let success = Command::Success.to_frame().unwrap();
-        assert!(octets.ends_with(&success), "{lines} lines: {} octets, and no end", octets.len());
-        assert!(octets.len() > lines * LINE_BYTES, "{lines} lines: {} octets", octets.len());
+        assert!(bytes.ends_with(&success), "{lines} lines: {} bytes, and no end", bytes.len());
+        assert!(bytes.len() > lines * LINE_BYTES, "{lines} lines: {} bytes", bytes.len());
     }
     site.succeed(&server, ["info"]);
 }

@@ -61,8 +61,8 @@ impl Drop for SmallDisk {
     }
 }
 
-fn schedule_large(server: &Server, name: &str, octets: usize) -> Command {
-    let job = ScriptJob { script: vec![b'#'; octets].into(), ..script(name, "linux") };
+fn schedule_large(server: &Server, name: &str, bytes: usize) -> Command {
+    let job = ScriptJob { script: vec![b'#'; bytes].into(), ..script(name, "linux") };
     server.ask(&Command::Schedule { period: Period::Daily, job })
 }
 
@@ -111,7 +111,7 @@ fn on_a_full_disk_nothing_new_is_taken_but_all_else_goes_on() {
     for _ in 0..1000 {
         let line =
             Command::Output { uuid: chatty_uuid, line: "x".repeat(1000).as_str().into(), timestamp: None };
-        if chatty.try_send_octets(&line.to_frame().unwrap()).is_err() {
+        if chatty.try_send_bytes(&line.to_frame().unwrap()).is_err() {
             break;
         }
     }
@@ -161,7 +161,7 @@ fn space_is_held_back_again_once_there_is_plenty() {
 #[test]
 fn a_limit_on_file_sizes_is_like_a_full_disk_and_kills_nobody() {
     let site = site();
-    // In units of 512 octets: 6 MiB.
+    // In units of 512 bytes: 6 MiB.
     let server = site.start_with(limited(&site.server_command(), "-f 12288"));
     server.schedule("small", "small");
     let mut scheduled = 0;
@@ -186,7 +186,7 @@ fn a_limit_on_file_sizes_is_like_a_full_disk_and_kills_nobody() {
     let (uuid, _) = worker.receive_job();
     let line = Command::Output { uuid, line: vec![b'x'; 60_000].into(), timestamp: None }.to_frame().unwrap();
     for _ in 0..200 {
-        if worker.try_send_octets(&line).is_err() {
+        if worker.try_send_bytes(&line).is_err() {
             break;
         }
     }
@@ -314,10 +314,10 @@ fn every_build_that_is_handed_out_has_its_files_and_the_others_wait() {
     // All have a console and half of a large result before any goes on.
     for ((worker, uuid), frame) in builds.iter_mut().zip(&frames) {
         worker.print(*uuid, "line");
-        worker.send_octets(&frame[..50_000]);
+        worker.send_bytes(&frame[..50_000]);
     }
     for ((worker, _), frame) in builds.iter_mut().zip(&frames) {
-        worker.send_octets(&frame[50_000..]);
+        worker.send_bytes(&frame[50_000..]);
         assert_eq!(worker.try_receive(), None);
     }
     drop(crowd);

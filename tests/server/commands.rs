@@ -324,13 +324,13 @@ fn only_the_first_command_of_a_connection_counts() {
     let site = site();
     let server = site.start();
     let mut client = Peer::connect(&server);
-    let mut octets =
+    let mut bytes =
         Command::ClientHello { peer: PeerType::Client, version: CLIENT_VERSION }.to_frame().unwrap();
     for name in ["first", "second"] {
         let job = script(name, "linux");
-        octets.extend(Command::Schedule { period: Period::Daily, job }.to_frame().unwrap());
+        bytes.extend(Command::Schedule { period: Period::Daily, job }.to_frame().unwrap());
     }
-    client.send_octets(&octets);
+    client.send_bytes(&bytes);
     assert_eq!(client.receive_all(), [Command::ServerHello, Command::Success]);
     assert_eq!(server.queue("linux").unwrap(), ["first"]);
 }

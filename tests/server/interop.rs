@@ -1,4 +1,4 @@
-//! Workers and clients of builder 0.4.0, as octets that they send.
+//! Workers and clients of builder 0.4.0, as bytes that they send.
 
 use crate::{observe, site};
 use builder_proto::Uuid;
@@ -8,14 +8,14 @@ use builder_proto::job::ScriptJob;
 use builder_proto::time::Time;
 use builder_tests::{Peer, Server, framed, now, stored, tlv, vectors, wait_for};
 
-/// The octets of an example, as a frame.
+/// The bytes of an example, as a frame.
 fn frame(name: &str) -> Vec<u8> {
     let vectors = vectors::load("command.json");
     let vector = vectors.iter().find(|vector| vector.name == name).unwrap();
-    framed(&vector.octets)
+    framed(&vector.bytes)
 }
 
-/// The octets of an example that names a build, made to name another.
+/// The bytes of an example that names a build, made to name another.
 fn frame_for(name: &str, uuid: Uuid) -> Vec<u8> {
     let mut frame = frame(name);
     let example: Uuid = "988ad4a2-647b-4f84-9116-f936eeddac84".parse().unwrap();
@@ -27,9 +27,9 @@ fn frame_for(name: &str, uuid: Uuid) -> Vec<u8> {
 /// What an old client is answered: it says hello, gives one command, and reads until the server closes.
 fn answers(server: &Server, command: &[u8]) -> Vec<Command> {
     let mut client = Peer::connect(server);
-    client.send_octets(&frame("client_hello_client"));
+    client.send_bytes(&frame("client_hello_client"));
     assert_eq!(client.receive(), Command::ServerHello);
-    client.send_octets(command);
+    client.send_bytes(command);
     client.receive_all()
 }
 
@@ -39,15 +39,15 @@ fn a_worker_of_0_4_0_runs_a_job() {
     let server = site.start();
     server.schedule("old", "freebsd-13");
     let mut worker = Peer::connect(&server);
-    worker.send_octets(&frame("client_hello_worker"));
+    worker.send_bytes(&frame("client_hello_worker"));
     assert_eq!(worker.receive(), Command::ServerHello);
-    worker.send_octets(&frame("job_requested"));
+    worker.send_bytes(&frame("job_requested"));
     let (uuid, job) = worker.receive_job();
     assert_eq!(job.name, "old".into());
     for line in ["output", "output_empty", "output_binary", "output_300"] {
-        worker.send_octets(&frame_for(line, uuid));
+        worker.send_bytes(&frame_for(line, uuid));
     }
-    worker.send_octets(&frame_for("job_finished_files", uuid));
+    worker.send_bytes(&frame_for("job_finished_files", uuid));
     assert_eq!(worker.try_receive(), None);
 
     let result = stored(&site.wait_for_results("old", 1)[0]);
@@ -82,7 +82,7 @@ fn every_result_of_a_0_4_0_worker_is_stored_as_it_is() {
         let mut worker = Peer::worker(&server, "linux");
         let (uuid, _) = worker.receive_job();
         let frame = frame_for(name, uuid);
-        worker.send_octets(&frame);
+        worker.send_bytes(&frame);
         assert_eq!(worker.try_receive(), None);
         let path = site.wait_for_results(name, 1).remove(0);
         let Command::JobFinished { result, data, .. } = Command::decode(&frame[8..]).unwrap() else {

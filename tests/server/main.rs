@@ -1,4 +1,4 @@
-//! `builder-server`, the real program, with peers that speak the protocol octet by octet.
+//! `builder-server`, the real program, with peers that speak the protocol byte by byte.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
 

@@ -17,20 +17,20 @@ fn old_site() -> (Site, Vec<u8>) {
 }
 
 /// What a state file says, in an order of ours.
-fn items(octets: &[u8]) -> Vec<String> {
-    let (file, warnings) = StateFile::decode(octets).unwrap();
+fn items(bytes: &[u8]) -> Vec<String> {
+    let (file, warnings) = StateFile::decode(bytes).unwrap();
     assert_eq!(warnings, [""; 0]);
     let mut items: Vec<String> = file.items.iter().map(|item| format!("{item:?}")).collect();
     items.sort();
     items
 }
 
-/// Writes the state for builder 0.4.0; gives the file's octets.
+/// Writes the state for builder 0.4.0; gives the file's bytes.
 fn export(site: &Site) -> Vec<u8> {
     export_and_listen(site).0
 }
 
-/// Writes the state for builder 0.4.0; gives the file's octets and what was said.
+/// Writes the state for builder 0.4.0; gives the file's bytes and what was said.
 fn export_and_listen(site: &Site) -> (Vec<u8>, String) {
     let file = site.config().join("exported");
     let output = site.server_command().arg("--export-state").arg(&file).output().unwrap();

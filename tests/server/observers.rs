@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 use std::{fs, thread};
 
-/// More octets than the sockets between server and observer hold.
+/// More bytes than the sockets between server and observer hold.
 const CONSOLE_BYTES: usize = 24 * 1024 * 1024;
 const LINE_BYTES: usize = 1000;
 
@@ -30,7 +30,7 @@ fn observers_that_pause_get_every_line() {
     for number in 0..lines {
         append_output_frame(&mut frames, uuid, &line(number), None);
     }
-    worker.send_octets(&frames);
+    worker.send_bytes(&frames);
     worker.send(&Command::JobFinished { uuid, result: BuildResult::Exited(0), data: Vec::new() });
     assert_eq!(worker.try_receive(), None);
 
@@ -68,7 +68,7 @@ fn observers_of_a_finished_build_that_do_not_read_cost_little() {
         let now = memory().saturating_sub(before);
         core::mem::replace(&mut grown, now) == now
     });
-    assert!(grown / OBSERVERS <= MOST_EACH, "{} octets for each observer", grown / OBSERVERS);
+    assert!(grown / OBSERVERS <= MOST_EACH, "{} bytes for each observer", grown / OBSERVERS);
 }
 
 /// Stores a result with more lines than the sockets hold, and empty ones, as they are the most work.

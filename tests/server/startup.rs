@@ -22,10 +22,10 @@ fn fill_log(site: &Site) -> u64 {
     used_length(site)
 }
 
-/// Octets of the log without the zeros at its end, which are room for what is to come.
+/// Bytes of the log without the zeros at its end, which are room for what is to come.
 fn used_length(site: &Site) -> u64 {
-    let octets = fs::read(site.log_file()).unwrap();
-    octets.iter().rposition(|octet| *octet != 0).map_or(0, |last| last + 1) as u64
+    let bytes = fs::read(site.log_file()).unwrap();
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1) as u64
 }
 
 fn scheduled(site: &Site) -> Vec<String> {
@@ -121,9 +121,9 @@ fn a_damaged_log_is_refused_unless_it_is_to_be_salvaged() {
     let site = site();
     let length = fill_log(&site);
     let log = OpenOptions::new().read(true).write(true).open(site.log_file()).unwrap();
-    let mut octet = [0];
-    log.read_exact_at(&mut octet, length / 2).unwrap();
-    log.write_all_at(&[octet[0] ^ 0x10], length / 2).unwrap();
+    let mut byte = [0];
+    log.read_exact_at(&mut byte, length / 2).unwrap();
+    log.write_all_at(&[byte[0] ^ 0x10], length / 2).unwrap();
     let damaged = fs::read(site.log_file()).unwrap();
 
     let complaint = site.complaint();
@@ -155,9 +155,9 @@ fn a_salvage_that_leaves_out_contradictions_leaves_a_log_that_the_next_start_rea
     server.kill();
     let log = OpenOptions::new().read(true).write(true).open(site.log_file()).unwrap();
     let middle = (before + after) / 2;
-    let mut octet = [0];
-    log.read_exact_at(&mut octet, middle).unwrap();
-    log.write_all_at(&[octet[0] ^ 0x10], middle).unwrap();
+    let mut byte = [0];
+    log.read_exact_at(&mut byte, middle).unwrap();
+    log.write_all_at(&[byte[0] ^ 0x10], middle).unwrap();
 
     let mut salvaging = site.server_command();
     salvaging.arg("--salvage");
@@ -223,9 +223,9 @@ fn a_log_with_a_torn_end_goes_on_from_what_is_whole() {
     assert!(site.data().join(".builder/log.torn-1").exists());
     server.kill();
 
-    let append = |octet: u8| {
+    let append = |byte: u8| {
         let mut log = OpenOptions::new().append(true).open(site.log_file()).unwrap();
-        log.write_all(&[octet; 5000]).unwrap();
+        log.write_all(&[byte; 5000]).unwrap();
     };
     append(0);
     let server = site.start();

@@ -31,7 +31,7 @@ pub(crate) enum Side {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Parcel {
     Connect,
-    Octets(Vec<u8>),
+    Bytes(Vec<u8>),
     End(End),
 }
 
@@ -47,7 +47,7 @@ pub(crate) enum End {
 /// What came of an attempt of the server to read.
 #[derive(Debug)]
 pub(crate) enum Reading {
-    Octets(Vec<u8>),
+    Bytes(Vec<u8>),
     WouldBlock,
     Over(&'static str),
 }
@@ -64,7 +64,7 @@ pub(crate) enum Writing {
 #[derive(Debug)]
 pub(crate) enum News {
     Connected,
-    Octets(Vec<u8>),
+    Bytes(Vec<u8>),
     Ended(End),
 }
 
@@ -94,7 +94,7 @@ struct Connection {
     /// Whether the server is to be told when it can send more.
     wants_room: bool,
     peer: Presence,
-    /// Octets that can be on their way to the peer.
+    /// Bytes that can be on their way to the peer.
     window: usize,
     split: Split,
 }
@@ -114,7 +114,7 @@ enum Presence {
 enum Split {
     Whole,
     Pieces,
-    Octets,
+    Bytes,
 }
 
 #[derive(Debug, Default)]
@@ -148,7 +148,7 @@ impl Network {
         let id = self.next;
         self.next += 1;
         let split = match self.random.below(1000) {
-            number if number < environment.plan.single_octets => Split::Octets,
+            number if number < environment.plan.single_bytes => Split::Bytes,
             number if number % 2 == 0 => Split::Pieces,
             _ => Split::Whole,
         };
@@ -167,12 +167,12 @@ impl Network {
         id
     }
 
-    pub(crate) fn send_to_server(&mut self, environment: &Environment, id: ConnectionId, octets: &[u8]) {
+    pub(crate) fn send_to_server(&mut self, environment: &Environment, id: ConnectionId, bytes: &[u8]) {
         match self.connections.get(&id) {
             Some(connection) if connection.peer == Presence::Here && !connection.to_server.ended => {}
             _ => return,
         }
-        self.dispatch_octets(environment, id, Side::Server, octets);
+        self.dispatch_bytes(environment, id, Side::Server, bytes);
     }
 
     /// The peer has nothing more to say.
@@ -231,11 +231,11 @@ impl Network {
                 self.dispatch(environment, id, Side::Peer, Parcel::End(End::Reset));
                 return false;
             }
-            Parcel::Octets(octets) if connection.served => {
-                connection.to_server.arrived.extend_from_slice(&octets);
+            Parcel::Bytes(bytes) if connection.served => {
+                connection.to_server.arrived.extend_from_slice(&bytes);
             }
             Parcel::End(end) if connection.served => connection.to_server.end = Some(end),
-            Parcel::Octets(_) => {
+            Parcel::Bytes(_) => {
                 // Nobody knows this connection any more, and says so.
                 self.dispatch(environment, id, Side::Peer, Parcel::End(End::Reset));
                 return false;
@@ -253,12 +253,12 @@ impl Network {
         let news = match delivery.parcel {
             Parcel::Connect => News::Connected,
             Parcel::End(end) => News::Ended(end),
-            Parcel::Octets(octets) => {
+            Parcel::Bytes(bytes) => {
                 if matches!(connection.peer, Presence::Deaf | Presence::Vanished) {
                     return (None, false);
                 }
-                connection.to_peer.on_the_way -= octets.len();
-                News::Octets(octets)
+                connection.to_peer.on_the_way -= bytes.len();
+                News::Bytes(bytes)
             }
         };
         let writable = connection.wants_room;
@@ -322,7 +322,7 @@ impl Network {
         if !direction.arrived.is_empty() {
             let length = direction.arrived.len().min(budget);
             let rest = direction.arrived.split_off(length);
-            return Reading::Octets(std::mem::replace(&mut direction.arrived, rest));
+            return Reading::Bytes(std::mem::replace(&mut direction.arrived, rest));
         }
         match direction.end {
             Some(_) => Reading::Over("the peer closed the connection"),
@@ -334,7 +334,7 @@ impl Network {
         &mut self,
         environment: &Environment,
         id: ConnectionId,
-        octets: &[u8],
+        bytes: &[u8],
     ) -> Result<Writing, Gone> {
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(Writing::Broken) };
         if connection.to_server.end == Some(End::Reset) {
@@ -345,12 +345,12 @@ impl Network {
             return Ok(Writing::WouldBlock);
         }
         environment.host.operate()?;
-        let mut length = octets.len().min(room);
+        let mut length = bytes.len().min(room);
         if length > 1 && self.random.per_mille(50) {
             length = self.random.between(1, length as u64) as usize;
         }
         connection.to_peer.on_the_way += length;
-        self.dispatch_octets(environment, id, Side::Peer, &octets[..length]);
+        self.dispatch_bytes(environment, id, Side::Peer, &bytes[..length]);
         Ok(Writing::Taken(length))
     }
 
@@ -425,20 +425,20 @@ impl Network {
         }
     }
 
-    fn dispatch_octets(&mut self, environment: &Environment, id: ConnectionId, to: Side, octets: &[u8]) {
+    fn dispatch_bytes(&mut self, environment: &Environment, id: ConnectionId, to: Side, bytes: &[u8]) {
         let Some(connection) = self.connections.get(&id) else { return };
         let split = connection.split;
-        let mut rest = octets;
+        let mut rest = bytes;
         let mut singles = 40;
         while !rest.is_empty() {
             let length = match split {
-                Split::Octets if singles > 0 => 1,
+                Split::Bytes if singles > 0 => 1,
                 Split::Pieces => self.random.between(1, rest.len() as u64) as usize,
-                Split::Whole | Split::Octets => rest.len(),
+                Split::Whole | Split::Bytes => rest.len(),
             };
             singles -= 1;
             let (piece, behind) = rest.split_at(length);
-            self.dispatch(environment, id, to, Parcel::Octets(piece.to_vec()));
+            self.dispatch(environment, id, to, Parcel::Bytes(piece.to_vec()));
             rest = behind;
         }
     }

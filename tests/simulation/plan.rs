@@ -38,18 +38,18 @@ pub(crate) struct Plan {
     pub(crate) sick: u64,
     /// How many of a thousand peers lose their connection at some point.
     pub(crate) broken_connections: u64,
-    /// The longest time that octets usually travel, in microseconds.
+    /// The longest time that bytes usually travel, in microseconds.
     pub(crate) latency: u64,
-    /// How many of a thousand messages travel octet by octet.
-    pub(crate) single_octets: u64,
+    /// How many of a thousand messages travel byte by byte.
+    pub(crate) single_bytes: u64,
     /// Jobs and platforms, by number.
     pub(crate) jobs: u64,
     pub(crate) platforms: u64,
-    /// Octets of a result up to which the log holds it.
-    pub(crate) small_result_octets: u64,
-    pub(crate) rotation_octets: u64,
-    pub(crate) reserve_octets: u64,
-    pub(crate) room_octets: u64,
+    /// Bytes of a result up to which the log holds it.
+    pub(crate) small_result_bytes: u64,
+    pub(crate) rotation_bytes: u64,
+    pub(crate) reserve_bytes: u64,
+    pub(crate) room_bytes: u64,
     /// How many of a thousand lives of the server upload results.
     pub(crate) uploads: u64,
     /// How many of a thousand uploads fail.
@@ -109,13 +109,13 @@ impl Plan {
             sick: sometimes(&[0, 50, 400]),
             broken_connections: sometimes(&[0, 50, 200]),
             latency: sometimes(&[200, 2_000, 20_000]),
-            single_octets: sometimes(&[0, 20, 300]),
+            single_bytes: sometimes(&[0, 20, 300]),
             jobs: sometimes(&[3, 6, 12]),
             platforms: sometimes(&[1, 2, 3]),
-            small_result_octets: sometimes(&[0, 0, 1_000, 4_000, 32_768]),
-            rotation_octets: sometimes(&[4_096, 16_384, 100_000]),
-            reserve_octets: sometimes(&[1_024, 8_192]),
-            room_octets: sometimes(&[0, 700, 8_192]),
+            small_result_bytes: sometimes(&[0, 0, 1_000, 4_000, 32_768]),
+            rotation_bytes: sometimes(&[4_096, 16_384, 100_000]),
+            reserve_bytes: sometimes(&[1_024, 8_192]),
+            room_bytes: sometimes(&[0, 700, 8_192]),
             uploads: sometimes(&[0, 0, 800, 1000]),
             failing_uploads: sometimes(&[0, 200]),
             hanging_uploads: sometimes(&[0, 300]),
@@ -148,12 +148,12 @@ impl Plan {
                 "failing_uploads" => &mut self.failing_uploads,
                 "frozen" => &mut self.frozen,
                 "power_failures" => &mut self.power_failures,
-                "reserve" => &mut self.reserve_octets,
+                "reserve" => &mut self.reserve_bytes,
                 "rogues" => &mut self.rogues,
-                "rotation" => &mut self.rotation_octets,
+                "rotation" => &mut self.rotation_bytes,
                 "short_writes" => &mut self.disk.short_writes,
                 "sick" => &mut self.sick,
-                "small_results" => &mut self.small_result_octets,
+                "small_results" => &mut self.small_result_bytes,
                 "uploads" => &mut self.uploads,
                 "hanging_uploads" => &mut self.hanging_uploads,
                 "stops" => &mut self.stops,
@@ -185,14 +185,14 @@ impl Plan {
         match lie {
             Lie::FailuresHidden => {
                 self.disk.failed_syncs = 20;
-                self.small_result_octets = 4_000;
+                self.small_result_bytes = 4_000;
                 // Results are synced a second after they were written.
                 self.crash_gap = 1_500_000;
                 self.power_failures = 900;
             }
             Lie::FileSystemNotSynced => {
                 self.syncs_everything = true;
-                self.small_result_octets = 4_000;
+                self.small_result_bytes = 4_000;
                 self.crash_gap = 1_500_000;
                 self.power_failures = 900;
             }

@@ -29,8 +29,8 @@ impl Trace {
         }
     }
 
-    /// Takes note of an event: its kind, and the numbers and octets that tell it from others of its kind.
-    pub(crate) fn note(&self, kind: u8, numbers: &[u64], octets: &[u8]) {
+    /// Takes note of an event: its kind, and the numbers and bytes that tell it from others of its kind.
+    pub(crate) fn note(&self, kind: u8, numbers: &[u64], bytes: &[u8]) {
         self.events.set(self.events.get() + 1);
         let mut hash = self.hash.get();
         let mut mix = |number: u64| {
@@ -38,7 +38,7 @@ impl Trace {
         };
         mix(u64::from(kind));
         numbers.iter().copied().for_each(&mut mix);
-        for chunk in octets.chunks(8) {
+        for chunk in bytes.chunks(8) {
             let mut number = [0; 8];
             number[..chunk.len()].copy_from_slice(chunk);
             mix(u64::from_le_bytes(number));

@@ -484,7 +484,7 @@ impl World {
     fn tell(&mut self, connection: ConnectionId, news: News) {
         self.with_peer(connection, |peer, line| match news {
             News::Connected => peer.connected(line),
-            News::Octets(bytes) => peer.received(line, &bytes),
+            News::Bytes(bytes) => peer.received(line, &bytes),
             News::Ended(end) => peer.ended(line, end),
         });
     }

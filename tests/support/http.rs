@@ -23,8 +23,8 @@ pub struct Request {
 pub enum Answer {
     /// A status and an empty body.
     Status(&'static str),
-    /// Any octets, and the end of the connection.
-    Octets(Vec<u8>),
+    /// Any bytes, and the end of the connection.
+    Bytes(Vec<u8>),
     /// Nothing, for as long as the client waits.
     Stall,
 }
@@ -238,8 +238,8 @@ impl Conduct {
             Answer::Status(status) => {
                 let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
             }
-            Answer::Octets(octets) => {
-                let _ = stream.write_all(&octets);
+            Answer::Bytes(bytes) => {
+                let _ = stream.write_all(&bytes);
             }
             Answer::Stall => wait_for_end(stream),
         }
@@ -276,8 +276,8 @@ fn read_head(reader: &mut impl BufRead) -> Option<(String, Vec<String>)> {
 
 /// Waits until the client is gone, or the server is stopped, without reading what it sends.
 fn wait_for_end(stream: &mut TcpStream) {
-    let mut octet = [0];
-    while stream.peek(&mut octet).is_ok_and(|octets| octets > 0) {
+    let mut byte = [0];
+    while stream.peek(&mut byte).is_ok_and(|bytes| bytes > 0) {
         thread::sleep(std::time::Duration::from_millis(10));
     }
 }

@@ -1,5 +1,5 @@
-//! What tests of whole programs share: the programs on directories of their own, and peers that speak the protocol octet by
-//! octet.
+//! What tests of whole programs share: the programs on directories of their own, and peers that speak the protocol byte by
+//! byte.
 //!
 //! Everything here panics when something is not as it should be; it is for tests only.
 

@@ -1,4 +1,4 @@
-//! A peer that speaks the protocol octet by octet, as a worker or client of builder 0.4.0 would.
+//! A peer that speaks the protocol byte by byte, as a worker or client of builder 0.4.0 would.
 
 use crate::process::{PATIENCE, Server};
 use builder_proto::build_result::BuildResult;
@@ -57,17 +57,17 @@ impl Peer {
 
     /// Sends a message.
     pub fn send(&mut self, command: &Command) {
-        self.send_octets(&command.to_frame().unwrap());
+        self.send_bytes(&command.to_frame().unwrap());
     }
 
-    /// Sends any octets.
-    pub fn send_octets(&mut self, octets: &[u8]) {
-        self.stream.write_all(octets).unwrap();
+    /// Sends any bytes.
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
     }
 
-    /// Sends any octets to a server that may have had enough.
-    pub fn try_send_octets(&mut self, octets: &[u8]) -> io::Result<()> {
-        self.stream.write_all(octets)
+    /// Sends any bytes to a server that may have had enough.
+    pub fn try_send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
     }
 
     /// Receives a message.
@@ -121,7 +121,7 @@ impl Peer {
     /// Sends a result, and waits until the server closes, whatever it says before.
     pub fn finish_somehow(mut self, uuid: Uuid, data: Vec<File>) {
         let finished = Command::JobFinished { uuid, result: BuildResult::Exited(0), data };
-        let _ = self.try_send_octets(&finished.to_frame().unwrap());
+        let _ = self.try_send_bytes(&finished.to_frame().unwrap());
         self.receive_all();
     }
 
@@ -150,14 +150,14 @@ impl Drop for Peer {
     }
 }
 
-/// A frame around octets.
+/// A frame around bytes.
 pub fn framed(payload: &[u8]) -> Vec<u8> {
     let mut frame = (payload.len() as u64).to_be_bytes().to_vec();
     frame.extend(payload);
     frame
 }
 
-/// A value in DER: a tag of one octet, a length, the content.
+/// A value in DER: a tag of one byte, a length, the content.
 pub fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut value = header(tag, content.len());
     value.extend(content);
@@ -166,8 +166,8 @@ pub fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
 
 /// What stands before the content of a value in DER.
 pub fn header(tag: u8, length: usize) -> Vec<u8> {
-    let octets = length.to_be_bytes();
-    let significant = &octets[octets.iter().take_while(|octet| **octet == 0).count()..];
+    let bytes = length.to_be_bytes();
+    let significant = &bytes[bytes.iter().take_while(|byte| **byte == 0).count()..];
     match length {
         short @ ..0x80 => vec![tag, short as u8],
         _ => [&[tag, 0x80 | significant.len() as u8], significant].concat(),

@@ -384,8 +384,8 @@ pub fn uuid_of(result: &Path) -> String {
 fn gather(mut stderr: ChildStderr, log: Arc<Mutex<String>>) {
     thread::spawn(move || {
         let mut buffer = [0; 4096];
-        while let Ok(octets @ 1..) = stderr.read(&mut buffer) {
-            log.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..octets]));
+        while let Ok(bytes @ 1..) = stderr.read(&mut buffer) {
+            log.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..bytes]));
         }
     });
 }

@@ -8,7 +8,7 @@ use builder_proto::header::{Header, SEQUENCE};
 use builder_proto::job::File;
 use std::ops::Range;
 
-/// Reads a stored result of `length` octets through the readers that hold only parts of it.
+/// Reads a stored result of `length` bytes through the readers that hold only parts of it.
 pub fn read<S: ReadAt + Copy>(source: S, length: usize) -> Result<Execution, ReadError<S::Error>> {
     let StoredExecution { job, uuid, started, finished, result, console, output } =
         StoredExecution::open(&source, length as u64)?;
@@ -68,14 +68,14 @@ pub fn stream(execution: &Execution, output: &[u8]) -> Vec<u8> {
         output_length: output.len() as u64,
     };
     let layout = head.layout().unwrap();
-    let octets = [&layout.before_console, &console, &layout.after_console, output].concat();
-    assert_eq!(layout.total_length, octets.len() as u64);
-    octets
+    let bytes = [&layout.before_console, &console, &layout.after_console, output].concat();
+    assert_eq!(layout.total_length, bytes.len() as u64);
+    bytes
 }
 
 /// The artifacts of a stored result, the header around all of them included.
-pub fn output_of(octets: &[u8]) -> &[u8] {
-    let output = StoredExecution::open(octets, octets.len() as u64).unwrap().output;
+pub fn output_of(bytes: &[u8]) -> &[u8] {
+    let output = StoredExecution::open(bytes, bytes.len() as u64).unwrap().output;
     let length = Header { tag: SEQUENCE, length: output.end - output.start }.encoded_length();
-    &octets[(output.start - length) as usize..]
+    &bytes[(output.start - length) as usize..]
 }

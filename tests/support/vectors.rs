@@ -13,11 +13,11 @@ use std::path::PathBuf;
 pub struct Vector {
     /// What it is an example of.
     pub name: String,
-    /// Whether the meaning must be written back as exactly these octets.
+    /// Whether the meaning must be written back as exactly these bytes.
     pub canonical: bool,
-    /// The octets.
-    pub octets: Vec<u8>,
-    /// The meaning; `None` when the octets must be refused.
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// The meaning; `None` when the bytes must be refused.
     pub decoded: Option<Value>,
 }
 
@@ -44,28 +44,28 @@ fn vector(value: &Value) -> Vector {
     Vector {
         name: value["name"].as_str().unwrap().to_owned(),
         canonical: value["canonical"].as_bool().unwrap(),
-        octets: octets(&value["der_hex"]),
+        bytes: bytes(&value["der_hex"]),
         decoded: Some(&value["decoded"]).filter(|decoded| !decoded.is_null()).cloned(),
     }
 }
 
-/// Octets written in hexadecimal digits.
+/// Bytes written in hexadecimal digits.
 ///
 /// # Panics
 ///
 /// Like all functions below, when the value is something else.
 #[must_use]
-pub fn octets(value: &Value) -> Vec<u8> {
+pub fn bytes(value: &Value) -> Vec<u8> {
     let digits = value.as_str().unwrap_or_else(|| panic!("{value} is no string of digits")).as_bytes();
     assert!(digits.len().is_multiple_of(2), "{value} has an odd number of digits");
-    let octet = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
-    digits.chunks(2).map(octet).collect()
+    let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks(2).map(byte).collect()
 }
 
 /// A text written in hexadecimal digits.
 #[must_use]
 pub fn text(value: &Value) -> Text {
-    octets(value).into()
+    bytes(value).into()
 }
 
 /// A uuid in its canonical spelling.

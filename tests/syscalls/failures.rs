@@ -58,7 +58,7 @@ fn schedule(server: &Server, bytes: usize) {
         let name = format!("job-{number}");
         let job = ScriptJob { script: "#".repeat(bytes).as_str().into(), ..script(&name, "linux") };
         let frame = Command::Schedule { period: Period::Never, job }.to_frame().unwrap();
-        let is_sent = client.try_send_octets(&frame).is_ok();
+        let is_sent = client.try_send_bytes(&frame).is_ok();
         match client.try_receive().filter(|_| is_sent) {
             Some(answer) => assert_eq!(answer, Command::Success),
             None => return,

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 /// How long the server may take for each answer.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
-/// Octets of the longest answer that is held whole. A server of 0.4.0 sends console lines of any length.
+/// Bytes of the longest answer that is held whole. A server of 0.4.0 sends console lines of any length.
 const ANSWER_BYTES: u64 = 16 * COMMAND_FRAME_BYTES;
-/// Octets that are read at once.
+/// Bytes that are read at once.
 const READ_BYTES: usize = 64 * 1024;
 
 /// A connection on which both sides have said hello.
@@ -125,7 +125,7 @@ impl Connection {
         }
     }
 
-    /// The next octets of a message that is read in passing; at least one, at most `most`.
+    /// The next bytes of a message that is read in passing; at least one, at most `most`.
     fn next_streamed(&mut self, most: usize) -> Result<&[u8], ClientError> {
         if self.unread.is_empty() && !self.read_more()? {
             return Err(self.closed("the end of its answer"));

@@ -31,7 +31,7 @@ enum Style {
 /// A line, and when it was printed.
 type Line = (Text, Option<i64>);
 
-/// Octets that are printed at once.
+/// Bytes that are printed at once.
 const PENDING_BYTES: usize = 64 * 1024;
 
 /// A printer to stdout.
@@ -157,7 +157,7 @@ mod tests {
             printer.end_without_result()
         }
         printer.flush().unwrap();
-        output.iter().map(|&octet| char::from(octet)).collect()
+        output.iter().map(|&byte| char::from(byte)).collect()
     }
 
     const LINES: [(&[u8], Option<i64>); 2] = [(b"a\x1b[2J\xff", Some(1_500_000_000)), (b"b", None)];

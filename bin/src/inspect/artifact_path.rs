@@ -25,7 +25,7 @@ impl<'a> ArtifactPath<'a> {
         if path.starts_with(b"/") {
             return Err(PathError::Absolute);
         }
-        let mut parts: Vec<_> = path.split(|&octet| octet == b'/').collect();
+        let mut parts: Vec<_> = path.split(|&byte| byte == b'/').collect();
         if parts.contains(&&b".."[..]) {
             return Err(PathError::ParentDirectory);
         }

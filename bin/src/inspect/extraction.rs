@@ -41,7 +41,7 @@ pub(super) enum ExtractionError {
     Write(io::Error),
 }
 
-/// Octets that are copied at once.
+/// Bytes that are copied at once.
 const BLOCK_BYTES: usize = 256 * 1024;
 
 impl Extraction {
@@ -121,8 +121,8 @@ fn copy(
         let wanted = usize::try_from(rest.end - rest.start).unwrap_or(usize::MAX).min(block.len());
         let buffer = block.get_mut(..wanted).unwrap_or_default();
         let read = source.read_at(rest.start, buffer).map_err(ExtractionError::Read)?;
-        let octets = buffer.get(..read).filter(|octets| !octets.is_empty()).ok_or(ExtractionError::CutOff)?;
-        file.write_all(octets).map_err(ExtractionError::Write)?;
+        let bytes = buffer.get(..read).filter(|bytes| !bytes.is_empty()).ok_or(ExtractionError::CutOff)?;
+        file.write_all(bytes).map_err(ExtractionError::Write)?;
         rest.start += read as u64;
         progress(read as u64);
     }

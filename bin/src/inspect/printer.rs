@@ -47,21 +47,21 @@ impl<W: Write> Printer<W> {
     }
 
     /// What a job wrote, without line ends: as it is, but escaped on a terminal.
-    pub(super) fn octets(&mut self, octets: &[u8]) -> Result<(), PrintError> {
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), PrintError> {
         let shown = match self.palette {
             Some(palette) => {
                 self.escaped.clear();
-                append_for_terminal(&mut self.escaped, octets, palette);
+                append_for_terminal(&mut self.escaped, bytes, palette);
                 &self.escaped
             }
-            None => octets,
+            None => bytes,
         };
         self.output.write_all(shown).map_err(PrintError::Output)
     }
 
-    /// Octets as they are.
-    pub(super) fn raw(&mut self, octets: &[u8]) -> Result<(), PrintError> {
-        self.output.write_all(octets).map_err(PrintError::Output)
+    /// Bytes as they are.
+    pub(super) fn raw(&mut self, bytes: &[u8]) -> Result<(), PrintError> {
+        self.output.write_all(bytes).map_err(PrintError::Output)
     }
 
     /// Hands everything to the system.
@@ -89,10 +89,10 @@ impl From<ReadError<io::Error>> for PrintError {
 mod tests {
     use super::*;
 
-    fn printed(octets: &[u8], palette: Option<Palette>) -> Vec<u8> {
+    fn printed(bytes: &[u8], palette: Option<Palette>) -> Vec<u8> {
         let mut output = Vec::new();
         let mut printer = Printer::new(&mut output, palette);
-        printer.octets(octets).unwrap();
+        printer.bytes(bytes).unwrap();
         printer.flush().unwrap();
         output
     }

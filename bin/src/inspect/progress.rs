@@ -18,14 +18,14 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Begins with none of `total` octets, shown if stderr is a terminal and `quiet` does not forbid it.
+    /// Begins with none of `total` bytes, shown if stderr is a terminal and `quiet` does not forbid it.
     pub(super) fn new(total: u64, quiet: bool) -> Progress {
         Progress { line: StatusLine::new(quiet), written: 0, total, next_change: Instant::now() + INTERVAL }
     }
 
-    /// More octets of the artifact at `path` are written.
-    pub(super) fn advance(&mut self, path: &Text, octets: u64) {
-        self.written += octets;
+    /// More bytes of the artifact at `path` are written.
+    pub(super) fn advance(&mut self, path: &Text, bytes: u64) {
+        self.written += bytes;
         if self.line.is_enabled() && Instant::now() >= self.next_change {
             self.next_change = Instant::now() + INTERVAL;
             let (written, total) = (Size(self.written), Size(self.total));

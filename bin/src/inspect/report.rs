@@ -62,13 +62,13 @@ pub(super) fn print_script<W: Write>(
     printer: &mut Printer<W>,
     stored: &StoredExecution,
 ) -> Result<(), PrintError> {
-    for line in stored.job.script.as_bytes().split_inclusive(|&octet| octet == b'\n') {
+    for line in stored.job.script.as_bytes().split_inclusive(|&byte| byte == b'\n') {
         match line.strip_suffix(b"\n") {
             Some(line) => {
-                printer.octets(line)?;
+                printer.bytes(line)?;
                 printer.line(format_args!(""))?;
             }
-            None => printer.octets(line)?,
+            None => printer.bytes(line)?,
         }
     }
     Ok(())
@@ -90,7 +90,7 @@ pub(super) fn print_console<W: Write>(
             printer.paint(Look::Aside, format_args!("{elapsed}"))?;
             printer.text(format_args!(" "))?;
         }
-        printer.octets(entry.line)?;
+        printer.bytes(entry.line)?;
         within_line = entry.continues;
         if !within_line {
             printer.line(format_args!(""))?;

@@ -50,12 +50,12 @@ impl Storage for Disk {
         until_uninterrupted(|| file.read_at(buffer, offset))
     }
 
-    fn write_at(&self, file: &File, offset: u64, octets: &[u8]) -> io::Result<usize> {
+    fn write_at(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
         // The kernel would send SIGXFSZ before it said so itself. A write across the limit is merely short.
         if file_size_limit().is_some_and(|limit| offset >= limit) {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        until_uninterrupted(|| file.write_at(octets, offset))
+        until_uninterrupted(|| file.write_at(bytes, offset))
     }
 
     fn set_length(&self, file: &File, length: u64) -> io::Result<()> {

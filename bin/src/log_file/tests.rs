@@ -55,7 +55,7 @@ fn files_are_private_and_the_reserve_takes_its_space() {
     let metadata = |name| directory.path().join(name).metadata().unwrap();
     assert_eq!(metadata("log").mode() & 0o777, 0o600);
     assert_eq!(metadata("reserve").mode() & 0o777, 0o600);
-    // Blocks are counted in 512 octets, whatever the file system's are.
+    // Blocks are counted in 512 bytes, whatever the file system's are.
     assert!(metadata("reserve").blocks() * 512 >= 8 * 1024 * 1024);
 }
 
@@ -70,26 +70,26 @@ fn a_torn_end_is_saved_and_cut_and_damage_is_refused_by_its_path() {
     let length = log.length() as usize;
     drop(log);
 
-    let mut octets = fs::read(&path).unwrap();
-    fs::write(&path, &octets[..length - 1]).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..length - 1]).unwrap();
     let (_, recovery, payloads) = open(directory.path(), false).unwrap();
     assert_eq!(payloads, [b"one", b"two"]);
     let torn = directory.path().join("log.torn-1");
     assert_eq!(recovery.torn.unwrap().file, torn.display().to_string());
     assert_eq!(torn.metadata().unwrap().len(), 38);
 
-    octets[40] ^= 1;
-    fs::write(&path, &octets).unwrap();
+    bytes[40] ^= 1;
+    fs::write(&path, &bytes).unwrap();
     let refusal = open(directory.path(), false).unwrap_err().to_string();
     assert!(refusal.starts_with(&format!("{} is damaged at byte 32", path.display())), "{refusal}");
     assert_eq!(open(directory.path(), true).unwrap().2, [b"two", b"six"]);
-    assert_eq!(fs::read(directory.path().join("log.damaged-1")).unwrap(), octets);
+    assert_eq!(fs::read(directory.path().join("log.damaged-1")).unwrap(), bytes);
 }
 
 #[test]
 fn a_limit_on_the_length_of_files_is_a_full_disk_and_not_the_end() {
     let directory = TempDir::new().unwrap();
-    // Blocks of 512 octets: 2048 in all.
+    // Blocks of 512 bytes: 2048 in all.
     let child = Command::new("/bin/sh")
         .args(["-c", "ulimit -f 4 && exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap())

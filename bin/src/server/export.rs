@@ -48,10 +48,10 @@ fn read_log(settings: &Settings, paths: &Paths) -> Result<Option<Recovered>, Sta
     let reading = log::read(disk, settings.salvage, |batch| recovery.apply_batch(batch))?;
     let recovered = recovery.finish();
     let Some(reading) = reading else { return Ok(None) };
-    if reading.bad_octets > 0 || recovered.skipped > 0 {
+    if reading.bad_bytes > 0 || recovered.skipped > 0 {
         ::log::warn!(
             "left out {} bytes of the log that cannot be read, and {} records that contradict the others",
-            reading.bad_octets,
+            reading.bad_bytes,
             recovered.skipped
         );
     }

@@ -80,9 +80,8 @@ pub(crate) fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
         config_directory: matches.opt_str("config-dir").unwrap_or_else(|| config_directory.to_owned()).into(),
         machine: server::Settings {
             job_time: value(matches, "timeout")?.map_or(JOB_TIME, |TimeSpan(time)| time),
-            artifact_bytes: value(matches, "artifact-limit")?
-                .map_or(ARTIFACT_BYTES, |ByteSize(octets)| octets),
-            console_bytes: value(matches, "console-limit")?.map_or(CONSOLE_BYTES, |ByteSize(octets)| octets),
+            artifact_bytes: value(matches, "artifact-limit")?.map_or(ARTIFACT_BYTES, |ByteSize(bytes)| bytes),
+            console_bytes: value(matches, "console-limit")?.map_or(CONSOLE_BYTES, |ByteSize(bytes)| bytes),
             // What the descriptors allow is known at the start.
             builds: usize::MAX,
             observers: usize::MAX,

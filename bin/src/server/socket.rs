@@ -90,7 +90,7 @@ impl Listener {
 }
 
 /// Small messages leave at once. A peer whose machine died is noticed within two minutes, as long as nothing is on its
-/// way to it: while octets wait to be acknowledged the system sends them again instead of asking, on Linux for a quarter
+/// way to it: while bytes wait to be acknowledged the system sends them again instead of asking, on Linux for a quarter
 /// of an hour; see [`Listener::limit_unacknowledged`]. Connections inherit this from their listener.
 fn set_options(listener: &impl rustix::fd::AsFd) -> io::Result<()> {
     use rustix::net::sockopt;

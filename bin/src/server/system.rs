@@ -1,6 +1,6 @@
 //! What the driver runs on: sockets, files, threads, processes and clocks of a real system. It does what it is told.
 
-use crate::directory::{file_size_limit, free_octets};
+use crate::directory::{file_size_limit, free_bytes};
 use crate::log_file::{self, fresh_salt};
 use crate::server::backlog;
 use crate::server::clock::Clock;
@@ -88,7 +88,7 @@ impl Platform for System {
     }
 
     fn room(&mut self) -> io::Result<Room> {
-        let free = free_octets(self.directory.paths().private())?;
+        let free = free_bytes(self.directory.paths().private())?;
         Ok(Room { free, longest_file: file_size_limit().unwrap_or(u64::MAX) })
     }
 

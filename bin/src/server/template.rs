@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// What the names of template files start with; the platform follows.
 const PREFIX: &[u8] = b"orb-build.template.";
-/// Octets of the longest template; a script has to fit into a message with it.
+/// Bytes of the longest template; a script has to fit into a message with it.
 const TEMPLATE_BYTES: u64 = 1024 * 1024;
 
 /// The configuration directory.

@@ -1,6 +1,6 @@
 //! The process that uploads a result: `builder-upload`, one at a time.
 //!
-//! It is a process and no thread because it may take as much memory as the result has octets, and time without end. Whatever
+//! It is a process and no thread because it may take as much memory as the result has bytes, and time without end. Whatever
 //! it does, the server only waits for SIGCHLD.
 
 use crate::server::upload_options::UploadOptions;
@@ -138,13 +138,13 @@ impl Upload {
         let stderr = self.child.stderr.take()?;
         // Whatever else may hold the pipe open is not waited for.
         rustix::io::ioctl_fionbio(&stderr, true).ok()?;
-        let mut octets = Vec::new();
-        if let Err(error) = stderr.take(COMPLAINT_BYTES).read_to_end(&mut octets)
+        let mut bytes = Vec::new();
+        if let Err(error) = stderr.take(COMPLAINT_BYTES).read_to_end(&mut bytes)
             && error.kind() != ErrorKind::WouldBlock
         {
             log::warn!("cannot read the messages of {NAME}: {error}");
         }
-        let text = String::from_utf8_lossy(&octets);
+        let text = String::from_utf8_lossy(&bytes);
         let line = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
         let line = line.strip_prefix(&complaint_start(&self.result, url)).unwrap_or(line);
         Some(Text::from(line).to_string())

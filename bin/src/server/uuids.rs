@@ -14,8 +14,8 @@ pub(crate) fn random_uuids() -> impl Iterator<Item = Uuid> {
             }
             used = 0;
         }
-        let octets = pool.get(used..used + 16)?.first_chunk()?;
+        let bytes = pool.get(used..used + 16)?.first_chunk()?;
         used += 16;
-        Some(uuid::Builder::from_random_bytes(*octets).into_uuid())
+        Some(uuid::Builder::from_random_bytes(*bytes).into_uuid())
     })
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The variable that holds `user:pass` when neither a file nor the URL does.
 pub(crate) const VARIABLE: &str = "BUILDER_UPLOAD_CREDENTIALS";
-/// Octets of the longest file with credentials.
+/// Bytes of the longest file with credentials.
 const FILE_BYTES: u64 = 4096;
 
 /// What is shown in the place of credentials.
@@ -63,9 +63,9 @@ impl Credentials {
                 path.display()
             );
         }
-        let mut octets = Vec::new();
-        file.take(FILE_BYTES).read_to_end(&mut octets).map_err(read)?;
-        let line = String::from_utf8(octets).ok();
+        let mut bytes = Vec::new();
+        file.take(FILE_BYTES).read_to_end(&mut bytes).map_err(read)?;
+        let line = String::from_utf8(bytes).ok();
         line.and_then(|line| Credentials::parse(&line))
             .ok_or_else(|| CredentialsError::FileForm(path.to_owned()))
     }
@@ -139,9 +139,9 @@ impl std::error::Error for CredentialsError {}
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Base64 as RFC 4648 has it, with padding.
-fn base64(octets: &[u8]) -> String {
-    let mut text = String::with_capacity(octets.len().div_ceil(3) * 4);
-    for chunk in octets.chunks(3) {
+fn base64(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
         let bits =
             (0..3).fold(0, |bits, index| bits << 8 | u32::from(chunk.get(index).copied().unwrap_or(0)));
         for digit in 0..4 {

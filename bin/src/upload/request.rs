@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// Longer than anyone waits, and short enough to be added to any time.
 const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// Octets of an error's explanation that are read.
+/// Bytes of an error's explanation that are read.
 const EXPLANATION_BYTES: usize = 512;
 /// Characters of what a server says that are shown.
 const SHOWN_CHARACTERS: usize = 200;

@@ -36,7 +36,7 @@ impl UploadUrl {
         if scheme == "https://" && !cfg!(feature = "tls") {
             return Err(UrlError::WithoutTls);
         }
-        if !text.bytes().all(|octet| octet.is_ascii_graphic()) {
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(UrlError::Character);
         }
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());

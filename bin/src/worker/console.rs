@@ -5,7 +5,7 @@ use mio::{Interest, Registry, Token};
 use std::io::{self, PipeWriter, Read};
 use std::os::fd::OwnedFd;
 
-/// Octets read at a time. An empty line of one octet becomes a frame of 32, so this bounds memory, too: half a mebibyte of
+/// Bytes read at a time. An empty line of one byte becomes a frame of 32, so this bounds memory, too: half a mebibyte of
 /// frames is the most that a read adds to an outbox that still had room.
 pub(super) const READ_BYTES: usize = 16 * 1024;
 
@@ -22,7 +22,7 @@ pub(super) struct Console {
 /// What a read gave.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ConsoleRead {
-    /// This many octets.
+    /// This many bytes.
     Bytes(usize),
     /// Nothing now.
     Empty,

@@ -1,8 +1,8 @@
-//! Octets on their way into the socket.
+//! Bytes on their way into the socket.
 
 use std::io::{self, Write};
 
-/// Octets that the socket has not taken yet.
+/// Bytes that the socket has not taken yet.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     bytes: Vec<u8>,
@@ -11,7 +11,7 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Adds octets behind those that wait.
+    /// Adds bytes behind those that wait.
     pub(super) fn push(&mut self, bytes: Vec<u8>) {
         if self.is_empty() {
             // The usual case, without a copy.
@@ -58,7 +58,7 @@ impl Outbox {
 mod tests {
     use super::*;
 
-    /// Takes three octets at a time and then nothing once.
+    /// Takes three bytes at a time and then nothing once.
     struct Slow {
         taken: Vec<u8>,
         is_full: bool,
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn octets_leave_in_order() {
+    fn bytes_leave_in_order() {
         let mut slow = Slow { taken: Vec::new(), is_full: false };
         let mut outbox = Outbox::default();
         outbox.push(b"abcde".to_vec());

@@ -85,14 +85,14 @@ fn reply_of_many(item: &[u8], count: usize) -> (Vec<u8>, &'static [u8]) {
     (start, end)
 }
 
-/// More octets of scripts than the client may hold here.
+/// More bytes of scripts than the client may hold here.
 #[test]
 fn scripts_of_any_size_do_not_keep_info_from_being_printed() {
     let job = ScriptJob { name: "big".into(), script: vec![b'#'; 8 << 20].into(), platform: "p".into() };
     let item = ScheduleItem { next: Time::NEVER, period: Period::Never, job: Job::Script(job) };
     let one =
         Command::InfoReply(InfoReply { schedule: vec![item], ..InfoReply::default() }).encode().unwrap();
-    // Each of the three headers around the item takes five octets: a tag, and a length of three with one that says so.
+    // Each of the three headers around the item takes five bytes: a tag, and a length of three with one that says so.
     let item = one[3 * 5..one.len() - 6].to_vec();
     assert_eq!(reply_of_many(&item, 1).0, one[..3 * 5]);
 

@@ -4,9 +4,9 @@ use crate::{Place, make_fifo, read, with_files};
 
 #[test]
 fn a_file_that_is_cut_off_is_refused_by_name() {
-    let octets = with_files(&[("bin/a", "x")]).encode().unwrap();
-    for end in 0..octets.len() {
-        let place = Place::with_octets(&octets[..end]);
+    let bytes = with_files(&[("bin/a", "x")]).encode().unwrap();
+    for end in 0..bytes.len() {
+        let place = Place::with_bytes(&bytes[..end]);
         let complaints = place.fail(&["--output", "out", "full"]);
         assert!(
             complaints.starts_with("builder-inspect: full is damaged or no stored result: "),
@@ -18,12 +18,12 @@ fn a_file_that_is_cut_off_is_refused_by_name() {
 
 #[test]
 fn damage_is_found_where_it_is() {
-    let octets = with_files(&[("first", "x"), ("second", "y")]).encode().unwrap();
+    let bytes = with_files(&[("first", "x"), ("second", "y")]).encode().unwrap();
     let damage = |needle: &[u8], back: usize| {
-        let position = octets.windows(needle.len()).position(|window| window == needle).unwrap();
-        let mut octets = octets.clone();
-        octets[position - back] ^= 0x55;
-        Place::with_octets(&octets)
+        let position = bytes.windows(needle.len()).position(|window| window == needle).unwrap();
+        let mut bytes = bytes.clone();
+        bytes[position - back] ^= 0x55;
+        Place::with_bytes(&bytes)
     };
     let console = damage(b"\x0c\x03end", 0).fail(&["--console", "full"]);
     assert!(console.contains("full is damaged or no stored result: console entry at byte "), "{console}");
@@ -36,7 +36,7 @@ fn damage_is_found_where_it_is() {
 
 #[test]
 fn what_is_no_result_is_refused_by_name() {
-    let place = Place::with_octets(b"#!/bin/sh\n");
+    let place = Place::with_bytes(b"#!/bin/sh\n");
     let complaints = place.fail(&["full"]);
     assert!(complaints.starts_with("builder-inspect: full is damaged or no stored result: "), "{complaints}");
     let complaints = place.fail(&["missing"]);

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-/// Writes a result with a console of `lines` lines of 100 octets and one artifact of `bytes` zero octets.
+/// Writes a result with a console of `lines` lines of 100 bytes and one artifact of `bytes` zeros.
 fn write_large_result(path: &Path, lines: i64, bytes: u64) {
     let mut console = Vec::new();
     for line in (0..lines).rev() {
@@ -52,7 +52,7 @@ fn memory_does_not_depend_on_the_size_of_the_result() {
     let output = Command::new("sh").current_dir(&place.directory).args(["-c", &inspect]).output().unwrap();
     assert_eq!(stderr(&output), "");
     assert!(output.status.success());
-    let lines = output.stdout.split(|&octet| octet == b'\n').filter(|line| line.ends_with(b"xxxx")).count();
+    let lines = output.stdout.split(|&byte| byte == b'\n').filter(|line| line.ends_with(b"xxxx")).count();
     assert_eq!(lines as i64, LINES);
     assert_eq!(fs::metadata(place.path("out/big")).unwrap().len(), BYTES);
 }

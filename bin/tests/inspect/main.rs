@@ -28,12 +28,12 @@ struct Place {
 
 impl Place {
     fn with(execution: &Execution) -> Place {
-        Place::with_octets(&execution.encode().unwrap())
+        Place::with_bytes(&execution.encode().unwrap())
     }
 
-    fn with_octets(octets: &[u8]) -> Place {
+    fn with_bytes(bytes: &[u8]) -> Place {
         let place = Place { directory: tempfile::tempdir().unwrap() };
-        fs::write(place.path("full"), octets).unwrap();
+        fs::write(place.path("full"), bytes).unwrap();
         place
     }
 
@@ -198,13 +198,13 @@ fn a_console_says_once_how_the_build_ended() {
 #[test]
 fn a_pipe_gets_console_and_script_as_they_are() {
     let mut execution = execution();
-    let octets: Vec<u8> = (0..=255).filter(|octet| *octet != b'\n').collect();
-    execution.console = vec![ConsoleLine { delta_nanoseconds: 0, line: octets.clone().into() }];
-    execution.job.script = octets.clone().into();
+    let bytes: Vec<u8> = (0..=255).filter(|byte| *byte != b'\n').collect();
+    execution.console = vec![ConsoleLine { delta_nanoseconds: 0, line: bytes.clone().into() }];
+    execution.job.script = bytes.clone().into();
     let place = Place::with(&execution);
     let console = place.inspect(&["--console", "full"]).stdout;
-    assert!(console.windows(octets.len()).any(|window| window == octets));
-    assert_eq!(place.inspect(&["--script", "full"]).stdout, octets);
+    assert!(console.windows(bytes.len()).any(|window| window == bytes));
+    assert_eq!(place.inspect(&["--script", "full"]).stdout, bytes);
 }
 
 #[test]

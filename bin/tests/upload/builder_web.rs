@@ -44,7 +44,7 @@ impl BuilderWeb {
                 // Nobody reads what an unknown user sends.
                 false => Early::Close(0, unauthorized(version).into_bytes()),
             },
-            move |_, request| Answer::Octets(answer(version, &forbidden, &stored, request).into_bytes()),
+            move |_, request| Answer::Bytes(answer(version, &forbidden, &stored, request).into_bytes()),
         );
         BuilderWeb { http, builds }
     }

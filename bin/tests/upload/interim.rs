@@ -25,7 +25,7 @@ fn interim_answers_are_not_taken_for_the_answer() {
             let server = HttpServer::with_early(
                 move |_| Early::Interim(sent.clone()),
                 move |_, _| {
-                    Answer::Octets(format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n").into_bytes())
+                    Answer::Bytes(format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n").into_bytes())
                 },
             );
             let output = place.upload(&server.url());
@@ -38,9 +38,7 @@ fn interim_answers_are_not_taken_for_the_answer() {
 #[test]
 fn interim_answers_may_come_after_the_body_as_well() {
     let server = HttpServer::start(|_, _| {
-        Answer::Octets(
-            b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec(),
-        )
+        Answer::Bytes(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec())
     });
     let output = Place::new().upload(&server.url());
     assert!(output.status.success(), "{output:?}");
@@ -54,7 +52,7 @@ fn an_interim_answer_alone_is_no_success() {
         "HTTP/1.1 100 Continue\r\n\r\nhello 200 OK\r\n\r\n",
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
     ] {
-        let server = HttpServer::start(move |_, _| Answer::Octets(interim.as_bytes().to_vec()));
+        let server = HttpServer::start(move |_, _| Answer::Bytes(interim.as_bytes().to_vec()));
         let output = Place::new().upload(&server.url());
         assert_eq!(output.status.code(), Some(4), "{interim:?}: {output:?}");
     }
@@ -106,7 +104,7 @@ fn an_explanation_in_chunks_behind_an_interim_answer_is_shown() {
             "{interim}HTTP/1.1 413 Too Large\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n\
              c\r\nat most 1 MB\r\n0\r\n\r\n"
         );
-        let server = HttpServer::start(move |_, _| Answer::Octets(answer.clone().into_bytes()));
+        let server = HttpServer::start(move |_, _| Answer::Bytes(answer.clone().into_bytes()));
         assert_fails(
             &Place::new().upload(&server.url()),
             4,

@@ -30,20 +30,20 @@ pub(crate) fn start(site: &Site) -> Server {
     site.start_with(command)
 }
 
-/// Has a worker finish a job that leaves an artifact of so many octets.
-fn build(server: &Server, name: &str, octets: usize) -> Uuid {
-    build_with(server, name, BuildResult::Exited(0), octets)
+/// Has a worker finish a job that leaves an artifact of so many bytes.
+fn build(server: &Server, name: &str, bytes: usize) -> Uuid {
+    build_with(server, name, BuildResult::Exited(0), bytes)
 }
 
 /// The same, ended as `result` says.
-pub(crate) fn build_with(server: &Server, name: &str, result: BuildResult, octets: usize) -> Uuid {
+pub(crate) fn build_with(server: &Server, name: &str, result: BuildResult, bytes: usize) -> Uuid {
     let job = ScriptJob { name: name.into(), script: "true".into(), platform: "linux".into() };
     assert_eq!(server.ask(&Message::Schedule { period: Period::Never, job }), Message::Success);
     let mut worker = Peer::worker(server, "linux");
     let (uuid, job) = worker.receive_job();
     assert_eq!(job.name, name.into());
     worker.send(&Message::Output { uuid, line: "a line".into(), timestamp: None });
-    let artifact = File { path: "bin/program".into(), data: vec![7; octets].into() };
+    let artifact = File { path: "bin/program".into(), data: vec![7; bytes].into() };
     worker.send(&Message::JobFinished { uuid, result, data: vec![artifact] });
     assert_eq!(worker.try_receive(), None, "the server closes when the result is stored");
     uuid
@@ -183,7 +183,7 @@ fn a_server_out_of_reach_slows_nothing_and_gets_everything_when_it_is_back() {
 fn refused_credentials_pause_until_a_person_has_corrected_them() {
     let http = HttpServer::start(|_, request| match request.header("authorization") {
         Some(BASIC) => Answer::Status("201 Created"),
-        _ => Answer::Octets(
+        _ => Answer::Bytes(
             b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n".to_vec(),
         ),
     });

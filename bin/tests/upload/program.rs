@@ -64,10 +64,10 @@ pub(crate) fn assert_fails(output: &Output, code: i32, expected: &str) {
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
 }
 
-/// Uploads to a server that sends these octets and closes.
-fn upload_to(octets: &[u8]) -> Output {
-    let octets = octets.to_vec();
-    let server = HttpServer::start(move |_, _| Answer::Octets(octets.clone()));
+/// Uploads to a server that sends these bytes and closes.
+fn upload_to(bytes: &[u8]) -> Output {
+    let bytes = bytes.to_vec();
+    let server = HttpServer::start(move |_, _| Answer::Bytes(bytes.clone()));
     Place::new().upload(&server.url())
 }
 
@@ -82,7 +82,7 @@ fn a_file_is_posted_as_it_is() {
     assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
     let [request] = server.requests().try_into().unwrap();
     assert_eq!(request.line, "POST /upload?job=x HTTP/1.1");
-    assert!(request.body == contents, "{} of {} octets", request.body.len(), contents.len());
+    assert!(request.body == contents, "{} of {} bytes", request.body.len(), contents.len());
     assert_eq!(request.header("authorization"), None);
 }
 
@@ -125,7 +125,7 @@ fn credentials_come_from_a_file_the_environment_or_the_url() {
 fn refused_credentials_have_an_exit_code_of_their_own_and_a_remedy() {
     let challenge =
         b"HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n";
-    let server = HttpServer::start(|_, _| Answer::Octets(challenge.to_vec()));
+    let server = HttpServer::start(|_, _| Answer::Bytes(challenge.to_vec()));
     let place = Place::new();
     assert_fails(&place.upload(&server.url()), 3, "401 Unauthorized: it refuses the credentials");
     assert_fails(&place.upload(&server.url()), 3, "--upload-credentials");
@@ -258,10 +258,10 @@ fn an_answer_without_end_is_cut_off() {
     for line in 0..2000 {
         lines.extend_from_slice(format!("X-{line}: {}\r\n", "x".repeat(line % 100)).as_bytes());
     }
-    for octets in
+    for bytes in
         [vec![b'x'; 1 << 20], lines, [b"HTTP/1.1 200 OK\r\nX:".as_slice(), &[b' '; 1 << 20]].concat()]
     {
-        assert_eq!(upload_to(&octets).status.code(), Some(4));
+        assert_eq!(upload_to(&bytes).status.code(), Some(4));
     }
 }
 
@@ -289,7 +289,7 @@ fn credentials_that_a_server_sends_back_are_not_shown() {
     let echo = |_, request: &Request| {
         let authorization = request.header("authorization").unwrap();
         let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\r\n";
-        Answer::Octets(format!("{head}authorization: {authorization}\r\n").into_bytes())
+        Answer::Bytes(format!("{head}authorization: {authorization}\r\n").into_bytes())
     };
     let server = HttpServer::start(echo);
     let place = Place::new();

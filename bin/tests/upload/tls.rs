@@ -79,9 +79,9 @@ impl TlsServer {
     fn answer(&mut self, answer: &str) -> String {
         let mut received = Vec::new();
         while !received.ends_with(b"stored result") {
-            let mut octet = [0];
-            self.output.read_exact(&mut octet).unwrap();
-            received.push(octet[0]);
+            let mut byte = [0];
+            self.output.read_exact(&mut byte).unwrap();
+            received.push(byte[0]);
         }
         self.child.stdin.as_mut().unwrap().write_all(answer.as_bytes()).unwrap();
         String::from_utf8_lossy(&received).into_owned()
@@ -183,7 +183,7 @@ fn a_certificate_for_another_name_is_not_accepted() {
 fn a_server_without_tls_gets_nothing() {
     let Some(authority) = Authority::new() else { return };
     let http = builder_tests::http::HttpServer::start(|_, _| {
-        builder_tests::http::Answer::Octets(b"HTTP/1.1 200 OK\r\n\r\n".to_vec())
+        builder_tests::http::Answer::Bytes(b"HTTP/1.1 200 OK\r\n\r\n".to_vec())
     });
     let mut command = Command::new(env!("CARGO_BIN_EXE_builder-upload"));
     command.args(["--timeout", "2s", &http.url().replace("http://127.0.0.1", "https://localhost"), "full"]);

@@ -77,7 +77,7 @@ fn a_slow_server_slows_the_job_and_loses_nothing() {
     report.assert_clean();
 }
 
-/// Empty lines grow most on their way: one octet becomes a frame of 32. What reads slower than a job prints leaves the
+/// Empty lines grow most on their way: one byte becomes a frame of 32. What reads slower than a job prints leaves the
 /// worker always a little behind.
 #[test]
 fn a_server_that_is_always_behind_costs_no_memory() {

@@ -257,7 +257,7 @@ impl Conversation {
         }
     }
 
-    /// The raw connection, for those who count octets.
+    /// The raw connection, for those who count bytes.
     pub(crate) fn stream(&mut self) -> &mut fs::File {
         self.stream.as_mut().unwrap()
     }

@@ -39,7 +39,7 @@ impl<P: Platform> Driver<P> {
 
     fn perform_now(&mut self, action: Immediate, received: &[u8]) -> Result<(), StopReason> {
         match action {
-            Immediate::Spool { uuid, entries, console_octets } => self.spool(uuid, &entries, console_octets),
+            Immediate::Spool { uuid, entries, console_bytes } => self.spool(uuid, &entries, console_bytes),
             Immediate::BeginResult { uuid, head } => self.begin_result(uuid, *head),
             Immediate::AppendArtifacts { uuid, range } => self.append_artifacts(uuid, range, received),
             Immediate::CompleteResult { uuid } => self.complete_result(uuid),

@@ -38,7 +38,7 @@ impl<P: Platform> Driver<P> {
         let now = self.platform.now().monotonic;
         let snapshot_bytes = || {
             let snapshot = self.server.state().snapshot().chain(self.settling.snapshot());
-            snapshot.map(|record| record.octets()).sum()
+            snapshot.map(|record| record.bytes()).sum()
         };
         let due = self.log.needs_rotation(self.rotation.snapshot_bytes())
             || self.rotation.could_make_room(now, self.log.length(), snapshot_bytes);

@@ -118,7 +118,7 @@ impl<F: Files> Spools<F> {
         let spool = Spool {
             file: Some(file),
             length: scan.whole(),
-            console_bytes: scan.console_octets(),
+            console_bytes: scan.console_bytes(),
             closing: None,
         };
         self.spools.insert(uuid, Rc::new(RefCell::new(spool)));

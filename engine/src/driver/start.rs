@@ -98,9 +98,9 @@ fn open_log<P: Platform>(
         salt,
         salvage: settings.salvage,
         unused: is_unused(files)?,
-        reserve_octets: limits.rotation.reserve_bytes,
-        rotation_octets: limits.log_rotation,
-        room_octets: limits.log_room,
+        reserve_bytes: limits.rotation.reserve_bytes,
+        rotation_bytes: limits.log_rotation,
+        room_bytes: limits.log_room,
     };
     let mut recovery = Recovery::new(settings.salvage);
     let private = DirectoryName::Private;

@@ -5,9 +5,9 @@ use super::storage::{Files, NamedFile, Storage, StorageError};
 use super::written::Written;
 use super::{DRAFT, LOG};
 
-/// Octets after which a frame of a snapshot is written: large enough to make headers cheap, small enough that
+/// Bytes after which a frame of a snapshot is written: large enough to make headers cheap, small enough that
 /// reading holds little.
-const SNAPSHOT_FRAME_OCTETS: usize = 1024 * 1024;
+const SNAPSHOT_FRAME_BYTES: usize = 1024 * 1024;
 
 /// A new log, before it replaces the old one.
 pub(super) struct Draft<'a, S: Storage> {
@@ -33,7 +33,7 @@ impl<'a, S: Storage> Draft<'a, S> {
             self.write_frame()?;
         }
         self.frame.append(records);
-        if self.frame.payload_length() >= SNAPSHOT_FRAME_OCTETS {
+        if self.frame.payload_length() >= SNAPSHOT_FRAME_BYTES {
             self.write_frame()?;
         }
         Ok(())
@@ -57,9 +57,9 @@ impl<'a, S: Storage> Draft<'a, S> {
         if self.frame.payload_length() == 0 {
             return Ok(());
         }
-        let (octets, position) = self.frame.seal(self.position);
-        self.files.write_all_at(&self.file, self.length, octets)?;
-        self.length += octets.len() as u64;
+        let (bytes, position) = self.frame.seal(self.position);
+        self.files.write_all_at(&self.file, self.length, bytes)?;
+        self.length += bytes.len() as u64;
         self.position = position;
         self.frame = Frame::new();
         Ok(())

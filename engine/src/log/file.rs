@@ -14,7 +14,7 @@ use core::fmt;
 /// log.append(record)?;            // as often as there is something to record
 /// log.commit()?;                  // one write and one sync, for all of it
 /// /* only now let out what depends on the records */
-/// if log.needs_rotation(snapshot_octets) { log.rotate(fresh_salt, snapshot)?; }
+/// if log.needs_rotation(snapshot_bytes) { log.rotate(fresh_salt, snapshot)?; }
 /// ```
 ///
 /// After a [`WriteError::Failed`] every later call gives the same error: what is durable is then unknown, so the
@@ -43,13 +43,13 @@ pub struct Settings {
     /// Whether nobody was ever answered from this directory. Then a log without one good frame is no damage: a first start
     /// was cut off, and another one begins.
     pub unused: bool,
-    /// Octets to hold back for when the disk is full.
-    pub reserve_octets: u64,
-    /// Octets up to which the log is never rotated.
-    pub rotation_octets: u64,
-    /// Octets of zeros to write behind a frame that leaves no room for the next. A sync of a file that does not grow
+    /// Bytes to hold back for when the disk is full.
+    pub reserve_bytes: u64,
+    /// Bytes up to which the log is never rotated.
+    pub rotation_bytes: u64,
+    /// Bytes of zeros to write behind a frame that leaves no room for the next. A sync of a file that does not grow
     /// need not write where the file ends and which blocks it has.
-    pub room_octets: u64,
+    pub room_bytes: u64,
 }
 
 /// Why the log did not take something.
@@ -60,7 +60,7 @@ pub enum WriteError {
     Full(StorageError),
     /// A record does not fit into a frame. It has not been appended.
     RecordTooLong {
-        /// Octets of the record.
+        /// Bytes of the record.
         length: usize,
     },
     /// A record of a snapshot could not be made, or it has none. The old log goes on.
@@ -76,9 +76,9 @@ impl Settings {
             salt,
             salvage: false,
             unused: false,
-            reserve_octets: LOG_RESERVE_BYTES,
-            rotation_octets: LOG_ROTATION_BYTES,
-            room_octets: LOG_ROOM_BYTES,
+            reserve_bytes: LOG_RESERVE_BYTES,
+            rotation_bytes: LOG_ROTATION_BYTES,
+            room_bytes: LOG_ROOM_BYTES,
         }
     }
 }
@@ -121,7 +121,7 @@ impl<S: Storage> LogFile<S> {
         written: Option<Written<S::File>>,
         reserve_available: bool,
     ) -> Self {
-        let rotation_length = settings.rotation_octets;
+        let rotation_length = settings.rotation_bytes;
         LogFile {
             files,
             written,
@@ -133,7 +133,7 @@ impl<S: Storage> LogFile<S> {
         }
     }
 
-    /// Appends a record, to become durable with the next commit. Does not touch the disk. A record without octets is
+    /// Appends a record, to become durable with the next commit. Does not touch the disk. A record without bytes is
     /// nothing to be kept.
     ///
     /// # Errors
@@ -181,15 +181,15 @@ impl<S: Storage> LogFile<S> {
         committed
     }
 
-    /// Octets of the log file up to the end of its last frame; 0 before there is one.
+    /// Bytes of the log file up to the end of its last frame; 0 before there is one.
     pub fn length(&self) -> u64 {
         self.written.as_ref().map_or(0, |written| written.length)
     }
 
-    /// Whether the log has grown well beyond a snapshot of `snapshot_octets`. After a rotation for which there was
+    /// Whether the log has grown well beyond a snapshot of `snapshot_bytes`. After a rotation for which there was
     /// no room it says no until the log has grown further.
-    pub fn needs_rotation(&self, snapshot_octets: u64) -> bool {
-        self.length() > self.rotation_length.max(snapshot_octets.saturating_mul(2))
+    pub fn needs_rotation(&self, snapshot_bytes: u64) -> bool {
+        self.length() > self.rotation_length.max(snapshot_bytes.saturating_mul(2))
     }
 
     /// Commits, then replaces the log by one that holds `snapshot`: the records that rebuild what all records so far
@@ -208,12 +208,12 @@ impl<S: Storage> LogFile<S> {
         match write_snapshot(&self.files, salt, snapshot) {
             Ok(written) => {
                 self.written = Some(written);
-                self.rotation_length = self.settings.rotation_octets;
+                self.rotation_length = self.settings.rotation_bytes;
                 Ok(())
             }
             Err(WriteError::Failed(reason)) => Err(self.fail(reason)),
             Err(error) => {
-                self.rotation_length = self.length() + self.settings.rotation_octets;
+                self.rotation_length = self.length() + self.settings.rotation_bytes;
                 self.files.remove(DRAFT).map_err(|error| self.fail(error.to_string()))?;
                 Err(error)
             }
@@ -236,7 +236,7 @@ impl<S: Storage> LogFile<S> {
         if self.reserve_available {
             return Ok(());
         }
-        let filled = reserve::fill(&self.files, self.settings.reserve_octets, self.settings.salt);
+        let filled = reserve::fill(&self.files, self.settings.reserve_bytes, self.settings.salt);
         self.reserve_available = filled.is_ok();
         filled.map_err(|error| match WriteError::from(error) {
             WriteError::Failed(reason) => self.fail(reason),
@@ -286,8 +286,8 @@ impl<S: Storage> LogFile<S> {
         let Some(written) = &mut self.written else { return Ok(()) };
         let before = (written.position, written.length);
         for frame in frames {
-            let room_octets = self.settings.room_octets;
-            match written.append(&self.files, &mut self.reserve_available, room_octets, frame) {
+            let room_bytes = self.settings.room_bytes;
+            match written.append(&self.files, &mut self.reserve_available, room_bytes, frame) {
                 Ok(()) => {}
                 Err(error) if error.is_full() => {
                     (written.position, written.length) = before;

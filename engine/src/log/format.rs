@@ -1,7 +1,7 @@
 //! Layout of the file header and of frames. All numbers are big-endian.
 //!
 //! ```text
-//! file header, 32 octets        frame header, 36 octets, then the payload
+//! file header, 32 bytes        frame header, 36 bytes, then the payload
 //!  0  magic          8           0  length of the payload        4
 //!  8  version        4           4  salt                        16
 //! 12  salt          16          20  sequence number, from 1      8
@@ -13,23 +13,23 @@ use crate::limits::LOG_FRAME_BYTES;
 use core::fmt;
 use crc32c::{crc32c, crc32c_append};
 
-/// Octets of the file header.
+/// Bytes of the file header.
 pub const HEADER_LENGTH: usize = 32;
-/// Octets of a frame before its payload.
+/// Bytes of a frame before its payload.
 pub const FRAME_HEADER_LENGTH: usize = 36;
 
 /// Where the salt stands in a frame header.
 pub(super) const SALT_OFFSET: usize = 4;
-/// Octets of a salt.
+/// Bytes of a salt.
 pub(super) const SALT_LENGTH: usize = 16;
 
-/// The first octet is not ASCII, so that no text file begins like this.
+/// The first byte is not ASCII, so that no text file begins like this.
 const MAGIC: [u8; 8] = *b"\x8bbuilder";
 const VERSION: u32 = 1;
 
-/// Random octets that mark every frame of one log file.
+/// Random bytes that mark every frame of one log file.
 ///
-/// Jobs choose octets that end up in the log. As they cannot know the salt, they cannot make a payload that
+/// Jobs choose bytes that end up in the log. As they cannot know the salt, they cannot make a payload that
 /// looks like a frame. Each new file needs a fresh one, so that frames of older files never count either.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Salt(pub [u8; SALT_LENGTH]);
@@ -47,7 +47,7 @@ pub struct Position {
 /// One frame in the making: room for its header, then the payload, so that one write takes it all.
 #[derive(Clone, Debug)]
 pub struct Frame {
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(super) struct FrameHeader {
     pub(super) checksum: u32,
 }
 
-/// What the first octets of a file are.
+/// What the first bytes of a file are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileHeader {
     Good(Position),
@@ -68,10 +68,10 @@ pub(super) enum FileHeader {
     Bad(Salt),
 }
 
-/// What some octets are, taken as the beginning of a frame.
+/// What some bytes are, taken as the beginning of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Inspection {
-    /// It takes more octets to tell.
+    /// It takes more bytes to tell.
     Incomplete,
     /// No frame of this log.
     Unsound,
@@ -105,13 +105,13 @@ impl Position {
 }
 
 impl FileHeader {
-    pub(super) fn decode(octets: &[u8; HEADER_LENGTH]) -> FileHeader {
-        let mut rest = octets.as_slice();
+    pub(super) fn decode(bytes: &[u8; HEADER_LENGTH]) -> FileHeader {
+        let mut rest = bytes.as_slice();
         let magic: [u8; 8] = take(&mut rest);
         let version = u32::from_be_bytes(take(&mut rest));
         let salt = Salt(take(&mut rest));
         let claimed = u32::from_be_bytes(take(&mut rest));
-        let unsigned: [u8; HEADER_LENGTH - 4] = take(&mut octets.as_slice());
+        let unsigned: [u8; HEADER_LENGTH - 4] = take(&mut bytes.as_slice());
         let checksum = crc32c(&unsigned);
         match (magic == MAGIC && claimed == checksum, version) {
             (true, VERSION) => FileHeader::Good(Position { salt, sequence: 0, checksum }),
@@ -124,32 +124,32 @@ impl FileHeader {
 impl Frame {
     /// An empty frame.
     pub fn new() -> Frame {
-        Frame { octets: vec![0; FRAME_HEADER_LENGTH] }
+        Frame { bytes: vec![0; FRAME_HEADER_LENGTH] }
     }
 
-    /// Whether `length` more octets fit below [`LOG_FRAME_BYTES`].
+    /// Whether `length` more bytes fit below [`LOG_FRAME_BYTES`].
     pub fn has_room(&self, length: usize) -> bool {
         (self.payload_length() + length) as u64 <= LOG_FRAME_BYTES
     }
 
     /// Adds a record, for which there must be room.
     pub fn append(&mut self, record: &[u8]) {
-        self.octets.extend_from_slice(record);
+        self.bytes.extend_from_slice(record);
     }
 
-    /// Octets of the payload so far.
+    /// Bytes of the payload so far.
     pub fn payload_length(&self) -> usize {
-        self.octets.len().saturating_sub(FRAME_HEADER_LENGTH)
+        self.bytes.len().saturating_sub(FRAME_HEADER_LENGTH)
     }
 
     /// The records in it.
     pub(super) fn payload(&self) -> &[u8] {
-        self.octets.get(FRAME_HEADER_LENGTH..).unwrap_or_default()
+        self.bytes.get(FRAME_HEADER_LENGTH..).unwrap_or_default()
     }
 
-    /// Writes the header that continues `position`. Gives the octets of the whole frame and the position after it.
+    /// Writes the header that continues `position`. Gives the bytes of the whole frame and the position after it.
     pub fn seal(&mut self, position: Position) -> (&[u8], Position) {
-        let Some((room, payload)) = self.octets.split_first_chunk_mut::<FRAME_HEADER_LENGTH>() else {
+        let Some((room, payload)) = self.bytes.split_first_chunk_mut::<FRAME_HEADER_LENGTH>() else {
             return (&[], position);
         };
         // It fits: `LOG_FRAME_BYTES` is below 4 GiB.
@@ -163,7 +163,7 @@ impl Frame {
         ]);
         let checksum = crc32c_append(crc32c(&unsigned), payload);
         *room = join(&[&unsigned, &checksum.to_be_bytes()]);
-        (&self.octets, Position { salt: position.salt, sequence, checksum })
+        (&self.bytes, Position { salt: position.salt, sequence, checksum })
     }
 }
 
@@ -174,8 +174,8 @@ impl Default for Frame {
 }
 
 impl FrameHeader {
-    pub(super) fn decode(octets: &[u8; FRAME_HEADER_LENGTH]) -> FrameHeader {
-        let mut rest = octets.as_slice();
+    pub(super) fn decode(bytes: &[u8; FRAME_HEADER_LENGTH]) -> FrameHeader {
+        let mut rest = bytes.as_slice();
         FrameHeader {
             length: u32::from_be_bytes(take(&mut rest)),
             salt: Salt(take(&mut rest)),
@@ -185,20 +185,20 @@ impl FrameHeader {
         }
     }
 
-    /// Octets of header and payload.
+    /// Bytes of header and payload.
     pub(super) fn frame_length(&self) -> usize {
         FRAME_HEADER_LENGTH + self.length as usize
     }
 }
 
-/// Takes `octets` as the beginning of a frame. An empty payload is never written, so it is unsound.
-pub(super) fn inspect(octets: &[u8], salt: Salt) -> Inspection {
-    let Some(head) = octets.first_chunk::<FRAME_HEADER_LENGTH>() else { return Inspection::Incomplete };
+/// Takes `bytes` as the beginning of a frame. An empty payload is never written, so it is unsound.
+pub(super) fn inspect(bytes: &[u8], salt: Salt) -> Inspection {
+    let Some(head) = bytes.first_chunk::<FRAME_HEADER_LENGTH>() else { return Inspection::Incomplete };
     let header = FrameHeader::decode(head);
     if header.salt != salt || header.length == 0 || u64::from(header.length) > LOG_FRAME_BYTES {
         return Inspection::Unsound;
     }
-    let Some(payload) = octets.get(FRAME_HEADER_LENGTH..header.frame_length()) else {
+    let Some(payload) = bytes.get(FRAME_HEADER_LENGTH..header.frame_length()) else {
         return Inspection::Incomplete;
     };
     let unsigned: [u8; FRAME_HEADER_LENGTH - 4] = take(&mut head.as_slice());
@@ -209,7 +209,7 @@ pub(super) fn inspect(octets: &[u8], salt: Salt) -> Inspection {
     }
 }
 
-/// The parts in a row; they have to be `N` octets together.
+/// The parts in a row; they have to be `N` bytes together.
 fn join<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
     debug_assert_eq!(parts.iter().map(|part| part.len()).sum::<usize>(), N);
     let mut joined = [0; N];
@@ -219,10 +219,10 @@ fn join<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
     joined
 }
 
-/// The next `N` octets, which the caller knows to be there.
+/// The next `N` bytes, which the caller knows to be there.
 fn take<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
     let Some((taken, after)) = rest.split_first_chunk::<N>() else {
-        debug_assert!(false, "fewer than {N} octets left");
+        debug_assert!(false, "fewer than {N} bytes left");
         return [0; N];
     };
     *rest = after;
@@ -233,7 +233,7 @@ fn take<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
 mod tests {
     use super::*;
 
-    const SALT: Salt = Salt(*b"sixteen octets!!");
+    const SALT: Salt = Salt(*b"sixteen bytes!!!");
 
     #[test]
     fn the_layout_is_what_the_module_says() {
@@ -246,14 +246,14 @@ mod tests {
         let mut frame = Frame::new();
         frame.append(b"pay");
         frame.append(b"load");
-        let (octets, after) = frame.seal(position);
-        assert_eq!(&octets[..4], [0, 0, 0, 7]);
-        assert_eq!(&octets[4..20], &SALT.0);
-        assert_eq!(&octets[20..28], [0, 0, 0, 0, 0, 0, 0, 1]);
-        assert_eq!(octets[28..32], header[28..]);
-        assert_eq!(octets[32..36], crc32c(&[&octets[..32], b"payload"].concat()).to_be_bytes());
-        assert_eq!(&octets[36..], b"payload");
-        let Inspection::Sound(header) = inspect(octets, SALT) else { panic!("the frame is not sound") };
+        let (bytes, after) = frame.seal(position);
+        assert_eq!(&bytes[..4], [0, 0, 0, 7]);
+        assert_eq!(&bytes[4..20], &SALT.0);
+        assert_eq!(&bytes[20..28], [0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(bytes[28..32], header[28..]);
+        assert_eq!(bytes[32..36], crc32c(&[&bytes[..32], b"payload"].concat()).to_be_bytes());
+        assert_eq!(&bytes[36..], b"payload");
+        let Inspection::Sound(header) = inspect(bytes, SALT) else { panic!("the frame is not sound") };
         assert_eq!(Position::before(&header), position);
         assert_eq!(Position::after(&header), after);
     }

@@ -1,7 +1,7 @@
 //! The write-ahead log: what the server has accepted, in the order in which it happened.
 //!
 //! A log file is a header and frames ([`Frame`]). One frame holds the records of one commit; to this module a
-//! record is a row of octets. [`LogReader`] gives the payloads of the good frames.
+//! record is a row of bytes. [`LogReader`] gives the payloads of the good frames.
 //!
 //! # What a crash can do, and what it cannot
 //!

@@ -1,4 +1,4 @@
-//! Reading a log: octets in, payloads out, and a verdict on the end.
+//! Reading a log: bytes in, payloads out, and a verdict on the end.
 
 use super::format::{
     FRAME_HEADER_LENGTH, FileHeader, FrameHeader, HEADER_LENGTH, Inspection, Position, SALT_LENGTH,
@@ -20,10 +20,10 @@ use core::ops::Range;
 /// ```
 #[derive(Debug)]
 pub struct LogReader {
-    /// What was pushed; `start` octets of it are done with.
+    /// What was pushed; `start` bytes of it are done with.
     buffer: Vec<u8>,
     start: usize,
-    /// Where in the file the octet at `start` stands.
+    /// Where in the file the byte at `start` stands.
     offset: u64,
     finished: bool,
     state: State,
@@ -31,12 +31,12 @@ pub struct LogReader {
     position: Position,
 }
 
-/// What came of the octets so far.
+/// What came of the bytes so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// Push the next chunk, or finish when there is none.
     NeedInput,
-    /// A good frame: the octets that one commit made durable.
+    /// A good frame: the bytes that one commit made durable.
     Frame {
         /// Where the frame begins in the file.
         offset: u64,
@@ -52,7 +52,7 @@ pub enum Event<'a> {
 /// A part of a log that is not as it was written, followed by a good frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// Where the first bad octet can be, as an offset in the file.
+    /// Where the first bad byte can be, as an offset in the file.
     pub from: u64,
     /// Where the next good frame begins.
     pub to: u64,
@@ -65,12 +65,12 @@ pub struct Damage {
 pub enum Verdict {
     /// With a good frame, behind which there is nothing, or room: zeros, into which the next frames go.
     Clean {
-        /// Octets up to the end of the last good frame.
+        /// Bytes up to the end of the last good frame.
         good_length: u64,
     },
     /// In the middle of a frame that is not the first. A crash does that; nothing good comes later.
     Torn {
-        /// Octets up to the end of the last good frame.
+        /// Bytes up to the end of the last good frame.
         good_length: u64,
     },
     /// Nothing in the file is a good frame. A log gets its name only once its first frame is durable, so no
@@ -123,7 +123,7 @@ impl LogReader {
         }
     }
 
-    /// Hands in the next octets of the file.
+    /// Hands in the next bytes of the file.
     pub fn push(&mut self, chunk: &[u8]) {
         // Moving what is left only when that is the smaller part keeps the cost of moving linear.
         if self.start > self.buffer.len() / 2 {
@@ -133,7 +133,7 @@ impl LogReader {
         self.buffer.extend_from_slice(chunk);
     }
 
-    /// Says that the file has no more octets.
+    /// Says that the file has no more bytes.
     pub fn finish(&mut self) {
         self.finished = true;
     }
@@ -165,10 +165,10 @@ impl LogReader {
     }
 
     fn read_header(&mut self) -> Step {
-        let Some(octets) = self.unread().first_chunk::<HEADER_LENGTH>() else {
+        let Some(bytes) = self.unread().first_chunk::<HEADER_LENGTH>() else {
             return self.end(Verdict::Unreadable);
         };
-        let state = match FileHeader::decode(octets) {
+        let state = match FileHeader::decode(bytes) {
             FileHeader::Good(position) => {
                 self.position = position;
                 State::Frames
@@ -181,7 +181,7 @@ impl LogReader {
     }
 
     /// Finds the salt of a file whose header is bad: that of the first frame, if it is sound, otherwise the
-    /// header's. No job chooses octets at either place.
+    /// header's. No job chooses bytes at either place.
     fn guess_salt(&mut self, header_salt: Salt) -> Step {
         let first = self.unread().first_chunk::<FRAME_HEADER_LENGTH>().map(FrameHeader::decode);
         let salt = first.map_or(header_salt, |frame| frame.salt);
@@ -214,9 +214,9 @@ impl LogReader {
     /// CRC is computed only where a frame of this file once began, and the whole stays linear.
     fn search(&mut self, from: u64, blank: bool) -> Step {
         let Some(found) = find_salt(self.unread(), self.position.salt) else {
-            let blank = blank && self.unread().iter().all(|octet| *octet == 0);
+            let blank = blank && self.unread().iter().all(|byte| *byte == 0);
             self.state = State::Searching { from, blank };
-            // The last octets may hold the beginning of a frame header.
+            // The last bytes may hold the beginning of a frame header.
             self.skip(self.unread().len().saturating_sub(SALT_OFFSET + SALT_LENGTH - 1));
             let good_length = from;
             return self.end(match blank {
@@ -246,9 +246,9 @@ impl LogReader {
         self.buffer.get(self.start..).unwrap_or_default()
     }
 
-    fn skip(&mut self, octets: usize) {
-        self.start += octets;
-        self.offset += octets as u64;
+    fn skip(&mut self, bytes: usize) {
+        self.start += bytes;
+        self.offset += bytes as u64;
     }
 
     fn go_to(&mut self, state: State) -> Step {
@@ -273,8 +273,8 @@ impl Default for LogReader {
 }
 
 /// Where the first frame with this salt could begin.
-fn find_salt(octets: &[u8], salt: Salt) -> Option<usize> {
-    octets.get(SALT_OFFSET..)?.windows(SALT_LENGTH).position(|window| window == salt.0)
+fn find_salt(bytes: &[u8], salt: Salt) -> Option<usize> {
+    bytes.get(SALT_OFFSET..)?.windows(SALT_LENGTH).position(|window| window == salt.0)
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use super::{DRAFT, LOG, reserve};
 use core::fmt;
 use core::ops::Range;
 
-/// Octets read from or copied between files at once.
-const CHUNK_OCTETS: usize = 256 * 1024;
+/// Bytes read from or copied between files at once.
+const CHUNK_BYTES: usize = 256 * 1024;
 
 /// What a log may be like, to be taken for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +33,10 @@ struct Scan {
     /// Where the last good frame begins.
     last_frame: u64,
     damaged: bool,
-    /// Octets of damage before good frames.
-    skipped_octets: u64,
+    /// Bytes of damage before good frames.
+    skipped_bytes: u64,
     lost_frames: u64,
-    /// Octets of the whole file.
+    /// Bytes of the whole file.
     length: u64,
 }
 
@@ -93,11 +93,11 @@ pub fn read<S: Storage, E: fmt::Display>(
     let Some(file) = files.open(LOG)? else { return Ok(None) };
     let tolerance = if salvage { Tolerance::Damaged } else { Tolerance::Sound };
     let scan = scan_replaying(&files, &file, tolerance, replay)?;
-    Ok(Some(Reading { frames: scan.frames, bad_octets: scan.bad_octets() }))
+    Ok(Some(Reading { frames: scan.frames, bad_bytes: scan.bad_bytes() }))
 }
 
 impl Scan {
-    /// Octets up to the end of the last good frame; 0 when there is none.
+    /// Bytes up to the end of the last good frame; 0 when there is none.
     fn good_length(&self) -> u64 {
         match self.verdict {
             Verdict::Clean { good_length } | Verdict::Torn { good_length } => good_length,
@@ -105,13 +105,13 @@ impl Scan {
         }
     }
 
-    /// Octets that could not be read, wherever they are.
-    fn bad_octets(&self) -> u64 {
+    /// Bytes that could not be read, wherever they are.
+    fn bad_bytes(&self) -> u64 {
         let at_the_end = match self.verdict {
             Verdict::Clean { .. } => 0,
             _ => self.length - self.good_length(),
         };
-        self.skipped_octets + at_the_end
+        self.skipped_bytes + at_the_end
     }
 }
 
@@ -138,8 +138,8 @@ fn recover<S: Storage, E: fmt::Display>(
     }
     if scan.damaged || scan.verdict == Verdict::Unreadable {
         let saved = with_reserve(files, || save(files, &file, 0..scan.length, "damaged"))?;
-        let (bad_octets, lost_frames) = (scan.bad_octets(), scan.lost_frames);
-        recovery.salvaged = Some(Salvaged { saved, bad_octets, lost_frames });
+        let (bad_bytes, lost_frames) = (scan.bad_bytes(), scan.lost_frames);
+        recovery.salvaged = Some(Salvaged { saved, bad_bytes, lost_frames });
         if scan.frames == 0 {
             return Ok(None);
         }
@@ -198,11 +198,11 @@ fn scan<S: Storage>(
         frames: 0,
         last_frame: 0,
         damaged: false,
-        skipped_octets: 0,
+        skipped_bytes: 0,
         lost_frames: 0,
         length: 0,
     };
-    let mut chunk = vec![0; CHUNK_OCTETS];
+    let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         let event = reader.poll();
         match event {
@@ -221,7 +221,7 @@ fn scan<S: Storage>(
             Event::Damage(damage) => {
                 handle(event)?;
                 scan.damaged = true;
-                scan.skipped_octets += damage.to - damage.from;
+                scan.skipped_bytes += damage.to - damage.from;
                 scan.lost_frames += damage.lost_frames;
             }
             Event::End(verdict) => {
@@ -260,21 +260,21 @@ fn save<S: Storage>(
     }
     let name = format!("{LOG}.{kind}-{number}");
     let draft = files.create(DRAFT)?;
-    let octets = copy(files, (file, part), (&draft, 0))?;
+    let bytes = copy(files, (file, part), (&draft, 0))?;
     files.publish(draft, &name)?;
-    Ok(Saved { file: files.describe(&name), octets })
+    Ok(Saved { file: files.describe(&name), bytes })
 }
 
-/// Copies a part of a file to a place in a file, and says how many octets that were.
+/// Copies a part of a file to a place in a file, and says how many bytes that were.
 fn copy<S: Storage>(
     files: &Files<S>,
     (from, part): (&NamedFile<S::File>, Range<u64>),
     (to, place): (&NamedFile<S::File>, u64),
 ) -> Result<u64, StorageError> {
-    let mut chunk = vec![0; CHUNK_OCTETS];
+    let mut chunk = vec![0; CHUNK_BYTES];
     let mut copied = 0;
     while copied < part.end - part.start {
-        let wanted = (part.end - part.start - copied).min(CHUNK_OCTETS as u64) as usize;
+        let wanted = (part.end - part.start - copied).min(CHUNK_BYTES as u64) as usize;
         let read = files.read_at(from, part.start + copied, chunk.get_mut(..wanted).unwrap_or_default())?;
         if read == 0 {
             break;
@@ -305,10 +305,10 @@ fn ensure_reserve<S: Storage>(
     settings: &Settings,
     recovery: &mut Recovery,
 ) -> Result<bool, OpenError> {
-    if reserve::is_whole(files, settings.reserve_octets)? {
+    if reserve::is_whole(files, settings.reserve_bytes)? {
         return Ok(true);
     }
-    match reserve::fill(files, settings.reserve_octets, settings.salt) {
+    match reserve::fill(files, settings.reserve_bytes, settings.salt) {
         Ok(()) => Ok(true),
         Err(error) if error.is_full() => {
             recovery.no_reserve = Some(error.to_string());

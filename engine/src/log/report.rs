@@ -27,17 +27,17 @@ pub struct Recovery {
 pub struct Reading {
     /// Commits that were replayed.
     pub frames: u64,
-    /// Octets that could not be read: a torn end, or damage.
-    pub bad_octets: u64,
+    /// Bytes that could not be read: a torn end, or damage.
+    pub bad_bytes: u64,
 }
 
-/// Octets that were saved to a file of their own.
+/// Bytes that were saved to a file of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Saved {
     /// The file, as messages call it.
     pub file: String,
-    /// How many octets it holds.
-    pub octets: u64,
+    /// How many bytes it holds.
+    pub bytes: u64,
 }
 
 /// What was lost to damage, and where the damaged log was saved.
@@ -45,8 +45,8 @@ pub struct Saved {
 pub struct Salvaged {
     /// The whole log as it was found.
     pub saved: Saved,
-    /// Octets that could not be read.
-    pub bad_octets: u64,
+    /// Bytes that could not be read.
+    pub bad_bytes: u64,
     /// Commits missing between good ones, by their numbers; those missing at the end cannot be counted.
     pub lost_frames: u64,
 }
@@ -108,16 +108,16 @@ impl fmt::Display for Recovery {
                 f,
                 "; the old log holds no commit, and no client had an answer from it, so an earlier start was \
                  interrupted; its {} bytes are saved as {}",
-                unfinished.octets, unfinished.file
+                unfinished.bytes, unfinished.file
             )?;
         }
         if let Some(torn) = &self.torn {
-            write!(f, "; cut off a torn end of {} bytes, saved as {}", torn.octets, torn.file)?;
+            write!(f, "; cut off a torn end of {} bytes, saved as {}", torn.bytes, torn.file)?;
         }
-        if let Some(Salvaged { saved, bad_octets, lost_frames }) = &self.salvaged {
+        if let Some(Salvaged { saved, bad_bytes, lost_frames }) = &self.salvaged {
             write!(
                 f,
-                "; left out {bad_octets} damaged bytes, which held at least {lost_frames} commits; \
+                "; left out {bad_bytes} damaged bytes, which held at least {lost_frames} commits; \
                  the damaged log is saved as {}",
                 saved.file
             )?;

@@ -6,7 +6,7 @@ use super::format::{SALT_LENGTH, Salt};
 use super::storage::{Files, Storage, StorageError};
 
 const DRAFT: &str = "reserve.new";
-const CHUNK_OCTETS: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Whether there is a reserve to give up.
 pub(super) fn exists<S: Storage>(files: &Files<S>) -> Result<bool, StorageError> {
@@ -21,9 +21,9 @@ pub(super) fn is_whole<S: Storage>(files: &Files<S>, bytes: u64) -> Result<bool,
     Ok(last_byte.map_or(Ok(1), |offset| files.read_at(&file, offset, &mut [0]))? > 0)
 }
 
-/// Writes a reserve of `octets`. Leaves nothing behind when there is no room for it.
-pub(super) fn fill<S: Storage>(files: &Files<S>, octets: u64, salt: Salt) -> Result<(), StorageError> {
-    let filled = write_draft(files, octets, salt);
+/// Writes a reserve of `bytes`. Leaves nothing behind when there is no room for it.
+pub(super) fn fill<S: Storage>(files: &Files<S>, bytes: u64, salt: Salt) -> Result<(), StorageError> {
+    let filled = write_draft(files, bytes, salt);
     if filled.is_err() {
         files.remove(DRAFT)?;
     }
@@ -36,13 +36,13 @@ pub(super) fn give_up<S: Storage>(files: &Files<S>) -> Result<(), StorageError> 
     files.sync_names()
 }
 
-fn write_draft<S: Storage>(files: &Files<S>, octets: u64, salt: Salt) -> Result<(), StorageError> {
+fn write_draft<S: Storage>(files: &Files<S>, bytes: u64, salt: Salt) -> Result<(), StorageError> {
     let file = files.create(DRAFT)?;
     let mut noise = Noise::new(salt);
-    let mut chunk = Vec::with_capacity(CHUNK_OCTETS);
+    let mut chunk = Vec::with_capacity(CHUNK_BYTES);
     let mut offset = 0;
-    while offset < octets {
-        let length = (octets - offset).min(CHUNK_OCTETS as u64);
+    while offset < bytes {
+        let length = (bytes - offset).min(CHUNK_BYTES as u64);
         noise.refill(&mut chunk, length as usize);
         files.write_all_at(&file, offset, &chunk)?;
         offset += length;
@@ -51,7 +51,7 @@ fn write_draft<S: Storage>(files: &Files<S>, octets: u64, salt: Salt) -> Result<
     Ok(())
 }
 
-/// Octets that no file system can compress away (xorshift64*, from Vigna's paper of 2016).
+/// Bytes that no file system can compress away (xorshift64*, from Vigna's paper of 2016).
 struct Noise(u64);
 
 impl Noise {

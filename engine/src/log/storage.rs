@@ -24,22 +24,22 @@ pub trait Storage {
     /// What the disk says.
     fn create(&self, name: &str) -> io::Result<Self::File>;
 
-    /// Reads octets at `offset`; as few as it likes, but none only at the end of the file.
+    /// Reads bytes at `offset`; as few as it likes, but none only at the end of the file.
     ///
     /// # Errors
     ///
     /// What the disk says.
     fn read_at(&self, file: &Self::File, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Writes octets at `offset`, as few as it likes, and says how many.
+    /// Writes bytes at `offset`, as few as it likes, and says how many.
     ///
     /// # Errors
     ///
     /// `StorageFull`, `QuotaExceeded` and `FileTooLarge` mean that there is no room; anything else that the
-    /// disk is broken. Octets may have been written all the same.
-    fn write_at(&self, file: &Self::File, offset: u64, octets: &[u8]) -> io::Result<usize>;
+    /// disk is broken. Bytes may have been written all the same.
+    fn write_at(&self, file: &Self::File, offset: u64, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Cuts a file to `length` octets.
+    /// Cuts a file to `length` bytes.
     ///
     /// # Errors
     ///
@@ -176,14 +176,14 @@ impl<S: Storage> Files<S> {
         self.0.read_at(&file.handle, offset, buffer).map_err(self.failed(Action::Read, &file.name))
     }
 
-    /// Writes all of `octets`, however many writes that takes.
+    /// Writes all of `bytes`, however many writes that takes.
     pub(super) fn write_all_at(
         &self,
         file: &NamedFile<S::File>,
         mut offset: u64,
-        octets: &[u8],
+        bytes: &[u8],
     ) -> Result<(), StorageError> {
-        let mut rest = octets;
+        let mut rest = bytes;
         while !rest.is_empty() {
             let written = match self.0.write_at(&file.handle, offset, rest) {
                 Ok(0) => Err(io::ErrorKind::WriteZero.into()),

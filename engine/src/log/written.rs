@@ -25,30 +25,30 @@ impl<F> Written<F> {
     }
 
     /// Writes one frame and makes it durable. Gives up the reserve when that is what it takes. Behind a frame that leaves no
-    /// room for the next, `room_octets` of it are made.
+    /// room for the next, `room_bytes` of it are made.
     pub(super) fn append<S: Storage<File = F>>(
         &mut self,
         files: &Files<S>,
         reserve_available: &mut bool,
-        room_octets: u64,
+        room_bytes: u64,
         frame: &mut Frame,
     ) -> Result<(), StorageError> {
-        let (octets, after) = frame.seal(self.position);
-        let mut written = files.write_all_at(&self.file, self.length, octets);
+        let (bytes, after) = frame.seal(self.position);
+        let mut written = files.write_all_at(&self.file, self.length, bytes);
         if *reserve_available && matches!(&written, Err(error) if error.is_full_disk()) {
             // Cut first: until then the part that was written takes space, too.
             self.end_here(files)?;
             *reserve_available = false;
             reserve::give_up(files)?;
-            written = files.write_all_at(&self.file, self.length, octets);
+            written = files.write_all_at(&self.file, self.length, bytes);
         }
         written?;
-        let length = self.length + octets.len() as u64;
+        let length = self.length + bytes.len() as u64;
         if length <= self.durable_length {
             files.sync_contents(&self.file)?;
         } else {
             let end =
-                if length > self.room_until { self.make_room(files, length, room_octets)? } else { length };
+                if length > self.room_until { self.make_room(files, length, room_bytes)? } else { length };
             files.sync(&self.file)?;
             self.durable_length = end;
         }

@@ -39,7 +39,7 @@ pub enum Immediate {
         /// Entries as the spool holds them, the oldest first; see [`spool`](crate::spool).
         entries: Vec<u8>,
         /// Bytes that the whole console takes in the stored result, these entries included.
-        console_octets: u64,
+        console_bytes: u64,
     },
     /// Begin the result file of a build: everything that precedes its artifacts, with the console spooled so far. When that
     /// fails, here or at a later step of the same result, answer with [`ResultFailed`](crate::server::Input::ResultFailed).

@@ -15,20 +15,20 @@ pub(crate) fn check_job(job: &Job) -> Result<(), String> {
         }
         Job::OrbBuild(orb_build) => match orb_build.opam_package.as_bytes().len() {
             0..=OPAM_PACKAGE_BYTES => Ok(()),
-            octets => Err(format!(
-                "the opam package of job {} is {octets} bytes long; at most {OPAM_PACKAGE_BYTES}",
+            bytes => Err(format!(
+                "the opam package of job {} is {bytes} bytes long; at most {OPAM_PACKAGE_BYTES}",
                 orb_build.name
             )),
         },
     }
 }
 
-/// Refuses a script, of that many octets, that no worker would take.
-pub(crate) fn check_script(job: &Text, octets: u64) -> Result<(), String> {
-    match octets {
+/// Refuses a script, of that many bytes, that no worker would take.
+pub(crate) fn check_script(job: &Text, bytes: u64) -> Result<(), String> {
+    match bytes {
         0..=SCRIPT_BYTES => Ok(()),
         _ => Err(format!(
-            "the script of job {job} is {octets} bytes long; at most {SCRIPT_BYTES}: let it fetch what is large"
+            "the script of job {job} is {bytes} bytes long; at most {SCRIPT_BYTES}: let it fetch what is large"
         )),
     }
 }

@@ -62,7 +62,7 @@ impl Journal {
             }
         }
         self.changed.extend(changed);
-        self.log_space = self.log_space.saturating_sub(record.octets());
+        self.log_space = self.log_space.saturating_sub(record.bytes());
         self.actions.push_back(Action::Append(record));
     }
 

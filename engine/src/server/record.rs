@@ -217,7 +217,7 @@ pub struct Removed {
     pub uuid: RawUuid,
 }
 
-/// The octets of a whole result file, shared between the log and whoever writes the file.
+/// The bytes of a whole result file, shared between the log and whoever writes the file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Contents(pub Arc<Vec<u8>>);
 
@@ -259,9 +259,9 @@ impl Record {
         self.encode_to_vec(batch).map(|_| ())
     }
 
-    /// Octets that [`Record::append_to`] appends.
+    /// Bytes that [`Record::append_to`] appends.
     #[must_use]
-    pub fn octets(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         self.encoded_len().map_or(u64::MAX, |length| u64::from(u32::from(length)))
     }
 
@@ -269,7 +269,7 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// The iterator ends after the first error: octets that are no record.
+    /// The iterator ends after the first error: bytes that are no record.
     pub fn read_batch(batch: &[u8]) -> impl Iterator<Item = der::Result<Record>> + '_ {
         let mut reader = SliceReader::new(batch);
         core::iter::from_fn(move || {

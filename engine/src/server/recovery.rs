@@ -56,7 +56,7 @@ pub struct Recovered {
 /// Why a log cannot be used as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecoveryError {
-    /// Octets that are no record, though their checksum is right.
+    /// Bytes that are no record, though their checksum is right.
     Unreadable {
         /// Number of the record, from 1.
         record: u64,
@@ -104,7 +104,7 @@ impl Recovery {
     ///
     /// # Errors
     ///
-    /// Refuses octets that are no record and, unless tolerant, records that contradict those before.
+    /// Refuses bytes that are no record and, unless tolerant, records that contradict those before.
     pub fn apply_batch(&mut self, batch: &[u8]) -> Result<(), RecoveryError> {
         for record in Record::read_batch(batch) {
             self.records += 1;
@@ -170,8 +170,8 @@ impl Recovery {
 
 /// The name of the job in a result file.
 fn name_in(contents: &Contents) -> Option<Text> {
-    let octets = contents.0.as_slice();
-    let stored = StoredExecution::open(octets, octets.len() as u64).ok()?;
+    let bytes = contents.0.as_slice();
+    let stored = StoredExecution::open(bytes, bytes.len() as u64).ok()?;
     check_name(NameKind::Job, &stored.job.name).ok()?;
     Some(stored.job.name)
 }

@@ -28,8 +28,8 @@ pub struct Settling {
     sync_at: Option<Duration>,
     /// When to try again to write what could not be written.
     retry_at: Option<Duration>,
-    /// Octets of all that is written and not synced.
-    octets: usize,
+    /// Bytes of all that is written and not synced.
+    bytes: usize,
 }
 
 /// A result that the log has to hold.
@@ -81,7 +81,7 @@ impl Settling {
             let Some(Entry { result, stage }) = self.entries.get_mut(&uuid) else { continue };
             let Err(error) = outcome else {
                 *stage = Stage::Written;
-                self.octets += result.contents.0.len();
+                self.bytes += result.contents.0.len();
                 has_written = true;
                 continue;
             };
@@ -102,7 +102,7 @@ impl Settling {
             self.retry_at.get_or_insert(now.saturating_add(RETRY_TIME));
         }
         if has_written {
-            self.sync_within(now, if self.octets < SETTLE_BYTES { SETTLE_TIME } else { Duration::ZERO });
+            self.sync_within(now, if self.bytes < SETTLE_BYTES { SETTLE_TIME } else { Duration::ZERO });
         }
     }
 
@@ -140,12 +140,12 @@ impl Settling {
         self.entries.retain(|uuid, entry| {
             let is_synced = entry.stage == Stage::Syncing;
             if is_synced {
-                self.octets -= entry.result.contents.0.len();
+                self.bytes -= entry.result.contents.0.len();
                 synced.push(*uuid);
             }
             !is_synced
         });
-        if self.octets > 0 {
+        if self.bytes > 0 {
             self.sync_within(now, SETTLE_TIME);
         }
         synced
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn many_octets_do_not_wait() {
+    fn many_bytes_do_not_wait() {
         let mut settling = Settling::default();
         settling.publish_and_write(1, at(0), Ok(()));
         assert_eq!(settling.next_deadline(), Some(SETTLE_TIME));

@@ -1,4 +1,4 @@
-//! One build, from the start of its script to the last octet of its artifacts.
+//! One build, from the start of its script to the last byte of its artifacts.
 
 use super::kill::Killing;
 use super::queue::ActionQueue;

@@ -2,9 +2,9 @@
 
 use crate::limits::LINE_BYTES;
 
-/// Cuts a stream of octets at newlines, wherever the pieces of the stream begin and end.
+/// Cuts a stream of bytes at newlines, wherever the pieces of the stream begin and end.
 ///
-/// Octets stay as they are. A line of more than [`LINE_BYTES`] becomes several, so memory is bounded.
+/// Bytes stay as they are. A line of more than [`LINE_BYTES`] becomes several, so memory is bounded.
 #[derive(Debug, Default)]
 pub struct LineSplitter {
     /// The beginning of a line whose end has not arrived; at most [`LINE_BYTES`].
@@ -14,7 +14,7 @@ pub struct LineSplitter {
 impl LineSplitter {
     /// Takes the next piece of the stream and passes on each line that is now complete, without its newline.
     pub fn push(&mut self, mut bytes: &[u8], mut line: impl FnMut(&[u8])) {
-        while let Some(end) = bytes.iter().position(|&octet| octet == b'\n') {
+        while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
             let (head, tail) = bytes.split_at(end);
             let rest = self.fill(head, &mut line);
             if self.partial.is_empty() {
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn octets_pass_as_they_are() {
+    fn bytes_pass_as_they_are() {
         assert_eq!(split(&[b"\0\xff\r\n\x1b[0m\n"]), [&b"\0\xff\r"[..], b"\x1b[0m"]);
     }
 

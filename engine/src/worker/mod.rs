@@ -65,9 +65,9 @@ pub struct Settings {
 pub enum Input<'a> {
     /// The connection to the server stands.
     Connected,
-    /// The server sent these octets.
+    /// The server sent these bytes.
     Received(&'a [u8]),
-    /// The socket took this many octets of what [`Action::Send`] handed out.
+    /// The socket took this many bytes of what [`Action::Send`] handed out.
     Sent(usize),
     /// After [`Action::Connect`]: there is nobody to connect to, as this complaint says.
     NotConnected(String),
@@ -89,7 +89,7 @@ pub enum JobInput<'a> {
     NotStarted(String),
     /// The worker cannot run any script, for this reason.
     Unable(String),
-    /// Processes of the job wrote these octets to stdout or stderr.
+    /// Processes of the job wrote these bytes to stdout or stderr.
     Console(&'a [u8]),
     /// After [`Action::DrainConsole`]: nothing more is in the console.
     ConsoleDrained,
@@ -130,7 +130,7 @@ pub struct Leftover {
 pub enum Action {
     /// Connect again: the connection broke before anything was asked. What was to be sent on it is void.
     Connect,
-    /// Send these octets after those of earlier actions.
+    /// Send these bytes after those of earlier actions.
     Send(Vec<u8>),
     /// Make a directory, write this script and start it, all as for a job.
     Rehearse {

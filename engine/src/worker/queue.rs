@@ -9,13 +9,13 @@ use std::collections::VecDeque;
 
 /// The one ordered queue of actions.
 ///
-/// Octets gather until another kind of action follows or the driver has taken all other actions, so
+/// Bytes gather until another kind of action follows or the driver has taken all other actions, so
 /// everything that happened in one turn leaves in one write.
 #[derive(Debug, Default)]
 pub(super) struct ActionQueue {
     actions: VecDeque<Action>,
     gathered: Vec<u8>,
-    /// Octets handed out and not yet taken by the socket.
+    /// Bytes handed out and not yet taken by the socket.
     unsent: usize,
 }
 
@@ -45,7 +45,7 @@ impl ActionQueue {
         self.actions.pop_front()
     }
 
-    /// Notes that the socket took octets.
+    /// Notes that the socket took bytes.
     pub(super) fn sent(&mut self, count: usize) {
         self.unsent = self.unsent.saturating_sub(count);
     }

@@ -9,13 +9,13 @@ use std::io::ErrorKind;
 
 /// The first commit of each log.
 const FIRST: &[u8] = b"1st";
-/// Octets of a frame with three octets in it, and of a log with one.
+/// Bytes of a frame with three bytes in it, and of a log with one.
 const FRAME: usize = 36 + 3;
 const BEGUN: usize = 32 + FRAME;
 const ROOM: usize = 2 * FRAME + 10;
 
 fn settings() -> Settings {
-    Settings { reserve_octets: 100, rotation_octets: 200, room_octets: 0, ..Settings::new(SALT) }
+    Settings { reserve_bytes: 100, rotation_bytes: 200, room_bytes: 0, ..Settings::new(SALT) }
 }
 
 /// A log that has not begun.
@@ -31,7 +31,7 @@ fn begin(disk: &LogStorage) -> LogFile<LogStorage> {
 
 /// Keeps room for two frames and a bit.
 fn begin_with_room(disk: &LogStorage) -> LogFile<LogStorage> {
-    let settings = Settings { room_octets: ROOM as u64, ..settings() };
+    let settings = Settings { room_bytes: ROOM as u64, ..settings() };
     let mut log = LogFile::open(disk.clone(), settings, |_| Ok::<(), Infallible>(())).unwrap().0;
     commit(&mut log, FIRST).unwrap();
     log
@@ -124,9 +124,9 @@ fn room_is_made_for_several_commits_at_once() {
     for _ in 0..7 {
         commit(&mut log, b"one").unwrap();
         expected.push(b"one".to_vec());
-        let octets = disk.read("log");
-        assert!(octets[log.length() as usize..].iter().all(|octet| *octet == 0));
-        lengths.push(octets.len());
+        let bytes = disk.read("log");
+        assert!(bytes[log.length() as usize..].iter().all(|byte| *byte == 0));
+        lengths.push(bytes.len());
         assert_eq!(replay(&disk), expected);
     }
     let first = BEGUN + FRAME + ROOM;
@@ -256,7 +256,7 @@ fn more_than_a_frame_holds_takes_several() {
 }
 
 #[test]
-fn a_record_without_octets_makes_no_frame() {
+fn a_record_without_bytes_makes_no_frame() {
     let disk = empty_disk();
     let mut log = begin(&disk);
     commit(&mut log, b"").unwrap();

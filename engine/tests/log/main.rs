@@ -16,7 +16,7 @@ use builder_engine::log::Salt;
 use builder_tests::world::{Faults, LogStorage, Random};
 use std::io::ErrorKind;
 
-const SALT: Salt = Salt(*b"sixteen octets!!");
+const SALT: Salt = Salt(*b"sixteen bytes!!!");
 const SECOND_SALT: Salt = Salt(*b"for the rotation");
 /// Power failures that are tried for each state of a disk. Each one keeps something else of what was not synced.
 const CRASHES: u64 = 12;

@@ -11,7 +11,7 @@ use std::io::ErrorKind;
 pub(crate) type Opened = (LogFile<LogStorage>, Recovery, Vec<Vec<u8>>);
 
 pub(crate) fn settings() -> Settings {
-    Settings { reserve_octets: 100, room_octets: 0, ..Settings::new(SALT) }
+    Settings { reserve_bytes: 100, room_bytes: 0, ..Settings::new(SALT) }
 }
 
 pub(crate) fn salvage() -> Settings {
@@ -46,10 +46,10 @@ pub(crate) fn disk_with(commits: &[&[u8]]) -> LogStorage {
     disk
 }
 
-pub(crate) fn flip(disk: &LogStorage, octet: usize) {
-    let mut octets = disk.read("log");
-    octets[octet] ^= 1;
-    disk.put("log", &octets);
+pub(crate) fn flip(disk: &LogStorage, byte: usize) {
+    let mut bytes = disk.read("log");
+    bytes[byte] ^= 1;
+    disk.put("log", &bytes);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_clean_log_is_replayed_and_goes_on() {
 
 #[test]
 fn a_log_with_room_behind_its_last_frame_is_clean_and_goes_on_where_that_ends() {
-    let settings = || Settings { room_octets: 500, ..settings() };
+    let settings = || Settings { room_bytes: 500, ..settings() };
     let disk = disk_with(&[b"one"]);
     for (number, record) in [b"two", b"six", b"ten"].into_iter().enumerate() {
         let (mut log, recovery, payloads) = open_with(&disk, settings()).unwrap();
@@ -106,13 +106,13 @@ fn a_torn_end_is_saved_and_cut_off_wherever_the_log_is_cut_behind_its_first_comm
         let good_frames = ends.iter().filter(|end| **end <= length).count();
         let good_length = ends[good_frames - 1];
         assert_eq!(payloads, [b"one", b"two"][..good_frames], "cut at {length}");
-        if whole[good_length..length].iter().all(|octet| *octet == 0) {
+        if whole[good_length..length].iter().all(|byte| *byte == 0) {
             assert_eq!(recovery.torn, None);
         } else {
-            let octets = (length - good_length) as u64;
-            assert_eq!(recovery.torn, Some(Saved { file: "/data/log.torn-1".to_owned(), octets }));
+            let bytes = (length - good_length) as u64;
+            assert_eq!(recovery.torn, Some(Saved { file: "/data/log.torn-1".to_owned(), bytes }));
             assert_eq!(disk.read("log.torn-1"), whole[good_length..length]);
-            let text = format!("cut off a torn end of {octets} bytes, saved as /data/log.torn-1");
+            let text = format!("cut off a torn end of {bytes} bytes, saved as /data/log.torn-1");
             assert!(recovery.to_string().contains(&text), "{recovery}");
         }
         log.append(b"next").unwrap();
@@ -134,8 +134,8 @@ fn a_log_without_its_first_commit_is_refused_and_salvage_sets_it_aside() {
         assert_eq!(disk.read("log"), whole[..length], "it is left as it was");
 
         let (mut log, recovery, payloads) = open_with(&disk, salvage()).unwrap();
-        let saved = Saved { file: "/data/log.damaged-1".to_owned(), octets: length as u64 };
-        assert_eq!(recovery.salvaged, Some(Salvaged { saved, bad_octets: length as u64, lost_frames: 0 }));
+        let saved = Saved { file: "/data/log.damaged-1".to_owned(), bytes: length as u64 };
+        assert_eq!(recovery.salvaged, Some(Salvaged { saved, bad_bytes: length as u64, lost_frames: 0 }));
         assert_eq!((payloads.len(), recovery.created), (0, false));
         assert_eq!(disk.read("log.damaged-1"), whole[..length]);
         log.append(b"next").unwrap();
@@ -225,8 +225,8 @@ fn salvage_saves_the_damaged_log_and_goes_on_without_the_bad_part() {
 
     let (mut log, recovery, payloads) = open_with(&disk, salvage()).unwrap();
     assert_eq!(payloads, [&b"one"[..], b"three"]);
-    let saved = Saved { file: "/data/log.damaged-1".to_owned(), octets: before.len() as u64 };
-    assert_eq!(recovery.salvaged, Some(Salvaged { saved, bad_octets: 39 + 4, lost_frames: 1 }));
+    let saved = Saved { file: "/data/log.damaged-1".to_owned(), bytes: before.len() as u64 };
+    assert_eq!(recovery.salvaged, Some(Salvaged { saved, bad_bytes: 39 + 4, lost_frames: 1 }));
     assert!(recovery.to_string().contains("/data/log.damaged-1"), "{recovery}");
     assert_eq!(disk.read("log.damaged-1"), before);
     log.append(b"four").unwrap();
@@ -253,7 +253,7 @@ fn what_is_no_log_at_all_is_refused_and_salvage_sets_it_aside() {
     assert!(refusal(&disk, settings()).contains("is not a log of builder"));
     let (mut log, recovery, payloads) = open_with(&disk, salvage()).unwrap();
     assert_eq!(payloads.len(), 0);
-    assert_eq!(recovery.salvaged.unwrap().bad_octets, 50);
+    assert_eq!(recovery.salvaged.unwrap().bad_bytes, 50);
     assert!(disk.read("log.damaged-1").starts_with(b"A text"));
     assert!(
         refusal(&disk, settings()).contains("is not a log of builder"),
@@ -267,15 +267,15 @@ fn what_is_no_log_at_all_is_refused_and_salvage_sets_it_aside() {
 #[test]
 fn another_format_version_is_refused_even_with_salvage() {
     let disk = disk_with(&[b"one"]);
-    let mut octets = disk.read("log");
-    octets[11] = 2;
-    let checksum = crc32c::crc32c(&octets[..28]).to_be_bytes();
-    octets[28..32].copy_from_slice(&checksum);
-    disk.put("log", &octets);
+    let mut bytes = disk.read("log");
+    bytes[11] = 2;
+    let checksum = crc32c::crc32c(&bytes[..28]).to_be_bytes();
+    bytes[28..32].copy_from_slice(&checksum);
+    disk.put("log", &bytes);
     for settings in [settings(), salvage()] {
         assert!(refusal(&disk, settings).contains("in format 2; start that version"));
     }
-    assert_eq!(disk.read("log"), octets);
+    assert_eq!(disk.read("log"), bytes);
 }
 
 #[test]
@@ -364,14 +364,14 @@ fn a_log_that_is_only_read_is_left_as_it_is() {
     assert_eq!(reading(&empty_disk(), false).unwrap(), (None, Vec::new()));
 
     let disk = disk_with(&[b"one", b"two"]);
-    let found = Reading { frames: 2, bad_octets: 0 };
+    let found = Reading { frames: 2, bad_bytes: 0 };
     assert_eq!(reading(&disk, false).unwrap(), (Some(found), b"onetwo".to_vec()));
     disk.put("log", &[disk.read("log"), b"torn".to_vec()].concat());
-    let found = Reading { frames: 2, bad_octets: 4 };
+    let found = Reading { frames: 2, bad_bytes: 4 };
     assert_eq!(reading(&disk, false).unwrap(), (Some(found), b"onetwo".to_vec()));
 
     flip(&disk, 40);
     assert!(reading(&disk, false).unwrap_err().to_string().contains("is damaged at byte 32"));
-    let found = Reading { frames: 1, bad_octets: 39 + 4 };
+    let found = Reading { frames: 1, bad_bytes: 39 + 4 };
     assert_eq!(reading(&disk, true).unwrap(), (Some(found), b"two".to_vec()));
 }

@@ -27,10 +27,10 @@ pub(super) fn identify(payload: &[u8]) -> Result<(u32, &'static str), DecodeErro
     let Some(first) = payload.first() else {
         return Err(DecodeError::without_subject(Cause::NoMessage));
     };
-    // The tags of all messages fit into one octet: EXPLICIT and context-specific, with a number below 31.
+    // The tags of all messages fit into one byte: EXPLICIT and context-specific, with a number below 31.
     let number = u32::from(first & 0x1f);
     let cause = match tag::name(number) {
-        _ if first & 0xe0 != 0xa0 || number == 0x1f => Cause::FirstOctet(*first),
+        _ if first & 0xe0 != 0xa0 || number == 0x1f => Cause::FirstByte(*first),
         Some(name) => return Ok((number, name)),
         None if tag::RESERVED.contains(&number) => Cause::ReservedTag(number),
         None => Cause::UnknownTag(number),

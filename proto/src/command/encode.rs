@@ -12,8 +12,8 @@ pub(super) fn to_frame(command: &Command) -> Result<Vec<u8>, EncodeError> {
     let mut bytes = frame::header(0).to_vec();
     append_payload(command, &mut bytes)?;
     let length = bytes.len().saturating_sub(frame::HEADER_LENGTH) as u64;
-    for (octet, value) in bytes.iter_mut().zip(frame::header(length)) {
-        *octet = value;
+    for (byte, value) in bytes.iter_mut().zip(frame::header(length)) {
+        *byte = value;
     }
     Ok(bytes)
 }
@@ -71,7 +71,7 @@ impl Message<'_> {
 
 /// [`Encode`], as a trait of which there are objects.
 trait Field {
-    /// Octets that it takes, with its header.
+    /// Bytes that it takes, with its header.
     fn length(&self) -> der::Result<Length>;
 
     fn append(&self, bytes: &mut Bytes<'_>) -> der::Result<()>;
@@ -91,8 +91,8 @@ impl<T: Encode> Field for T {
 struct Bytes<'a>(&'a mut Vec<u8>);
 
 impl Writer for Bytes<'_> {
-    fn write(&mut self, octets: &[u8]) -> der::Result<()> {
-        self.0.extend_from_slice(octets);
+    fn write(&mut self, bytes: &[u8]) -> der::Result<()> {
+        self.0.extend_from_slice(bytes);
         Ok(())
     }
 }

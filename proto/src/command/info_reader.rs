@@ -12,47 +12,47 @@ use crate::text::Text;
 use crate::wire::RawUuid;
 use der::Decode;
 
-/// The first octet of the payload of an `infoReply`, by which a frame decoder can tell it from other messages.
+/// The first byte of the payload of an `infoReply`, by which a frame decoder can tell it from other messages.
 pub const INFO_REPLY_TAG: u8 = context(tag::INFO_REPLY as u8);
 
-/// Octets of the longest value that is held: a name, or an opam package.
+/// Bytes of the longest value that is held: a name, or an opam package.
 const VALUE_BYTES: u64 = 1024 * 1024;
 
-/// Octets of all that is held together, so that no server can fill the memory of its client.
+/// Bytes of all that is held together, so that no server can fill the memory of its client.
 const HELD_BYTES: u64 = 256 * 1024 * 1024;
 
-/// Octets of memory that a job takes besides its texts.
+/// Bytes of memory that a job takes besides its texts.
 const JOB_BYTES: u64 = size_of::<ScheduleItem>() as u64;
 
-/// The octets of a message, one after the other.
+/// The bytes of a message, one after the other.
 pub trait InfoSource {
     /// Why there is no answer.
     type Error;
 
-    /// Fills the buffer with the next octets.
+    /// Fills the buffer with the next bytes.
     ///
     /// # Errors
     ///
     /// When fewer are to be had.
     fn read(&mut self, buffer: &mut [u8]) -> Result<(), Self::Error>;
 
-    /// Leaves out the next octets.
+    /// Leaves out the next bytes.
     ///
     /// # Errors
     ///
     /// When fewer are to be had.
     fn skip(&mut self, count: u64) -> Result<(), Self::Error>;
 
-    /// The error for octets that are no `infoReply`.
+    /// The error for bytes that are no `infoReply`.
     fn malformed(&self, malformed: Malformed) -> Self::Error;
 }
 
-/// Reads an `infoReply` whose payload has `length` octets; every script in it is empty afterwards. What an error leaves of
+/// Reads an `infoReply` whose payload has `length` bytes; every script in it is empty afterwards. What an error leaves of
 /// the payload is not read.
 ///
 /// # Errors
 ///
-/// Those of the source, and what it makes of octets that are no `infoReply` or of too much of them.
+/// Those of the source, and what it makes of bytes that are no `infoReply` or of too much of them.
 pub fn read_info_reply<S: InfoSource>(source: &mut S, length: u64) -> Result<InfoReply, S::Error> {
     let mut walk = Walk { source, offset: 0, held: 0 };
     let message = walk.enter("infoReply", INFO_REPLY_TAG, length, Fit::Exactly)?;
@@ -157,17 +157,17 @@ impl<S: InfoSource> Walk<'_, S> {
         end: u64,
     ) -> Result<T, S::Error> {
         let start = self.offset;
-        let (header, mut octets) = self.header(part)?;
+        let (header, mut bytes) = self.header(part)?;
         self.check(part, start, header, header.tag, end, Fit::Within)?;
         let length = header.length;
         if length > VALUE_BYTES {
             return Err(self.malformed(start, part, Problem::TooLong { length, limit: VALUE_BYTES }));
         }
         self.hold(part, length)?;
-        let content = octets.len();
-        octets.resize(content + length as usize, 0);
-        self.read(octets.get_mut(content..).unwrap_or_default())?;
-        T::from_der(&octets).map_err(|error| self.malformed(start, part, Problem::Value(error)))
+        let content = bytes.len();
+        bytes.resize(content + length as usize, 0);
+        self.read(bytes.get_mut(content..).unwrap_or_default())?;
+        T::from_der(&bytes).map_err(|error| self.malformed(start, part, Problem::Value(error)))
     }
 
     /// Reads the header of what contains other values, and gives the end of it.
@@ -200,26 +200,26 @@ impl<S: InfoSource> Walk<'_, S> {
         Err(self.malformed(self.offset, part, Problem::ShorterThanParent))
     }
 
-    /// The next header and its octets. It is read with care, as the message may end with it.
+    /// The next header and its bytes. It is read with care, as the message may end with it.
     fn header(&mut self, part: &'static str) -> Result<(Header, Vec<u8>), S::Error> {
         let start = self.offset;
-        let mut octets = vec![0; 2];
-        self.read(&mut octets)?;
+        let mut bytes = vec![0; 2];
+        self.read(&mut bytes)?;
         loop {
-            match Header::parse(&octets) {
-                Ok(Some((header, _))) => return Ok((header, octets)),
+            match Header::parse(&bytes) {
+                Ok(Some((header, _))) => return Ok((header, bytes)),
                 Ok(None) => {
                     let mut next = [0];
                     self.read(&mut next)?;
-                    octets.extend(next);
+                    bytes.extend(next);
                 }
                 Err(error) => return Err(self.malformed(start, part, Problem::Header(error))),
             }
         }
     }
 
-    fn hold(&mut self, part: &'static str, octets: u64) -> Result<(), S::Error> {
-        self.held = self.held.saturating_add(octets);
+    fn hold(&mut self, part: &'static str, bytes: u64) -> Result<(), S::Error> {
+        self.held = self.held.saturating_add(bytes);
         if self.held <= HELD_BYTES {
             return Ok(());
         }

@@ -8,13 +8,13 @@ use der::Encode;
 use std::collections::VecDeque;
 use std::vec;
 
-/// Values in a piece at most: small ones take their time, too, and a piece of octets alone could hold thousands.
+/// Values in a piece at most: small ones take their time, too, and a piece of bytes alone could hold thousands.
 const PARTS_PER_PIECE: usize = 128;
 
 /// One value of an `infoReply` that can say how long it is before it is encoded, and is encoded in three steps, so that no
 /// more of it need be copied at once than is read.
 pub trait InfoPart {
-    /// Octets of the encoded value.
+    /// Bytes of the encoded value.
     ///
     /// # Errors
     ///
@@ -52,11 +52,11 @@ struct Begun<P> {
 
 #[derive(Debug)]
 enum Piece<P> {
-    Octets(Vec<u8>),
+    Bytes(Vec<u8>),
     Parts(vec::IntoIter<P>),
 }
 
-/// Some pieces in a row and the octets they take.
+/// Some pieces in a row and the bytes they take.
 #[derive(Debug)]
 struct Row<P> {
     pieces: VecDeque<Piece<P>>,
@@ -91,7 +91,7 @@ impl<P: InfoPart> InfoStream<P> {
         }
         rows.append(dropped.within(SEQUENCE));
         let mut message = rows.within(SEQUENCE).within(context(tag::INFO_REPLY as u8));
-        message.pieces.push_front(Piece::Octets(message.length.to_be_bytes().to_vec()));
+        message.pieces.push_front(Piece::Bytes(message.length.to_be_bytes().to_vec()));
         Ok(InfoStream { pieces: message.pieces, begun: None })
     }
 
@@ -115,7 +115,7 @@ impl<P: InfoPart> InfoStream<P> {
             }
             match self.pieces.front_mut() {
                 None => break,
-                Some(Piece::Octets(octets)) => output.append(octets),
+                Some(Piece::Bytes(bytes)) => output.append(bytes),
                 Some(Piece::Parts(parts)) => {
                     if let Some(part) = parts.next() {
                         part.append_until_script(output)?;
@@ -160,9 +160,9 @@ impl<P: InfoPart> Row<P> {
     }
 
     fn of_value(value: &impl Encode) -> Result<Row<P>, EncodeError> {
-        let octets = value.to_der()?;
-        let length = octets.len() as u64;
-        Ok(Row { pieces: [Piece::Octets(octets)].into(), length })
+        let bytes = value.to_der()?;
+        let length = bytes.len() as u64;
+        Ok(Row { pieces: [Piece::Bytes(bytes)].into(), length })
     }
 
     fn of_parts(parts: Vec<P>) -> Result<Row<P>, EncodeError> {
@@ -180,10 +180,10 @@ impl<P: InfoPart> Row<P> {
 
     fn within(mut self, tag: u8) -> Row<P> {
         let header = Header { tag, length: self.length };
-        let mut octets = Vec::new();
-        header.append_to(&mut octets);
+        let mut bytes = Vec::new();
+        header.append_to(&mut bytes);
         self.length += header.encoded_length();
-        self.pieces.push_front(Piece::Octets(octets));
+        self.pieces.push_front(Piece::Bytes(bytes));
         self
     }
 }
@@ -255,14 +255,14 @@ mod tests {
         for reply in [reply(), InfoReply::default()] {
             let frame = Command::InfoReply(reply.clone()).to_frame().unwrap();
             for enough in [1, 100, usize::MAX] {
-                let (mut stream, mut octets) = (stream(&reply), Vec::new());
+                let (mut stream, mut bytes) = (stream(&reply), Vec::new());
                 while !stream.is_finished() {
                     let mut piece = Vec::new();
                     stream.encode_next(&mut piece, enough).unwrap();
                     assert!(!piece.is_empty());
-                    octets.append(&mut piece);
+                    bytes.append(&mut piece);
                 }
-                assert_eq!(octets, frame);
+                assert_eq!(bytes, frame);
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::Uuid;
 use crate::error::DecodeError;
 use crate::frame;
 use crate::header::{Header, SEQUENCE, UTF8_STRING, context};
-use crate::wire::{Integer, RawUuid, decode_choice, read_octets};
+use crate::wire::{Integer, RawUuid, decode_choice, read_bytes};
 use der::{Decode, Encode, Reader, SliceReader};
 
 /// An `output` message, borrowed from its payload.
@@ -23,7 +23,7 @@ impl<'a> OutputRef<'a> {
     /// Whether a payload of which this is the beginning is an `output` message, or claims to be.
     #[must_use]
     pub fn begins(payload: &[u8]) -> bool {
-        payload.first() == Some(&OUTPUT_OCTET)
+        payload.first() == Some(&OUTPUT_BYTE)
     }
 
     /// Reads the payload of a frame; `None` when it is another message.
@@ -49,7 +49,7 @@ pub fn append_output_frame(frames: &mut Vec<u8>, uuid: Uuid, line: &[u8], timest
     let content = line.len() as u64 + timestamp.len() as u64;
     let fields = UUID_HEADER.encoded_length() + UUID_HEADER.length + line_header.encoded_length() + content;
     let sequence = Header { tag: SEQUENCE, length: fields };
-    let message = Header { tag: OUTPUT_OCTET, length: sequence.encoded_length() + fields };
+    let message = Header { tag: OUTPUT_BYTE, length: sequence.encoded_length() + fields };
 
     frames.extend_from_slice(&frame::header(message.encoded_length() + message.length));
     message.append_to(frames);
@@ -61,16 +61,16 @@ pub fn append_output_frame(frames: &mut Vec<u8>, uuid: Uuid, line: &[u8], timest
     frames.extend_from_slice(timestamp);
 }
 
-const OUTPUT_OCTET: u8 = context(tag::OUTPUT as u8);
+const OUTPUT_BYTE: u8 = context(tag::OUTPUT as u8);
 const UUID_HEADER: Header = Header { tag: UTF8_STRING, length: 16 };
-/// Tag, length and eight octets of number.
+/// Tag, length and eight bytes of number.
 const LONGEST_INTEGER: usize = 10;
 
 /// The INTEGER with its header; nothing when there is no timestamp.
 fn encode_timestamp(timestamp: Option<i64>, buffer: &mut [u8; LONGEST_INTEGER]) -> &[u8] {
     let Some(timestamp) = timestamp else { return &[] };
     let in_range = Integer(timestamp).clamp(Integer::MIN, Integer::MAX);
-    // A number in range that has room for its ten octets cannot fail.
+    // A number in range that has room for its ten bytes cannot fail.
     in_range.encode_to_slice(buffer).unwrap_or_default()
 }
 
@@ -80,7 +80,7 @@ fn decode(payload: &[u8]) -> der::Result<OutputRef<'_>> {
         body.sequence(|fields| {
             Ok(OutputRef {
                 uuid: RawUuid::decode(fields)?.0,
-                line: read_octets(fields)?,
+                line: read_bytes(fields)?,
                 timestamp: Option::<Integer>::decode(fields)?.map(|timestamp| timestamp.0),
             })
         })

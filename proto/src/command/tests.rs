@@ -148,11 +148,11 @@ proptest! {
 
     #[test]
     fn a_damaged_message_never_panics(
-        command in command(), position in any::<prop::sample::Index>(), octet in any::<u8>(),
+        command in command(), position in any::<prop::sample::Index>(), byte in any::<u8>(),
     ) {
         let mut payload = command.encode().unwrap();
         let position = position.index(payload.len());
-        payload[position] = octet;
+        payload[position] = byte;
         if let Ok(command) = Command::decode(&payload) {
             prop_assert!(command.encode().is_ok());
         }

@@ -4,7 +4,7 @@ use crate::header::{Header, INTEGER, SEQUENCE, UTF8_STRING};
 use crate::malformed::{Fit, Problem, check_header};
 use crate::wire::Integer;
 
-/// Octets from the start of an entry to the start of its line, at most.
+/// Bytes from the start of an entry to the start of its line, at most.
 pub(crate) const ENTRY_PREFIX_BYTES: usize = 30;
 
 /// What builder 0.4.0 can hold: integers of 63 bits.
@@ -16,7 +16,7 @@ const DELTA_MAX: i64 = Integer::MAX.0;
 /// `delta_nanoseconds` counts from the start of the job. It is held within 63 bits, 146 years either way,
 /// because builder 0.4.0 reads no more.
 pub fn append_console_entry(output: &mut Vec<u8>, delta_nanoseconds: i64, line: &[u8]) {
-    let delta = DeltaOctets::new(delta_nanoseconds);
+    let delta = DeltaBytes::new(delta_nanoseconds);
     let line_header = Header { tag: UTF8_STRING, length: line.len() as u64 };
     Header { tag: SEQUENCE, length: content_length(delta, line_header) }.append_to(output);
     Header { tag: INTEGER, length: delta.count as u64 }.append_to(output);
@@ -25,35 +25,35 @@ pub fn append_console_entry(output: &mut Vec<u8>, delta_nanoseconds: i64, line: 
     output.extend_from_slice(line);
 }
 
-/// Octets that [`append_console_entry`] appends for a line of `line_length` octets.
+/// Bytes that [`append_console_entry`] appends for a line of `line_length` bytes.
 #[must_use]
 pub fn console_entry_length(delta_nanoseconds: i64, line_length: u64) -> u64 {
     let line_header = Header { tag: UTF8_STRING, length: line_length };
-    let length = content_length(DeltaOctets::new(delta_nanoseconds), line_header);
+    let length = content_length(DeltaBytes::new(delta_nanoseconds), line_header);
     Header { tag: SEQUENCE, length }.total_length().unwrap_or(u64::MAX)
 }
 
-fn content_length(delta: DeltaOctets, line: Header) -> u64 {
+fn content_length(delta: DeltaBytes, line: Header) -> u64 {
     line.total_length().unwrap_or(u64::MAX).saturating_add(2 + delta.count as u64)
 }
 
 /// The shortest two's complement form of a delta.
 #[derive(Clone, Copy)]
-struct DeltaOctets {
-    octets: [u8; 8],
+struct DeltaBytes {
+    bytes: [u8; 8],
     count: usize,
 }
 
-impl DeltaOctets {
+impl DeltaBytes {
     fn new(delta: i64) -> Self {
         let delta = delta.clamp(DELTA_MIN, DELTA_MAX);
         let magnitude_bits = u64::BITS - (delta ^ (delta >> 63)).leading_zeros();
         let count = (magnitude_bits + 1).div_ceil(u8::BITS) as usize;
-        Self { octets: delta.to_be_bytes(), count }
+        Self { bytes: delta.to_be_bytes(), count }
     }
 
     fn as_slice(&self) -> &[u8] {
-        self.octets.get(self.octets.len() - self.count..).unwrap_or_default()
+        self.bytes.get(self.bytes.len() - self.count..).unwrap_or_default()
     }
 }
 
@@ -61,13 +61,13 @@ impl DeltaOctets {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) delta_nanoseconds: i64,
-    /// Octets from the start of the entry to its line.
+    /// Bytes from the start of the entry to its line.
     pub(crate) prefix_length: usize,
     pub(crate) line_length: u64,
 }
 
 impl Entry {
-    /// Reads an entry from its first [`ENTRY_PREFIX_BYTES`] octets, or fewer where the console ends before;
+    /// Reads an entry from its first [`ENTRY_PREFIX_BYTES`] bytes, or fewer where the console ends before;
     /// `room` is what is left of the console.
     pub(crate) fn parse(prefix: &[u8], room: u64) -> Result<Self, Problem> {
         let mut rest = prefix;
@@ -79,7 +79,7 @@ impl Entry {
         Ok(Self { delta_nanoseconds, prefix_length: prefix.len() - rest.len(), line_length: line.length })
     }
 
-    /// Octets of the whole entry.
+    /// Bytes of the whole entry.
     pub(crate) fn length(&self) -> u64 {
         self.line_length.saturating_add(self.prefix_length as u64)
     }
@@ -100,7 +100,7 @@ fn take_integer(rest: &mut &[u8], length: u64) -> Result<i64, Problem> {
     }
     *rest = tail;
     let sign = if content.first().is_some_and(|first| *first >= 0x80) { -1 } else { 0 };
-    let value = content.iter().fold(sign, |value, &octet| (value << 8) | i64::from(octet));
+    let value = content.iter().fold(sign, |value, &byte| (value << 8) | i64::from(byte));
     if (DELTA_MIN..=DELTA_MAX).contains(&value) { Ok(value) } else { Err(Problem::Integer) }
 }
 
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn entries_that_der_forbids_are_refused() {
-        for (octets, problem) in [
+        for (bytes, problem) in [
             (&b""[..], Problem::EndsEarly),
             (b"\x31\x05\x02\x01\x00\x0c\x00", Problem::UnexpectedTag(0x31)),
             (b"\x30\x05\x03\x01\x00\x0c\x00", Problem::UnexpectedTag(3)),
@@ -146,7 +146,7 @@ mod tests {
             (b"\x30\x0c\x02\x08\x40\x00\x00\x00\x00\x00\x00\x00\x0c\x00", Problem::Integer),
             (b"\x30\x0d\x02\x09\x01\x00\x00\x00\x00\x00\x00\x00\x00\x0c\x00", Problem::Integer),
         ] {
-            assert_eq!(Entry::parse(octets, octets.len() as u64), Err(problem), "{octets:02x?}");
+            assert_eq!(Entry::parse(bytes, bytes.len() as u64), Err(problem), "{bytes:02x?}");
         }
     }
 
@@ -154,13 +154,13 @@ mod tests {
         #[test]
         fn what_is_written_is_read_back(delta in DELTA_MIN..=DELTA_MAX, shift in 0..63, length in 0_usize..70_000) {
             let delta = delta >> shift;
-            let octets = entry(delta, &vec![b'x'; length]);
-            prop_assert_eq!(octets.len() as u64, console_entry_length(delta, length as u64));
-            let prefix = &octets[..octets.len().min(ENTRY_PREFIX_BYTES)];
-            let parsed = Entry::parse(prefix, octets.len() as u64).unwrap();
+            let bytes = entry(delta, &vec![b'x'; length]);
+            prop_assert_eq!(bytes.len() as u64, console_entry_length(delta, length as u64));
+            let prefix = &bytes[..bytes.len().min(ENTRY_PREFIX_BYTES)];
+            let parsed = Entry::parse(prefix, bytes.len() as u64).unwrap();
             prop_assert_eq!(parsed.delta_nanoseconds, delta);
             prop_assert_eq!(parsed.line_length, length as u64);
-            prop_assert_eq!(parsed.length(), octets.len() as u64);
+            prop_assert_eq!(parsed.length(), bytes.len() as u64);
         }
     }
 }

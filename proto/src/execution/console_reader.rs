@@ -10,11 +10,11 @@ use super::source::{BlockReader, ReadAt, ReadError};
 use crate::malformed::Malformed;
 use core::ops::Range;
 
-/// Octets of the longest line that comes whole; a longer one comes in pieces of this length. Workers of this project
+/// Bytes of the longest line that comes whole; a longer one comes in pieces of this length. Workers of this project
 /// split lines there, those of builder 0.4.0 do not.
 pub const PIECE_BYTES: usize = 64 * 1024;
 
-/// Octets of short lines that are held at once. There may be a reader for each of many observers.
+/// Bytes of short lines that are held at once. There may be a reader for each of many observers.
 const CHUNK_BYTES: usize = 32 * 1024;
 
 /// What a reader may hold. Tests use less.
@@ -52,7 +52,7 @@ pub struct ConsoleReader<S> {
 pub struct ConsoleEntry<'a> {
     /// When the line was printed, in nanoseconds since the start of the job.
     pub delta_nanoseconds: i64,
-    /// The octets of the line, without a newline.
+    /// The bytes of the line, without a newline.
     pub line: &'a [u8],
     /// Whether the same line goes on in the next entry.
     pub continues: bool,
@@ -70,7 +70,7 @@ pub enum ConsoleStep<'a> {
 }
 
 impl<S: ReadAt> ConsoleReader<S> {
-    /// Reads the entries that `source` holds in the octets `console`, as [`StoredExecution`] names them.
+    /// Reads the entries that `source` holds in the bytes `console`, as [`StoredExecution`] names them.
     ///
     /// [`StoredExecution`]: super::StoredExecution
     pub fn new(source: S, console: Range<u64>) -> Self {
@@ -130,12 +130,12 @@ impl<S: ReadAt> ConsoleReader<S> {
         self.checkpoints.len()
     }
 
-    /// Octets of memory that depend on what is read.
+    /// Bytes of memory that depend on what is read.
     #[cfg(test)]
-    pub(super) fn held_octets(&self) -> usize {
+    pub(super) fn held_bytes(&self) -> usize {
         let numbers = self.checkpoints.capacity() * size_of::<u64>()
             + self.chunk.starts.capacity() * size_of::<usize>();
-        numbers + self.chunk.octets.capacity() + self.blocks.held_octets()
+        numbers + self.chunk.bytes.capacity() + self.blocks.held_bytes()
     }
 
     fn has_entry(&self) -> bool {
@@ -180,12 +180,12 @@ impl<S: ReadAt> ConsoleReader<S> {
             self.long_line = None;
         }
         let count = usize::try_from(piece.end - piece.start).unwrap_or(usize::MAX);
-        self.blocks.read_into(&mut self.chunk.octets, piece.start, count)?;
-        Ok(Some(ConsoleEntry { delta_nanoseconds, line: &self.chunk.octets, continues }))
+        self.blocks.read_into(&mut self.chunk.bytes, piece.start, count)?;
+        Ok(Some(ConsoleEntry { delta_nanoseconds, line: &self.chunk.bytes, continues }))
     }
 }
 
-/// A line that is longer than a chunk: when it was printed, and which octets are still to be yielded.
+/// A line that is longer than a chunk: when it was printed, and which bytes are still to be yielded.
 #[derive(Debug)]
 struct LongLine {
     delta_nanoseconds: i64,
@@ -207,7 +207,7 @@ struct Scan {
     rest: Range<u64>,
     /// How many checkpoints are those of earlier scans.
     base: usize,
-    /// Octets between two checkpoints, about.
+    /// Bytes between two checkpoints, about.
     spacing: u64,
     most_checkpoints: usize,
 }
@@ -259,7 +259,7 @@ impl Scan {
 #[derive(Debug, Default)]
 struct Chunk {
     offset: u64,
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     /// Of the entries that were not taken yet, front to back.
     starts: Vec<usize>,
     /// Where the last of them ends.
@@ -273,10 +273,10 @@ impl Chunk {
         range: Range<u64>,
     ) -> Result<(), ReadError<S::Error>> {
         let count = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-        blocks.read_into(&mut self.octets, range.start, count)?;
+        blocks.read_into(&mut self.bytes, range.start, count)?;
         self.offset = range.start;
         let mut start = 0;
-        while start < self.octets.len() {
+        while start < self.bytes.len() {
             let (entry, _) = self.entry(start)?;
             self.starts.push(start);
             start = start.saturating_add(usize::try_from(entry.length()).unwrap_or(usize::MAX));
@@ -300,11 +300,11 @@ impl Chunk {
     }
 
     fn entry(&self, start: usize) -> Result<(Entry, &[u8]), Malformed> {
-        let octets = self.octets.get(start..).unwrap_or_default();
-        let entry = Entry::parse(octets, octets.len() as u64)
+        let bytes = self.bytes.get(start..).unwrap_or_default();
+        let entry = Entry::parse(bytes, bytes.len() as u64)
             .map_err(|problem| Malformed::new(self.offset.saturating_add(start as u64), PART, problem))?;
         let end = usize::try_from(entry.length()).unwrap_or(usize::MAX);
-        Ok((entry, octets.get(entry.prefix_length..end).unwrap_or_default()))
+        Ok((entry, bytes.get(entry.prefix_length..end).unwrap_or_default()))
     }
 }
 

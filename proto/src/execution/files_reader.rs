@@ -6,7 +6,7 @@ use crate::malformed::{Fit, Malformed, Problem};
 use crate::text::Text;
 use core::ops::Range;
 
-/// Octets of a path that is read; Linux and FreeBSD have room for 4096 and 1024.
+/// Bytes of a path that is read; Linux and FreeBSD have room for 4096 and 1024.
 const PATH_BYTES: u64 = 64 * 1024;
 // A path is looked at in one block.
 const _: () = assert!(PATH_BYTES <= BLOCK_BYTES as u64);
@@ -23,12 +23,12 @@ pub struct FilesReader<S> {
 pub struct StoredFile {
     /// Where the job left it. Not empty and without NUL; nothing else is certain.
     pub path: Text,
-    /// The octets of the source that are its content.
+    /// The bytes of the source that are its content.
     pub data: Range<u64>,
 }
 
 impl<S: ReadAt> FilesReader<S> {
-    /// Reads the artifacts that `source` holds in the octets `output`, as [`StoredExecution`] names them.
+    /// Reads the artifacts that `source` holds in the bytes `output`, as [`StoredExecution`] names them.
     ///
     /// [`StoredExecution`]: super::StoredExecution
     pub fn new(source: S, output: Range<u64>) -> Self {

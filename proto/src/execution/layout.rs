@@ -14,14 +14,14 @@ use crate::wire::RawUuid;
 use core::fmt;
 use der::Encode;
 
-/// What has to be known before the first octet of a stored result can be written.
+/// What has to be known before the first byte of a stored result can be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExecutionHead {
     /// What was run.
     pub job: ScriptJob,
     /// The build.
     pub uuid: Uuid,
-    /// Octets of all console entries; see [`console_entry_length`](super::console_entry_length).
+    /// Bytes of all console entries; see [`console_entry_length`](super::console_entry_length).
     pub console_length: u64,
     /// When the build was handed to its worker.
     pub started: Time,
@@ -31,7 +31,7 @@ pub struct ExecutionHead {
     pub result: BuildResult,
     /// A line that the console ends with, besides those that `console_length` counts.
     pub last_line: Option<ConsoleLine>,
-    /// Octets of the artifacts as one DER value, its header included, as
+    /// Bytes of the artifacts as one DER value, its header included, as
     /// [`FinishedHead`](crate::finished::FinishedHead) says; see [`NO_ARTIFACTS`](super::NO_ARTIFACTS).
     pub output_length: u64,
 }
@@ -43,7 +43,7 @@ pub struct ExecutionLayout {
     pub before_console: Vec<u8>,
     /// What follows the console entries; the artifacts follow.
     pub after_console: Vec<u8>,
-    /// Octets of the whole file.
+    /// Bytes of the whole file.
     pub total_length: u64,
 }
 
@@ -61,7 +61,7 @@ impl ExecutionHead {
     ///
     /// # Errors
     ///
-    /// When the job takes 4 GiB or more, a number of the result more than 63 bits, or the whole more octets than
+    /// When the job takes 4 GiB or more, a number of the result more than 63 bits, or the whole more bytes than
     /// a length can say.
     pub fn layout(&self) -> Result<ExecutionLayout, LayoutError> {
         let mut job_and_uuid = self.job.to_der()?;

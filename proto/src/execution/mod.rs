@@ -41,7 +41,7 @@ pub use whole::{ConsoleLine, Execution};
 
 use crate::header::{SEQUENCE, context};
 
-/// First octet of a stored result.
+/// First byte of a stored result.
 const EXECUTION_TAG: u8 = context(0);
 
 /// What is stored in place of the artifacts when there are none: the empty SEQUENCE OF.

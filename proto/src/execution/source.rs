@@ -6,12 +6,12 @@ use core::convert::Infallible;
 use core::fmt;
 use core::ops::Range;
 
-/// Octets that can be read from any position, such as a file.
+/// Bytes that can be read from any position, such as a file.
 pub trait ReadAt {
     /// Why reading failed.
     type Error;
 
-    /// Reads at `offset` into the front of `buffer` and says how many octets; 0 only at the end.
+    /// Reads at `offset` into the front of `buffer` and says how many bytes; 0 only at the end.
     ///
     /// # Errors
     ///
@@ -45,7 +45,7 @@ impl<S: ReadAt + ?Sized> ReadAt for &S {
 pub enum ReadError<E> {
     /// The medium failed.
     Source(E),
-    /// The octets are no stored result.
+    /// The bytes are no stored result.
     Malformed(Malformed),
 }
 
@@ -73,7 +73,7 @@ impl<E> From<Malformed> for ReadError<E> {
     }
 }
 
-/// Octets read at once, so that small values cost no call each.
+/// Bytes read at once, so that small values cost no call each.
 pub(super) const BLOCK_BYTES: usize = 64 * 1024;
 
 /// One block of a source, moved to wherever it is needed.
@@ -107,7 +107,7 @@ impl<S: ReadAt> BlockReader<S> {
         self.held(offset, self.clip(offset, count)).is_some()
     }
 
-    /// `count` octets at `offset`; fewer only where the end is near. `count` is at most the size of a block.
+    /// `count` bytes at `offset`; fewer only where the end is near. `count` is at most the size of a block.
     pub(crate) fn peek(&mut self, offset: u64, count: usize) -> Result<&[u8], ReadError<S::Error>> {
         let count = self.clip(offset, count);
         if self.held(offset, count).is_none() {
@@ -119,7 +119,7 @@ impl<S: ReadAt> BlockReader<S> {
         Ok(self.held(offset, count).unwrap_or_default())
     }
 
-    /// Replaces the content of `buffer` with exactly `count` octets at `offset`.
+    /// Replaces the content of `buffer` with exactly `count` bytes at `offset`.
     pub(crate) fn read_into(
         &self,
         buffer: &mut Vec<u8>,
@@ -172,7 +172,7 @@ impl<S: ReadAt> BlockReader<S> {
     }
 
     #[cfg(test)]
-    pub(super) fn held_octets(&self) -> usize {
+    pub(super) fn held_bytes(&self) -> usize {
         self.block.capacity()
     }
 
@@ -190,7 +190,7 @@ impl<S: ReadAt> BlockReader<S> {
 mod tests {
     use super::*;
 
-    /// A medium that gives one octet a call.
+    /// A medium that gives one byte a call.
     struct Slow(Vec<u8>);
 
     impl ReadAt for Slow {

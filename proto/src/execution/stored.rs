@@ -14,7 +14,7 @@ use crate::wire::RawUuid;
 use core::ops::Range;
 use der::DecodeOwned;
 
-/// Octets of a job or a result that is held in memory: the longest frame of a client is 16 MiB, and builder
+/// Bytes of a job or a result that is held in memory: the longest frame of a client is 16 MiB, and builder
 /// 0.4.0 had no limit.
 const VALUE_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -31,15 +31,15 @@ pub struct StoredExecution {
     pub finished: Time,
     /// How it ended.
     pub result: BuildResult,
-    /// The octets of the console entries; for [`ConsoleReader`](super::ConsoleReader).
+    /// The bytes of the console entries; for [`ConsoleReader`](super::ConsoleReader).
     pub console: Range<u64>,
-    /// The octets of the artifacts, without the header around all of them; for
+    /// The bytes of the artifacts, without the header around all of them; for
     /// [`FilesReader`](super::FilesReader).
     pub output: Range<u64>,
 }
 
 impl StoredExecution {
-    /// Reads the small parts of a stored result of `length` octets. What is within console and artifacts is not
+    /// Reads the small parts of a stored result of `length` bytes. What is within console and artifacts is not
     /// looked at.
     ///
     /// # Errors
@@ -135,9 +135,9 @@ pub(super) fn take_value<S: ReadAt, T: DecodeOwned<Error = der::Error>>(
         .ok()
         .filter(|_| length <= VALUE_BYTES)
         .ok_or_else(|| malformed(Problem::TooLong { length, limit: VALUE_BYTES }))?;
-    let mut octets = Vec::new();
-    blocks.read_into(&mut octets, rest.start, count)?;
-    let value = T::from_der(&octets).map_err(|error| malformed(Problem::Value(error)))?;
+    let mut bytes = Vec::new();
+    blocks.read_into(&mut bytes, rest.start, count)?;
+    let value = T::from_der(&bytes).map_err(|error| malformed(Problem::Value(error)))?;
     rest.start += length;
     Ok(value)
 }

@@ -51,23 +51,23 @@ fn stream(execution: &Execution) -> Vec<u8> {
     }
     .layout()
     .unwrap();
-    let octets = [layout.before_console, console, layout.after_console, output].concat();
-    assert_eq!(octets.len() as u64, layout.total_length);
-    octets
+    let bytes = [layout.before_console, console, layout.after_console, output].concat();
+    assert_eq!(bytes.len() as u64, layout.total_length);
+    bytes
 }
 
 /// Reads a stored result through the readers that hold only parts of it.
-fn read(octets: &[u8]) -> Result<Execution, ReadError<Infallible>> {
-    let stored = StoredExecution::open(octets, octets.len() as u64)?;
+fn read(bytes: &[u8]) -> Result<Execution, ReadError<Infallible>> {
+    let stored = StoredExecution::open(bytes, bytes.len() as u64)?;
     let mut output = Vec::new();
-    let mut files = FilesReader::new(octets, stored.output);
+    let mut files = FilesReader::new(bytes, stored.output);
     while let Some(StoredFile { path, data }) = files.next_file()? {
-        output.push(File { path, data: octets[data.start as usize..data.end as usize].into() });
+        output.push(File { path, data: bytes[data.start as usize..data.end as usize].into() });
     }
     Ok(Execution {
         job: stored.job,
         uuid: stored.uuid,
-        console: read_console(octets, stored.console)?,
+        console: read_console(bytes, stored.console)?,
         started: stored.started,
         finished: stored.finished,
         result: stored.result,
@@ -92,19 +92,19 @@ fn read_console<S: ReadAt>(source: S, console: Range<u64>) -> Result<Vec<Console
 #[test]
 fn a_result_is_streamed_as_it_is_written_whole() {
     let execution = execution(vec![line(0, "hello"), line(1, "")], vec![file("a", b"x"), file("b/c", b"")]);
-    let octets = execution.encode().unwrap();
-    assert_eq!(stream(&execution), octets);
-    assert_eq!(Execution::decode(&octets).unwrap(), execution);
-    assert_eq!(read(&octets).unwrap(), execution);
+    let bytes = execution.encode().unwrap();
+    assert_eq!(stream(&execution), bytes);
+    assert_eq!(Execution::decode(&bytes).unwrap(), execution);
+    assert_eq!(read(&bytes).unwrap(), execution);
 }
 
 #[test]
 fn an_empty_result_is_streamed_too() {
     let execution = execution(vec![], vec![]);
-    let octets = execution.encode().unwrap();
-    assert!(octets.ends_with(&NO_ARTIFACTS));
-    assert_eq!(stream(&execution), octets);
-    assert_eq!(read(&octets).unwrap(), execution);
+    let bytes = execution.encode().unwrap();
+    assert!(bytes.ends_with(&NO_ARTIFACTS));
+    assert_eq!(stream(&execution), bytes);
+    assert_eq!(read(&bytes).unwrap(), execution);
 }
 
 #[test]
@@ -128,9 +128,9 @@ fn a_step_reads_at_most_one_block() {
             self.0.read_at(offset, buffer)
         }
     }
-    let octets = stream(&execution((0..50_000).map(|number| line(number, "x".repeat(60))).collect(), vec![]));
-    let stored = StoredExecution::open(octets.as_slice(), octets.len() as u64).unwrap();
-    let source = Counting(&octets, 0.into());
+    let bytes = stream(&execution((0..50_000).map(|number| line(number, "x".repeat(60))).collect(), vec![]));
+    let stored = StoredExecution::open(bytes.as_slice(), bytes.len() as u64).unwrap();
+    let source = Counting(&bytes, 0.into());
     let mut reader = ConsoleReader::new(&source, stored.console);
     let mut next = 0;
     loop {
@@ -146,7 +146,7 @@ fn a_step_reads_at_most_one_block() {
         assert!(source.1.get() <= reads + 1);
     }
     assert_eq!(next, 50_000);
-    assert!(source.1.get() < octets.len() / 20_000, "{} reads", source.1.get());
+    assert!(source.1.get() < bytes.len() / 20_000, "{} reads", source.1.get());
 }
 
 #[test]
@@ -162,9 +162,9 @@ fn a_summary_is_read_from_little_however_long_script_console_and_artifacts_are()
     }
     let mut execution = execution(vec![line(0, vec![b'x'; 1 << 20])], vec![file("a", &[b'x'; 1 << 20])]);
     execution.job.script = vec![b'#'; 1 << 20].into();
-    let octets = execution.encode().unwrap();
-    let source = Counting(&octets, 0.into());
-    let summary = StoredSummary::open(&source, octets.len() as u64).unwrap();
+    let bytes = execution.encode().unwrap();
+    let source = Counting(&bytes, 0.into());
+    let summary = StoredSummary::open(&source, bytes.len() as u64).unwrap();
     assert_eq!(summary, StoredSummary { finished: execution.finished, result: execution.result });
     assert!(source.1.get() <= 5 * 4096, "{} bytes", source.1.get());
 }
@@ -181,17 +181,17 @@ fn a_summary_of_what_is_no_result_is_refused() {
 #[test]
 fn a_reader_that_waits_holds_little_and_goes_on_where_it_was() {
     let console: Vec<_> = (0..100_000).map(|number| line(number, "")).collect();
-    let octets = stream(&execution(console, vec![]));
-    let stored = StoredExecution::open(octets.as_slice(), octets.len() as u64).unwrap();
-    let mut reader = ConsoleReader::new(octets.as_slice(), stored.console);
+    let bytes = stream(&execution(console, vec![]));
+    let stored = StoredExecution::open(bytes.as_slice(), bytes.len() as u64).unwrap();
+    let mut reader = ConsoleReader::new(bytes.as_slice(), stored.console);
     for number in 0..100_000 {
         if number % 1500 == 700 {
             reader.release();
-            assert!(reader.held_octets() < 4096, "{}", reader.held_octets());
+            assert!(reader.held_bytes() < 4096, "{}", reader.held_bytes());
         }
         let entry = reader.next_entry().unwrap().expect("a line");
         assert_eq!(entry.delta_nanoseconds, number);
-        assert!(reader.held_octets() < 128 * 1024, "{}", reader.held_octets());
+        assert!(reader.held_bytes() < 128 * 1024, "{}", reader.held_bytes());
     }
     assert_eq!(reader.next_entry().unwrap(), None);
 }
@@ -199,7 +199,7 @@ fn a_reader_that_waits_holds_little_and_goes_on_where_it_was() {
 #[test]
 fn what_is_no_result_is_refused_with_the_place() {
     let good = execution(vec![line(0, "x")], vec![file("a", b"x")]).encode().unwrap();
-    let refusal = |octets: &[u8]| read(octets).unwrap_err().to_string();
+    let refusal = |bytes: &[u8]| read(bytes).unwrap_err().to_string();
     assert_eq!(
         refusal(&good[..good.len() - 1]),
         format!(
@@ -217,8 +217,8 @@ fn what_is_no_result_is_refused_with_the_place() {
 
 #[test]
 fn a_path_longer_than_any_system_allows_is_refused() {
-    let octets = execution(vec![], vec![file(&"x".repeat(65_537), b"")]).encode().unwrap();
-    let error = read(&octets).unwrap_err().to_string();
+    let bytes = execution(vec![], vec![file(&"x".repeat(65_537), b"")]).encode().unwrap();
+    let error = read(&bytes).unwrap_err().to_string();
     assert!(error.contains("artifact path") && error.contains("65537 bytes long; at most 65536"), "{error}");
 }
 
@@ -255,13 +255,13 @@ proptest! {
     ) {
         let console: Vec<_> =
             lengths.iter().enumerate().map(|(number, length)| line(number as i64, vec![b'x'; *length])).collect();
-        let mut octets = Vec::new();
+        let mut bytes = Vec::new();
         for line in console.iter().rev() {
-            append_console_entry(&mut octets, line.delta_nanoseconds, line.line.as_bytes());
+            append_console_entry(&mut bytes, line.delta_nanoseconds, line.line.as_bytes());
         }
-        let range = 0..octets.len() as u64;
+        let range = 0..bytes.len() as u64;
         let sizes = Sizes { chunk_bytes, piece_bytes, checkpoints };
-        let mut reader = ConsoleReader::with_sizes(octets.as_slice(), range, sizes);
+        let mut reader = ConsoleReader::with_sizes(bytes.as_slice(), range, sizes);
         let mut rest = console.as_slice();
         let mut pieces = Vec::new();
         while let Some(entry) = reader.next_entry().unwrap() {
@@ -287,19 +287,19 @@ proptest! {
         files in prop::collection::vec(("[a-z./]{1,20}", prop::collection::vec(any::<u8>(), 0..200)), 0..5),
         damage in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
     ) {
-        let console = lines.into_iter().map(|(delta, octets)| line(delta, octets)).collect();
+        let console = lines.into_iter().map(|(delta, bytes)| line(delta, bytes)).collect();
         let output = files.into_iter().map(|(path, data)| file(&path, &data)).collect();
         let execution = execution(console, output);
-        let mut octets = stream(&execution);
-        prop_assert_eq!(&octets, &execution.encode().unwrap());
-        if let Some((index, octet)) = damage {
-            *index.get_mut(&mut octets) = octet;
+        let mut bytes = stream(&execution);
+        prop_assert_eq!(&bytes, &execution.encode().unwrap());
+        if let Some((index, byte)) = damage {
+            *index.get_mut(&mut bytes) = byte;
         }
-        let read = read(&octets).ok();
+        let read = read(&bytes).ok();
         if let Some(Execution { finished, result, .. }) = read.clone() {
-            let summary = StoredSummary::open(octets.as_slice(), octets.len() as u64).unwrap();
+            let summary = StoredSummary::open(bytes.as_slice(), bytes.len() as u64).unwrap();
             prop_assert_eq!(summary, StoredSummary { finished, result });
         }
-        prop_assert_eq!(read, Execution::decode(&octets).ok());
+        prop_assert_eq!(read, Execution::decode(&bytes).ok());
     }
 }

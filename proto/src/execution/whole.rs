@@ -38,7 +38,7 @@ pub struct Execution {
 pub struct ConsoleLine {
     /// When it was printed, in nanoseconds since the start of the job.
     pub delta_nanoseconds: i64,
-    /// Its octets, without a newline.
+    /// Its bytes, without a newline.
     pub line: Text,
 }
 
@@ -56,10 +56,10 @@ impl Execution {
     ///
     /// # Errors
     ///
-    /// When the octets are not exactly one stored result.
-    pub fn decode(octets: &[u8]) -> Result<Self, DecodeError> {
+    /// When the bytes are not exactly one stored result.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let Stored::Execution(fields) =
-            Stored::from_der(octets).map_err(DecodeError::within("stored result"))?;
+            Stored::from_der(bytes).map_err(DecodeError::within("stored result"))?;
         let lines = fields.console.into_iter().rev();
         let console = lines.map(|Line { delta, line }| ConsoleLine { delta_nanoseconds: delta.0, line });
         Ok(Self {

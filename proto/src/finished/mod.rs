@@ -1,7 +1,7 @@
 //! A `jobFinished` message that is checked while it passes by.
 //!
 //! A worker sends all artifacts of a build in one message, so that message is the only one that may be larger
-//! than memory. It is never held: the walker looks at the structure and leaves the octets to whoever stores
+//! than memory. It is never held: the walker looks at the structure and leaves the bytes to whoever stores
 //! them.
 
 mod walker;
@@ -18,19 +18,19 @@ use crate::header::context;
 use crate::malformed::Malformed;
 use core::fmt;
 
-/// First octet of the payload of a `jobFinished` message.
+/// First byte of the payload of a `jobFinished` message.
 pub const FINISHED_TAG: u8 = context(JOB_FINISHED as u8);
 
 /// What a worker may send with a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArtifactLimits {
-    /// Octets of all artifacts as they are stored, that is with their paths and headers.
+    /// Bytes of all artifacts as they are stored, that is with their paths and headers.
     pub total_bytes: u64,
     /// Number of artifacts.
     pub files: u64,
-    /// Octets of one path.
+    /// Bytes of one path.
     pub path_bytes: u64,
-    /// Octets of the message with which a worker says why a job did not run.
+    /// Bytes of the message with which a worker says why a job did not run.
     pub message_bytes: u64,
 }
 
@@ -41,31 +41,31 @@ pub struct FinishedHead {
     pub uuid: Uuid,
     /// How it ended.
     pub result: BuildResult,
-    /// Octets that are still to come: the artifacts as one DER value, its header included.
+    /// Bytes that are still to come: the artifacts as one DER value, its header included.
     pub data_length: u64,
 }
 
-/// What the octets taken by one [push](FinishedWalker::push) led to.
+/// What the bytes taken by one [push](FinishedWalker::push) led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FinishedEvent {
-    /// All octets were taken and more are needed.
+    /// All bytes were taken and more are needed.
     More,
     /// Everything before the artifacts is known. Comes once.
     Head(FinishedHead),
-    /// The octets belong to the artifacts: they are to be stored as they are.
+    /// The bytes belong to the artifacts: they are to be stored as they are.
     Data,
-    /// The message is complete. No octet was taken.
+    /// The message is complete. No byte was taken.
     End,
 }
 
 /// Why a message is refused. The text goes to the worker and into the result of the build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FinishedError {
-    /// The octets are no `jobFinished` message.
+    /// The bytes are no `jobFinished` message.
     Malformed(Malformed),
     /// All artifacts together are longer than the limit.
     ArtifactsTooLong {
-        /// Octets of all artifacts as they would be stored.
+        /// Bytes of all artifacts as they would be stored.
         length: u64,
         /// [`ArtifactLimits::total_bytes`].
         limit: u64,
@@ -77,14 +77,14 @@ pub enum FinishedError {
     },
     /// A path is longer than the limit.
     PathTooLong {
-        /// Octets of the path.
+        /// Bytes of the path.
         length: u64,
         /// [`ArtifactLimits::path_bytes`].
         limit: u64,
     },
     /// The message of the worker is longer than the limit.
     MessageTooLong {
-        /// Octets of the message; with its header, when it is refused before it arrives.
+        /// Bytes of the message; with its header, when it is refused before it arrives.
         length: u64,
         /// [`ArtifactLimits::message_bytes`].
         limit: u64,

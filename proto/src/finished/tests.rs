@@ -25,7 +25,7 @@ fn file(path: &str, data: &[u8]) -> File {
 
 const EXITED_0: &[u8] = b"\xa0\x03\x02\x01\x00";
 
-/// What came out of a walk: the head, and the octets to store.
+/// What came out of a walk: the head, and the bytes to store.
 type Walked = (Option<FinishedHead>, Vec<u8>);
 
 /// Walks over pieces; also says whether the end was reached.
@@ -57,14 +57,14 @@ fn walk<'a>(
     Ok(((head, stored), false))
 }
 
-fn walk_whole(octets: &[u8], limits: ArtifactLimits) -> Result<Walked, FinishedError> {
-    let (walked, ended) = walk(octets.len() as u64, limits, [octets])?;
-    assert!(ended, "all octets were there");
+fn walk_whole(bytes: &[u8], limits: ArtifactLimits) -> Result<Walked, FinishedError> {
+    let (walked, ended) = walk(bytes.len() as u64, limits, [bytes])?;
+    assert!(ended, "all bytes were there");
     Ok(walked)
 }
 
-fn refusal(octets: &[u8], limits: ArtifactLimits) -> String {
-    walk_whole(octets, limits).unwrap_err().to_string()
+fn refusal(bytes: &[u8], limits: ArtifactLimits) -> String {
+    walk_whole(bytes, limits).unwrap_err().to_string()
 }
 
 #[test]
@@ -87,18 +87,18 @@ fn a_message_without_artifacts_ends_too() {
 
 #[test]
 fn a_message_that_is_cut_off_does_not_end() {
-    let octets = message(EXITED_0, &vec![file("path", b"content")].to_der().unwrap());
-    for end in 0..octets.len() {
-        let (_, ended) = walk(octets.len() as u64, LIMITS, [&octets[..end]]).unwrap();
-        assert!(!ended, "{end} of {} octets", octets.len());
+    let bytes = message(EXITED_0, &vec![file("path", b"content")].to_der().unwrap());
+    for end in 0..bytes.len() {
+        let (_, ended) = walk(bytes.len() as u64, LIMITS, [&bytes[..end]]).unwrap();
+        assert!(!ended, "{end} of {} bytes", bytes.len());
     }
 }
 
 #[test]
 fn pushing_nothing_changes_nothing() {
-    let octets = message(EXITED_0, &vec![file("a", b"x")].to_der().unwrap());
-    let mut walker = FinishedWalker::new(octets.len() as u64, LIMITS);
-    let mut rest = octets.as_slice();
+    let bytes = message(EXITED_0, &vec![file("a", b"x")].to_der().unwrap());
+    let mut walker = FinishedWalker::new(bytes.len() as u64, LIMITS);
+    let mut rest = bytes.as_slice();
     while !rest.is_empty() {
         assert_eq!(walker.push(&[]), Ok((0, FinishedEvent::More)));
         rest = &rest[walker.push(&rest[..1]).unwrap().0..];
@@ -149,7 +149,7 @@ fn every_limit_is_kept_and_named() {
         ArtifactLimits { total_bytes: artifacts.len() as u64, files: 2, path_bytes: 5, message_bytes: 2 };
     walk_whole(&exited, exact).unwrap();
     walk_whole(&aborted, exact).unwrap();
-    for (octets, limits, text) in [
+    for (bytes, limits, text) in [
         (
             &exited,
             ArtifactLimits { total_bytes: exact.total_bytes - 1, ..exact },
@@ -171,16 +171,16 @@ fn every_limit_is_kept_and_named() {
             "the message of the result is 2 bytes long; at most 1 bytes are accepted",
         ),
     ] {
-        assert_eq!(refusal(octets, limits), text);
+        assert_eq!(refusal(bytes, limits), text);
     }
 }
 
 #[test]
 fn a_long_message_is_refused_before_it_is_collected() {
-    let octets = message(&value(0xa3, &value(0x0c, &[b'x'; 1000])), b"\x30\x00");
+    let bytes = message(&value(0xa3, &value(0x0c, &[b'x'; 1000])), b"\x30\x00");
     let limits = ArtifactLimits { message_bytes: 10, ..LIMITS };
-    let mut walker = FinishedWalker::new(octets.len() as u64, limits);
-    let error = walker.push(&octets[..40]).unwrap_err();
+    let mut walker = FinishedWalker::new(bytes.len() as u64, limits);
+    let error = walker.push(&bytes[..40]).unwrap_err();
     assert!(matches!(error, FinishedError::MessageTooLong { .. }), "{error}");
 }
 
@@ -188,7 +188,7 @@ fn a_long_message_is_refused_before_it_is_collected() {
 fn malformed_messages_are_refused_with_the_place() {
     let uuid = value(0x0c, UUID.as_bytes());
     let with = |artifacts: &[u8]| message(EXITED_0, artifacts);
-    for (octets, text) in [
+    for (bytes, text) in [
         (vec![0xa4, 0x00], "jobFinished at byte 0: unexpected tag 0xa4"),
         (vec![0xa3, 0x80, 0, 0], "jobFinished at byte 0: the length is indefinite, which DER forbids"),
         (vec![0xa3, 0x81, 0x01, 0], "jobFinished at byte 0: the length is not written in the fewest bytes"),
@@ -218,8 +218,8 @@ fn malformed_messages_are_refused_with_the_place() {
         (with(&value(0x30, b"\x30\x09\x0c\x02ab\x0c\x00")), "artifact at byte 29: it is longer"),
         (with(&value(0x30, b"\x30\x03\x0c\x01a\x30\x00")), "artifact data at byte 34: unexpected tag 0x30"),
     ] {
-        let refusal = refusal(&octets, LIMITS);
-        assert!(refusal.contains(text), "{octets:02x?}: {refusal}; expected {text}");
+        let refusal = refusal(&bytes, LIMITS);
+        assert!(refusal.contains(text), "{bytes:02x?}: {refusal}; expected {text}");
     }
 }
 
@@ -236,9 +236,9 @@ fn a_result() -> impl Strategy<Value = BuildResult> {
     ]
 }
 
-/// Cuts octets into pieces as long as `lengths` says, over and over.
-fn cut<'a>(octets: &'a [u8], lengths: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
-    let mut rest = octets;
+/// Cuts bytes into pieces as long as `lengths` says, over and over.
+fn cut<'a>(bytes: &'a [u8], lengths: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
+    let mut rest = bytes;
     lengths.iter().cycle().map_while(move |&length| {
         let (piece, tail) = rest.split_at(length.min(rest.len()));
         rest = tail;
@@ -254,14 +254,14 @@ proptest! {
         lengths in prop::collection::vec(1_usize..200, 1..20),
         damage in prop::option::of((any::<prop::sample::Index>(), prop_oneof![Just(0), any::<u8>()])),
     ) {
-        let mut octets = message(&result.to_der().unwrap(), &files.to_der().unwrap());
-        if let Some((index, octet)) = &damage {
-            *index.get_mut(&mut octets) = *octet;
+        let mut bytes = message(&result.to_der().unwrap(), &files.to_der().unwrap());
+        if let Some((index, byte)) = &damage {
+            *index.get_mut(&mut bytes) = *byte;
         }
         // The last push is empty: it brings the end.
-        let pieces = cut(&octets, &lengths).chain([&[][..]]);
-        let in_pieces = walk(octets.len() as u64, LIMITS, pieces);
-        prop_assert_eq!(&in_pieces, &walk(octets.len() as u64, LIMITS, [octets.as_slice()]));
+        let pieces = cut(&bytes, &lengths).chain([&[][..]]);
+        let in_pieces = walk(bytes.len() as u64, LIMITS, pieces);
+        prop_assert_eq!(&in_pieces, &walk(bytes.len() as u64, LIMITS, [bytes.as_slice()]));
         if damage.is_none() {
             let ((head, stored), ended) = in_pieces.unwrap();
             prop_assert!(ended);
@@ -271,9 +271,9 @@ proptest! {
     }
 
     #[test]
-    fn what_is_accepted_can_be_decoded_whole(octets in prop::collection::vec(0_u8..0x40, 0..60)) {
-        let octets = message(EXITED_0, &value(0x30, &octets));
-        if let Ok((_, stored)) = walk_whole(&octets, LIMITS) {
+    fn what_is_accepted_can_be_decoded_whole(bytes in prop::collection::vec(0_u8..0x40, 0..60)) {
+        let bytes = message(EXITED_0, &value(0x30, &bytes));
+        if let Ok((_, stored)) = walk_whole(&bytes, LIMITS) {
             prop_assert!(Vec::<File>::from_der(&stored).is_ok());
         }
     }

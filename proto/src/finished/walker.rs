@@ -70,7 +70,7 @@ enum Part {
 }
 
 impl FinishedWalker {
-    /// Expects a payload of `length` octets.
+    /// Expects a payload of `length` bytes.
     #[must_use]
     pub fn new(length: u64, limits: ArtifactLimits) -> Self {
         Self {
@@ -86,10 +86,10 @@ impl FinishedWalker {
         }
     }
 
-    /// Takes octets from the front of `bytes`; says how many, and what they led to.
+    /// Takes what it can from the front of `bytes`; says how many, and what they led to.
     ///
-    /// To be called again with the rest until it answers [`More`](FinishedEvent::More), then with the octets
-    /// that arrive next, and no longer after [`End`](FinishedEvent::End). With no octets it is harmless.
+    /// To be called again with the rest until it answers [`More`](FinishedEvent::More), then with the bytes
+    /// that arrive next, and no longer after [`End`](FinishedEvent::End). With no bytes it is harmless.
     ///
     /// # Errors
     ///
@@ -134,10 +134,10 @@ impl FinishedWalker {
     }
 
     fn take_header(&mut self, part: Part, rest: &mut &[u8]) -> Result<Step, FinishedError> {
-        let Some((&octet, tail)) = rest.split_first() else { return Ok(Step::Starved) };
+        let Some((&byte, tail)) = rest.split_first() else { return Ok(Step::Starved) };
         *rest = tail;
         self.offset += 1;
-        let header = self.prefix.push(octet).map_err(|error| {
+        let header = self.prefix.push(byte).map_err(|error| {
             let start = self.offset - self.prefix.count as u64;
             Malformed::new(start, part.name(), Problem::Header(error))
         })?;
@@ -152,11 +152,11 @@ impl FinishedWalker {
             return Ok(Step::Starved);
         }
         let count = usize::try_from(missing).map_or(rest.len(), |missing| missing.min(rest.len()));
-        let (octets, tail) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+        let (bytes, tail) = rest.split_at_checked(count).unwrap_or((rest, &[]));
         match part {
-            Part::Uuid | Part::Result => self.value.extend_from_slice(octets),
+            Part::Uuid | Part::Result => self.value.extend_from_slice(bytes),
             Part::Path => {
-                if let Some(position) = octets.iter().position(|&octet| octet == 0) {
+                if let Some(position) = bytes.iter().position(|&byte| byte == 0) {
                     let place = self.offset + position as u64;
                     return Err(Malformed::new(place, part.name(), Problem::NulInPath).into());
                 }
@@ -197,7 +197,7 @@ impl FinishedWalker {
     fn check_limits(&mut self, part: Part, header: Header) -> Result<(), FinishedError> {
         let ArtifactLimits { files, path_bytes, message_bytes, .. } = self.limits;
         match part {
-            // The octets of the result are collected: more than the message with its own header need not be.
+            // The bytes of the result are collected: more than the message with its own header need not be.
             Part::Result if header.length > message_bytes.saturating_add(HEADER_BYTES as u64) => {
                 Err(FinishedError::MessageTooLong { length: header.length, limit: message_bytes })
             }
@@ -213,13 +213,13 @@ impl FinishedWalker {
         }
     }
 
-    /// Takes in `part`, whose last octet was taken, and decides what comes next.
+    /// Takes in `part`, whose last byte was taken, and decides what comes next.
     fn leave(&mut self, part: Part) -> Result<Step, FinishedError> {
         self.state = match part {
             Part::Uuid => {
-                let octets = core::mem::take(&mut self.value);
+                let bytes = core::mem::take(&mut self.value);
                 // The length was checked with the header.
-                self.uuid = Uuid::from_slice(&octets).unwrap_or_default();
+                self.uuid = Uuid::from_slice(&bytes).unwrap_or_default();
                 State::Header(Part::Result)
             }
             Part::Result => {
@@ -234,9 +234,9 @@ impl FinishedWalker {
     }
 
     fn head(&mut self) -> Result<FinishedHead, FinishedError> {
-        let octets = core::mem::take(&mut self.value);
-        let start = self.offset - octets.len() as u64;
-        let result = BuildResult::from_der(&octets)
+        let bytes = core::mem::take(&mut self.value);
+        let start = self.offset - bytes.len() as u64;
+        let result = BuildResult::from_der(&bytes)
             .map_err(|error| Malformed::new(start, Part::Result.name(), Problem::Value(error)))?;
         if let BuildResult::Message(text) = &result {
             let (length, limit) = (text.as_bytes().len() as u64, self.limits.message_bytes);
@@ -277,7 +277,7 @@ impl Part {
         matches!(self, Part::Files | Part::File | Part::Path | Part::Content)
     }
 
-    /// Checks a header that stands where `room` octets are left of the parent.
+    /// Checks a header that stands where `room` bytes are left of the parent.
     fn check(self, header: Header, room: u64) -> Result<(), Problem> {
         match self {
             Part::Command => check_header(header, FINISHED_TAG, room, Fit::Exactly),
@@ -306,21 +306,21 @@ const EXITED_TAG: u8 = context(0);
 /// The alternative of the result that holds a text.
 const MESSAGE_TAG: u8 = context(3);
 
-/// The octets of a header that has not arrived whole.
+/// The bytes of a header that has not arrived whole.
 #[derive(Debug, Default)]
 struct Prefix {
-    octets: [u8; HEADER_BYTES],
+    bytes: [u8; HEADER_BYTES],
     count: usize,
 }
 
 impl Prefix {
-    /// Adds an octet; answers the header when this was its last, and is empty again.
-    fn push(&mut self, octet: u8) -> Result<Option<Header>, HeaderError> {
-        if let Some(place) = self.octets.get_mut(self.count) {
-            *place = octet;
+    /// Adds a byte; answers the header when this was its last, and is empty again.
+    fn push(&mut self, byte: u8) -> Result<Option<Header>, HeaderError> {
+        if let Some(place) = self.bytes.get_mut(self.count) {
+            *place = byte;
             self.count += 1;
         }
-        let header = Header::parse(self.octets.get(..self.count).unwrap_or_default())?;
+        let header = Header::parse(self.bytes.get(..self.count).unwrap_or_default())?;
         if header.is_some() {
             self.count = 0;
         }

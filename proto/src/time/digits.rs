@@ -17,7 +17,7 @@ pub(super) fn take_pair(text: &mut &[u8]) -> Option<u8> {
 
 /// Takes all digits that follow, at least one, as the fraction of a second, and returns whole milliseconds.
 pub(super) fn take_milliseconds(text: &mut &[u8]) -> Option<u16> {
-    let width = text.iter().take_while(|octet| octet.is_ascii_digit()).count();
+    let width = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, rest) = text.split_at_checked(width)?;
     *text = rest;
     if digits.is_empty() {

@@ -61,10 +61,10 @@ fn take_civil(text: &mut &[u8]) -> Result<Civil, TimeError> {
     Ok(Civil { year, month, day, hour, minute, second, millisecond })
 }
 
-/// Takes one octet, which must be one of `choices`.
+/// Takes one byte, which must be one of `choices`.
 fn expect(text: &mut &[u8], choices: &[u8]) -> Result<(), TimeError> {
     match text.split_first() {
-        Some((octet, rest)) if choices.contains(octet) => {
+        Some((byte, rest)) if choices.contains(byte) => {
             *text = rest;
             Ok(())
         }

@@ -28,8 +28,8 @@ impl<'a> Decode<'a> for Time {
             Tag::UtcTime => parse_utc_time,
             actual => return Err(reader.error(ErrorKind::TagUnexpected { expected: None, actual })),
         };
-        let octets = reader.read_slice(header.length())?;
-        parse(octets).ok_or_else(|| reader.error(ErrorKind::DateTime))
+        let bytes = reader.read_slice(header.length())?;
+        parse(bytes).ok_or_else(|| reader.error(ErrorKind::DateTime))
     }
 }
 

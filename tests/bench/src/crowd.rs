@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// Octets of the longest answer.
+/// Bytes of the longest answer.
 const ANSWER_BYTES: u64 = 64 * 1024;
 const EVENTS: usize = 256;
 
@@ -88,15 +88,15 @@ impl<C: Conversation> Member<C> {
     /// Reads and answers; true when the conversation is over.
     fn go_on(&mut self, buffer: &mut [u8], reply: &mut Vec<u8>) -> Outcome<bool> {
         loop {
-            let octets = match self.stream.read(buffer) {
+            let bytes = match self.stream.read(buffer) {
                 Ok(0) if self.conversation.is_over() => return Ok(true),
                 Ok(0) => return Err(Failure::new("the server closed the connection too early")),
-                Ok(octets) => octets,
+                Ok(bytes) => bytes,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Failure::new(format_args!("the connection failed: {error}"))),
             };
-            let mut input = buffer.get(..octets).unwrap_or_default();
+            let mut input = buffer.get(..bytes).unwrap_or_default();
             while let Some(event) = self.decoder.next(&mut input).map_err(Failure::new)? {
                 if let FrameEvent::Frame(payload) = event {
                     reply.clear();
@@ -109,6 +109,6 @@ impl<C: Conversation> Member<C> {
 }
 
 /// Sends little enough that any socket takes it at once.
-fn send(stream: &mut TcpStream, octets: &[u8]) -> Outcome<()> {
-    if octets.is_empty() { Ok(()) } else { stream.write_all(octets).during("send") }
+fn send(stream: &mut TcpStream, bytes: &[u8]) -> Outcome<()> {
+    if bytes.is_empty() { Ok(()) } else { stream.write_all(bytes).during("send") }
 }

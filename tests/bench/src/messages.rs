@@ -42,7 +42,7 @@ pub(crate) fn finished(uuid: Uuid) -> Outcome<Vec<u8>> {
     frame(&Command::JobFinished { uuid, result: BuildResult::Exited(0), data: Vec::new() })
 }
 
-/// All of the frame that ends a build with one artifact, up to the `length` octets of the artifact.
+/// All of the frame that ends a build with one artifact, up to the `length` bytes of the artifact.
 pub(crate) fn finished_with_artifact(uuid: Uuid, length: u64) -> Outcome<Vec<u8>> {
     let head = FileHead { path: b"bin/artifact", data_length: length };
     let frame = head.total_length().and_then(|total| frame_head(uuid, &BuildResult::Exited(0), total));

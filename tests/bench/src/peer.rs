@@ -8,7 +8,7 @@ use builder_proto::frame::HEADER_LENGTH;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-/// Octets of the longest answer that is read whole.
+/// Bytes of the longest answer that is read whole.
 const ANSWER_BYTES: usize = 64 * 1024;
 
 /// A simulated client or worker.
@@ -98,8 +98,8 @@ impl Peer {
         loop {
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Err(Failure::new("the server closed the connection too early")),
-                Ok(octets) => {
-                    self.buffer.extend_from_slice(chunk.get(..octets).unwrap_or_default());
+                Ok(bytes) => {
+                    self.buffer.extend_from_slice(chunk.get(..bytes).unwrap_or_default());
                     return Ok(());
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Process(pub(crate) u32);
 
-/// Octets of memory, where the system tells.
+/// Bytes of memory, where the system tells.
 pub(crate) type Memory = Option<u64>;
 
 impl Process {

@@ -26,8 +26,8 @@ pub(crate) fn seed_jobs(site: &Site, count: usize, script: &str, queued: bool) -
     let mut items: Vec<StateItem> = jobs.iter().cloned().map(item).map(StateItem::Schedule).collect();
     let waiting = if queued { jobs } else { Vec::new() };
     items.push(StateItem::Queue { platform: PLATFORM.into(), jobs: waiting });
-    let octets = StateFile { items }.encode().map_err(Failure::new)?;
-    fs::write(site.data().join("state"), octets).during("write a state file")
+    let bytes = StateFile { items }.encode().map_err(Failure::new)?;
+    fs::write(site.data().join("state"), bytes).during("write a state file")
 }
 
 /// The log of a server that has run for a long time: jobs are queued, started, finished and due again.
@@ -37,11 +37,11 @@ pub(crate) fn seed_log(site: &Site, records: usize) -> Outcome<()> {
     let disk = Disk::open(&private).during("open the data directory")?;
     let nothing = |_: &[u8]| Ok::<(), Failure>(());
     let (mut log, _) = LogFile::open(disk, Settings::new(salt), nothing).during("make a log")?;
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     for (number, record) in long_history().take(records).enumerate() {
-        octets.clear();
-        record.append_to(&mut octets).map_err(Failure::new)?;
-        log.append(&octets).during("append to a log")?;
+        bytes.clear();
+        record.append_to(&mut bytes).map_err(Failure::new)?;
+        log.append(&bytes).during("append to a log")?;
         if (number + 1).is_multiple_of(RECORDS_PER_FRAME) {
             log.commit().during("commit to a log")?;
         }

@@ -60,7 +60,7 @@ pub(crate) fn markdown(lines: &[Line]) -> String {
 /// Memory for people.
 pub(crate) fn mebibytes(memory: Memory) -> String {
     match memory {
-        Some(octets) => format!("{:.1} MiB", octets as f64 / (1024.0 * 1024.0)),
+        Some(bytes) => format!("{:.1} MiB", bytes as f64 / (1024.0 * 1024.0)),
         None => "not measured".to_owned(),
     }
 }

@@ -36,7 +36,7 @@ pub(super) struct Build {
     heard: bool,
     /// Whether the worker said what no worker says.
     broken: bool,
-    /// Octets that the server had read when the connection ended; none while it stands.
+    /// Bytes that the server had read when the connection ended; none while it stands.
     read_at_end: Option<usize>,
     /// Whether the server crashed after it had handed out the build.
     crashed: bool,
@@ -164,14 +164,14 @@ impl Builds {
     }
 
     /// Takes note of what the upload server has; it keeps what it got first.
-    pub(super) fn uploaded(&mut self, time: Duration, uuid: Uuid, octets: Vec<u8>) -> Result<(), String> {
-        let stored = Execution::decode(&octets)
+    pub(super) fn uploaded(&mut self, time: Duration, uuid: Uuid, bytes: Vec<u8>) -> Result<(), String> {
+        let stored = Execution::decode(&bytes)
             .map_err(|error| format!("the upload of build {uuid} is broken: {error}"))?;
-        self.check_result(time, &stored.job.name, uuid, &octets)?;
+        self.check_result(time, &stored.job.name, uuid, &bytes)?;
         match self.uploaded.get(&uuid) {
-            Some(first) if *first != octets => Err(format!("build {uuid} was uploaded twice, and not alike")),
+            Some(first) if *first != bytes => Err(format!("build {uuid} was uploaded twice, and not alike")),
             _ => {
-                self.uploaded.insert(uuid, octets);
+                self.uploaded.insert(uuid, bytes);
                 Ok(())
             }
         }

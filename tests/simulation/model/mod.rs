@@ -121,9 +121,9 @@ impl Model {
         self.jobs.begin(self.time, connection, command)
     }
 
-    pub(crate) fn peer_sent(&mut self, connection: ConnectionId, octets: &[u8]) {
+    pub(crate) fn peer_sent(&mut self, connection: ConnectionId, bytes: &[u8]) {
         let wire = self.wires.entry(connection).or_default();
-        let whole = wire.from_peer.push(octets);
+        let whole = wire.from_peer.push(bytes);
         for (end, payload) in whole {
             wire.heard(end, &payload, &mut self.builds);
         }
@@ -142,10 +142,10 @@ impl Model {
 
     // What the server does.
 
-    pub(crate) fn server_read(&mut self, connection: ConnectionId, octets: usize) {
+    pub(crate) fn server_read(&mut self, connection: ConnectionId, bytes: usize) {
         let wire = self.wires.entry(connection).or_default();
-        wire.read += octets;
-        let Some(uuid) = wire.build.filter(|_| octets > 0) else { return };
+        wire.read += bytes;
+        let Some(uuid) = wire.build.filter(|_| bytes > 0) else { return };
         if wire.finished_at.is_some_and(|end| end <= wire.read) {
             self.pacing.delivered(uuid);
         }
@@ -154,8 +154,8 @@ impl Model {
         }
     }
 
-    pub(crate) fn server_sent(&mut self, connection: ConnectionId, octets: &[u8]) {
-        let frames = self.wires.entry(connection).or_default().from_server.push(octets);
+    pub(crate) fn server_sent(&mut self, connection: ConnectionId, bytes: &[u8]) {
+        let frames = self.wires.entry(connection).or_default().from_server.push(bytes);
         for (_, payload) in frames {
             let outcome = match Command::decode(&payload) {
                 Ok(command) => self.server_said(connection, command),
@@ -214,8 +214,8 @@ impl Model {
     }
 
     /// The upload server has a result.
-    pub(crate) fn uploaded(&mut self, uuid: Uuid, octets: Vec<u8>) {
-        let outcome = self.builds.uploaded(self.time, uuid, octets);
+    pub(crate) fn uploaded(&mut self, uuid: Uuid, bytes: Vec<u8>) {
+        let outcome = self.builds.uploaded(self.time, uuid, bytes);
         self.check(outcome);
     }
 

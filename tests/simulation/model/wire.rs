@@ -7,7 +7,7 @@ use builder_proto::command::{Command, InfoReply, QueueInfo, UPLOADS};
 use builder_proto::text::Text;
 use std::collections::BTreeSet;
 
-/// Octets of the longest message that any simulated peer sends in earnest.
+/// Bytes of the longest message that any simulated peer sends in earnest.
 const LONGEST: u64 = 200_000;
 
 /// What was said on a connection.
@@ -21,7 +21,7 @@ pub(super) struct Wire {
     pub(super) refused: bool,
     /// Where in the stream the result of the worker ends.
     pub(super) finished_at: Option<usize>,
-    /// Octets that the server has read.
+    /// Bytes that the server has read.
     pub(super) read: usize,
     /// What an observer was sent: the build, how many lines, and the last one, which may be the closing words.
     observation: Option<(Uuid, usize, Text)>,
@@ -30,31 +30,31 @@ pub(super) struct Wire {
 /// Cuts a stream into messages.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     end: usize,
     hopeless: bool,
 }
 
 impl Frames {
-    /// Takes in octets; gives each message that is now complete, with the place in the stream where it ends.
-    pub(super) fn push(&mut self, octets: &[u8]) -> Vec<(usize, Vec<u8>)> {
+    /// Takes in bytes; gives each message that is now complete, with the place in the stream where it ends.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<(usize, Vec<u8>)> {
         let mut whole = Vec::new();
         if self.hopeless {
             return whole;
         }
-        self.octets.extend_from_slice(octets);
+        self.bytes.extend_from_slice(bytes);
         let mut at = 0;
-        while let Some(header) = self.octets[at..].first_chunk::<8>() {
+        while let Some(header) = self.bytes[at..].first_chunk::<8>() {
             let length = u64::from_be_bytes(*header);
             if length == 0 || length > LONGEST {
                 self.hopeless = true;
                 break;
             }
-            let Some(payload) = self.octets.get(at + 8..at + 8 + length as usize) else { break };
+            let Some(payload) = self.bytes.get(at + 8..at + 8 + length as usize) else { break };
             at += 8 + payload.len();
             whole.push((self.end + at, payload.to_vec()));
         }
-        self.octets.drain(..at);
+        self.bytes.drain(..at);
         self.end += at;
         whole
     }
@@ -66,7 +66,7 @@ impl Frames {
 
     /// Whether all of it is so short that nobody refuses it for its length, which the header of a message tells in advance.
     fn is_short(&self) -> bool {
-        let announced = self.octets.first_chunk::<8>().map_or(0, |header| u64::from_be_bytes(*header));
+        let announced = self.bytes.first_chunk::<8>().map_or(0, |header| u64::from_be_bytes(*header));
         !self.hopeless && self.end as u64 + announced < ARTIFACT_BYTES
     }
 }

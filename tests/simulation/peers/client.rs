@@ -43,8 +43,8 @@ impl Peer for Client {
         }
     }
 
-    fn received(&mut self, line: &mut Line, _octets: &[u8]) {
-        // The first octets are the hello, or the beginning of it; what is said twice the server refuses.
+    fn received(&mut self, line: &mut Line, _bytes: &[u8]) {
+        // The first bytes are the hello, or the beginning of it; what is said twice the server refuses.
         if !std::mem::replace(&mut self.hasty, true) {
             line.say(&self.command);
         }

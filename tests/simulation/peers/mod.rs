@@ -23,7 +23,7 @@ use std::time::Duration;
 pub(crate) trait Peer {
     /// The server has accepted the connection.
     fn connected(&mut self, line: &mut Line);
-    fn received(&mut self, line: &mut Line, octets: &[u8]);
+    fn received(&mut self, line: &mut Line, bytes: &[u8]);
     fn ended(&mut self, line: &mut Line, end: End);
     /// A timer has run out.
     fn woken(&mut self, line: &mut Line);
@@ -36,7 +36,7 @@ pub(crate) struct Line {
     pub(crate) random: Random,
     timers: u64,
     left: bool,
-    /// Octets that the peer may still send before something happens to the connection.
+    /// Bytes that the peer may still send before something happens to the connection.
     breaks_after: Option<usize>,
 }
 
@@ -47,20 +47,20 @@ impl Line {
         Line { environment, connection, random, timers: 0, left: false, breaks_after }
     }
 
-    pub(crate) fn send(&mut self, octets: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         if self.left {
             return;
         }
-        let mut octets = octets;
+        let mut bytes = bytes;
         let mut breaks = false;
         if let Some(left) = &mut self.breaks_after {
-            breaks = *left <= octets.len();
-            octets = &octets[..octets.len().min(*left)];
-            *left -= octets.len();
+            breaks = *left <= bytes.len();
+            bytes = &bytes[..bytes.len().min(*left)];
+            *left -= bytes.len();
         }
         let environment = &self.environment;
-        environment.model.borrow_mut().peer_sent(self.connection, octets);
-        environment.network.borrow_mut().send_to_server(environment, self.connection, octets);
+        environment.model.borrow_mut().peer_sent(self.connection, bytes);
+        environment.network.borrow_mut().send_to_server(environment, self.connection, bytes);
         if breaks {
             self.break_off();
         }

@@ -22,9 +22,9 @@ pub(crate) struct Rogue {
 enum Kind {
     /// Says nothing, ever.
     Silent,
-    /// Sends octets that mean nothing.
+    /// Sends bytes that mean nothing.
     Garbage,
-    /// Claims a message of many octets.
+    /// Claims a message of many bytes.
     LongFrame,
     /// Is of another version.
     OldVersion,
@@ -89,8 +89,8 @@ impl Rogue {
     }
 
     /// The messages that have arrived whole.
-    fn messages(&mut self, octets: &[u8]) -> Vec<Command> {
-        self.received.extend_from_slice(octets);
+    fn messages(&mut self, bytes: &[u8]) -> Vec<Command> {
+        self.received.extend_from_slice(bytes);
         let mut messages = Vec::new();
         while let Some(header) = self.received.first_chunk::<8>() {
             let end = 8 + u64::from_be_bytes(*header) as usize;
@@ -105,12 +105,12 @@ impl Rogue {
     fn run(&mut self, line: &mut Line, uuid: Uuid) {
         self.stage = Stage::Over;
         let other = Uuid::from_u128(line.random.number().into());
-        let mut octets = Vec::new();
+        let mut bytes = Vec::new();
         for _ in 0..line.random.below(4) {
             let length = line.random.skewed(10) as usize;
-            append_output_frame(&mut octets, uuid, &line.random.bytes(length), None);
+            append_output_frame(&mut bytes, uuid, &line.random.bytes(length), None);
         }
-        line.send(&octets);
+        line.send(&bytes);
         let finished = |uuid: Uuid, data: Vec<File>| {
             Command::JobFinished { uuid, result: BuildResult::Exited(0), data }.to_frame().unwrap()
         };
@@ -154,12 +154,12 @@ impl Rogue {
                 line.send(&result);
             }
             Kind::TooMuchConsole => {
-                let mut octets = Vec::new();
+                let mut bytes = Vec::new();
                 let limit = line.environment.plan.settings.console_bytes as usize;
-                while octets.len() < 2 * limit {
-                    append_output_frame(&mut octets, uuid, &[b'x'; 1500], None);
+                while bytes.len() < 2 * limit {
+                    append_output_frame(&mut bytes, uuid, &[b'x'; 1500], None);
                 }
-                line.send(&octets);
+                line.send(&bytes);
             }
             Kind::GarbageAmidConsole => {
                 let garbage = line.random.bytes(30);
@@ -193,8 +193,8 @@ impl Peer for Rogue {
         line.wake_after(Duration::from_secs(patience));
     }
 
-    fn received(&mut self, line: &mut Line, octets: &[u8]) {
-        for message in self.messages(octets) {
+    fn received(&mut self, line: &mut Line, bytes: &[u8]) {
+        for message in self.messages(bytes) {
             match message {
                 Command::ServerHello if self.kind == Kind::Impostor => {
                     line.say(&Command::DropPlatform(self.platform.clone()));

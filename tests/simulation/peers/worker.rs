@@ -96,9 +96,9 @@ impl Worker {
         self.machine.handle(now, input);
         while let Some(action) = self.machine.poll_action() {
             match action {
-                Action::Send(octets) => {
-                    line.send(&octets);
-                    self.machine.handle(now, Input::Sent(octets.len()));
+                Action::Send(bytes) => {
+                    line.send(&bytes);
+                    self.machine.handle(now, Input::Sent(bytes.len()));
                     if let Health::Freezes(time) = self.health
                         && self.machine.next_deadline().is_none()
                     {
@@ -158,17 +158,17 @@ impl Worker {
         for _ in 0..random.skewed(4) - 1 {
             let pause = Duration::from_micros(random.skewed(15));
             let length = random.skewed(11) as usize;
-            let mut octets = random.bytes(length);
+            let mut bytes = random.bytes(length);
             // Lines of a sensible length, without becoming text.
-            for (at, octet) in octets.iter_mut().enumerate() {
-                if *octet == b'\n' && at % 5 != 0 {
-                    *octet = b' ';
+            for (at, byte) in bytes.iter_mut().enumerate() {
+                if *byte == b'\n' && at % 5 != 0 {
+                    *byte = b' ';
                 }
             }
             if random.coin() {
-                octets.push(b'\n');
+                bytes.push(b'\n');
             }
-            self.script.push_back((pause, Happening::Console(octets)));
+            self.script.push_back((pause, Happening::Console(bytes)));
         }
         let result = match random.below(8) {
             0 => BuildResult::Signalled(9),
@@ -192,12 +192,12 @@ impl Worker {
 
     fn send_artifacts(&mut self, line: &mut Line) {
         for (path, data) in std::mem::take(&mut self.artifacts) {
-            let mut octets = Vec::new();
-            head(&path, &data).append_to(&mut octets);
-            octets.extend_from_slice(&data);
-            let half = line.random.index(octets.len());
-            let rest = octets.split_off(half);
-            self.soon(Happening::SendPart(octets));
+            let mut bytes = Vec::new();
+            head(&path, &data).append_to(&mut bytes);
+            bytes.extend_from_slice(&data);
+            let half = line.random.index(bytes.len());
+            let rest = bytes.split_off(half);
+            self.soon(Happening::SendPart(bytes));
             self.script.push_back((Duration::from_micros(line.random.skewed(14)), Happening::SendPart(rest)));
         }
         self.soon(Happening::Sent);
@@ -210,11 +210,11 @@ impl Peer for Worker {
         self.handle(line, Input::Connected);
     }
 
-    fn received(&mut self, line: &mut Line, octets: &[u8]) {
+    fn received(&mut self, line: &mut Line, bytes: &[u8]) {
         if let Some(frozen) = &mut self.frozen {
-            return frozen.unread.extend_from_slice(octets);
+            return frozen.unread.extend_from_slice(bytes);
         }
-        self.handle(line, Input::Received(octets));
+        self.handle(line, Input::Received(bytes));
     }
 
     fn ended(&mut self, line: &mut Line, end: End) {
@@ -236,8 +236,8 @@ impl Peer for Worker {
         }
         let Some((_, happening)) = self.script.pop_front() else { return };
         let input = match happening {
-            Happening::Console(octets) if self.machine.wants_console() => {
-                return self.handle(line, Input::Job(JobInput::Console(&octets)));
+            Happening::Console(bytes) if self.machine.wants_console() => {
+                return self.handle(line, Input::Job(JobInput::Console(&bytes)));
             }
             Happening::Console(_) => return self.wait(line),
             Happening::Unable => JobInput::Unable("no room".to_owned()),
@@ -247,8 +247,8 @@ impl Peer for Worker {
             Happening::Listed => {
                 JobInput::ArtifactsListed { length: self.artifacts_length(), remarks: Remarks::default() }
             }
-            Happening::SendPart(octets) => {
-                line.send(&octets);
+            Happening::SendPart(bytes) => {
+                line.send(&bytes);
                 return self.wait(line);
             }
             Happening::Sent => JobInput::ArtifactsSent,

@@ -128,15 +128,15 @@ fn settings(environment: &Environment, salvage: bool) -> Settings {
         limits: Limits {
             read: 4096,
             observer_outbox: 500,
-            small_result: plan.small_result_octets,
-            log_rotation: plan.rotation_octets,
-            log_room: plan.room_octets,
+            small_result: plan.small_result_bytes,
+            log_rotation: plan.rotation_bytes,
+            log_room: plan.room_bytes,
             connections: ConnectionLimits { accepts: 3, outbox_bytes: 2_000 },
             // Far less than the real ones, as here no disk has more than this unless it has plenty.
             rotation: RotationLimits {
                 short_bytes: 4 * 1024 * 1024,
                 worthwhile_bytes: 2_000,
-                reserve_bytes: plan.reserve_octets,
+                reserve_bytes: plan.reserve_bytes,
             },
         },
     }

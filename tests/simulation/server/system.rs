@@ -264,7 +264,7 @@ impl Platform for System {
         }
         let environment = &self.environment;
         match environment.network.borrow_mut().read(id, buffer.len()) {
-            Reading::Octets(bytes) => {
+            Reading::Bytes(bytes) => {
                 environment.trace.note(b'r', &[id], &bytes);
                 environment.model.borrow_mut().server_read(id, bytes.len());
                 self.read_from.set(Some(id));

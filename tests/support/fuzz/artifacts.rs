@@ -35,11 +35,11 @@ pub fn run(input: &[u8]) {
     let mut choices = Choices::new(input);
     let limits = ArtifactLimits {
         total_bytes: u64::from(choices.number()),
-        files: u64::from(choices.octet()),
-        path_bytes: u64::from(choices.octet()),
-        message_bytes: u64::from(choices.octet()),
+        files: u64::from(choices.byte()),
+        path_bytes: u64::from(choices.byte()),
+        message_bytes: u64::from(choices.byte()),
     };
-    let missing = u64::from(choices.octet() / 8);
+    let missing = u64::from(choices.byte() / 8);
     let cuts = choices.cuts();
     let payload = choices.rest();
     let length = payload.len() as u64 + missing;

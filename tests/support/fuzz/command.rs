@@ -6,7 +6,7 @@ use builder_proto::error::EncodeError;
 use builder_proto::frame::header;
 use der::Encode;
 
-/// Octets of an answer that are encoded at once.
+/// Bytes of an answer that are encoded at once.
 const PIECE_BYTES: usize = 16;
 
 /// Takes the input for the payload of a frame.
@@ -33,7 +33,7 @@ pub fn run(input: &[u8]) {
 /// The messages of the vectors.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
-    vectors::load("command.json").into_iter().map(|vector| vector.octets).collect()
+    vectors::load("command.json").into_iter().map(|vector| vector.bytes).collect()
 }
 
 /// Console lines mean the same when they are borrowed.
@@ -60,14 +60,14 @@ fn check_stream(reply: &InfoReply, frame: &[u8]) {
         &reply.dropped_platforms,
     )
     .unwrap();
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     while !stream.is_finished() {
         let mut piece = Vec::new();
         stream.encode_next(&mut piece, PIECE_BYTES).unwrap();
         assert!(!piece.is_empty());
-        octets.append(&mut piece);
+        bytes.append(&mut piece);
     }
-    assert_eq!(octets, frame);
+    assert_eq!(bytes, frame);
 }
 
 /// A part of an answer that is encoded already, all of it as if it were a script.

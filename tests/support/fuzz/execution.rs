@@ -12,16 +12,16 @@ use std::convert::Infallible;
 /// Takes cuts off the front of the input, and the rest for a stored result.
 pub fn run(input: &[u8]) {
     let mut choices = Choices::new(input);
-    let style = choices.octet();
+    let style = choices.byte();
     let cuts = choices.cuts();
-    let octets = choices.rest();
-    match Execution::decode(octets) {
+    let bytes = choices.rest();
+    match Execution::decode(bytes) {
         Err(_) => {
-            assert!(read(octets, cuts).is_err(), "read, but not decoded");
-            read_beyond(octets, style);
+            assert!(read(bytes, cuts).is_err(), "read, but not decoded");
+            read_beyond(bytes, style);
         }
         Ok(execution) => {
-            assert_eq!(read(octets, cuts).as_ref(), Ok(&execution));
+            assert_eq!(read(bytes, cuts).as_ref(), Ok(&execution));
             check_writing(&execution, cuts);
             if style % 16 == 15 {
                 check_writing(&lengthen(execution, style), cuts);
@@ -34,15 +34,15 @@ pub fn run(input: &[u8]) {
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let file = std::fs::read(vectors::path("full-0.4.0.der")).unwrap();
-    let results = vectors::load("execution.json").into_iter().map(|vector| vector.octets).chain([file]);
+    let results = vectors::load("execution.json").into_iter().map(|vector| vector.bytes).chain([file]);
     let prefixes: [&[u8]; 3] = [b"\0\0", b"\x0f\x01\x01", b"\x1f\x02\x40\x01"];
-    results.enumerate().map(|(number, octets)| [prefixes[number % 3], &octets].concat()).collect()
+    results.enumerate().map(|(number, bytes)| [prefixes[number % 3], &bytes].concat()).collect()
 }
 
-/// A medium that gives only a few octets at once.
+/// A medium that gives only a few bytes at once.
 #[derive(Clone, Copy)]
 struct Slow<'a> {
-    octets: &'a [u8],
+    bytes: &'a [u8],
     longest: usize,
 }
 
@@ -51,15 +51,15 @@ impl ReadAt for Slow<'_> {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Infallible> {
         let length = buffer.len().min(self.longest);
-        self.octets.read_at(offset, &mut buffer[..length])
+        self.bytes.read_at(offset, &mut buffer[..length])
     }
 }
 
 /// Reads a stored result in parts, and its console in small steps too.
-fn read(octets: &[u8], cuts: Cuts<'_>) -> Result<Execution, ReadError<Infallible>> {
-    let source = Slow { octets, longest: cuts.longest() };
-    let execution = results::read(source, octets.len())?;
-    let stored = StoredExecution::open(&source, octets.len() as u64)?;
+fn read(bytes: &[u8], cuts: Cuts<'_>) -> Result<Execution, ReadError<Infallible>> {
+    let source = Slow { bytes, longest: cuts.longest() };
+    let execution = results::read(source, bytes.len())?;
+    let stored = StoredExecution::open(&source, bytes.len() as u64)?;
     let mut steps = ConsoleReader::new(source, stored.console);
     let mut stepped = 0;
     loop {
@@ -79,12 +79,12 @@ fn read(octets: &[u8], cuts: Cuts<'_>) -> Result<Execution, ReadError<Infallible
 }
 
 /// A file that is shorter than it was when its length was asked for.
-fn read_beyond(octets: &[u8], more: u8) {
-    let promised = octets.len() as u64 + u64::from(more);
-    let Ok(stored) = StoredExecution::open(octets, promised) else { return };
+fn read_beyond(bytes: &[u8], more: u8) {
+    let promised = bytes.len() as u64 + u64::from(more);
+    let Ok(stored) = StoredExecution::open(bytes, promised) else { return };
     assert!(stored.console.end <= promised && stored.output.end <= promised);
-    let _ = results::read_console(ConsoleReader::new(octets, stored.console));
-    let mut reader = FilesReader::new(octets, stored.output);
+    let _ = results::read_console(ConsoleReader::new(bytes, stored.console));
+    let mut reader = FilesReader::new(bytes, stored.output);
     while let Ok(Some(_)) = reader.next_file() {}
 }
 
@@ -93,10 +93,10 @@ fn check_writing(execution: &Execution, cuts: Cuts<'_>) {
     let whole = execution.encode().unwrap();
     assert_eq!(Execution::decode(&whole).as_ref(), Ok(execution));
     for line in &execution.console {
-        let (delta, octets) = (line.delta_nanoseconds, line.line.as_bytes());
+        let (delta, bytes) = (line.delta_nanoseconds, line.line.as_bytes());
         let mut entry = Vec::new();
-        append_console_entry(&mut entry, delta, octets);
-        assert_eq!(entry.len() as u64, console_entry_length(delta, octets.len() as u64));
+        append_console_entry(&mut entry, delta, bytes);
+        assert_eq!(entry.len() as u64, console_entry_length(delta, bytes.len() as u64));
     }
     assert_eq!(results::stream(execution, results::output_of(&whole)), whole);
     assert_eq!(read(&whole, cuts).as_ref(), Ok(execution));

@@ -24,8 +24,8 @@ enum Item {
 pub fn run(input: &[u8]) {
     let mut choices = Choices::new(input);
     let limits = Limits {
-        bytes: u64::from(choices.octet()),
-        streamed_tag: choices.flag().then(|| choices.octet()),
+        bytes: u64::from(choices.byte()),
+        streamed_tag: choices.flag().then(|| choices.byte()),
         streamed_bytes: u64::from(choices.number()),
     };
     let cuts = choices.cuts();
@@ -67,7 +67,7 @@ fn decode(decoder: &mut FrameDecoder, piece: &[u8], items: &mut Vec<Item>) -> bo
     loop {
         match decoder.next(&mut input) {
             Ok(None) => {
-                assert!(input.is_empty(), "octets are left over");
+                assert!(input.is_empty(), "bytes are left over");
                 return true;
             }
             Ok(Some(FrameEvent::Frame(frame))) => items.push(Item::Frame(frame.to_vec())),
@@ -94,8 +94,8 @@ fn decode(decoder: &mut FrameDecoder, piece: &[u8], items: &mut Vec<Item>) -> bo
 /// Reads the whole stream at once; also says whether it ends between two frames.
 fn read(mut stream: &[u8], limits: Limits) -> (Vec<Item>, bool) {
     let mut items = Vec::new();
-    while let Some((octets, rest)) = stream.split_first_chunk::<HEADER_LENGTH>() {
-        let length = u64::from_be_bytes(*octets);
+    while let Some((bytes, rest)) = stream.split_first_chunk::<HEADER_LENGTH>() {
+        let length = u64::from_be_bytes(*bytes);
         let is_streamed = !rest.is_empty() && rest.first().copied() == limits.streamed_tag;
         let own_limit = if is_streamed { limits.streamed_bytes } else { limits.bytes };
         // What no frame may have is refused whatever comes behind the header.

@@ -84,7 +84,7 @@ impl World {
     }
 
     fn step(&mut self, choices: &mut Choices<'_>) {
-        match choices.octet() % 12 {
+        match choices.byte() % 12 {
             0..=2 => self.append(choices),
             3 | 4 => self.commit(),
             5 => self.rotate(choices),
@@ -98,11 +98,11 @@ impl World {
         match &self.log {
             Some(log) => {
                 let length = log.length();
-                let octets = self.contents().unwrap_or_default();
+                let bytes = self.contents().unwrap_or_default();
                 assert_eq!(log.has_pending(), !self.pending.is_empty());
-                assert!(octets.len() as u64 >= length);
-                assert_eq!(length == 0, octets.is_empty(), "a file with room and nothing else");
-                assert!(octets.iter().skip(length as usize).all(|octet| *octet == 0), "room is of zeros");
+                assert!(bytes.len() as u64 >= length);
+                assert_eq!(length == 0, bytes.is_empty(), "a file with room and nothing else");
+                assert!(bytes.iter().skip(length as usize).all(|byte| *byte == 0), "room is of zeros");
                 assert!(length == 0 || length > HEADER_LENGTH as u64, "a log without a commit");
             }
             // Whoever runs it starts it again.
@@ -111,7 +111,7 @@ impl World {
     }
 
     fn append(&mut self, choices: &mut Choices<'_>) {
-        let length = usize::from(choices.octet());
+        let length = usize::from(choices.byte());
         let record = choices.part(length);
         let Some(log) = &mut self.log else { return };
         log.append(record).expect("a small record, and a log that works");
@@ -181,7 +181,7 @@ impl World {
     /// Lets everything fail from some operation on, or anything that the input picks.
     fn break_disk(&mut self, choices: &mut Choices<'_>) {
         if !choices.flag() {
-            self.disk.host.crash_after(u64::from(choices.octet() % 32), Crash::Kill);
+            self.disk.host.crash_after(u64::from(choices.byte() % 32), Crash::Kill);
             return;
         }
         self.set_faults(Faults {
@@ -196,9 +196,9 @@ impl World {
     }
 
     fn limit_disk(&mut self, choices: &mut Choices<'_>) {
-        let room = choices.flag().then(|| u64::from(choices.octet()));
+        let room = choices.flag().then(|| u64::from(choices.byte()));
         self.disk.disk.borrow_mut().leave(room);
-        let longest_transfer = choices.flag().then(|| 1 + usize::from(choices.octet()));
+        let longest_transfer = choices.flag().then(|| 1 + usize::from(choices.byte()));
         self.set_faults(Faults { longest_transfer, ..self.faults });
     }
 
@@ -271,9 +271,9 @@ impl World {
             salt: Salt([self.salts; 16]),
             salvage,
             unused: false,
-            reserve_octets: 40,
-            rotation_octets: 200,
-            room_octets: if self.salts & 1 == 0 { 0 } else { 90 },
+            reserve_bytes: 40,
+            rotation_bytes: 200,
+            room_bytes: if self.salts & 1 == 0 { 0 } else { 90 },
         };
         let mut frames = Frames::new();
         let (log, recovery) = LogFile::open(self.disk.clone(), settings, |payload| {
@@ -291,15 +291,15 @@ impl World {
         let length = self.log.take().map_or(0, |log| log.length() as usize);
         self.mend();
         self.disk.set_capacity(None);
-        let Some(mut octets) = self.contents() else { return };
+        let Some(mut bytes) = self.contents() else { return };
         let last_frame = self.frames.last().map_or(length, |last| length - FRAME_HEADER_LENGTH - last.len());
         let is_cut = choices.flag();
-        let range = choices.range(octets.len());
+        let range = choices.range(bytes.len());
         match is_cut {
-            true => octets.truncate(range.start),
-            false => octets[range.clone()].iter_mut().for_each(|octet| *octet ^= 0x55),
+            true => bytes.truncate(range.start),
+            false => bytes[range.clone()].iter_mut().for_each(|byte| *byte ^= 0x55),
         }
-        self.disk.put(LOG, &octets);
+        self.disk.put(LOG, &bytes);
         match self.try_open(false) {
             Ok((frames, _)) => {
                 assert!(frames.starts_with(&self.frames[..1]), "what no crash does is taken for a torn end");
@@ -309,7 +309,7 @@ impl World {
                 self.accept(frames);
             }
             Err(error) => {
-                assert_eq!(self.disk.read(LOG), octets, "{error}, but the log has changed");
+                assert_eq!(self.disk.read(LOG), bytes, "{error}, but the log has changed");
                 let (frames, recovery) = self.try_open(true).expect("a salvage takes what there is");
                 let mut rest = self.frames.iter();
                 assert!(
@@ -317,7 +317,7 @@ impl World {
                     "not what was written"
                 );
                 let saved = recovery.salvaged.expect("something was salvaged").saved;
-                assert_eq!(self.disk.disk.borrow().read(&saved.file), Some(&octets[..]));
+                assert_eq!(self.disk.disk.borrow().read(&saved.file), Some(&bytes[..]));
                 self.accept(in_one(frames.concat()));
                 if frames.is_empty() {
                     self.begin_again();
@@ -335,7 +335,7 @@ impl World {
     }
 }
 
-/// The octets in one frame, or none when there are no octets.
-fn in_one(octets: Vec<u8>) -> Frames {
-    if octets.is_empty() { Frames::new() } else { vec![octets] }
+/// The bytes in one frame, or none when there are no bytes.
+fn in_one(bytes: Vec<u8>) -> Frames {
+    if bytes.is_empty() { Frames::new() } else { vec![bytes] }
 }

@@ -1,4 +1,4 @@
-//! The log reader over any octets, and over logs to which anything but a forgery happened: it never gives a frame that was
+//! The log reader over any bytes, and over logs to which anything but a forgery happened: it never gives a frame that was
 //! not written, nor one out of turn, and how the file is cut into pieces makes no difference.
 
 use super::choices::Choices;
@@ -16,7 +16,7 @@ struct Written {
 /// A frame as it was written.
 struct Sealed {
     payload: Vec<u8>,
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     /// Where the log stands after it.
     position: Position,
 }
@@ -31,10 +31,10 @@ enum Report {
 
 /// A log to which something happened.
 struct Changed {
-    octets: Vec<u8>,
-    /// Octets at the start that are as they were written.
+    bytes: Vec<u8>,
+    /// Bytes at the start that are as they were written.
     intact: usize,
-    /// Whether good octets may stand at another place, too.
+    /// Whether good bytes may stand at another place, too.
     is_copied: bool,
 }
 
@@ -50,7 +50,7 @@ pub fn run(input: &[u8]) {
     }
     let written = Written::new(salt_of(input), &mut choices);
     let changed = written.change(&mut choices);
-    let file = &changed.octets[..];
+    let file = &changed.bytes[..];
     let (reports, position) = read(file, cuts.pieces(file));
     assert_eq!((&reports, position), (&read(file, [file].into_iter()).0, position));
     written.check(&changed, &reports, position);
@@ -80,8 +80,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
 /// Jobs cannot know the salt, so an input must not be able to imitate it.
 fn salt_of(input: &[u8]) -> Salt {
     let mut hash = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128;
-    for octet in input {
-        hash = (hash ^ u128::from(*octet)).wrapping_mul(0x0100_0000_0000_0000_0000_013b);
+    for byte in input {
+        hash = (hash ^ u128::from(*byte)).wrapping_mul(0x0100_0000_0000_0000_0000_013b);
     }
     Salt(hash.to_be_bytes())
 }
@@ -117,34 +117,34 @@ impl Written {
     fn new(salt: Salt, choices: &mut Choices<'_>) -> Written {
         let (mut position, header) = Position::start(salt);
         let mut frames = Vec::new();
-        for number in 0..choices.octet() % 8 {
-            let length = usize::from(choices.octet());
+        for number in 0..choices.byte() % 8 {
+            let length = usize::from(choices.byte());
             let payload = choices.part(length);
             // No empty payload is ever written.
             let payload = if payload.is_empty() { vec![number; 3] } else { payload.to_vec() };
             let mut frame = Frame::new();
             frame.append(&payload);
-            let (octets, after) = frame.seal(position);
-            let octets = octets.to_vec();
-            frames.push(Sealed { payload, octets, position: after });
+            let (bytes, after) = frame.seal(position);
+            let bytes = bytes.to_vec();
+            frames.push(Sealed { payload, bytes, position: after });
             position = after;
         }
         Written { header, frames }
     }
 
-    fn octets(&self) -> Vec<u8> {
-        let frames = self.frames.iter().map(|frame| &frame.octets[..]);
+    fn bytes(&self) -> Vec<u8> {
+        let frames = self.frames.iter().map(|frame| &frame.bytes[..]);
         [&self.header[..]].into_iter().chain(frames).collect::<Vec<_>>().concat()
     }
 
     fn change(&self, choices: &mut Choices<'_>) -> Changed {
-        let octets = self.octets();
-        let mut changed = Changed { intact: octets.len(), octets, is_copied: false };
-        for _ in 0..choices.octet() % (CHANGES + 1) {
+        let bytes = self.bytes();
+        let mut changed = Changed { intact: bytes.len(), bytes, is_copied: false };
+        for _ in 0..choices.byte() % (CHANGES + 1) {
             changed.change(choices);
         }
-        if choices.flag() && changed.octets.starts_with(&self.header) {
-            changed.octets.extend_from_slice(&foreign_frame(choices));
+        if choices.flag() && changed.bytes.starts_with(&self.header) {
+            changed.bytes.extend_from_slice(&foreign_frame(choices));
         }
         changed
     }
@@ -160,21 +160,21 @@ impl Written {
         let in_order = found.iter().enumerate().take_while(|(index, number)| index == *number).count();
         assert!(in_order >= whole, "a frame before everything bad is lost");
         let is_damaged = reports.iter().any(|report| matches!(report, Report::Damage(_)));
-        if !changed.is_copied && changed.intact >= HEADER_LENGTH && self.may_be_torn(whole, &changed.octets) {
+        if !changed.is_copied && changed.intact >= HEADER_LENGTH && self.may_be_torn(whole, &changed.bytes) {
             assert!(!is_damaged, "a torn end is taken for damage");
         }
         let Some(Report::End(verdict)) = reports.last() else { panic!("no verdict") };
         match verdict {
             Verdict::Clean { good_length } if !is_damaged => {
                 assert_eq!(*good_length, end(found.len()) as u64);
-                let (good, room) = changed.octets.split_at(end(found.len()));
-                assert_eq!(good, &self.octets()[..good.len()], "clean, but not as written");
-                assert!(room.iter().all(|octet| *octet == 0), "clean, but with something behind it");
+                let (good, room) = changed.bytes.split_at(end(found.len()));
+                assert_eq!(good, &self.bytes()[..good.len()], "clean, but not as written");
+                assert!(room.iter().all(|byte| *byte == 0), "clean, but with something behind it");
             }
             Verdict::Torn { good_length } if !is_damaged => {
                 assert_eq!(*good_length, end(found.len()) as u64);
-                let bad = &changed.octets[end(found.len())..];
-                assert!(bad.iter().any(|octet| *octet != 0), "room is taken for a torn end");
+                let bad = &changed.bytes[end(found.len())..];
+                assert!(bad.iter().any(|byte| *byte != 0), "room is taken for a torn end");
             }
             Verdict::UnknownVersion { .. } => assert!(found.is_empty() && changed.intact < HEADER_LENGTH),
             Verdict::Unreadable | Verdict::Clean { .. } | Verdict::Torn { .. } => {}
@@ -184,7 +184,7 @@ impl Written {
             assert_eq!(position, self.frames[*last].position, "where the next frame goes");
         }
         if changed.has_salt(&self.header) && !changed.is_copied {
-            assert_eq!(found, self.present(&changed.octets), "good frames behind bad ones are lost");
+            assert_eq!(found, self.present(&changed.bytes), "good frames behind bad ones are lost");
         }
     }
 
@@ -204,9 +204,9 @@ impl Written {
             })
         };
         let salt = if found(Some(HEADER_LENGTH)) { HEADER_LENGTH + 4..HEADER_LENGTH + 20 } else { 12..28 };
-        !changed.octets.starts_with(&self.header)
+        !changed.bytes.starts_with(&self.header)
             && found(None)
-            && changed.octets.get(salt) != self.header.get(12..28)
+            && changed.bytes.get(salt) != self.header.get(12..28)
     }
 
     /// Every frame found was written, and comes in its turn. Gives their numbers.
@@ -229,15 +229,15 @@ impl Written {
         found
     }
 
-    /// The frames that are in the file, behind its header, as they were written. Where an octet is cut out that was the same as
+    /// The frames that are in the file, behind its header, as they were written. Where a byte is cut out that was the same as
     /// the next, two of them seem to share it; it belongs to the first.
     fn present(&self, file: &[u8]) -> Vec<usize> {
         let mut rest = &file[HEADER_LENGTH..];
         let mut present = Vec::new();
         for (number, frame) in self.frames.iter().enumerate() {
-            let start = rest.windows(frame.octets.len()).position(|window| window == frame.octets);
+            let start = rest.windows(frame.bytes.len()).position(|window| window == frame.bytes);
             if let Some(start) = start {
-                rest = &rest[start + frame.octets.len()..];
+                rest = &rest[start + frame.bytes.len()..];
                 present.push(number);
             }
         }
@@ -247,35 +247,35 @@ impl Written {
 
 impl Sealed {
     fn len(&self) -> usize {
-        self.octets.len()
+        self.bytes.len()
     }
 }
 
 impl Changed {
     fn change(&mut self, choices: &mut Choices<'_>) {
-        let kind = choices.octet() % 7;
-        let length = self.octets.len();
+        let kind = choices.byte() % 7;
+        let length = self.bytes.len();
         let range = choices.range(length);
         match kind {
-            0 => self.octets.truncate(range.start),
+            0 => self.bytes.truncate(range.start),
             1 if range.is_empty() => return,
-            1 => self.octets[range.start] ^= 1 << (range.len() % 8),
-            2 => self.octets[range.clone()].fill(0),
-            3 => drop(self.octets.drain(range.clone())),
+            1 => self.bytes[range.start] ^= 1 << (range.len() % 8),
+            2 => self.bytes[range.clone()].fill(0),
+            3 => drop(self.bytes.drain(range.clone())),
             4 => {
                 let inserted = choices.part(range.len().min(64)).to_vec();
-                self.octets.splice(range.start..range.start, inserted);
+                self.bytes.splice(range.start..range.start, inserted);
             }
             5 => {
                 let appended = choices.part(range.len().min(64)).to_vec();
-                self.octets.extend_from_slice(&appended);
+                self.bytes.extend_from_slice(&appended);
                 self.intact = self.intact.min(length);
                 return;
             }
             _ => {
-                let copy = self.octets[range.clone()].to_vec();
+                let copy = self.bytes[range.clone()].to_vec();
                 let place = choices.below(length + 1);
-                self.octets.splice(place..place, copy);
+                self.bytes.splice(place..place, copy);
                 self.intact = self.intact.min(place);
                 self.is_copied = true;
                 return;
@@ -286,16 +286,16 @@ impl Changed {
 
     /// Whether the reader can know the salt.
     fn has_salt(&self, header: &[u8; HEADER_LENGTH]) -> bool {
-        self.octets.len() > HEADER_LENGTH && self.octets[12..28] == header[12..28]
+        self.bytes.len() > HEADER_LENGTH && self.bytes[12..28] == header[12..28]
     }
 }
 
 /// A frame of another log.
 fn foreign_frame(choices: &mut Choices<'_>) -> Vec<u8> {
     let mut frame = Frame::new();
-    frame.append(&[choices.octet(), 1, 2, 3]);
+    frame.append(&[choices.byte(), 1, 2, 3]);
     let (mut position, _) = Position::start(Salt(*b"of another file!"));
-    for _ in 0..choices.octet() {
+    for _ in 0..choices.byte() {
         (_, position) = frame.seal(position);
     }
     frame.seal(position).0.to_vec()

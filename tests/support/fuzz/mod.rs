@@ -1,7 +1,7 @@
 //! What the fuzz targets do, where refactoring compiles it and `cargo test` runs it over the corpus.
 //!
-//! Each target takes any octets, and panics when builder does with them what it must not. The programs in `fuzz/` only
-//! hand octets in. `fuzz/README.md` says how to run them.
+//! Each target takes any bytes, and panics when builder does with them what it must not. The programs in `fuzz/` only
+//! hand bytes in. `fuzz/README.md` says how to run them.
 
 mod choices;
 

@@ -5,7 +5,7 @@ use super::choices::{Choices, Cuts};
 use builder_engine::spool::{ENTRY_OVERHEAD, Found, LINE_BYTES, Scan, append_line, first_entry, last_entry};
 use builder_proto::execution::append_console_entry;
 
-/// When a line was printed, and its octets.
+/// When a line was printed, and its bytes.
 type Line = (i64, Vec<u8>);
 
 /// Takes cuts and lines off the front of the input, and the rest for what stands behind them.
@@ -14,8 +14,8 @@ pub fn run(input: &[u8]) {
     let cuts = choices.cuts();
     let mut spool = Vec::new();
     let (mut written, mut ends) = (Vec::new(), Vec::new());
-    for _ in 0..choices.octet() % 8 {
-        let delta = i64::from(choices.number()) << (choices.octet() % 64);
+    for _ in 0..choices.byte() % 8 {
+        let delta = i64::from(choices.number()) << (choices.byte() % 64);
         let line = take_line(&mut choices);
         let before = written.len();
         written.extend(split(&line).map(|piece| (delta, piece.to_vec())));
@@ -54,10 +54,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
 /// Usually a part of the input, sometimes one that may have to be split.
 fn take_line(choices: &mut Choices<'_>) -> Vec<u8> {
     if choices.rarely(64) {
-        let length = LINE_BYTES * usize::from(choices.octet() % 3);
-        return vec![choices.octet(); (length + choices.below(5)).saturating_sub(2)];
+        let length = LINE_BYTES * usize::from(choices.byte() % 3);
+        return vec![choices.byte(); (length + choices.below(5)).saturating_sub(2)];
     }
-    let length = usize::from(choices.octet());
+    let length = usize::from(choices.byte());
     choices.part(length).to_vec()
 }
 
@@ -66,13 +66,13 @@ fn split(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.is_empty().then_some(line).into_iter().chain(line.chunks(LINE_BYTES))
 }
 
-/// Octets that lines take in a stored result.
+/// Bytes that lines take in a stored result.
 fn stored_length(lines: &[Line]) -> u64 {
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     for (delta, line) in lines {
-        append_console_entry(&mut octets, *delta, line);
+        append_console_entry(&mut bytes, *delta, line);
     }
-    octets.len() as u64
+    bytes.len() as u64
 }
 
 /// Scans a spool; gives the lines of its whole entries.
@@ -87,7 +87,7 @@ fn check(spool: &[u8], cuts: Cuts<'_>) -> Vec<Line> {
     }
     let whole = &spool[..spool.len() - rest.len()];
     assert_eq!(scan.whole(), whole.len() as u64);
-    assert_eq!(scan.console_octets(), stored_length(&lines));
+    assert_eq!(scan.console_bytes(), stored_length(&lines));
     let mut rest = whole;
     for line in lines.iter().rev() {
         let Found::Entry(entry, length) = last_entry(rest) else { panic!("no entry at the end") };

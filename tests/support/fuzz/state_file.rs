@@ -15,8 +15,8 @@ pub fn run(input: &[u8]) {
             return;
         }
     };
-    let octets = file.encode().unwrap();
-    assert_eq!(StateFile::decode(&octets), Ok((file.clone(), Vec::new())));
+    let bytes = file.encode().unwrap();
+    assert_eq!(StateFile::decode(&bytes), Ok((file.clone(), Vec::new())));
     let (state, _) = import(file);
     check_log(&state);
     let exported = export(&state);
@@ -30,7 +30,7 @@ pub fn run(input: &[u8]) {
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let file = std::fs::read(vectors::path("state-0.4.0.der")).unwrap();
-    vectors::load("state.json").into_iter().map(|vector| vector.octets).chain([file]).collect()
+    vectors::load("state.json").into_iter().map(|vector| vector.bytes).chain([file]).collect()
 }
 
 /// What was taken over is the same after a restart.

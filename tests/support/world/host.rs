@@ -17,7 +17,7 @@ pub enum Crash {
 
 /// The machine of the server, shared by all that happens on it.
 ///
-/// Octets that reach the disk or the network are counted as operations, and a crash comes instead of one of them. Time passes
+/// Bytes that reach the disk or the network are counted as operations, and a crash comes instead of one of them. Time passes
 /// while the disk is busy.
 #[derive(Debug)]
 pub struct Host {

@@ -31,7 +31,7 @@ pub(in super::super) struct Artifact<'a> {
     pub(in super::super) path: &'a [u8],
     /// The path below the job's directory on which there are no links.
     pub(in super::super) real: &'a [u8],
-    /// Octets when it was listed.
+    /// Bytes when it was listed.
     pub(in super::super) size: u64,
 }
 
@@ -119,12 +119,12 @@ impl ArtifactList {
         self.items.len()
     }
 
-    /// Octets that the artifacts take in the message, with what precedes each.
+    /// Bytes that the artifacts take in the message, with what precedes each.
     pub(in super::super) fn encoded_length(&self) -> u64 {
         self.length
     }
 
-    /// Octets of memory in the paths.
+    /// Bytes of memory in the paths.
     pub(super) fn path_bytes(&self) -> u64 {
         self.paths.len() as u64
     }

@@ -11,7 +11,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 
-/// Octets that are read before they are sent.
+/// Bytes that are read before they are sent.
 const CHUNK: u64 = 256 * 1024;
 
 /// The artifacts of a build on their way to the server.
@@ -60,7 +60,7 @@ impl ArtifactStream {
         Self { list, next: 0, current: None, opener: Opener::default() }
     }
 
-    /// Appends the next octets of the message to `output`: about as many as fit well into one write.
+    /// Appends the next bytes of the message to `output`: about as many as fit well into one write.
     ///
     /// Says whether there is more.
     ///

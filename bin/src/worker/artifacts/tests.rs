@@ -234,7 +234,7 @@ fn what_is_no_file_is_left_out_with_a_word() {
 }
 
 #[test]
-fn names_are_any_octets() {
+fn names_are_any_bytes() {
     use std::os::unix::ffi::OsStrExt;
     let place = Place::new(&[]);
     let name: &[u8] = b"new\nline \xff";

@@ -13,7 +13,7 @@ pub(crate) struct Build {
     /// When it started, by the monotonic clock.
     pub(crate) started: Duration,
     /// Bytes that the console takes in the stored result.
-    pub(crate) console_octets: u64,
+    pub(crate) console_bytes: u64,
     /// Console entries not handed out yet.
     pub(crate) entries: Vec<u8>,
     /// Whether its worker has said anything about it.
@@ -47,7 +47,7 @@ impl Build {
         Build {
             connection,
             started,
-            console_octets: 0,
+            console_bytes: 0,
             entries: Vec::new(),
             has_spoken: false,
             stage: Stage::Running,
@@ -57,12 +57,12 @@ impl Build {
     /// Takes in a line unless the console would exceed the limit with it.
     pub(crate) fn append_line(&mut self, delta: i64, line: &[u8], limit: u64) -> bool {
         let before = self.entries.len();
-        let octets = self.console_octets.saturating_add(spool::append_line(&mut self.entries, delta, line));
-        if octets > limit {
+        let bytes = self.console_bytes.saturating_add(spool::append_line(&mut self.entries, delta, line));
+        if bytes > limit {
             self.entries.truncate(before);
             return false;
         }
-        self.console_octets = octets;
+        self.console_bytes = bytes;
         true
     }
 }

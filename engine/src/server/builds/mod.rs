@@ -150,8 +150,8 @@ impl Builds {
         let Some(build) = self.running.get_mut(&uuid) else { return };
         if !build.entries.is_empty() {
             let entries = core::mem::take(&mut build.entries);
-            let console_octets = build.console_octets;
-            journal.act_now(Immediate::Spool { uuid, entries, console_octets });
+            let console_bytes = build.console_bytes;
+            journal.act_now(Immediate::Spool { uuid, entries, console_bytes });
         }
     }
 

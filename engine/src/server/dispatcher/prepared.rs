@@ -26,7 +26,7 @@ impl Prepared {
             }
             (Job::OrbBuild(job), template) => {
                 let template = template?;
-                let check = check_script(&job.name, template::expanded_octets(template, job, platform))
+                let check = check_script(&job.name, template::expanded_bytes(template, job, platform))
                     .map_err(|error| format!("{error} (orb-build.template.{platform} makes it so long)"));
                 let script = match &check {
                     Ok(()) => template::expand(template, job, platform),

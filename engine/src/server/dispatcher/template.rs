@@ -23,8 +23,8 @@ fn script_job(script: Vec<u8>, job: &OrbBuildJob, platform: &Text) -> ScriptJob 
     ScriptJob { name: job.name.clone(), script: Text::from(script), platform: platform.clone() }
 }
 
-/// Octets of the script that [`expand`] makes, which can be any number of times those of the template.
-pub(crate) fn expanded_octets(template: &[u8], job: &OrbBuildJob, platform: &Text) -> u64 {
+/// Bytes of the script that [`expand`] makes, which can be any number of times those of the template.
+pub(crate) fn expanded_bytes(template: &[u8], job: &OrbBuildJob, platform: &Text) -> u64 {
     pieces(template, job, platform).map(|piece| piece.len() as u64).sum()
 }
 
@@ -42,9 +42,9 @@ fn pieces<'a>(
                 return Some(value.as_bytes());
             }
         }
-        // A piece ends before the next octet that may begin a placeholder.
+        // A piece ends before the next byte that may begin a placeholder.
         let (_, behind) = rest.split_first()?;
-        let length = behind.iter().position(|octet| *octet == b'%').map_or(rest.len(), |place| place + 1);
+        let length = behind.iter().position(|byte| *byte == b'%').map_or(rest.len(), |place| place + 1);
         let (piece, after) = rest.split_at(length);
         rest = after;
         Some(piece)
@@ -59,7 +59,7 @@ mod tests {
         let job = OrbBuildJob { name: "job".into(), opam_package: package.into() };
         let (template, platform) = (template.as_bytes(), "freebsd-13".into());
         let script = expand(template, &job, &platform).script;
-        assert_eq!(expanded_octets(template, &job, &platform), script.as_bytes().len() as u64);
+        assert_eq!(expanded_bytes(template, &job, &platform), script.as_bytes().len() as u64);
         script.to_string()
     }
 

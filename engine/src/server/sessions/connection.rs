@@ -63,7 +63,7 @@ impl Connection {
 }
 
 impl Phase {
-    /// Octets of the longest frame that is collected before it is looked at. Whoever waits or watches has nothing to say
+    /// Bytes of the longest frame that is collected before it is looked at. Whoever waits or watches has nothing to say
     /// and gets no room for it, as there may be many of them.
     fn frame_limit(&self) -> u64 {
         match self {

@@ -49,16 +49,16 @@ pub(crate) fn lay_out(
 }
 
 impl InfoItem {
-    /// Octets of the value without its own header; none when it is not a SEQUENCE of its own.
+    /// Bytes of the value without its own header; none when it is not a SEQUENCE of its own.
     fn content_length(&self) -> Result<Option<u64>, EncodeError> {
-        let octets = |length: Length| u64::from(u32::from(length));
+        let bytes = |length: Length| u64::from(u32::from(length));
         Ok(match self {
             InfoItem::Queued(_) => None,
             InfoItem::Scheduled { next, period, job } => {
-                Some(octets((next.encoded_len()? + period.encoded_len()?)?) + job.encoded_length())
+                Some(bytes((next.encoded_len()? + period.encoded_len()?)?) + job.encoded_length())
             }
             InfoItem::Running { started, uuid, script } => {
-                let started = octets((started.encoded_len()? + RawUuid(*uuid).encoded_len()?)?);
+                let started = bytes((started.encoded_len()? + RawUuid(*uuid).encoded_len()?)?);
                 Some(started + script.job().encoded_length())
             }
         })

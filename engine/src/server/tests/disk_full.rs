@@ -14,8 +14,8 @@ use builder_proto::time::Period;
 
 const FULL: &str = "disk full: the server cannot keep more jobs; free space there, then try again";
 
-fn set_space(rig: &mut Rig, octets: u64) {
-    rig.hand_in(Input::LogSpace(octets));
+fn set_space(rig: &mut Rig, bytes: u64) {
+    rig.hand_in(Input::LogSpace(bytes));
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn nothing_comes_before_the_hello() {
 fn a_frame_before_the_hello_is_short() {
     let mut rig = Rig::new();
     let peer = rig.connect(Role::Any);
-    rig.say_octets(peer, &frame::header(65));
+    rig.say_bytes(peer, &frame::header(65));
     rig.end_turn();
     assert_eq!(rig.failure(peer), "frame of 65 bytes; at most 64 are accepted here");
 }
@@ -83,14 +83,14 @@ fn a_frame_before_the_hello_is_short() {
 fn a_frame_after_the_hello_has_a_limit_too() {
     let mut rig = Rig::new();
     let client = rig.client();
-    rig.say_octets(client, &frame::header(COMMAND_FRAME_BYTES + 1));
+    rig.say_bytes(client, &frame::header(COMMAND_FRAME_BYTES + 1));
     rig.end_turn();
     assert_eq!(rig.failure(client), "frame of 16777217 bytes; at most 16777216 are accepted here");
 }
 
 #[test]
 fn empty_frames_trailing_bytes_and_reserved_tags_are_refused() {
-    for (octets, text) in [
+    for (bytes, text) in [
         (&frame::header(0)[..], "frame without a message in it"),
         (b"\0\0\0\0\0\0\0\x05\xa6\x02\x05\0\0", "info: bytes left over: 1, at byte 4"),
         (b"\0\0\0\0\0\0\0\x04\xa8\x02\x05\0", "message: tag [8] is reserved"),
@@ -98,7 +98,7 @@ fn empty_frames_trailing_bytes_and_reserved_tags_are_refused() {
     ] {
         let mut rig = Rig::new();
         let client = rig.client();
-        rig.say_octets(client, octets);
+        rig.say_bytes(client, bytes);
         rig.end_turn();
         assert_eq!(rig.failure(client), text);
     }
@@ -124,14 +124,14 @@ fn messages_of_others_are_refused_in_their_place() {
 }
 
 #[test]
-fn octets_may_come_one_by_one_or_all_at_once() {
+fn bytes_may_come_one_by_one_or_all_at_once() {
     let messages =
         [hello(PeerType::Client, 13), daily("a", "p")].map(|message| message.to_frame().unwrap()).concat();
     for size in [1, 5, messages.len()] {
         let mut rig = Rig::new();
         let client = rig.connect(Role::Any);
-        for octets in messages.chunks(size) {
-            rig.say_octets(client, octets);
+        for bytes in messages.chunks(size) {
+            rig.say_bytes(client, bytes);
             rig.end_turn();
         }
         assert_eq!(rig.heard(client), [Command::ServerHello, Command::Success]);
@@ -144,7 +144,7 @@ fn only_the_first_command_of_a_connection_counts() {
     let mut rig = Rig::new();
     let client = rig.client();
     let both = [daily("a", "p"), daily("b", "p")].map(|command| command.to_frame().unwrap()).concat();
-    rig.say_octets(client, &both);
+    rig.say_bytes(client, &both);
     rig.say(client, &daily("c", "p"));
     rig.end_turn();
     assert_eq!(rig.heard(client), [Command::ServerHello, Command::Success]);
@@ -204,7 +204,7 @@ fn a_peer_that_closes_leaves_nothing_behind() {
 }
 
 #[test]
-fn octets_of_unknown_connections_are_ignored() {
+fn bytes_of_unknown_connections_are_ignored() {
     let mut rig = Rig::new();
     rig.hand_in(Input::Received { connection: 99, bytes: b"hello" });
     rig.hand_in(Input::Closed { connection: 99, reason: "gone" });
@@ -224,7 +224,7 @@ fn incomplete_messages_share_their_room() {
     let clients: Vec<_> = (0..count).map(|_| rig.client()).collect();
     for client in &clients {
         assert!(!rig.peers[client].finished);
-        rig.say_octets(*client, &start);
+        rig.say_bytes(*client, &start);
     }
     rig.end_turn();
     let text = "busy: 67108864 bytes of incomplete messages are being received; try again later";
@@ -246,13 +246,13 @@ fn many_incomplete_messages_hold_no_more_than_a_few_and_cost_no_build() {
     let (worker, uuid) = rig.build("p");
     let line = Command::Output { uuid, line: "x".repeat(BYTES + 1).into(), timestamp: None };
     let line = line.to_frame().unwrap();
-    rig.say_octets(worker, &line[..line.len() - 1]);
+    rig.say_bytes(worker, &line[..line.len() - 1]);
     let part = [&frame::header(COMMAND_FRAME_BYTES)[..], &[0xa5; BYTES]].concat();
     let modest = rig.client();
-    rig.say_octets(modest, &part[..100]);
+    rig.say_bytes(modest, &part[..100]);
     let clients: Vec<_> = (0..HELD_BYTES / BYTES + 100).map(|_| rig.client()).collect();
     for client in &clients {
-        rig.say_octets(*client, &part);
+        rig.say_bytes(*client, &part);
         assert!(rig.server.sessions.held_bytes() <= HELD_BYTES);
     }
     rig.end_turn();

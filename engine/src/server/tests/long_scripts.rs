@@ -66,35 +66,35 @@ impl Bare {
     }
 }
 
-fn long_script(octets: u64) -> Text {
-    vec![b'#'; octets as usize].into()
+fn long_script(bytes: u64) -> Text {
+    vec![b'#'; bytes as usize].into()
 }
 
-fn payload_octets(command: &Command) -> u64 {
+fn payload_bytes(command: &Command) -> u64 {
     (command.to_frame().unwrap().len() - HEADER_LENGTH) as u64
 }
 
 #[test]
 fn the_longest_job_that_is_accepted_is_handed_to_a_worker() {
-    let with = |octets| ScriptJob { script: long_script(octets), ..script("j", "p") };
+    let with = |bytes| ScriptJob { script: long_script(bytes), ..script("j", "p") };
     let schedule = |job| Command::Schedule { period: Period::Never, job };
-    let framing = payload_octets(&schedule(with(SCRIPT_BYTES - 100))) - (SCRIPT_BYTES - 100);
+    let framing = payload_bytes(&schedule(with(SCRIPT_BYTES - 100))) - (SCRIPT_BYTES - 100);
     let longest = with(COMMAND_FRAME_BYTES - framing);
-    assert_eq!(payload_octets(&schedule(longest.clone())), COMMAND_FRAME_BYTES);
+    assert_eq!(payload_bytes(&schedule(longest.clone())), COMMAND_FRAME_BYTES);
     let mut server = Bare::new(State::default());
     server.schedule(longest.clone());
     assert!(server.sent.contains(&(CLIENT, Command::Success)));
     let job = server.request_job(&longest.platform).expect("the job");
     assert!(matches!(&job, Command::JobSchedule { job, .. } if *job == longest));
-    let octets = payload_octets(&job);
-    assert!((COMMAND_FRAME_BYTES + 1..=JOB_FRAME_BYTES).contains(&octets), "{octets}");
+    let bytes = payload_bytes(&job);
+    assert!((COMMAND_FRAME_BYTES + 1..=JOB_FRAME_BYTES).contains(&bytes), "{bytes}");
 }
 
 #[test]
 fn the_longest_script_and_names_fit_into_the_frame_of_a_worker() {
     let job = script(&"n".repeat(100), &"p".repeat(100));
     let job = ScriptJob { script: long_script(SCRIPT_BYTES), ..job };
-    assert!(payload_octets(&Command::JobSchedule { uuid: Uuid::nil(), job }) <= JOB_FRAME_BYTES);
+    assert!(payload_bytes(&Command::JobSchedule { uuid: Uuid::nil(), job }) <= JOB_FRAME_BYTES);
 }
 
 /// Earlier versions took such jobs over from builder 0.4.0.

@@ -216,20 +216,20 @@ fn a_result_in_time_may_still_be_on_its_way_when_the_time_is_up() {
     let result = message("timeout after 1h");
     let frame = Command::JobFinished { uuid, result: result.clone(), data: vec![file("a", "b")] }.to_frame();
     let frame = frame.unwrap();
-    rig.say_octets(worker, &frame[..20]);
+    rig.say_bytes(worker, &frame[..20]);
     rig.pass(MINUTE - SECOND);
-    rig.say_octets(worker, &frame[20..]);
+    rig.say_bytes(worker, &frame[20..]);
     rig.end_turn();
     assert_eq!(rig.stored(uuid).result, result);
     assert_eq!(rig.stored(uuid).output.len(), 1);
 }
 
 /// A worker says something wrong: the build is lost.
-fn lost_by(octets: impl FnOnce(Uuid) -> Vec<u8>) -> String {
+fn lost_by(bytes: impl FnOnce(Uuid) -> Vec<u8>) -> String {
     let mut rig = Rig::new();
     rig.done(daily("a", "p"));
     let (worker, uuid) = rig.build("p");
-    rig.say_octets(worker, &octets(uuid));
+    rig.say_bytes(worker, &bytes(uuid));
     rig.end_turn();
     assert_eq!(rig.queue("p"), ["a"]);
     let text = rig.failure(worker);
@@ -268,9 +268,9 @@ fn a_worker_that_says_what_it_should_not_is_lost() {
     let text = lost_by(|uuid| {
         let Command::JobFinished { uuid: place, .. } = &mut malformed else { unreachable!() };
         *place = uuid;
-        let mut octets = malformed.to_frame().unwrap();
-        *octets.last_mut().unwrap() = 1;
-        octets
+        let mut bytes = malformed.to_frame().unwrap();
+        *bytes.last_mut().unwrap() = 1;
+        bytes
     });
     assert!(text.starts_with("the jobFinished message is malformed"), "{text}");
 }
@@ -281,7 +281,7 @@ fn lines_that_come_with_a_bad_message_are_kept() {
     rig.done(daily("a", "p"));
     let (worker, uuid) = rig.build("p");
     let line = Command::Output { uuid, line: "one".into(), timestamp: None };
-    rig.say_octets(worker, &[line, Command::Info].map(|message| message.to_frame().unwrap()).concat());
+    rig.say_bytes(worker, &[line, Command::Info].map(|message| message.to_frame().unwrap()).concat());
     rig.end_turn();
     assert_eq!(rig.failure(worker), "unexpected info; expected output or jobFinished");
     assert_eq!(rig.stored(uuid).printed().len(), 1);
@@ -294,7 +294,7 @@ fn a_line_longer_than_any_message_fails_the_build_at_once() {
     let (worker, uuid) = rig.build("p");
     rig.print(worker, "one");
     let length = COMMAND_FRAME_BYTES + 1;
-    rig.say_octets(worker, &[&frame::header(length)[..], b"\xa4\x84"].concat());
+    rig.say_bytes(worker, &[&frame::header(length)[..], b"\xa4\x84"].concat());
     rig.end_turn();
     let text = rig.failure(worker);
     assert!(text.starts_with("a console line in a message of 16777217 bytes exceeds the limit of 16777216"));

@@ -1,4 +1,4 @@
-//! The records of the log: their octets, and what recovery makes of bad ones.
+//! The records of the log: their bytes, and what recovery makes of bad ones.
 
 use super::words::{orb_build, script};
 use crate::server::record::{
@@ -41,7 +41,7 @@ fn enqueued(front: bool) -> Record {
     Record::Enqueued(Enqueued { platform: "p".into(), name: "a".into(), front })
 }
 
-/// Every kind of record, with the octets that stand for it on disk from the first version on.
+/// Every kind of record, with the bytes that stand for it on disk from the first version on.
 fn golden() -> Vec<(Record, &'static str)> {
     let next = Rescheduled { name: "a".into(), next: TIME, period: Period::Never };
     let unstored =
@@ -126,29 +126,29 @@ fn golden() -> Vec<(Record, &'static str)> {
     ]
 }
 
-fn octets(record: &Record) -> Vec<u8> {
+fn bytes(record: &Record) -> Vec<u8> {
     let mut batch = Vec::new();
     record.append_to(&mut batch).unwrap();
     batch
 }
 
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]
-fn the_octets_of_records_stay_as_they_are() {
+fn the_bytes_of_records_stay_as_they_are() {
     for (record, expected) in golden() {
-        assert_eq!(hex(&octets(&record)), expected, "{record:?}");
+        assert_eq!(hex(&bytes(&record)), expected, "{record:?}");
     }
 }
 
 #[test]
-fn records_survive_their_octets_one_by_one_and_in_a_batch() {
+fn records_survive_their_bytes_one_by_one_and_in_a_batch() {
     let records: Vec<Record> = golden().into_iter().map(|(record, _)| record).collect();
     let mut batch = Vec::new();
     for record in &records {
-        assert_eq!(Record::read_batch(&octets(record)).collect::<Vec<_>>(), [Ok(record.clone())]);
+        assert_eq!(Record::read_batch(&bytes(record)).collect::<Vec<_>>(), [Ok(record.clone())]);
         record.append_to(&mut batch).unwrap();
     }
     assert_eq!(Record::read_batch(&batch).collect::<Result<Vec<_>, _>>(), Ok(records));
@@ -158,23 +158,23 @@ fn records_survive_their_octets_one_by_one_and_in_a_batch() {
 #[test]
 fn what_is_cut_off_is_no_record() {
     for (record, _) in golden() {
-        let octets = octets(&record);
-        for end in 1..octets.len() {
-            let read: Vec<_> = Record::read_batch(&octets[..end]).collect();
+        let bytes = bytes(&record);
+        for end in 1..bytes.len() {
+            let read: Vec<_> = Record::read_batch(&bytes[..end]).collect();
             assert!(matches!(read[..], [Err(_)]), "{record:?} at {end}");
         }
     }
 }
 
 fn apply(recovery: &mut Recovery, records: &[Record]) -> Result<(), String> {
-    let batch: Vec<u8> = records.iter().flat_map(octets).collect();
+    let batch: Vec<u8> = records.iter().flat_map(bytes).collect();
     recovery.apply_batch(&batch).map_err(|error| error.to_string())
 }
 
 #[test]
 fn a_record_of_an_unknown_kind_is_refused() {
     let mut recovery = Recovery::new(false);
-    let batch = [octets(&Record::Dropped("p".into())), vec![0xbd, 2, 5, 0]].concat();
+    let batch = [bytes(&Record::Dropped("p".into())), vec![0xbd, 2, 5, 0]].concat();
     let error = recovery.apply_batch(&batch).unwrap_err().to_string();
     assert!(error.starts_with("record 2 is of no known kind ("), "{error}");
     assert!(error.ends_with("was it written by a newer version?"), "{error}");
@@ -235,14 +235,14 @@ fn records_that_contradict_those_before_are_refused() {
 #[test]
 fn a_tolerant_recovery_leaves_out_what_it_cannot_read() {
     let mut recovery = Recovery::new(true);
-    recovery.apply_batch(&[octets(&Record::Dropped("p".into())), b"junk".to_vec()].concat()).unwrap();
+    recovery.apply_batch(&[bytes(&Record::Dropped("p".into())), b"junk".to_vec()].concat()).unwrap();
     apply(&mut recovery, &[Record::Dropped("q".into())]).unwrap();
     let recovered = recovery.finish();
     assert_eq!((recovered.records, recovered.skipped), (3, 1));
     assert_eq!(recovered.state.dropped.into_iter().collect::<Vec<_>>(), ["p".into(), Text::from("q")]);
 }
 
-/// A build with a result in the log, of one octet: its number.
+/// A build with a result in the log, of one byte: its number.
 fn build_with_result(number: u128) -> [Record; 2] {
     let uuid = RawUuid(Uuid::from_u128(number));
     let job = Some(script("a", "p"));

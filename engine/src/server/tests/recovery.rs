@@ -163,9 +163,9 @@ fn an_aborted_build_whose_file_is_in_place_needs_no_other() {
     let (worker, uuid) = rig.build("p");
     rig.lose(worker);
     rig.finish_storing(uuid);
-    let octets = rig.results.in_place[&uuid].clone();
+    let bytes = rig.results.in_place[&uuid].clone();
     rig.crash(0);
-    assert_eq!(rig.results.in_place[&uuid], octets);
+    assert_eq!(rig.results.in_place[&uuid], bytes);
     assert_eq!(rig.server.state().unfinished().count(), 0);
     assert_eq!(rig.queue("p"), ["a"]);
 }

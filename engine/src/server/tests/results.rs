@@ -35,7 +35,7 @@ fn a_result_is_stored_as_the_worker_sent_it() {
             rig.pass(SECOND);
             rig.print(worker, line);
         }
-        let artifacts = vec![file("bin/a", "octets"), file("../up", "")];
+        let artifacts = vec![file("bin/a", "bytes"), file("../up", "")];
         rig.finish(worker, BuildResult::Exited(7), artifacts.clone());
         let stored = rig.stored(uuid);
         assert_eq!(stored.job, script("a", "p"));
@@ -52,22 +52,22 @@ fn a_result_is_stored_as_the_worker_sent_it() {
 }
 
 #[test]
-fn how_the_octets_of_a_result_arrive_makes_no_difference() {
+fn how_the_bytes_of_a_result_arrive_makes_no_difference() {
     let artifacts = vec![file("a", &"x".repeat(300)), file("b", "y")];
     let mut stored = Vec::new();
     for size in [1, 2, 7, 100, 10_000] {
         let mut rig = Rig::new();
         let (worker, uuid) = started(&mut rig);
         let line = Command::Output { uuid, line: "one".into(), timestamp: None }.to_frame().unwrap();
-        let octets = [line, finished(uuid, BuildResult::Exited(0), artifacts.clone())].concat();
-        for piece in octets.chunks(size) {
-            rig.say_octets(worker, piece);
+        let bytes = [line, finished(uuid, BuildResult::Exited(0), artifacts.clone())].concat();
+        for piece in bytes.chunks(size) {
+            rig.say_bytes(worker, piece);
         }
         rig.end_turn();
         assert_eq!(rig.stored(uuid).output, artifacts);
         stored.push(rig.results.in_place[&uuid].clone());
     }
-    assert!(stored.iter().all(|octets| *octets == stored[0]));
+    assert!(stored.iter().all(|bytes| *bytes == stored[0]));
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_line_beyond_the_length_of_an_entry_is_split() {
 fn a_console_beyond_the_limit_ends_the_build_and_is_kept_up_to_it() {
     let mut rig = Rig::new();
     let (worker, uuid) = started(&mut rig);
-    // An entry takes 7 octets besides its line.
+    // An entry takes 7 bytes besides its line.
     for _ in 0..10 {
         rig.print(worker, &"x".repeat(93));
     }
@@ -167,11 +167,11 @@ fn artifacts_may_take_long_as_long_as_they_come() {
     let mut rig = Rig::new();
     let (worker, uuid) = started(&mut rig);
     rig.pass(60 * MINUTE);
-    let octets = finished(uuid, BuildResult::Exited(0), vec![file("a", "0123456789")]);
-    let (start, rest) = octets.split_at(20);
-    rig.say_octets(worker, start);
-    for octet in rest.chunks(1) {
-        rig.say_octets(worker, octet);
+    let bytes = finished(uuid, BuildResult::Exited(0), vec![file("a", "0123456789")]);
+    let (start, rest) = bytes.split_at(20);
+    rig.say_bytes(worker, start);
+    for byte in rest.chunks(1) {
+        rig.say_bytes(worker, byte);
         rig.pass(ARTIFACT_PROGRESS_TIME - SECOND);
     }
     assert_eq!(rig.stored(uuid).result, BuildResult::Exited(0));
@@ -181,8 +181,8 @@ fn artifacts_may_take_long_as_long_as_they_come() {
 fn a_worker_that_stops_sending_its_result_is_lost() {
     let mut rig = Rig::new();
     let (worker, uuid) = started(&mut rig);
-    let octets = finished(uuid, BuildResult::Exited(0), vec![file("a", "0123456789")]);
-    rig.say_octets(worker, &octets[..octets.len() - 5]);
+    let bytes = finished(uuid, BuildResult::Exited(0), vec![file("a", "0123456789")]);
+    rig.say_bytes(worker, &bytes[..bytes.len() - 5]);
     rig.pass(ARTIFACT_PROGRESS_TIME - SECOND);
     assert!(rig.is_running(uuid));
     rig.pass(SECOND);
@@ -192,7 +192,7 @@ fn a_worker_that_stops_sending_its_result_is_lost() {
         rig.stored(uuid).result,
         message("worker lost: no byte of the result for 60 seconds; the job was queued again")
     );
-    rig.say_octets(worker, &octets[octets.len() - 5..]);
+    rig.say_bytes(worker, &bytes[bytes.len() - 5..]);
     rig.end_turn();
     assert_eq!(rig.queue("p"), ["a"], "what comes too late is ignored");
 }
@@ -221,12 +221,12 @@ fn a_result_that_cannot_be_stored_gives_way_to_one_that_says_so() {
 fn a_disk_that_fails_while_artifacts_arrive_ends_the_build() {
     let mut rig = Rig::new();
     let (worker, uuid) = started(&mut rig);
-    let octets = finished(uuid, BuildResult::Exited(0), vec![file("a", "0123456789")]);
-    let (first, rest) = octets.split_at(octets.len() - 5);
-    rig.say_octets(worker, first);
+    let bytes = finished(uuid, BuildResult::Exited(0), vec![file("a", "0123456789")]);
+    let (first, rest) = bytes.split_at(bytes.len() - 5);
+    rig.say_bytes(worker, first);
     rig.hand_in(Input::ResultFailed { uuid, error: "no space left" });
     rig.hand_in(Input::ResultFailed { uuid, error: "no space left" });
-    rig.say_octets(worker, rest);
+    rig.say_bytes(worker, rest);
     rig.end_turn();
     assert_eq!(
         rig.stored(uuid).result,
@@ -257,8 +257,8 @@ fn a_result_that_came_with_lines_that_cannot_be_written_is_not_stored() {
         rig.storing = storing;
         rig.spools_fail = true;
         let line = Command::Output { uuid, line: "one".into(), timestamp: None }.to_frame().unwrap();
-        let octets = [line, finished(uuid, BuildResult::Exited(0), vec![file("a", "x")])].concat();
-        rig.say_octets(worker, &octets);
+        let bytes = [line, finished(uuid, BuildResult::Exited(0), vec![file("a", "x")])].concat();
+        rig.say_bytes(worker, &bytes);
         rig.end_turn();
         let text = "the server could not keep the console: no space left";
         assert_eq!(rig.failure(worker), text);
@@ -286,8 +286,8 @@ fn a_second_result_is_ignored() {
     let (worker, uuid) = started(&mut rig);
     let both =
         [BuildResult::Exited(0), BuildResult::Exited(1)].map(|result| finished(uuid, result, Vec::new()));
-    rig.say_octets(worker, &both.concat());
-    rig.say_octets(worker, &both[1]);
+    rig.say_bytes(worker, &both.concat());
+    rig.say_bytes(worker, &both[1]);
     rig.end_turn();
     assert_eq!(rig.stored(uuid).result, BuildResult::Exited(0));
 }

@@ -172,10 +172,10 @@ impl Rig {
     }
 
     pub(super) fn say(&mut self, connection: ConnectionId, command: &Command) {
-        self.say_octets(connection, &command.to_frame().unwrap());
+        self.say_bytes(connection, &command.to_frame().unwrap());
     }
 
-    pub(super) fn say_octets(&mut self, connection: ConnectionId, bytes: &[u8]) {
+    pub(super) fn say_bytes(&mut self, connection: ConnectionId, bytes: &[u8]) {
         self.hand_in(Input::Received { connection, bytes });
     }
 
@@ -272,8 +272,8 @@ impl Rig {
             Immediate::Spool { uuid, .. } if self.spools_fail => {
                 self.server.handle(self.now, Input::SpoolFailed { uuid, error: "no space left" });
             }
-            Immediate::Spool { uuid, entries, console_octets } => {
-                self.spools.entry(uuid).or_default().append(&entries, console_octets);
+            Immediate::Spool { uuid, entries, console_bytes } => {
+                self.spools.entry(uuid).or_default().append(&entries, console_bytes);
             }
             Immediate::BeginResult { uuid, head } => {
                 self.results.begin(uuid, *head, self.spools.entry(uuid).or_default());
@@ -320,8 +320,8 @@ impl Rig {
 
     /// The file of a result that is complete comes into place.
     pub(super) fn finish_storing(&mut self, uuid: Uuid) {
-        let octets = self.results.complete(uuid);
-        self.results.in_place.insert(uuid, octets);
+        let bytes = self.results.complete(uuid);
+        self.results.in_place.insert(uuid, bytes);
         self.hand_in(Input::ResultStored { uuid, contents: None });
     }
 
@@ -355,11 +355,11 @@ impl Rig {
     }
 
     fn replay(&mut self, connection: ConnectionId, uuid: Uuid) {
-        let Some(octets) = self.results.in_place.get(&uuid) else {
+        let Some(bytes) = self.results.in_place.get(&uuid) else {
             self.outcomes.push(Outcome::ReplayMissing(connection));
             return;
         };
-        let stored = Execution::decode(octets).unwrap();
+        let stored = Execution::decode(bytes).unwrap();
         let peer = self.peers.get_mut(&connection).unwrap();
         for entry in stored.printed().to_vec() {
             let (line, timestamp) = (entry.line, Some(entry.delta_nanoseconds));
@@ -375,10 +375,10 @@ impl Rig {
         let (peers, outcomes) = (&mut self.peers, &mut self.outcomes);
         self.followers.retain(|connection, (uuid, sent)| {
             let peer = peers.get_mut(connection).unwrap();
-            while let Found::Entry(entry, octets) = first_entry(&spools[uuid].octets()[*sent..]) {
+            while let Found::Entry(entry, bytes) = first_entry(&spools[uuid].bytes()[*sent..]) {
                 let (line, timestamp) = (Text::from(entry.line), Some(entry.delta));
                 peer.inbox.push(Command::Output { uuid: *uuid, line, timestamp });
-                *sent += octets;
+                *sent += bytes;
             }
             let Some(closing) = &spools[uuid].closing else { return true };
             peer.receive(closing);

@@ -93,7 +93,7 @@ fn names_that_are_no_file_names_are_refused() {
 #[test]
 fn an_opam_package_has_a_limit() {
     let mut rig = Rig::new();
-    let package = |octets: usize| OrbBuildJob { opam_package: "x".repeat(octets).into(), ..orb_build("a") };
+    let package = |bytes: usize| OrbBuildJob { opam_package: "x".repeat(bytes).into(), ..orb_build("a") };
     let job = package(4097);
     assert_eq!(
         rig.refusal(Command::ScheduleOrbBuild { period: Period::Daily, job }),

@@ -57,7 +57,7 @@ fn one_byte_makes_it_a_timeout() {
     let mut rig = Rig::new();
     rig.done(schedule(Period::Never, "a", "p"));
     let (worker, uuid) = rig.build("p");
-    rig.say_octets(worker, &[0]);
+    rig.say_bytes(worker, &[0]);
     rig.pass(SETTINGS.job_time + TIMEOUT_GRACE);
     assert_eq!(rig.stored(uuid).result, message("timeout"));
     assert_eq!(rig.queue("p"), [""; 0]);

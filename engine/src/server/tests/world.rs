@@ -11,7 +11,7 @@ use builder_proto::execution::{
 use builder_proto::frame::{FrameDecoder, FrameEvent, HEADER_LENGTH};
 use std::collections::BTreeMap;
 
-/// The log: records as octets, of which some are on disk.
+/// The log: records as bytes, of which some are on disk.
 #[derive(Default)]
 pub(super) struct Log {
     pub(super) records: Vec<Record>,
@@ -30,7 +30,7 @@ impl Log {
     pub(super) fn append(&mut self, record: Record) {
         let mut batch = Vec::new();
         record.append_to(&mut batch).unwrap();
-        assert_eq!(batch.len() as u64, record.octets(), "the size that counts against the disk");
+        assert_eq!(batch.len() as u64, record.bytes(), "the size that counts against the disk");
         self.batches.push(batch);
         self.records.push(record);
     }
@@ -72,36 +72,36 @@ impl Log {
 /// The console of a build.
 #[derive(Default)]
 pub(super) struct Spool {
-    octets: Vec<u8>,
-    console_octets: u64,
+    bytes: Vec<u8>,
+    console_bytes: u64,
     pub(super) closing: Option<Vec<u8>>,
     pub(super) removed: bool,
 }
 
 impl Spool {
-    pub(super) fn append(&mut self, entries: &[u8], console_octets: u64) {
+    pub(super) fn append(&mut self, entries: &[u8], console_bytes: u64) {
         assert!(!self.removed && self.closing.is_none(), "a line after the last");
-        self.octets.extend_from_slice(entries);
+        self.bytes.extend_from_slice(entries);
         let mut stored = 0;
-        let mut rest = self.octets.as_slice();
-        while let Found::Entry(entry, octets) = first_entry(rest) {
+        let mut rest = self.bytes.as_slice();
+        while let Found::Entry(entry, bytes) = first_entry(rest) {
             stored += console_entry_length(entry.delta, entry.line.len() as u64);
-            rest = &rest[octets..];
+            rest = &rest[bytes..];
         }
         assert!(rest.is_empty(), "only whole entries are handed out");
-        assert_eq!(console_octets, stored, "octets that the console takes in the stored result");
-        self.console_octets = console_octets;
+        assert_eq!(console_bytes, stored, "bytes that the console takes in the stored result");
+        self.console_bytes = console_bytes;
     }
 
-    pub(super) fn octets(&self) -> &[u8] {
-        &self.octets
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     fn newest_first(&self) -> Vec<u8> {
-        let (mut console, mut rest) = (Vec::new(), self.octets.as_slice());
-        while let Found::Entry(entry, octets) = last_entry(rest) {
+        let (mut console, mut rest) = (Vec::new(), self.bytes.as_slice());
+        while let Found::Entry(entry, bytes) = last_entry(rest) {
             append_console_entry(&mut console, entry.delta, entry.line);
-            rest = &rest[..rest.len() - octets];
+            rest = &rest[..rest.len() - bytes];
         }
         console
     }
@@ -121,17 +121,17 @@ impl Results {
             OutputSource::Empty => NO_ARTIFACTS.len() as u64,
             OutputSource::Streamed(length) => length,
         };
-        let (job, console_length) = (head.job, spool.console_octets);
+        let (job, console_length) = (head.job, spool.console_bytes);
         let (started, finished, result) = (head.started, head.finished, head.result);
         let last_line = head.last_line;
         let stored =
             ExecutionHead { job, uuid, console_length, started, finished, result, last_line, output_length };
         let layout = stored.layout().unwrap();
-        let mut octets = [layout.before_console, spool.newest_first(), layout.after_console].concat();
+        let mut bytes = [layout.before_console, spool.newest_first(), layout.after_console].concat();
         if head.output == OutputSource::Empty {
-            octets.extend_from_slice(&NO_ARTIFACTS);
+            bytes.extend_from_slice(&NO_ARTIFACTS);
         }
-        assert!(self.staged.insert(uuid, (octets, layout.total_length)).is_none(), "begun twice");
+        assert!(self.staged.insert(uuid, (bytes, layout.total_length)).is_none(), "begun twice");
     }
 
     pub(super) fn append(&mut self, uuid: Uuid, artifacts: &[u8]) {
@@ -144,15 +144,15 @@ impl Results {
 
     /// The whole file, which is to be a good one.
     pub(super) fn complete(&mut self, uuid: Uuid) -> Vec<u8> {
-        let (octets, length) = self.staged.remove(&uuid).unwrap();
-        assert_eq!(octets.len() as u64, length, "as long as its head promised");
-        assert_eq!(Execution::decode(&octets).unwrap().uuid, uuid);
-        octets
+        let (bytes, length) = self.staged.remove(&uuid).unwrap();
+        assert_eq!(bytes.len() as u64, length, "as long as its head promised");
+        assert_eq!(Execution::decode(&bytes).unwrap().uuid, uuid);
+        bytes
     }
 
     pub(super) fn publish(&mut self, result: UnsettledResult) {
-        let Contents(octets) = &result.contents;
-        self.in_place.insert(result.uuid, octets.to_vec());
+        let Contents(bytes) = &result.contents;
+        self.in_place.insert(result.uuid, bytes.to_vec());
         self.unsettled.insert(result.uuid, result);
     }
 
@@ -168,7 +168,7 @@ pub(super) struct Peer {
     pub(super) inbox: Vec<Command>,
     pub(super) finished: bool,
     pub(super) dropped: bool,
-    /// Octets sent in part.
+    /// Bytes sent in part.
     pub(super) unread: Vec<u8>,
     /// Whether it reads parts only when it is told to.
     pub(super) slow: bool,

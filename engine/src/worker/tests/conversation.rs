@@ -37,11 +37,11 @@ fn a_job_may_be_longer_than_the_command_that_scheduled_it() {
 }
 
 #[test]
-fn messages_may_come_octet_by_octet() {
+fn messages_may_come_byte_by_byte() {
     let mut world = World::waiting_for_a_job();
     let frame = Command::JobSchedule { uuid: UUID, job: script_job() }.to_frame().unwrap();
     let actions: Vec<Action> =
-        frame.iter().flat_map(|&octet| world.handle(Input::Received(&[octet]))).collect();
+        frame.iter().flat_map(|&byte| world.handle(Input::Received(&[byte]))).collect();
     assert_eq!(actions, [Action::StartJob { uuid: UUID, job: script_job() }]);
 }
 

@@ -4,32 +4,32 @@ use crate::command::Command;
 use crate::time::{Period, Time};
 use proptest::prelude::*;
 
-/// Octets that are there, followed by any number of zeros.
-struct Octets<'a> {
-    octets: &'a [u8],
+/// Bytes that are there, followed by any number of zeros.
+struct Bytes<'a> {
+    bytes: &'a [u8],
     zeros: u64,
     skipped: u64,
 }
 
-impl<'a> Octets<'a> {
-    fn new(octets: &'a [u8]) -> Self {
-        Self { octets, zeros: 0, skipped: 0 }
+impl<'a> Bytes<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, zeros: 0, skipped: 0 }
     }
 }
 
-impl InfoSource for Octets<'_> {
+impl InfoSource for Bytes<'_> {
     type Error = String;
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<(), String> {
-        let (taken, rest) = self.octets.split_at_checked(buffer.len()).ok_or("the end")?;
+        let (taken, rest) = self.bytes.split_at_checked(buffer.len()).ok_or("the end")?;
         buffer.copy_from_slice(taken);
-        self.octets = rest;
+        self.bytes = rest;
         Ok(())
     }
 
     fn skip(&mut self, count: u64) -> Result<(), String> {
-        let there = count.min(self.octets.len() as u64);
-        self.octets = &self.octets[there as usize..];
+        let there = count.min(self.bytes.len() as u64);
+        self.bytes = &self.bytes[there as usize..];
         self.zeros = self.zeros.checked_sub(count - there).ok_or("the end")?;
         self.skipped += count;
         Ok(())
@@ -70,7 +70,7 @@ fn payload(reply: InfoReply) -> Vec<u8> {
 }
 
 fn read(payload: &[u8]) -> Result<InfoReply, String> {
-    read_info_reply(&mut Octets::new(payload), payload.len() as u64)
+    read_info_reply(&mut Bytes::new(payload), payload.len() as u64)
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_script_is_never_held() {
     Header { tag: SEQUENCE, length }.append_to(&mut fields);
     fields.extend(name_and_script);
 
-    let mut source = Octets { octets: &fields, zeros: SCRIPT, skipped: 0 };
+    let mut source = Bytes { bytes: &fields, zeros: SCRIPT, skipped: 0 };
     let mut walk = Walk { source: &mut source, offset: 0, held: 0 };
     // The source ends with the script.
     assert_eq!(walk.script_job(u64::MAX, Fit::Within).unwrap_err(), "the end");
@@ -106,7 +106,7 @@ fn more_than_is_held_is_refused() {
     let error = read(&payload(reply)).unwrap_err();
     assert!(error.starts_with("platform at byte ") && error.contains("at most 1048576"), "{error}");
 
-    let mut source = Octets::new(b"");
+    let mut source = Bytes::new(b"");
     let mut walk = Walk { source: &mut source, offset: 0, held: HELD_BYTES };
     assert!(walk.hold("job", 1).unwrap_err().contains("at most 268435456"));
 }
@@ -115,7 +115,7 @@ fn more_than_is_held_is_refused() {
 fn a_message_that_ends_early_or_late_is_refused() {
     let payload = payload(reply("script"));
     for end in 0..payload.len() {
-        assert!(read_info_reply(&mut Octets::new(&payload[..end]), payload.len() as u64).is_err(), "{end}");
+        assert!(read_info_reply(&mut Bytes::new(&payload[..end]), payload.len() as u64).is_err(), "{end}");
         assert!(read(&payload[..end]).is_err(), "{end}");
     }
     let mut longer = payload;
@@ -124,12 +124,12 @@ fn a_message_that_ends_early_or_late_is_refused() {
 }
 
 proptest! {
-    /// What is read of damaged octets is what decoding them whole gives, or refused.
+    /// What is read of damaged bytes is what decoding them whole gives, or refused.
     #[test]
-    fn damage_is_not_read_as_something_else(at in any::<prop::sample::Index>(), octet in any::<u8>()) {
+    fn damage_is_not_read_as_something_else(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut payload = payload(reply("script"));
         let at = at.index(payload.len());
-        payload[at] = octet;
+        payload[at] = byte;
         if let (Ok(read), Ok(Command::InfoReply(decoded))) = (read(&payload), Command::decode(&payload)) {
             prop_assert_eq!(read.queues.len(), decoded.queues.len());
             prop_assert_eq!(read.dropped_platforms, decoded.dropped_platforms);

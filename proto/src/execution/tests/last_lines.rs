@@ -8,10 +8,10 @@ fn aborted(console: Vec<ConsoleLine>) -> Execution {
 
 /// The lines that are left for those who say themselves how the build ended.
 fn before_result(execution: &Execution) -> Vec<ConsoleLine> {
-    let octets = execution.encode().unwrap();
-    let stored = StoredExecution::open(octets.as_slice(), octets.len() as u64).unwrap();
-    let console = stored.console_before_result(octets.as_slice()).unwrap();
-    read_console(octets.as_slice(), console).unwrap()
+    let bytes = execution.encode().unwrap();
+    let stored = StoredExecution::open(bytes.as_slice(), bytes.len() as u64).unwrap();
+    let console = stored.console_before_result(bytes.as_slice()).unwrap();
+    read_console(bytes.as_slice(), console).unwrap()
 }
 
 #[test]
@@ -34,9 +34,9 @@ fn a_last_line_stands_behind_all_others() {
     }
     .layout()
     .unwrap();
-    let octets = [&layout.before_console, &console, &layout.after_console, NO_ARTIFACTS.as_slice()].concat();
-    assert_eq!(octets, execution.encode().unwrap());
-    assert_eq!(octets.len() as u64, layout.total_length);
+    let bytes = [&layout.before_console, &console, &layout.after_console, NO_ARTIFACTS.as_slice()].concat();
+    assert_eq!(bytes, execution.encode().unwrap());
+    assert_eq!(bytes.len() as u64, layout.total_length);
 }
 
 #[test]

@@ -8,10 +8,10 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Octets in one write to the socket, and in one read from it: what worker and server use.
+/// Bytes in one write to the socket, and in one read from it: what worker and server use.
 pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Sends so many octets.
+/// Sends so many bytes.
 pub(crate) fn send_bulk(stream: &mut TcpStream, length: u64) -> Outcome<()> {
     let chunk: Vec<u8> = (0..CHUNK_BYTES).map(|place| (place % 251) as u8).collect();
     let mut left = length;
@@ -23,7 +23,7 @@ pub(crate) fn send_bulk(stream: &mut TcpStream, length: u64) -> Outcome<()> {
     Ok(())
 }
 
-/// Copies so many octets through a connection into a file; gives the time until the sender learns that they are durable.
+/// Copies so many bytes through a connection into a file; gives the time until the sender learns that they are durable.
 pub(crate) fn copy_time(path: &Path, length: u64) -> Outcome<Duration> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).during("listen")?;
     let address: SocketAddr = listener.local_addr()?;
@@ -33,12 +33,12 @@ pub(crate) fn copy_time(path: &Path, length: u64) -> Outcome<Duration> {
         let mut buffer = vec![0; CHUNK_BYTES];
         let mut left = length;
         while left > 0 {
-            let octets = stream.read(&mut buffer).during("receive")?;
-            if octets == 0 {
+            let bytes = stream.read(&mut buffer).during("receive")?;
+            if bytes == 0 {
                 return Err(Failure::new("the sender stopped early"));
             }
-            file.write_all(buffer.get(..octets).unwrap_or_default()).during("write")?;
-            left -= octets as u64;
+            file.write_all(buffer.get(..bytes).unwrap_or_default()).during("write")?;
+            left -= bytes as u64;
         }
         file.sync_all().during("sync")
     });

@@ -20,11 +20,11 @@ pub(crate) fn read_time(lines: u64) -> Outcome<Duration> {
         let mut decoder = FrameDecoder::new(CHUNK_BYTES as u64);
         let mut count = 0;
         while count < lines {
-            let octets = stream.read(&mut buffer).during("receive lines")?;
-            if octets == 0 {
+            let bytes = stream.read(&mut buffer).during("receive lines")?;
+            if bytes == 0 {
                 return Err(Failure::new("the sender stopped early"));
             }
-            let mut input = buffer.get(..octets).unwrap_or_default();
+            let mut input = buffer.get(..bytes).unwrap_or_default();
             while let Some(event) = decoder.next(&mut input).map_err(Failure::new)? {
                 count += u64::from(matches!(event, FrameEvent::Frame(_)));
             }

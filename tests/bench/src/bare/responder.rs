@@ -78,9 +78,9 @@ fn respond(mut listener: TcpListener, mut file: File, stopped: &AtomicBool) -> i
                 continue;
             }
             let Some((stream, is_greeted)) = peers.get_mut(&event.token()) else { continue };
-            let Ok(octets @ 1..) = stream.read(&mut buffer) else { continue };
+            let Ok(bytes @ 1..) = stream.read(&mut buffer) else { continue };
             if *is_greeted {
-                batch.extend_from_slice(buffer.get(..octets).unwrap_or_default());
+                batch.extend_from_slice(buffer.get(..bytes).unwrap_or_default());
                 unanswered.extend(peers.remove(&event.token()).map(|(stream, _)| stream));
             } else {
                 stream.write_all(&greeting)?;

@@ -18,7 +18,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Octets of each line.
+/// Bytes of each line.
 pub(crate) const LINE_BYTES: usize = 100;
 /// Digits of the number with which each line begins.
 const NUMBER_DIGITS: usize = 8;
@@ -109,8 +109,8 @@ impl LineSource {
                 write_number(digits, self.next);
                 self.next += 1;
             }
-            let octets = self.frames.get(..count * self.frame_length).unwrap_or_default();
-            stream.write_all(octets).during("send lines")?;
+            let bytes = self.frames.get(..count * self.frame_length).unwrap_or_default();
+            stream.write_all(bytes).during("send lines")?;
         }
         Ok(())
     }

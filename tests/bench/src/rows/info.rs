@@ -81,7 +81,7 @@ fn ask(address: SocketAddr, stopped: &AtomicBool) -> Outcome<Vec<usize>> {
         loop {
             match stream.read(&mut buffer).during("read what is going on")? {
                 0 => break,
-                octets => length += octets,
+                bytes => length += bytes,
             }
         }
         lengths.push(length);

@@ -65,7 +65,7 @@ impl Bench {
 
 /// Whether memory stays within [`PEAK_BYTES`], as far as the system tells.
 pub(crate) fn is_small(memory: Option<u64>) -> bool {
-    memory.is_none_or(|octets| octets <= PEAK_BYTES)
+    memory.is_none_or(|bytes| bytes <= PEAK_BYTES)
 }
 
 /// The stored results on a site.

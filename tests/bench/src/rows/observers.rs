@@ -58,12 +58,12 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Line>> {
             "{} seen by each fast one, {} spooled; the slow one got all in the end and cost {}",
             per_second(seen),
             per_second(spooled),
-            cost.map_or_else(|| "not measured".to_owned(), |octets| format!("{} KiB", octets / 1024)),
+            cost.map_or_else(|| "not measured".to_owned(), |bytes| format!("{} KiB", bytes / 1024)),
         ),
         beside: format!("without the slow one {} seen", per_second(alone)),
         ratio: Some(ratio),
         peak,
-        is_reached: ratio >= 0.9 && cost.is_none_or(|octets| octets <= SLOW_OBSERVER_BYTES) && is_small(peak),
+        is_reached: ratio >= 0.9 && cost.is_none_or(|bytes| bytes <= SLOW_OBSERVER_BYTES) && is_small(peak),
     }])
 }
 
@@ -122,11 +122,11 @@ fn read_all(mut stream: TcpStream, lines: u64, hurry: Option<&AtomicBool>) -> Ou
     loop {
         let is_slow = hurry.is_some_and(|hurry| !hurry.load(Ordering::Relaxed));
         let most = if is_slow { SLOW_CHUNK_BYTES } else { buffer.len() };
-        let octets = stream.read(buffer.get_mut(..most).unwrap_or_default()).during("observe")?;
-        if octets == 0 {
+        let bytes = stream.read(buffer.get_mut(..most).unwrap_or_default()).during("observe")?;
+        if bytes == 0 {
             return checker.finish();
         }
-        let mut input = buffer.get(..octets).unwrap_or_default();
+        let mut input = buffer.get(..bytes).unwrap_or_default();
         while let Some(event) = decoder.next(&mut input).map_err(Failure::new)? {
             if let FrameEvent::Frame(payload) = event {
                 checker.take(payload)?;

@@ -24,7 +24,7 @@ const LATENCY: Duration = Duration::from_millis(5);
 const IDLE_SHARE: f64 = 0.001;
 /// Descriptors that this program needs for other things than workers.
 const SPARE_DESCRIPTORS: u64 = 100;
-/// Octets of the longest message for a worker.
+/// Bytes of the longest message for a worker.
 const MESSAGE_BYTES: usize = 4096;
 /// Time for the server to come to rest.
 const REST: Duration = Duration::from_millis(1500);
@@ -47,12 +47,12 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Line>> {
     let mut workers = Workers::connect(&server, count)?;
     thread::sleep(REST);
     let grown = process.resident_memory().zip(before).map(|(now, before)| now.saturating_sub(before));
-    let each = grown.map(|octets| octets / count as u64);
+    let each = grown.map(|bytes| bytes / count as u64);
     let idle = idle_share(process, bench.pick(Duration::from_secs(3), Duration::from_secs(1)));
     let times = workers.serve(&server, bench.pick(1000, 100))?;
     let (middle, late) = (quantile(&times, 0.5), quantile(&times, 0.99));
     let not_measured = || "not measured".to_owned();
-    let memory = each.map_or_else(not_measured, |octets| format!("{octets} bytes each"));
+    let memory = each.map_or_else(not_measured, |bytes| format!("{bytes} bytes each"));
     let share = idle.map_or_else(not_measured, |share| format!("{:.3} %", share * 100.0));
     Ok(vec![Line {
         work: format!("{count} waiting workers"),
@@ -65,7 +65,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Line>> {
         beside: String::new(),
         ratio: None,
         peak: process.peak_memory(),
-        is_reached: each.is_none_or(|octets| octets <= WORKER_BYTES)
+        is_reached: each.is_none_or(|bytes| bytes <= WORKER_BYTES)
             && idle.is_none_or(|share| share <= IDLE_SHARE)
             && late <= LATENCY,
     }])
@@ -147,8 +147,8 @@ impl Workers {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                     Err(error) => return Err(error.into()),
                     Ok(0) => return Err(Failure::new("the server closed the connection of a worker")),
-                    Ok(octets) => {
-                        return Ok((number, message.get(HEADER_LENGTH..octets).unwrap_or_default().to_vec()));
+                    Ok(bytes) => {
+                        return Ok((number, message.get(HEADER_LENGTH..bytes).unwrap_or_default().to_vec()));
                     }
                 }
             }

@@ -14,7 +14,7 @@ const PERIODS: [Period; 4] = [Period::Hourly, Period::Daily, Period::Weekly, Per
 
 /// Any message, those of clients more often.
 pub(super) fn take_command(choices: &mut Choices<'_>) -> Command {
-    match choices.octet() % 24 {
+    match choices.byte() % 24 {
         0..=4 => Command::Schedule {
             period: take_period(choices),
             job: ScriptJob {
@@ -55,7 +55,7 @@ pub(super) fn take_command(choices: &mut Choices<'_>) -> Command {
 
 /// A line of the console, sometimes a long one.
 pub(super) fn take_output(uuid: Uuid, choices: &mut Choices<'_>) -> Command {
-    let length = choices.octet();
+    let length = choices.byte();
     let line = match length {
         0x80.. => vec![b'.'; usize::from(length) * 2],
         _ => choices.part(usize::from(length % 8)).to_vec(),
@@ -65,22 +65,22 @@ pub(super) fn take_output(uuid: Uuid, choices: &mut Choices<'_>) -> Command {
 
 /// A result, sometimes with too many artifacts.
 pub(super) fn take_finished(uuid: Uuid, choices: &mut Choices<'_>) -> Command {
-    let result = match choices.octet() % 4 {
-        0 => BuildResult::Exited(i64::from(choices.octet())),
+    let result = match choices.byte() % 4 {
+        0 => BuildResult::Exited(i64::from(choices.byte())),
         1 => BuildResult::Signalled(9),
         2 => BuildResult::Stopped(-7),
         _ => BuildResult::Message("timeout".into()),
     };
-    let files = 0..choices.octet() % 4;
+    let files = 0..choices.byte() % 4;
     let file = |number| File {
         path: format!("bin/{number}").into(),
-        data: vec![b'x'; usize::from(choices.octet())].into(),
+        data: vec![b'x'; usize::from(choices.byte())].into(),
     };
     Command::JobFinished { uuid, result, data: files.map(file).collect() }
 }
 
 fn take_name(choices: &mut Choices<'_>, names: &[&str]) -> Text {
-    let number = choices.octet();
+    let number = choices.byte();
     match names.get(usize::from(number >> 2) % (names.len() + 1)) {
         Some(name) => (*name).into(),
         None => choices.part(usize::from(number % 4)).into(),
@@ -93,7 +93,7 @@ fn take_period(choices: &mut Choices<'_>) -> Period {
 
 /// Around the time when the world begins, or far off.
 fn take_time(choices: &mut Choices<'_>) -> Time {
-    match choices.octet() {
+    match choices.byte() {
         0 => Time::MIN,
         1 => Time::NEVER,
         number => Time::from_unix_milliseconds(1_767_225_600_000 + (i64::from(number) - 64) * 600_000),
@@ -102,10 +102,10 @@ fn take_time(choices: &mut Choices<'_>) -> Time {
 
 /// Builds are numbered from 1.
 fn take_uuid(choices: &mut Choices<'_>) -> Uuid {
-    Uuid::from_u128(u128::from(choices.octet() % 16))
+    Uuid::from_u128(u128::from(choices.byte() % 16))
 }
 
-/// What is said when it is said in so many octets: see [`super::Run::step`] for the steps.
+/// What is said when it is said in so many bytes: see [`super::Run::step`] for the steps.
 pub(super) fn seeds() -> Vec<Vec<u8>> {
     // A job that is scheduled, built and observed; then what may come between.
     let schedule = [0_u8, 0, 1, 0, 0];

@@ -1,4 +1,4 @@
-//! The server's machine, driven by arbitrary octets on arbitrary connections, by commands that make sense, by time, and by
+//! The server's machine, driven by arbitrary bytes on arbitrary connections, by commands that make sense, by time, and by
 //! disks that are slow, full or broken. A simple model of it says after every turn what has to be remembered, and what
 //! has to have been said to whom.
 
@@ -69,7 +69,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn step(&mut self, choices: &mut Choices<'_>) {
-        match choices.octet() % 32 {
+        match choices.byte() % 32 {
             0..=4 => {
                 let client = self.greet(Role::Any, PeerType::Client, CLIENT_VERSION);
                 let command = take_command(choices);
@@ -103,7 +103,7 @@ impl Run<'_> {
             20 => self.say_damaged(choices),
             21 | 22 => {
                 let peer = self.pick_peer(choices);
-                let length = usize::from(choices.octet());
+                let length = usize::from(choices.byte());
                 self.world.say(peer, choices.part(length));
             }
             23 => {
@@ -116,7 +116,7 @@ impl Run<'_> {
             29 if choices.flag() => self.world.set_templates(take_templates(choices)),
             29 => self.go_on_with_uploads(choices),
             30 => self.change_disk(choices),
-            _ => self.world.crash(usize::from(choices.octet() % 8)),
+            _ => self.world.crash(usize::from(choices.byte() % 8)),
         }
     }
 
@@ -129,26 +129,26 @@ impl Run<'_> {
     /// Says something in pieces.
     fn say(&mut self, connection: ConnectionId, command: &Command) {
         if let Ok(frame) = command.to_frame() {
-            self.say_octets(connection, &frame);
+            self.say_bytes(connection, &frame);
         }
     }
 
-    fn say_octets(&mut self, connection: ConnectionId, octets: &[u8]) {
-        for piece in self.cuts.pieces(octets) {
+    fn say_bytes(&mut self, connection: ConnectionId, bytes: &[u8]) {
+        for piece in self.cuts.pieces(bytes) {
             self.world.say(connection, piece);
         }
     }
 
-    /// Says something in which octets are changed or missing.
+    /// Says something in which bytes are changed or missing.
     fn say_damaged(&mut self, choices: &mut Choices<'_>) {
         let peer = self.pick_peer(choices);
         let Ok(mut frame) = take_command(choices).to_frame() else { return };
         let place = choices.below(frame.len());
         match choices.flag() {
             true => frame.truncate(place),
-            false => frame[place] = choices.octet(),
+            false => frame[place] = choices.byte(),
         }
-        self.say_octets(peer, &frame);
+        self.say_bytes(peer, &frame);
     }
 
     /// A worker that runs a build says something about it, all at once or in pieces of all.
@@ -156,7 +156,7 @@ impl Run<'_> {
         if let Some((worker, uuid)) = pick(choices, &self.world.model.builders()) {
             let frames =
                 commands(uuid, choices).iter().flat_map(Command::to_frame).flatten().collect::<Vec<_>>();
-            self.say_octets(worker, &frames);
+            self.say_bytes(worker, &frames);
         }
     }
 
@@ -170,7 +170,7 @@ impl Run<'_> {
     fn change_clock(&mut self, choices: &mut Choices<'_>) {
         let seconds = SECONDS[choices.below(SECONDS.len())];
         let wall = self.world.now.wall;
-        match choices.octet() % 3 {
+        match choices.byte() % 3 {
             0 => self.world.sleep(Duration::from_secs(seconds)),
             1 => self.world.now.wall = wall.saturating_add(Duration::from_secs(seconds * 53)),
             _ => {
@@ -181,7 +181,7 @@ impl Run<'_> {
     }
 
     fn go_on_with_uploads(&mut self, choices: &mut Choices<'_>) {
-        self.world.end_upload(match choices.octet() % 8 {
+        self.world.end_upload(match choices.byte() % 8 {
             0 => UploadOutcome::Unavailable("cannot be reached"),
             1 => UploadOutcome::Refused("too large"),
             2 => UploadOutcome::Unauthorized("who are you"),
@@ -193,7 +193,7 @@ impl Run<'_> {
     }
 
     fn change_disk(&mut self, choices: &mut Choices<'_>) {
-        match choices.octet() % 16 {
+        match choices.byte() % 16 {
             0 => self.world.set_room(false),
             1 | 2 => self.world.set_room(true),
             3 => self.world.set_uuids(false),
@@ -206,7 +206,7 @@ impl Run<'_> {
             11 => self.world.storing = Storing::FailsInTheEnd,
             12 => self.world.release(true),
             13 => self.world.release(false),
-            14 => self.world.settle(usize::from(choices.octet())),
+            14 => self.world.settle(usize::from(choices.byte())),
             _ => self.world.rotate(),
         }
     }
@@ -217,7 +217,7 @@ fn pick<T: Copy>(choices: &mut Choices<'_>, among: &[T]) -> Option<T> {
 }
 
 fn take_uploads(choices: &mut Choices<'_>) -> Option<UploadSettings> {
-    let keep_local = match choices.octet() % 3 {
+    let keep_local = match choices.byte() % 3 {
         0 => return None,
         kept => kept == 1,
     };
@@ -231,11 +231,11 @@ fn take_role(choices: &mut Choices<'_>) -> Role {
 fn take_hello(choices: &mut Choices<'_>) -> (PeerType, i64) {
     let kind = if choices.flag() { PeerType::Worker } else { PeerType::Client };
     let right = if kind == PeerType::Worker { WORKER_VERSION } else { CLIENT_VERSION };
-    (kind, if choices.rarely(8) { i64::from(choices.octet()) } else { right })
+    (kind, if choices.rarely(8) { i64::from(choices.byte()) } else { right })
 }
 
 fn take_templates(choices: &mut Choices<'_>) -> Templates {
-    let chosen = choices.octet();
+    let chosen = choices.byte();
     let platforms = PLATFORMS.iter().enumerate().filter(|(number, _)| chosen >> number & 1 == 1);
     platforms
         .map(|(_, platform)| ((*platform).into(), [b"build ", jobs::PACKAGE, b" here"].concat()))

@@ -9,7 +9,7 @@ use builder_proto::execution::{
 };
 use std::collections::BTreeMap;
 
-/// Records as octets, of which some are on disk.
+/// Records as bytes, of which some are on disk.
 #[derive(Default)]
 pub(super) struct Log {
     batches: Vec<Vec<u8>>,
@@ -53,23 +53,23 @@ impl Log {
 /// The console of a build.
 #[derive(Default)]
 pub(super) struct Spool {
-    octets: Vec<u8>,
-    console_octets: u64,
+    bytes: Vec<u8>,
+    console_bytes: u64,
     is_sealed: bool,
     is_removed: bool,
 }
 
 impl Spool {
-    pub(super) fn append(&mut self, entries: &[u8], console_octets: u64) {
+    pub(super) fn append(&mut self, entries: &[u8], console_bytes: u64) {
         assert!(!self.is_sealed && !self.is_removed, "a line after the last");
         let mut rest = entries;
         while let Found::Entry(entry, length) = first_entry(rest) {
-            self.console_octets += console_entry_length(entry.delta, entry.line.len() as u64);
+            self.console_bytes += console_entry_length(entry.delta, entry.line.len() as u64);
             rest = &rest[length..];
         }
         assert!(rest.is_empty(), "only whole entries are handed out");
-        assert_eq!(self.console_octets, console_octets, "octets in the stored result");
-        self.octets.extend_from_slice(entries);
+        assert_eq!(self.console_bytes, console_bytes, "bytes in the stored result");
+        self.bytes.extend_from_slice(entries);
     }
 
     pub(super) fn seal(&mut self) {
@@ -95,7 +95,7 @@ impl Spool {
     }
 
     fn newest_first(&self) -> Vec<u8> {
-        let (mut console, mut rest) = (Vec::new(), self.octets.as_slice());
+        let (mut console, mut rest) = (Vec::new(), self.bytes.as_slice());
         while let Found::Entry(entry, length) = last_entry(rest) {
             append_console_entry(&mut console, entry.delta, entry.line);
             rest = &rest[..rest.len() - length];
@@ -107,7 +107,7 @@ impl Spool {
 /// Results on their way to their files, and those in place.
 #[derive(Default)]
 pub(super) struct Results {
-    /// The octets so far, and how many there are to be.
+    /// The bytes so far, and how many there are to be.
     staged: BTreeMap<Uuid, (Vec<u8>, u64)>,
     pub(super) in_place: BTreeMap<Uuid, Vec<u8>>,
     /// Those that only the log is sure to hold.
@@ -121,21 +121,21 @@ impl Results {
             OutputSource::Streamed(length) => length,
         };
         let ResultHead { job, started, finished, result, last_line, output } = head;
-        let console_length = spool.console_octets;
+        let console_length = spool.console_bytes;
         let head =
             ExecutionHead { job, uuid, console_length, started, finished, result, last_line, output_length };
         let layout = head.layout().expect("a short result");
-        let mut octets = [layout.before_console, spool.newest_first(), layout.after_console].concat();
+        let mut bytes = [layout.before_console, spool.newest_first(), layout.after_console].concat();
         if output == OutputSource::Empty {
-            octets.extend_from_slice(&NO_ARTIFACTS);
+            bytes.extend_from_slice(&NO_ARTIFACTS);
         }
-        assert!(self.staged.insert(uuid, (octets, layout.total_length)).is_none(), "begun twice");
+        assert!(self.staged.insert(uuid, (bytes, layout.total_length)).is_none(), "begun twice");
     }
 
     pub(super) fn append(&mut self, uuid: Uuid, artifacts: &[u8]) {
         // It may have failed at once.
-        if let Some((octets, _)) = self.staged.get_mut(&uuid) {
-            octets.extend_from_slice(artifacts);
+        if let Some((bytes, _)) = self.staged.get_mut(&uuid) {
+            bytes.extend_from_slice(artifacts);
         }
     }
 
@@ -149,15 +149,15 @@ impl Results {
 
     /// The whole file, which has to be a good one.
     pub(super) fn complete(&mut self, uuid: Uuid) -> (Vec<u8>, Execution) {
-        let (octets, length) = self.staged.remove(&uuid).expect("a staged result");
-        assert_eq!(octets.len() as u64, length, "as long as its head promised");
-        let stored = Execution::decode(&octets).expect("a stored result");
-        (octets, stored)
+        let (bytes, length) = self.staged.remove(&uuid).expect("a staged result");
+        assert_eq!(bytes.len() as u64, length, "as long as its head promised");
+        let stored = Execution::decode(&bytes).expect("a stored result");
+        (bytes, stored)
     }
 
     pub(super) fn publish(&mut self, result: UnsettledResult) {
-        let Contents(octets) = &result.contents;
-        self.in_place.insert(result.uuid, octets.to_vec());
+        let Contents(bytes) = &result.contents;
+        self.in_place.insert(result.uuid, bytes.to_vec());
         self.unsettled.insert(result.uuid, result);
     }
 

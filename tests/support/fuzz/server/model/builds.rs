@@ -32,8 +32,8 @@ impl Model {
         let build = self.builds.get_mut(&uuid).expect("a build");
         let connection = build.connection;
         match build.stage {
-            Stage::Receiving { last_octets } if last_octets + ARTIFACT_PROGRESS_TIME > now.monotonic => {
-                build.deadline = last_octets + ARTIFACT_PROGRESS_TIME;
+            Stage::Receiving { last_bytes } if last_bytes + ARTIFACT_PROGRESS_TIME > now.monotonic => {
+                build.deadline = last_bytes + ARTIFACT_PROGRESS_TIME;
             }
             Stage::Receiving { .. } => self.end_by_id(now, connection, Verdict::Refused),
             Stage::Running if !build.has_spoken && self.peers[&connection].decoder.is_between_frames() => {
@@ -58,8 +58,8 @@ impl Model {
         let build = self.builds.get_mut(&uuid).expect("a build");
         build.has_spoken = true;
         let delta = i64::try_from((now.monotonic - build.started).as_nanos()).expect("a short build");
-        build.console_octets += console_entry_length(delta, line.as_bytes().len() as u64);
-        if build.console_octets > self.settings.console_bytes {
+        build.console_bytes += console_entry_length(delta, line.as_bytes().len() as u64);
+        if build.console_bytes > self.settings.console_bytes {
             self.end_build(now, uuid, Jobs::fail);
             return Verdict::Told;
         }
@@ -71,7 +71,7 @@ impl Model {
         let Phase::Finishing { uuid, walker, result } = &mut peer.phase else { panic!("no result") };
         let uuid = *uuid;
         let build = self.builds.get_mut(&uuid).expect("a build");
-        build.stage = Stage::Receiving { last_octets: now.monotonic };
+        build.stage = Stage::Receiving { last_bytes: now.monotonic };
         loop {
             let (taken, event) = match walker.push(bytes) {
                 Ok(step) => step,

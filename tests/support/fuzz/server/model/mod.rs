@@ -54,7 +54,7 @@ struct Build {
     connection: ConnectionId,
     started: Duration,
     deadline: Duration,
-    console_octets: u64,
+    console_bytes: u64,
     /// Whether any message about it came from its worker.
     has_spoken: bool,
     stage: Stage,
@@ -62,9 +62,9 @@ struct Build {
 
 enum Stage {
     Running,
-    /// The worker sends its result; when octets last came.
+    /// The worker sends its result; when bytes last came.
     Receiving {
-        last_octets: Duration,
+        last_bytes: Duration,
     },
     Storing {
         result: BuildResult,
@@ -142,7 +142,7 @@ impl Model {
             Input::UploadEnded { uuid, outcome: UploadOutcome::Missing } => self.jobs.upload(*uuid, true),
             Input::UploadEnded { .. } | Input::ResumeUploads => {}
             Input::ResultRemoved { uuid } => drop(self.jobs.leaving.remove(uuid)),
-            Input::LogSpace(octets) => self.has_room = *octets > 0,
+            Input::LogSpace(bytes) => self.has_room = *bytes > 0,
         }
     }
 
@@ -215,7 +215,7 @@ impl Model {
                 connection,
                 started: now.monotonic,
                 deadline: now.monotonic + self.settings.job_time + TIMEOUT_GRACE,
-                console_octets: 0,
+                console_bytes: 0,
                 has_spoken: false,
                 stage: Stage::Running,
             };
@@ -249,7 +249,7 @@ impl Model {
                 Ok(Some(FrameEvent::StreamStart { length })) => {
                     let Phase::Building(uuid) = peer.phase else { panic!("only builds end") };
                     let build = self.builds.get_mut(&uuid).expect("a build");
-                    build.stage = Stage::Receiving { last_octets: now.monotonic };
+                    build.stage = Stage::Receiving { last_bytes: now.monotonic };
                     build.deadline = now.monotonic + ARTIFACT_PROGRESS_TIME;
                     build.has_spoken = true;
                     let walker = FinishedWalker::new(length, super::artifact_limits());

@@ -17,8 +17,8 @@ impl World {
                 self.model.consoles.remove(&uuid);
                 self.tell(Input::SpoolFailed { uuid, error: "no space left" });
             }
-            Immediate::Spool { uuid, entries, console_octets } => {
-                self.spools.entry(uuid).or_default().append(&entries, console_octets);
+            Immediate::Spool { uuid, entries, console_bytes } => {
+                self.spools.entry(uuid).or_default().append(&entries, console_bytes);
             }
             Immediate::BeginResult { uuid, .. } if self.storing == Storing::FailsAtOnce => {
                 self.tell(Input::ResultFailed { uuid, error: "no space left" });
@@ -49,8 +49,8 @@ impl World {
         }
         match self.storing {
             Storing::InLog | Storing::FailsAtOnce => {
-                let octets = self.complete(uuid);
-                let contents = Some(Contents(Arc::new(octets)));
+                let bytes = self.complete(uuid);
+                let contents = Some(Contents(Arc::new(bytes)));
                 self.tell(Input::ResultStored { uuid, contents });
             }
             Storing::InFile => self.outcomes.push(Outcome::Stored(uuid)),
@@ -59,9 +59,9 @@ impl World {
         }
     }
 
-    /// The octets of a result, which has to be what the model expects.
+    /// The bytes of a result, which has to be what the model expects.
     pub(super) fn complete(&mut self, uuid: Uuid) -> Vec<u8> {
-        let (octets, stored) = self.results.complete(uuid);
+        let (bytes, stored) = self.results.complete(uuid);
         assert_eq!(stored.uuid, uuid);
         match (self.model.jobs.running.get(&uuid), self.model.jobs.aborted.get(&uuid)) {
             (Some(build), None) => {
@@ -82,14 +82,14 @@ impl World {
                 stored.printed().iter().map(|line| (line.delta_nanoseconds, line.line.as_bytes().to_vec()));
             assert!(lines.eq(console.iter().cloned()), "the console of build {uuid}");
         }
-        octets
+        bytes
     }
 
     pub(super) fn report(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Stored(uuid) if self.results.is_complete(uuid) => {
-                let octets = self.complete(uuid);
-                self.results.in_place.insert(uuid, octets);
+                let bytes = self.complete(uuid);
+                self.results.in_place.insert(uuid, bytes);
                 self.hand_in(Input::ResultStored { uuid, contents: None });
             }
             // It was abandoned meanwhile.
