@@ -38,7 +38,7 @@
 //!     templates: BTreeMap::new(),
 //!     uploads: None,
 //!     stored: BTreeSet::new(),
-//!     settled: Vec::new(),
+//!     written_back: Vec::new(),
 //! };
 //! let now = Now { wall: Time::from_unix_milliseconds(1_767_225_600_000), monotonic: Duration::ZERO };
 //! let mut server = Server::start(now, start);

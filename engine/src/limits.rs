@@ -62,9 +62,9 @@ pub const ARTIFACT_LIST_BYTES: u64 = 64 * MEBIBYTE;
 /// Pause before another attempt at what the disk, or the source of randomness, did not allow.
 pub const RETRY_TIME: Duration = Duration::from_secs(10);
 /// Time from the first result that only the log holds to the sync of its file: long enough to gather many.
-pub const SETTLE_TIME: Duration = Duration::from_secs(1);
+pub const WRITE_BACK_TIME: Duration = Duration::from_secs(1);
 /// Bytes of such results from which on the sync does not wait.
-pub const SETTLE_BYTES: usize = 2 * 1024 * 1024;
+pub const WRITE_BACK_BYTES: usize = 2 * 1024 * 1024;
 /// Bytes of incomplete frames held for all connections together. Beyond it the one that holds most is refused.
 pub const HELD_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of an incomplete frame that every build's worker may hold in addition: enough for the longest line that it sends.

@@ -117,8 +117,8 @@ impl Records {
             }
             match (&entry.record, finished(&entry.record)) {
                 (_, Some((uuid, true))) => held.extend([uuid]),
-                (Record::Settled(settled), _) => {
-                    held.retain(|uuid| settled.uuids.iter().all(|of| of.0 != *uuid))
+                (Record::WrittenBack(written_back), _) => {
+                    held.retain(|uuid| written_back.uuids.iter().all(|of| of.0 != *uuid))
                 }
                 _ => {}
             }
@@ -161,7 +161,7 @@ pub(crate) fn ended(record: &Record) -> Option<Uuid> {
 pub(crate) fn finished(record: &Record) -> Option<(Uuid, bool)> {
     match record {
         Record::Finished(finished) => Some((finished.uuid.0, finished.contents.is_some())),
-        Record::Unsettled(unsettled) => Some((unsettled.uuid.0, true)),
+        Record::Pending(pending) => Some((pending.uuid.0, true)),
         _ => None,
     }
 }

@@ -112,7 +112,7 @@ impl Files for DataDirectory {
         file.set_len(length)
     }
 
-    fn begin_write_back(&self, file: &Arc<File>, offset: u64, length: u64) {
+    fn start_flush(&self, file: &Arc<File>, offset: u64, length: u64) {
         // It does not matter when it fails.
         let _ = rustix::fs::fadvise(file, offset, NonZeroU64::new(length), rustix::fs::Advice::DontNeed);
     }

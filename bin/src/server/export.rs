@@ -10,7 +10,7 @@ use crate::server::paths::Paths;
 use crate::server::stop::{StartError, file_error};
 use builder_engine::driver::{import_old_state, sync_result};
 use builder_engine::log;
-use builder_engine::server::{Recovered, Recovery, State, UnsettledResult, migration};
+use builder_engine::server::{PendingResult, Recovered, Recovery, State, migration};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
@@ -22,7 +22,7 @@ pub(crate) fn run(settings: &Settings, file: &Path) -> Result<(), StartError> {
         DataDirectory::open(paths.clone(), lock).map_err(file_error("open", paths.root().to_owned()))?;
     let state = match read_log(settings, &paths)? {
         Some(recovered) => {
-            recovered.unsettled.iter().for_each(|result| look_after(&directory, result));
+            recovered.pending.iter().for_each(|result| look_after(&directory, result));
             recovered.state
         }
         None => {
@@ -60,7 +60,7 @@ fn read_log(settings: &Settings, paths: &Paths) -> Result<Option<Recovered>, Sta
 
 /// Makes sure of a result that the log holds as well, and says so when only the log has it: builder 0.4.0 does not look
 /// there.
-fn look_after(directory: &DataDirectory, result: &UnsettledResult) {
+fn look_after(directory: &DataDirectory, result: &PendingResult) {
     let path = directory.paths().result(&result.name, result.uuid);
     let is_in_place = fs::read(&path).is_ok_and(|bytes| bytes == *result.contents.0);
     if !is_in_place || sync_result(directory, &result.name, result.uuid).is_err() {

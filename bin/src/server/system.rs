@@ -14,7 +14,7 @@ use crate::server::uploader::Uploader;
 use crate::server::uuids;
 use builder_engine::Now;
 use builder_engine::driver::{
-    self, ListenerId, Look, Outcome, Platform, Room, Task, TemplateReading, UploadEnd,
+    self, FreeSpace, ListenerId, Look, Outcome, Platform, Task, TemplateReading, UploadEnd,
 };
 use builder_engine::log::Salt;
 use builder_engine::server::{ConnectionId, Role};
@@ -87,9 +87,9 @@ impl Platform for System {
         Box::new(uuids::random_uuids())
     }
 
-    fn room(&mut self) -> io::Result<Room> {
+    fn free_space(&mut self) -> io::Result<FreeSpace> {
         let free = free_bytes(self.directory.paths().private())?;
-        Ok(Room { free, longest_file: file_size_limit().unwrap_or(u64::MAX) })
+        Ok(FreeSpace { free, longest_file: file_size_limit().unwrap_or(u64::MAX) })
     }
 
     fn templates(&mut self, look: Look) -> Option<TemplateReading> {

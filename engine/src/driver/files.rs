@@ -78,7 +78,7 @@ pub trait Files: Clone {
     fn set_length(&self, file: &Self::File, length: u64) -> io::Result<()>;
 
     /// Has the disk begin with what was written from `offset` on. Only a hint.
-    fn begin_write_back(&self, file: &Self::File, offset: u64, length: u64);
+    fn start_flush(&self, file: &Self::File, offset: u64, length: u64);
 
     /// Returns once contents and length of a file are durable. After a failure nothing is known about what is.
     fn sync(&self, file: &Self::File) -> io::Result<()>;

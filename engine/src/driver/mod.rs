@@ -45,7 +45,7 @@ mod uploading;
 pub use budget::DescriptorBudget;
 pub use connections::ConnectionLimits;
 pub use files::{DirectoryName, FileName, Files};
-pub use platform::{Listener, ListenerId, Look, Platform, Room, TemplateReading, UploadEnd};
+pub use platform::{FreeSpace, Listener, ListenerId, Look, Platform, TemplateReading, UploadEnd};
 pub use reasons::{StartError, StopReason};
 pub use rotation::RotationLimits;
 pub use settings::{Limits, Settings, Uploads};

@@ -51,7 +51,7 @@ impl<P: Platform> Driver<P> {
 
     /// Begins to carry out what waited for the commit that has just been made.
     pub(super) fn release(&mut self) -> Result<(), StopReason> {
-        for order in self.release_queue.commit(&mut self.settling, TaskKind::Write.threads()) {
+        for order in self.release_queue.commit(&mut self.write_back, TaskKind::Write.threads()) {
             self.platform.submit(Task::write(order));
         }
         self.perform_ready()
@@ -63,7 +63,7 @@ impl<P: Platform> Driver<P> {
         batch: Option<BatchNumber>,
         outcomes: Vec<(Uuid, io::Result<()>)>,
     ) -> Result<(), StopReason> {
-        self.settling.written(self.platform.now().monotonic, outcomes);
+        self.write_back.written(self.platform.now().monotonic, outcomes);
         if let Some(batch) = batch {
             self.release_queue.written(batch);
         }
@@ -139,13 +139,13 @@ impl<P: Platform> Driver<P> {
     }
 
     /// Has results written again that could not be written, and synced what was written a while ago.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn write_back(&mut self) {
         let now = self.platform.now().monotonic;
-        let results = self.settling.retry(now);
+        let results = self.write_back.retry(now);
         if !results.is_empty() {
             self.platform.submit(Task::write_again(results));
         }
-        if let Some(builds) = self.settling.sync(now) {
+        if let Some(builds) = self.write_back.sync(now) {
             self.platform.submit(Task::sync(builds));
         }
     }
@@ -204,7 +204,7 @@ impl<P: Platform> Driver<P> {
 
     /// Has an observer sent a stored result. As long as the log holds it, its file may be what a crash left of it.
     fn replay(&mut self, connection: ConnectionId, uuid: Uuid) -> Result<(), StopReason> {
-        let Some(result) = self.settling.result(uuid) else {
+        let Some(result) = self.write_back.result(uuid) else {
             self.observers.search(connection);
             self.platform.submit(Task::find(connection, uuid));
             return Ok(());

@@ -51,7 +51,7 @@ pub trait Platform {
     /// # Errors
     ///
     /// What the system says.
-    fn room(&mut self) -> io::Result<Room>;
+    fn free_space(&mut self) -> io::Result<FreeSpace>;
 
     /// Looks at the templates; none when they are as they were last time, as far as `look` shows it.
     fn templates(&mut self, look: Look) -> Option<TemplateReading>;
@@ -138,9 +138,9 @@ pub struct Listener {
     pub name: String,
 }
 
-/// Room on the disk, in bytes.
+/// What more can be written to the disk, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct FreeSpace {
     /// Free in the file system of the data directory.
     pub free: u64,
     /// Of the longest file that this process may write.

@@ -3,7 +3,7 @@
 //! The files of small results are written beside the turns. Whatever came out of the machine with or after a result waits for
 //! its file, so that anyone who is told of a result finds it.
 
-use crate::server::{Deferred, Settling, UnsettledResult};
+use crate::server::{Deferred, PendingResult, WriteBack};
 use builder_proto::Uuid;
 use std::collections::VecDeque;
 
@@ -31,7 +31,7 @@ pub(crate) enum Waiting {
 #[derive(Debug)]
 struct Turn<A> {
     actions: Vec<A>,
-    results: Vec<UnsettledResult>,
+    results: Vec<PendingResult>,
 }
 
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub(crate) struct WriteOrder {
     /// What waits for it.
     pub batch: BatchNumber,
     /// The results, in order.
-    pub results: Vec<UnsettledResult>,
+    pub results: Vec<PendingResult>,
 }
 
 impl<A> Default for ReleaseQueue<A> {
@@ -73,7 +73,7 @@ impl<A> ReleaseQueue<A> {
 
     /// Puts off the writing of a result's file until the log holds the result. What is put off in the same turn or later
     /// waits for the file.
-    pub(crate) fn defer_result(&mut self, result: UnsettledResult) {
+    pub(crate) fn defer_result(&mut self, result: PendingResult) {
         self.uncommitted.results.push(result);
     }
 
@@ -87,13 +87,13 @@ impl<A> ReleaseQueue<A> {
         !self.has_uncommitted() && self.committed.is_empty()
     }
 
-    /// Takes note that the commit is made. Gives the files to be written now, for at most so many writers, and has `settling`
+    /// Takes note that the commit is made. Gives the files to be written now, for at most so many writers, and has `write_back`
     /// take charge of their results; then call [`ReleaseQueue::next_ready`].
-    pub(crate) fn commit(&mut self, settling: &mut Settling, writers: usize) -> Vec<WriteOrder> {
+    pub(crate) fn commit(&mut self, write_back: &mut WriteBack, writers: usize) -> Vec<WriteOrder> {
         self.batches += 1;
         let number = BatchNumber(self.batches);
         let results = core::mem::take(&mut self.uncommitted.results);
-        results.iter().for_each(|result| settling.publish(result.clone()));
+        results.iter().for_each(|result| write_back.publish(result.clone()));
         let share = results.len().div_ceil(writers.max(1)).max(1);
         let orders: Vec<WriteOrder> = results
             .chunks(share)
@@ -130,9 +130,9 @@ mod tests {
     use crate::server::record::Contents;
     use std::sync::Arc;
 
-    fn result(number: u128) -> UnsettledResult {
+    fn result(number: u128) -> PendingResult {
         let contents = Contents(Arc::new(vec![number as u8]));
-        UnsettledResult { uuid: Uuid::from_u128(number), name: "job".into(), contents }
+        PendingResult { uuid: Uuid::from_u128(number), name: "job".into(), contents }
     }
 
     fn ready(queue: &mut ReleaseQueue<u32>) -> Vec<u32> {
@@ -141,42 +141,42 @@ mod tests {
 
     #[test]
     fn nothing_is_released_before_its_commit() {
-        let (mut queue, mut settling) = (ReleaseQueue::default(), Settling::default());
+        let (mut queue, mut write_back) = (ReleaseQueue::default(), WriteBack::default());
         queue.defer(1);
         assert!(queue.has_uncommitted());
         assert_eq!(ready(&mut queue), []);
-        assert_eq!(queue.commit(&mut settling, 2), []);
+        assert_eq!(queue.commit(&mut write_back, 2), []);
         queue.defer(2);
         assert_eq!(ready(&mut queue), [1]);
-        queue.commit(&mut settling, 2);
+        queue.commit(&mut write_back, 2);
         assert_eq!(ready(&mut queue), [2]);
         assert!(queue.is_empty());
     }
 
     #[test]
     fn what_comes_with_or_after_a_result_waits_for_its_file() {
-        let (mut queue, mut settling) = (ReleaseQueue::default(), Settling::default());
+        let (mut queue, mut write_back) = (ReleaseQueue::default(), WriteBack::default());
         queue.defer(1);
-        queue.commit(&mut settling, 2);
+        queue.commit(&mut write_back, 2);
         queue.defer(2);
         queue.defer_result(result(7));
-        let orders = queue.commit(&mut settling, 2);
+        let orders = queue.commit(&mut write_back, 2);
         queue.defer(3);
-        queue.commit(&mut settling, 2);
+        queue.commit(&mut write_back, 2);
         assert_eq!(ready(&mut queue), [1]);
         assert!(!queue.is_empty() && !queue.has_uncommitted());
-        assert!(!settling.is_settled(), "the log has to keep the result");
+        assert!(!write_back.is_written_back(), "the log has to keep the result");
         queue.written(orders[0].batch);
         assert_eq!(ready(&mut queue), [2, 3]);
     }
 
     #[test]
     fn a_file_is_waited_for_even_if_nothing_came_with_it() {
-        let (mut queue, mut settling) = (ReleaseQueue::default(), Settling::default());
+        let (mut queue, mut write_back) = (ReleaseQueue::default(), WriteBack::default());
         queue.defer_result(result(7));
-        let orders = queue.commit(&mut settling, 2);
+        let orders = queue.commit(&mut write_back, 2);
         queue.defer(1);
-        queue.commit(&mut settling, 2);
+        queue.commit(&mut write_back, 2);
         assert_eq!(ready(&mut queue), []);
         assert!(!queue.is_empty());
         queue.written(orders[0].batch);
@@ -186,12 +186,12 @@ mod tests {
 
     #[test]
     fn later_files_do_not_overtake_earlier_ones() {
-        let (mut queue, mut settling) = (ReleaseQueue::default(), Settling::default());
+        let (mut queue, mut write_back) = (ReleaseQueue::default(), WriteBack::default());
         let mut batches = Vec::new();
         for number in [1, 2] {
             queue.defer(number);
             queue.defer_result(result(u128::from(number)));
-            batches.push(queue.commit(&mut settling, 2)[0].batch);
+            batches.push(queue.commit(&mut write_back, 2)[0].batch);
         }
         queue.written(batches[1]);
         assert_eq!(ready(&mut queue), []);
@@ -201,10 +201,10 @@ mod tests {
 
     #[test]
     fn files_are_shared_out_among_the_writers_and_all_of_them_are_waited_for() {
-        let (mut queue, mut settling) = (ReleaseQueue::default(), Settling::default());
+        let (mut queue, mut write_back) = (ReleaseQueue::default(), WriteBack::default());
         queue.defer(1);
         (1..=5).for_each(|number| queue.defer_result(result(number)));
-        let orders = queue.commit(&mut settling, 2);
+        let orders = queue.commit(&mut write_back, 2);
         assert_eq!(orders.iter().map(|order| order.results.len()).collect::<Vec<_>>(), [3, 2]);
         assert_eq!(
             orders.iter().flat_map(|order| order.results.clone()).collect::<Vec<_>>(),

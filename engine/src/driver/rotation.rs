@@ -9,7 +9,7 @@ const RESERVE_PLENTY: u64 = 4;
 /// From which sizes on something is worth the trouble.
 #[derive(Clone, Copy, Debug)]
 pub struct RotationLimits {
-    /// Bytes of room below which some command could be refused.
+    /// Free bytes below which some command could be refused.
     pub short_bytes: u64,
     /// Bytes that a log may have in any case before it is written anew because space is short.
     pub worthwhile_bytes: u64,
@@ -17,17 +17,17 @@ pub struct RotationLimits {
     pub reserve_bytes: u64,
 }
 
-/// What is known of the room for the log, and what was tried to make more of it.
+/// What is known of the free space for the log, and what was tried to gain some.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rotation {
     limits: RotationLimits,
     /// Bytes by which the log can grow.
-    room: u64,
+    free_space: u64,
     /// Bytes of the log after its last rotation: about the size of a snapshot.
     snapshot: u64,
     /// Bytes of the log when it was last looked at for what could be left out.
     examined: u64,
-    /// When the next attempt to make room may be made, in monotonic time: they take long.
+    /// When the next attempt to free space may be made, in monotonic time: they take long.
     next_attempt: Duration,
 }
 
@@ -45,12 +45,12 @@ impl Default for RotationLimits {
 impl Rotation {
     /// Nothing is known so far, and nothing was tried.
     pub(crate) fn new(limits: RotationLimits) -> Rotation {
-        Rotation { limits, room: u64::MAX, snapshot: 0, examined: 0, next_attempt: Duration::ZERO }
+        Rotation { limits, free_space: u64::MAX, snapshot: 0, examined: 0, next_attempt: Duration::ZERO }
     }
 
     /// Takes note of the bytes by which the log can grow.
-    pub(crate) fn set_room(&mut self, bytes: u64) {
-        self.room = bytes;
+    pub(crate) fn set_free_space(&mut self, bytes: u64) {
+        self.free_space = bytes;
     }
 
     /// Bytes of the last snapshot, for [`LogFile::needs_rotation`](crate::log::LogFile::needs_rotation).
@@ -76,14 +76,14 @@ impl Rotation {
 
     /// Whether space is short, and most of what the log takes is history. `snapshot_bytes` is asked only if it matters, as
     /// measuring takes long.
-    pub(crate) fn could_make_room(
+    pub(crate) fn could_free_space(
         &mut self,
         now: Duration,
         log_bytes: u64,
         snapshot_bytes: impl FnOnce() -> u64,
     ) -> bool {
         let has_changed = log_bytes != self.examined && log_bytes > self.limits.worthwhile_bytes;
-        if self.room >= self.limits.short_bytes || !has_changed || now < self.next_attempt {
+        if self.free_space >= self.limits.short_bytes || !has_changed || now < self.next_attempt {
             return false;
         }
         self.attempted(now);
@@ -107,30 +107,30 @@ mod tests {
     fn a_log_of_history_is_written_anew_when_space_is_short() {
         let mut rotation = Rotation::new(LIMITS);
         let not_asked = || panic!("measuring takes long");
-        assert!(!rotation.could_make_room(at(0), 500, not_asked), "the room is not known to be short");
-        rotation.set_room(1000);
-        assert!(!rotation.could_make_room(at(0), 500, not_asked), "there is enough");
-        rotation.set_room(999);
-        assert!(!rotation.could_make_room(at(0), 100, not_asked), "it is not worth the trouble");
-        assert!(rotation.could_make_room(at(0), 500, || 249));
+        assert!(!rotation.could_free_space(at(0), 500, not_asked), "the space is not known to be short");
+        rotation.set_free_space(1000);
+        assert!(!rotation.could_free_space(at(0), 500, not_asked), "there is enough");
+        rotation.set_free_space(999);
+        assert!(!rotation.could_free_space(at(0), 100, not_asked), "it is not worth the trouble");
+        assert!(rotation.could_free_space(at(0), 500, || 249));
     }
 
     #[test]
     fn a_log_that_was_looked_at_in_vain_is_looked_at_again_when_it_has_grown_and_some_time_has_passed() {
         let mut rotation = Rotation::new(LIMITS);
-        rotation.set_room(0);
-        assert!(!rotation.could_make_room(at(0), 500, || 250));
-        assert!(!rotation.could_make_room(at(0) + RETRY_TIME, 500, || 0), "nothing has changed");
-        assert!(!rotation.could_make_room(at(1), 501, || 0), "it is too early");
-        assert!(rotation.could_make_room(at(0) + RETRY_TIME, 501, || 250));
+        rotation.set_free_space(0);
+        assert!(!rotation.could_free_space(at(0), 500, || 250));
+        assert!(!rotation.could_free_space(at(0) + RETRY_TIME, 500, || 0), "nothing has changed");
+        assert!(!rotation.could_free_space(at(1), 501, || 0), "it is too early");
+        assert!(rotation.could_free_space(at(0) + RETRY_TIME, 501, || 250));
     }
 
     #[test]
     fn a_rotation_that_failed_is_not_repeated_at_once() {
         let mut rotation = Rotation::new(LIMITS);
-        rotation.set_room(0);
+        rotation.set_free_space(0);
         rotation.attempted(at(0));
-        assert!(!rotation.could_make_room(at(1), 500, || 0));
+        assert!(!rotation.could_free_space(at(1), 500, || 0));
         rotation.rotated(123);
         assert_eq!(rotation.snapshot_bytes(), 123);
     }

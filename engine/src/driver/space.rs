@@ -1,4 +1,4 @@
-//! Room on the disk: what the server is told of it, and making some, as the [rotation](super::rotation) says.
+//! Free space on the disk: what the server is told of it, and gaining some, as the [rotation](super::rotation) says.
 
 use super::files::{DirectoryName, Files};
 use super::platform::Platform;
@@ -9,10 +9,10 @@ use crate::log::WriteError;
 use crate::server::Input;
 
 impl<P: Platform> Driver<P> {
-    /// Tells the server how much room there is.
+    /// Tells the server how much space is left.
     pub(super) fn update_space(&mut self) -> Result<(), StopReason> {
-        let room = match self.platform.room() {
-            Ok(room) => room,
+        let space = match self.platform.free_space() {
+            Ok(space) => space,
             Err(error) => {
                 let private = self.files.describe_directory(DirectoryName::Private);
                 ::log::warn!("cannot find out how much space is left in {private}: {error}");
@@ -20,34 +20,35 @@ impl<P: Platform> Driver<P> {
             }
         };
         let now = self.platform.now().monotonic;
-        if !self.log.reserve_available() && self.rotation.restores_reserve(now, room.free, room.longest_file)
+        if !self.log.reserve_available()
+            && self.rotation.restores_reserve(now, space.free, space.longest_file)
         {
             self.restore_reserve()?;
         }
-        let room = room.free.min(room.longest_file.saturating_sub(self.log.length()));
-        self.rotation.set_room(room);
-        self.input(Input::LogSpace(room), &[])
+        let free = space.free.min(space.longest_file.saturating_sub(self.log.length()));
+        self.rotation.set_free_space(free);
+        self.input(Input::LogSpace(free), &[])
     }
 
     /// Replaces the log by a snapshot when it has grown well beyond one.
     pub(super) fn rotate_log(&mut self) -> Result<(), StopReason> {
-        // What still waits for a commit may include a result that neither state nor settling know of.
+        // What still waits for a commit may include a result that neither the state nor the write-back knows of.
         if self.release_queue.has_uncommitted() {
             return Ok(());
         }
         let now = self.platform.now().monotonic;
         let snapshot_bytes = || {
-            let snapshot = self.server.state().snapshot().chain(self.settling.snapshot());
+            let snapshot = self.server.state().snapshot().chain(self.write_back.snapshot());
             snapshot.map(|record| record.bytes()).sum()
         };
         let due = self.log.needs_rotation(self.rotation.snapshot_bytes())
-            || self.rotation.could_make_room(now, self.log.length(), snapshot_bytes);
+            || self.rotation.could_free_space(now, self.log.length(), snapshot_bytes);
         if !due {
             return Ok(());
         }
         self.rotation.attempted(now);
         let salt = self.platform.salt().map_err(StopReason::Randomness)?;
-        let snapshot = self.server.state().snapshot().chain(self.settling.snapshot());
+        let snapshot = self.server.state().snapshot().chain(self.write_back.snapshot());
         match self.log.rotate(salt, encode_all(snapshot)) {
             Ok(()) => {
                 let (length, summary) = (self.log.length(), self.server.state().summary());

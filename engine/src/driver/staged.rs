@@ -13,7 +13,7 @@ use builder_proto::text::Text;
 use std::io::{self, ErrorKind};
 
 /// Bytes of artifacts that are gathered before the disk begins to write them.
-const WRITE_BACK_BYTES: u64 = 8 * 1024 * 1024;
+const FLUSH_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes gathered before the console of a large result is written.
 const CONSOLE_BUFFER_BYTES: usize = 256 * 1024;
 
@@ -40,7 +40,7 @@ pub(crate) struct LargeResult<F: Files> {
     /// Bytes of the whole file.
     total_length: u64,
     /// Up to where the system was asked to write artifacts to the disk.
-    written_back: u64,
+    flushed: u64,
 }
 
 impl<F: Files> Staged<F> {
@@ -92,7 +92,7 @@ impl<F: Files> Staged<F> {
                 console: spool.file().map(|file| (file.clone(), spool.length())),
                 position: layout.total_length - output_length,
                 total_length: layout.total_length,
-                written_back: layout.total_length - output_length,
+                flushed: layout.total_length - output_length,
             })
         };
         if is_empty {
@@ -108,7 +108,7 @@ impl<F: Files> Staged<F> {
             Staged::Large(large) => {
                 write_all(files, &large.file, large.position, bytes)?;
                 large.position += bytes.len() as u64;
-                large.write_back(files);
+                large.flush(files);
             }
         }
         Ok(())
@@ -157,11 +157,11 @@ impl<F: Files> LargeResult<F> {
 
     /// Has the disk begin with what has arrived. Otherwise all of it would be left to the sync at the end, during which
     /// commits wait, and so does a server that is to stop.
-    fn write_back(&mut self, files: &F) {
-        let length = self.position - self.written_back;
-        if length >= WRITE_BACK_BYTES {
-            files.begin_write_back(&self.file, self.written_back, length);
-            self.written_back = self.position;
+    fn flush(&mut self, files: &F) {
+        let length = self.position - self.flushed;
+        if length >= FLUSH_BYTES {
+            files.start_flush(&self.file, self.flushed, length);
+            self.flushed = self.position;
         }
     }
 }

@@ -15,7 +15,7 @@ use super::turn::{Driver, TemplateWatch};
 use super::upload_slot::UploadSlot;
 use crate::log::{self, LogFile};
 use crate::server::record::Record;
-use crate::server::{Recovered, Recovery, Server, Settling, Start, State, migration};
+use crate::server::{Recovered, Recovery, Server, Start, State, WriteBack, migration};
 use builder_proto::Uuid;
 use builder_proto::state_file::StateFile;
 use core::fmt::Display;
@@ -35,8 +35,8 @@ impl<P: Platform> Driver<P> {
         platform.recovered(&recovered);
         prepare_directories(&files)
             .map_err(|(what, name, error)| directory_error(&files, what, name, error))?;
-        let mut settling = Settling::default();
-        let settled = settle(&platform, &files, &mut settling, &recovered)?;
+        let mut write_back = WriteBack::default();
+        let written_back = write_pending(&platform, &files, &mut write_back, &recovered)?;
         let stored = stored_builds(&files, &recovered.state)?;
         let spools = recover_spools(&files, &recovered.state)?;
         let TemplateReading { templates, has_failed } = platform
@@ -55,7 +55,7 @@ impl<P: Platform> Driver<P> {
             templates,
             uploads: settings.uploads.as_ref().map(|uploads| uploads.settings.clone()),
             stored,
-            settled,
+            written_back,
         };
         let server = Server::start(now, start);
         ::log::info!("recovered: {}", server.state().summary());
@@ -68,7 +68,7 @@ impl<P: Platform> Driver<P> {
             connections: Connections::new(listeners, settings.connections, limits.connections),
             spools,
             staged: BTreeMap::new(),
-            settling,
+            write_back,
             uploads: settings.uploads.map(|uploads| UploadSlot::new(uploads.time_limit)),
             observers: Observers::new(limits.observer_outbox),
             release_queue: ReleaseQueue::default(),
@@ -115,8 +115,8 @@ fn open_log<P: Platform>(
     if recovered.skipped > 0 {
         ::log::warn!("left out {} records that contradict the salvaged ones", recovered.skipped);
         // Or the next start, without a salvage, would find them again.
-        let unsettled = recovered.unsettled.iter().cloned().map(Record::from);
-        begin_log(platform, &mut log, recovered.state.snapshot().chain(unsettled))?;
+        let pending = recovered.pending.iter().cloned().map(Record::from);
+        begin_log(platform, &mut log, recovered.state.snapshot().chain(pending))?;
     }
     if recovered.records == 0 {
         // A log from which records are missing was in use: the old state would bring back what was removed since.
@@ -175,21 +175,21 @@ pub fn import_old_state<F: Files>(files: &F) -> Result<Option<State>, StartError
 
 /// Writes the results that the log holds, whatever is in their places: it may look right and yet not be on disk. Gives those
 /// that the log may forget.
-fn settle<P: Platform>(
+fn write_pending<P: Platform>(
     platform: &P,
     files: &P::Files,
-    settling: &mut Settling,
+    write_back: &mut WriteBack,
     recovered: &Recovered,
 ) -> Result<Vec<Uuid>, StartError> {
-    let outcomes = recovered.unsettled.iter().map(|result| {
-        settling.publish(result.clone());
+    let outcomes = recovered.pending.iter().map(|result| {
+        write_back.publish(result.clone());
         (result.uuid, write_now(files, result))
     });
     let outcomes: Vec<_> = outcomes.collect();
     let now = platform.now().monotonic;
-    settling.written(now, outcomes);
-    sync_now(files, settling.sync_all()).map_err(StopReason::Results)?;
-    Ok(settling.synced(now))
+    write_back.written(now, outcomes);
+    sync_now(files, write_back.sync_all()).map_err(StopReason::Results)?;
+    Ok(write_back.synced(now))
 }
 
 /// Builds that the log knows as unfinished, but whose result is in place. It is made sure that it stays there.

@@ -4,7 +4,7 @@ use super::files::{DirectoryName, FileName, Files, exists, sync_names, write_all
 use super::release::{BatchNumber, WriteOrder};
 use super::result_files::{Directory, FileOperation, Progress, ResultWork, WorkError};
 use super::staged::{self, LargeResult};
-use crate::server::{BuildOfJob, ConnectionId, UnsettledResult};
+use crate::server::{BuildOfJob, ConnectionId, PendingResult};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
 use std::io;
@@ -19,7 +19,7 @@ enum Work<F: Files> {
     Store { result: LargeResult<F>, steps: Steps<F> },
     /// Write small results to their files, which others wait for.
     Write {
-        results: Vec<UnsettledResult>,
+        results: Vec<PendingResult>,
         batch: Option<BatchNumber>,
         outcomes: WriteOutcomes,
         steps: Steps<F>,
@@ -109,11 +109,11 @@ impl<F: Files> Task<F> {
     }
 
     /// Another attempt, which nothing waits for.
-    pub(crate) fn write_again(results: Vec<UnsettledResult>) -> Self {
+    pub(crate) fn write_again(results: Vec<PendingResult>) -> Self {
         Task::write_results(results, None)
     }
 
-    fn write_results(results: Vec<UnsettledResult>, batch: Option<BatchNumber>) -> Self {
+    fn write_results(results: Vec<PendingResult>, batch: Option<BatchNumber>) -> Self {
         let outcomes = Vec::with_capacity(results.len());
         Task(Work::Write { results, batch, outcomes, steps: Steps::new(ResultWork::write()) })
     }
@@ -179,7 +179,7 @@ impl<F: Files> Work<F> {
                 }
             }
             Work::Write { results, batch, outcomes, steps } => {
-                if let Some(UnsettledResult { uuid, name, contents }) = results.get(outcomes.len()) {
+                if let Some(PendingResult { uuid, name, contents }) = results.get(outcomes.len()) {
                     let outcome = steps.step(files, (name, *uuid), &Source::Small(&contents.0))?;
                     outcomes.push((*uuid, outcome.map_err(WorkError::into_inner)));
                     *steps = Steps::new(ResultWork::write());
@@ -259,7 +259,7 @@ impl<F: Files> Steps<F> {
 }
 
 /// Writes a result that the log holds, at once. It is made durable later, with others.
-pub(crate) fn write_now<F: Files>(files: &F, result: &UnsettledResult) -> io::Result<()> {
+pub(crate) fn write_now<F: Files>(files: &F, result: &PendingResult) -> io::Result<()> {
     run(files, ResultWork::write(), &result.name, result.uuid, &Source::Small(&result.contents.0))
 }
 

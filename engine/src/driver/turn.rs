@@ -13,7 +13,7 @@ use super::tasks::{Done, Outcome};
 use super::upload_slot::UploadSlot;
 use crate::limits::RETRY_TIME;
 use crate::log::LogFile;
-use crate::server::{ConnectionId, Input, Server, Settling};
+use crate::server::{ConnectionId, Input, Server, WriteBack};
 use builder_proto::Uuid;
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
@@ -66,7 +66,7 @@ pub struct Driver<P: Platform> {
     pub(super) connections: Connections,
     pub(super) spools: Spools<P::Files>,
     pub(super) staged: BTreeMap<Uuid, Staged<P::Files>>,
-    pub(super) settling: Settling,
+    pub(super) write_back: WriteBack,
     /// None when results are not uploaded.
     pub(super) uploads: Option<UploadSlot>,
     pub(super) observers: Observers<P::Files>,
@@ -166,7 +166,7 @@ impl<P: Platform> Driver<P> {
 
     /// Whether nothing is under way that would go on without anybody's doing.
     pub fn is_at_rest(&self) -> bool {
-        self.settling.is_settled()
+        self.write_back.is_written_back()
             && self.uploads.as_ref().is_none_or(UploadSlot::is_idle)
             && self.outcomes.is_empty()
             && self.release_queue.is_empty()
@@ -180,7 +180,7 @@ impl<P: Platform> Driver<P> {
         }
         let deadlines = [
             self.server.next_deadline(),
-            self.settling.next_deadline(),
+            self.write_back.next_deadline(),
             self.connections.next_deadline(),
             self.uploads.as_ref().and_then(UploadSlot::next_deadline),
             // Nothing tells when a template that could not be read is put right.
@@ -228,8 +228,8 @@ impl<P: Platform> Driver<P> {
                 }
                 Done::Synced(outcome) => {
                     outcome.map_err(StopReason::Results)?;
-                    let settled = self.settling.synced(self.platform.now().monotonic);
-                    self.input(Input::ResultsSettled(settled), &[])?;
+                    let written_back = self.write_back.synced(self.platform.now().monotonic);
+                    self.input(Input::ResultsWrittenBack(written_back), &[])?;
                 }
                 Done::Removed { build, outcome } => self.on_removed(build, outcome)?,
                 Done::Found { connection, uuid, job } => self.on_found(connection, uuid, job)?,
@@ -294,7 +294,7 @@ impl<P: Platform> Driver<P> {
         self.log.commit().map_err(StopReason::Log)?;
         self.release()?;
         self.feed_observers()?;
-        self.settle();
+        self.write_back();
         self.go_on_uploading()?;
         self.flush()?;
         self.rotate_log()

@@ -1,7 +1,7 @@
 //! The one process that uploads a result: when it starts, how long it may take, and what its end means.
 
 use super::platform::UploadEnd;
-use crate::server::{Safety, UploadOutcome};
+use crate::server::{Durability, UploadOutcome};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
 use core::time::Duration;
@@ -101,11 +101,11 @@ impl UploadSlot {
     }
 
     /// What is to be uploaded now: nothing while a process runs, or before its file will stay as it is.
-    pub(crate) fn take_wanted(&mut self, safety: impl Fn(Uuid) -> Safety) -> Option<(Uuid, Text)> {
+    pub(crate) fn take_wanted(&mut self, durability: impl Fn(Uuid) -> Durability) -> Option<(Uuid, Text)> {
         if self.running.is_some() {
             return None;
         }
-        self.wanted.take_if(|(uuid, _)| safety(*uuid) != Safety::Soon)
+        self.wanted.take_if(|(uuid, _)| durability(*uuid) != Durability::Soon)
     }
 
     /// Takes note that a process runs, for a file of so many bytes.
@@ -156,24 +156,24 @@ mod tests {
     #[test]
     fn a_result_waits_until_its_file_stays_as_it_is() {
         let mut slot = wanting(None);
-        assert_eq!(slot.take_wanted(|_| Safety::Soon), None);
+        assert_eq!(slot.take_wanted(|_| Durability::Soon), None);
         assert!(!slot.is_idle());
-        assert_eq!(slot.take_wanted(|_| Safety::Safe), Some((RESULT, "job".into())));
+        assert_eq!(slot.take_wanted(|_| Durability::Durable), Some((RESULT, "job".into())));
         assert!(slot.is_idle());
         let mut stuck = wanting(None);
-        assert!(stuck.take_wanted(|_| Safety::Stuck).is_some(), "others need not wait for it");
+        assert!(stuck.take_wanted(|_| Durability::Stuck).is_some(), "others need not wait for it");
     }
 
     #[test]
     fn one_process_runs_at_a_time() {
         let mut slot = wanting(None);
         slot.on_started(at(0), Uuid::from_u128(1), 0);
-        assert_eq!(slot.take_wanted(|_| Safety::Safe), None);
+        assert_eq!(slot.take_wanted(|_| Durability::Durable), None);
         slot.on_ended(UploadEnd::Done);
         assert_eq!(slot.next_deadline(), Some(at(0)), "somebody has to look at that");
         assert_eq!(slot.take_end(), Some((Uuid::from_u128(1), Attempt::Ended(UploadEnd::Done))));
         assert_eq!(slot.take_end(), None);
-        assert!(slot.take_wanted(|_| Safety::Safe).is_some());
+        assert!(slot.take_wanted(|_| Durability::Durable).is_some());
     }
 
     #[test]

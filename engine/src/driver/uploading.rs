@@ -5,7 +5,7 @@ use super::platform::{Platform, UploadEnd};
 use super::reasons::StopReason;
 use super::turn::Driver;
 use super::upload_slot::Attempt;
-use crate::server::{Input, Safety};
+use crate::server::{Durability, Input};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
 use std::io::{self, ErrorKind};
@@ -19,15 +19,15 @@ impl<P: Platform> Driver<P> {
             self.platform.kill_upload();
         }
         let over = uploads.take_end().or_else(|| {
-            let (uuid, job) = uploads.take_wanted(|uuid| self.settling.safety(uuid))?;
-            let attempt = match start(&mut self.platform, &self.files, &job, uuid, self.settling.safety(uuid))
-            {
-                Ok(bytes) => {
-                    uploads.on_started(now, uuid, bytes);
-                    return None;
-                }
-                Err(attempt) => attempt,
-            };
+            let (uuid, job) = uploads.take_wanted(|uuid| self.write_back.durability(uuid))?;
+            let attempt =
+                match start(&mut self.platform, &self.files, &job, uuid, self.write_back.durability(uuid)) {
+                    Ok(bytes) => {
+                        uploads.on_started(now, uuid, bytes);
+                        return None;
+                    }
+                    Err(attempt) => attempt,
+                };
             Some((uuid, attempt))
         });
         match over {
@@ -43,11 +43,11 @@ fn start<P: Platform>(
     files: &P::Files,
     job: &Text,
     uuid: Uuid,
-    safety: Safety,
+    durability: Durability,
 ) -> Result<u64, Attempt> {
     let name = FileName::Result { job, uuid };
     let refused = |problem: String| Attempt::Ended(UploadEnd::Refused(problem));
-    if safety == Safety::Stuck {
+    if durability == Durability::Stuck {
         // Others need not wait for it.
         return Err(refused(format!("{} could not be written so far", files.describe(name))));
     }

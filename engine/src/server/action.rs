@@ -2,7 +2,7 @@
 
 use crate::server::peer::ConnectionId;
 use crate::server::record::Record;
-use crate::server::recovery::UnsettledResult;
+use crate::server::recovery::PendingResult;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, append_output_frame};
@@ -23,7 +23,7 @@ pub enum Action {
     Now(Immediate),
     /// Put a result file in place once the log has made it durable. All that comes out later and waits for a commit waits for
     /// the file as well, so that whoever is told of a result finds it.
-    Publish(UnsettledResult),
+    Publish(PendingResult),
     /// Do something once every record appended before it is on disk.
     AfterCommit(Deferred),
 }

@@ -73,7 +73,7 @@ pub enum Input<'a> {
         error: &'a str,
     },
     /// Results that the log holds are durable in their files: those of these builds.
-    ResultsSettled(Vec<Uuid>),
+    ResultsWrittenBack(Vec<Uuid>),
     /// An upload is over.
     UploadEnded {
         /// Which build.

@@ -5,7 +5,7 @@ use crate::server::action::{Action, Deferred, Immediate};
 use crate::server::departed::Departed;
 use crate::server::peer::ConnectionId;
 use crate::server::record::{Record, Requeue};
-use crate::server::recovery::UnsettledResult;
+use crate::server::recovery::PendingResult;
 use crate::server::state::State;
 use builder_proto::Uuid;
 use builder_proto::command::Command;
@@ -72,7 +72,7 @@ impl Journal {
     }
 
     /// Has a result put in place that the records so far make durable.
-    pub(crate) fn publish(&mut self, result: UnsettledResult) {
+    pub(crate) fn publish(&mut self, result: PendingResult) {
         self.actions.push_back(Action::Publish(result));
     }
 

@@ -19,7 +19,7 @@
 //! | `journal`, `departed` | the state with what is to be done, and what answers still hold of it |
 //! | [`record`], [`state`](State), [`recovery`](Recovery) | what is durable, and how it is rebuilt |
 //! | `schedule`, `queue`, `outbox` | the parts of the state |
-//! | [`settling`](Settling) | which results the log still has to keep |
+//! | [`write_back`](WriteBack) | which results the log still has to keep |
 //! | `deadlines` | times, each with what it is about |
 //! | [`migration`] | the state file of builder 0.4.0 |
 
@@ -45,23 +45,23 @@ mod recovery;
 mod schedule;
 mod sessions;
 mod settings;
-mod settling;
 mod start;
 mod state;
 #[cfg(test)]
 mod tests;
 mod uploads;
+mod write_back;
 
 pub use action::{Action, Deferred, Immediate, OutputSource, ResultHead, closing_messages};
 pub use inconsistency::Inconsistency;
 pub use input::Input;
 pub use peer::{ConnectionId, Role};
-pub use recovery::{Recovered, Recovery, RecoveryError, UnsettledResult};
+pub use recovery::{PendingResult, Recovered, Recovery, RecoveryError};
 pub use settings::{Settings, Templates};
-pub use settling::{BuildOfJob, Safety, Settling};
 pub use start::Start;
 pub use state::State;
 pub use uploads::{UploadFilter, UploadOutcome, UploadSettings};
+pub use write_back::{BuildOfJob, Durability, WriteBack};
 
 use crate::Now;
 use crate::limits::CLOCK_PATIENCE;
@@ -69,7 +69,7 @@ use crate::server::builds::Builds;
 use crate::server::dispatcher::{Assignment, Dispatcher};
 use crate::server::jobs::Jobs;
 use crate::server::journal::Journal;
-use crate::server::record::{Record, Settled};
+use crate::server::record::{Record, WrittenBack};
 use crate::server::sessions::{Phase, Sessions, Step};
 use crate::server::uploads::Uploads;
 use builder_proto::Uuid;
@@ -97,7 +97,7 @@ impl Server {
     /// longest running first. What is left of their consoles, and of those of builds that had been aborted, is stored; the
     /// results say that it may not be all.
     pub fn start(now: Now, start: Start) -> Server {
-        let Start { settings, state, uuids, templates, uploads, stored, settled } = start;
+        let Start { settings, state, uuids, templates, uploads, stored, written_back } = start;
         let uploads = Uploads::start(uploads, &state);
         let mut server = Server {
             journal: Journal::new(state),
@@ -109,7 +109,7 @@ impl Server {
             trusts_clock_at: now.monotonic.saturating_add(CLOCK_PATIENCE),
             last: now,
         };
-        server.on_settled(settled);
+        server.on_written_back(written_back);
         for uuid in stored {
             server.on_result_stored(now, uuid, None);
         }
@@ -141,7 +141,7 @@ impl Server {
             }
             Input::ResultStored { uuid, contents } => self.on_result_stored(now, uuid, contents),
             Input::ResultFailed { uuid, error } => self.on_result_failed(now, uuid, error),
-            Input::ResultsSettled(uuids) => self.on_settled(uuids),
+            Input::ResultsWrittenBack(uuids) => self.on_written_back(uuids),
             Input::UploadEnded { uuid, outcome } => {
                 self.uploads.on_ended(now, uuid, outcome, &mut self.journal);
             }
@@ -233,10 +233,10 @@ impl Server {
     }
 
     /// Results that the log holds are durable in their files.
-    fn on_settled(&mut self, uuids: Vec<Uuid>) {
+    fn on_written_back(&mut self, uuids: Vec<Uuid>) {
         if !uuids.is_empty() {
             let uuids = uuids.into_iter().map(RawUuid).collect();
-            self.journal.commit(Record::Settled(Settled { uuids }));
+            self.journal.commit(Record::WrittenBack(WrittenBack { uuids }));
         }
     }
 

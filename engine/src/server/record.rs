@@ -43,7 +43,7 @@ pub enum Record {
     Aborted(Aborted),
     /// Results that earlier records hold are safe in their files.
     #[asn1(context_specific = "8", tag_mode = "EXPLICIT", constructed = "true")]
-    Settled(Settled),
+    WrittenBack(WrittenBack),
     /// A platform was dropped, with its queue and its script jobs.
     #[asn1(context_specific = "9", tag_mode = "EXPLICIT", constructed = "true")]
     Dropped(Text),
@@ -67,7 +67,7 @@ pub enum Record {
     Removed(Removed),
     /// The result of a finished build, which may not be safe in its file yet; only snapshots say so.
     #[asn1(context_specific = "16", tag_mode = "EXPLICIT", constructed = "true")]
-    Unsettled(Unsettled),
+    Pending(Pending),
     /// A job entered the schedule, or was there when the log was written anew, with a next run that the server set.
     #[asn1(context_specific = "17", tag_mode = "EXPLICIT", constructed = "true")]
     ScheduledOnGrid(ScheduleItem),
@@ -150,14 +150,14 @@ pub enum Requeue {
 
 /// Results that the log need not hold any longer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Sequence)]
-pub struct Settled {
+pub struct WrittenBack {
     /// Their builds.
     pub uuids: Vec<RawUuid>,
 }
 
 /// A result that the log has to hold.
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
-pub struct Unsettled {
+pub struct Pending {
     /// The build.
     pub uuid: RawUuid,
     /// The job.

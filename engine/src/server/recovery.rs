@@ -2,7 +2,7 @@
 
 use crate::names::{NameKind, check_name};
 use crate::server::inconsistency::Inconsistency;
-use crate::server::record::{Contents, Finished, Record, Settled, Unsettled};
+use crate::server::record::{Contents, Finished, Pending, Record, WrittenBack};
 use crate::server::state::State;
 use builder_proto::Uuid;
 use builder_proto::execution::StoredExecution;
@@ -18,12 +18,12 @@ use std::collections::BTreeMap;
 /// | started, nothing more, no result file | aborted, job back to the front of its queue |
 /// | started, nothing more, result file in place | finished |
 /// | aborted, nothing more | its result is stored from the console that is left |
-/// | finished with contents, not settled | the result file is written again |
+/// | finished with contents, not written back | the result file is written again |
 /// | finished | nothing |
 #[derive(Debug, Default)]
 pub struct Recovery {
     state: State,
-    unsettled: BTreeMap<Uuid, UnsettledResult>,
+    pending: BTreeMap<Uuid, PendingResult>,
     records: u64,
     tolerant: bool,
     skipped: u64,
@@ -31,7 +31,7 @@ pub struct Recovery {
 
 /// A result that the log made durable, while its file may not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnsettledResult {
+pub struct PendingResult {
     /// The build.
     pub uuid: Uuid,
     /// The name of its job.
@@ -46,7 +46,7 @@ pub struct Recovered {
     /// The state after the last record.
     pub state: State,
     /// Results to write again, whatever is in their places, by uuid.
-    pub unsettled: Vec<UnsettledResult>,
+    pub pending: Vec<PendingResult>,
     /// Records read.
     pub records: u64,
     /// Records left out because they contradict those before; only after a salvage.
@@ -124,7 +124,7 @@ impl Recovery {
     pub fn finish(self) -> Recovered {
         Recovered {
             state: self.state,
-            unsettled: self.unsettled.into_values().collect(),
+            pending: self.pending.into_values().collect(),
             records: self.records,
             skipped: self.skipped,
         }
@@ -147,15 +147,15 @@ impl Recovery {
             Record::Finished(Finished { uuid, contents: Some(contents) }) => {
                 // The record that names the job may be what a salvage left out; a result is kept all the same.
                 if let Some(name) = job_name.or_else(|| name_in(&contents)) {
-                    self.hold(UnsettledResult { uuid: uuid.0, name, contents });
+                    self.hold(PendingResult { uuid: uuid.0, name, contents });
                 }
             }
-            Record::Unsettled(Unsettled { uuid, name, contents }) => {
-                self.hold(UnsettledResult { uuid: uuid.0, name, contents });
+            Record::Pending(Pending { uuid, name, contents }) => {
+                self.hold(PendingResult { uuid: uuid.0, name, contents });
             }
-            Record::Settled(Settled { uuids }) => {
+            Record::WrittenBack(WrittenBack { uuids }) => {
                 for RawUuid(uuid) in uuids {
-                    self.unsettled.remove(&uuid);
+                    self.pending.remove(&uuid);
                 }
             }
             _ => {}
@@ -163,8 +163,8 @@ impl Recovery {
         Ok(())
     }
 
-    fn hold(&mut self, result: UnsettledResult) {
-        self.unsettled.insert(result.uuid, result);
+    fn hold(&mut self, result: PendingResult) {
+        self.pending.insert(result.uuid, result);
     }
 }
 

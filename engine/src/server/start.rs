@@ -21,6 +21,6 @@ pub struct Start {
     /// The builds among [`State::unfinished`] whose result file is in place, durably.
     pub stored: BTreeSet<Uuid>,
     /// Builds whose results the log held and that are now durable in their files: those of
-    /// [`Recovered::unsettled`](crate::server::Recovered::unsettled) that were written and synced.
-    pub settled: Vec<Uuid>,
+    /// [`Recovered::pending`](crate::server::Recovered::pending) that were written and synced.
+    pub written_back: Vec<Uuid>,
 }

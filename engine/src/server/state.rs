@@ -4,7 +4,7 @@ use crate::server::inconsistency::Inconsistency;
 use crate::server::outbox::Outbox;
 use crate::server::queue::Queue;
 use crate::server::record::{
-    Aborted, Enqueued, Finished, Losses, Record, Requeue, Rescheduled, Settled, Started, Unstored,
+    Aborted, Enqueued, Finished, Losses, Record, Requeue, Rescheduled, Started, Unstored, WrittenBack,
 };
 use crate::server::schedule::{Item, Schedule};
 use builder_proto::Uuid;
@@ -118,7 +118,7 @@ impl State {
             Record::Started(started) => self.apply_started(started),
             Record::Finished(finished) => self.apply_finished(finished),
             Record::Aborted(aborted) => self.apply_aborted(aborted),
-            Record::Settled(_) | Record::Unsettled(_) => Ok(()),
+            Record::WrittenBack(_) | Record::Pending(_) => Ok(()),
             Record::Dropped(platform) => {
                 self.apply_dropped(platform);
                 Ok(())
@@ -144,7 +144,7 @@ impl State {
     /// The shortest list of records that rebuilds this state. It is never empty, so that a log without records is one
     /// that was never used.
     pub fn snapshot(&self) -> impl Iterator<Item = Record> + '_ {
-        let begin = core::iter::once(Record::Settled(Settled::default()));
+        let begin = core::iter::once(Record::WrittenBack(WrittenBack::default()));
         let dropped = self.dropped.iter().cloned().map(Record::Dropped);
         let scheduled = self.schedule.items().map(|item| match item.appointed {
             true => Record::Scheduled(item.to_schedule_item()),

@@ -2,7 +2,7 @@
 
 use crate::site::{Site, lose_worker, settings, uploading};
 use builder_engine::driver::{Event, Next, UploadEnd, upload_time};
-use builder_engine::limits::{RETRY_TIME, SETTLE_TIME};
+use builder_engine::limits::{RETRY_TIME, WRITE_BACK_TIME};
 use std::time::Duration;
 
 #[test]
@@ -20,9 +20,9 @@ fn results_are_synced_a_moment_after_they_were_written() {
     site.turn();
     site.finish_tasks();
     site.turns();
-    assert!(site.pause().is_some_and(|pause| pause <= SETTLE_TIME), "{:?}", site.next);
+    assert!(site.pause().is_some_and(|pause| pause <= WRITE_BACK_TIME), "{:?}", site.next);
     assert!(!site.driver.is_at_rest());
-    site.pass(SETTLE_TIME);
+    site.pass(WRITE_BACK_TIME);
     site.rest();
     assert!(site.driver.is_at_rest());
 }
@@ -31,7 +31,7 @@ fn results_are_synced_a_moment_after_they_were_written() {
 fn an_upload_that_takes_too_long_is_killed_in_time() {
     let mut site = Site::new(uploading());
     let build = site.build("job");
-    site.settle(build);
+    site.complete(build);
     assert_eq!(site.machine().uploads, [build.1]);
     site.pass(Duration::from_secs(60));
     site.turns();

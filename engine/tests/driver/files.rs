@@ -142,7 +142,7 @@ impl Files for Directory {
         Ok(())
     }
 
-    fn begin_write_back(&self, _: &File, _: u64, _: u64) {}
+    fn start_flush(&self, _: &File, _: u64, _: u64) {}
 
     fn sync(&self, file: &File) -> io::Result<()> {
         self.operate("sync", &file.path)

@@ -67,7 +67,7 @@ fn an_observer_that_left_before_it_was_answered_keeps_no_console() {
 fn a_result_that_could_not_be_removed_is_removed_by_the_next_server() {
     let mut site = Site::new(uploading());
     let build = site.build("job");
-    site.settle(build);
+    site.complete(build);
     let files = site.machine().files.clone();
     files.fail("remove job/", ErrorKind::PermissionDenied);
     site.tell(Event::UploadEnded(UploadEnd::Done));

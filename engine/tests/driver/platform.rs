@@ -2,7 +2,7 @@
 
 use crate::files::Directory;
 use builder_engine::Now;
-use builder_engine::driver::{Listener, ListenerId, Look, Platform, Room, Task, TemplateReading};
+use builder_engine::driver::{FreeSpace, Listener, ListenerId, Look, Platform, Task, TemplateReading};
 use builder_engine::log::Salt;
 use builder_engine::server::{ConnectionId, Role};
 use builder_proto::Uuid;
@@ -21,7 +21,7 @@ pub(crate) struct Machine {
     pub(crate) log: LogStorage,
     /// How often randomness for a new log was asked for.
     pub(crate) salts: u8,
-    pub(crate) room: Room,
+    pub(crate) free_space: FreeSpace,
     /// What a thorough look at the templates shows, and how often there was one.
     pub(crate) templates: TemplateReading,
     pub(crate) thorough_looks: usize,
@@ -45,7 +45,7 @@ pub(crate) struct Line {
     pub(crate) is_broken: bool,
     /// Whether nothing more will arrive.
     pub(crate) has_ended: bool,
-    /// Whether something is told of it, and whether also of room.
+    /// Whether something is told of it, and whether also that it can be sent more.
     pub(crate) watched: Option<bool>,
 }
 
@@ -56,7 +56,7 @@ impl Machine {
             files,
             log,
             salts: 0,
-            room: Room { free: u64::MAX, longest_file: u64::MAX },
+            free_space: FreeSpace { free: u64::MAX, longest_file: u64::MAX },
             templates: TemplateReading { templates: BTreeMap::new(), has_failed: false },
             thorough_looks: 0,
             waiting: VecDeque::new(),
@@ -114,8 +114,8 @@ impl Platform for Machine {
         Box::new((first + 1..).map(Uuid::from_u128))
     }
 
-    fn room(&mut self) -> io::Result<Room> {
-        Ok(self.room)
+    fn free_space(&mut self) -> io::Result<FreeSpace> {
+        Ok(self.free_space)
     }
 
     fn templates(&mut self, look: Look) -> Option<TemplateReading> {

@@ -25,7 +25,7 @@ fn a_result_that_cannot_be_looked_at_is_not_taken_for_gone() {
     let mut site = Site::new(uploading());
     let build = site.build("job");
     site.machine().files.fail("size job/", ErrorKind::PermissionDenied);
-    site.settle(build);
+    site.complete(build);
     assert!(site.machine().uploads.is_empty());
     assert_eq!(site.driver.server().state().waiting_uploads(), 1, "it is tried again");
 }

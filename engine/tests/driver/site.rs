@@ -3,7 +3,7 @@
 use crate::files::Directory;
 use crate::platform::{Line, Machine};
 use builder_engine::driver::{Driver, Event, Limits, Next, Settings, StartError, StopReason, Uploads};
-use builder_engine::limits::SETTLE_TIME;
+use builder_engine::limits::WRITE_BACK_TIME;
 use builder_engine::server::{self, ConnectionId, UploadSettings};
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, PeerType, append_output_frame};
@@ -198,10 +198,10 @@ impl Site {
 
     /// The job ends, and all is done about its result that can be done before something happens: it is durable in its file,
     /// and its upload has begun.
-    pub(crate) fn settle(&mut self, build: (ConnectionId, Uuid)) {
+    pub(crate) fn complete(&mut self, build: (ConnectionId, Uuid)) {
         self.finish(build);
         self.rest();
-        self.pass(SETTLE_TIME);
+        self.pass(WRITE_BACK_TIME);
         self.rest();
     }
 

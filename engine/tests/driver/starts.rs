@@ -1,8 +1,8 @@
 //! What a start finds.
 
 use crate::site::{Site, large_results, schedule, settings};
-use builder_engine::driver::{Event, Room, Settings, StartError, StopReason};
-use builder_engine::limits::{DISK_MARGIN, RETRY_TIME, SETTLE_TIME};
+use builder_engine::driver::{Event, FreeSpace, Settings, StartError, StopReason};
+use builder_engine::limits::{DISK_MARGIN, RETRY_TIME, WRITE_BACK_TIME};
 use builder_proto::command::Command;
 use builder_proto::job::ScriptJob;
 use builder_proto::time::Period;
@@ -72,7 +72,7 @@ fn a_result_that_could_not_be_written_back_stays_in_the_log_until_it_is() {
     site.rest();
     assert!(!site.driver.is_at_rest(), "only the log has the result");
     site.machine().files.mend();
-    for time in [RETRY_TIME, SETTLE_TIME] {
+    for time in [RETRY_TIME, WRITE_BACK_TIME] {
         site.pass(time);
         site.rest();
     }
@@ -144,11 +144,11 @@ fn the_log_has_no_more_room_than_the_longest_file_leaves_it() {
     assert_eq!(site.heard(first).last(), Some(&Command::Success));
     let length = site.machine().log.read("log").len() as u64;
     // A file of its own would have room for this.
-    site.machine().room = Room { free: u64::MAX, longest_file: length + DISK_MARGIN };
+    site.machine().free_space = FreeSpace { free: u64::MAX, longest_file: length + DISK_MARGIN };
     let second = site.client(schedule("second", "true"));
     site.rest();
     assert!(matches!(site.heard(second).last(), Some(Command::Failure(_))), "{:?}", site.heard(second));
-    site.machine().room.longest_file += DISK_MARGIN;
+    site.machine().free_space.longest_file += DISK_MARGIN;
     let third = site.client(schedule("third", "true"));
     site.rest();
     assert_eq!(site.heard(third).last(), Some(&Command::Success));

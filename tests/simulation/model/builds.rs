@@ -2,7 +2,7 @@
 
 use super::observation::Observation;
 use crate::server::{PRIVATE, ROOT, result_path};
-use builder_engine::server::UnsettledResult;
+use builder_engine::server::PendingResult;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::execution::Execution;
@@ -111,11 +111,11 @@ impl Builds {
         &mut self,
         time: Duration,
         disk: &Disk,
-        unsettled: &[UnsettledResult],
+        pending: &[PendingResult],
         observed: &Observation,
     ) -> Result<(), String> {
         let mut present = BTreeSet::new();
-        for result in unsettled {
+        for result in pending {
             present.insert(result.uuid);
             self.check_result(time, &result.name, result.uuid, &result.contents.0)?;
         }

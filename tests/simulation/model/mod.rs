@@ -28,7 +28,7 @@ pub(crate) use observation::Observation;
 
 use crate::environment::Environment;
 use builder_engine::server::record::Record;
-use builder_engine::server::{ConnectionId, Recovered, UnsettledResult};
+use builder_engine::server::{ConnectionId, PendingResult, Recovered};
 use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builds::Builds;
@@ -48,7 +48,7 @@ pub(crate) struct Model {
     pacing: Pacing,
     /// What the log said at the last start, and the results that it held.
     recovered: Observation,
-    unsettled: Vec<UnsettledResult>,
+    pending: Vec<PendingResult>,
     /// Builds of which no durable record says yet that they are handed out.
     undurable: BTreeSet<Uuid>,
     /// Connections on which something was said that led to records which are not durable yet.
@@ -67,7 +67,7 @@ impl Model {
             builds: Builds::default(),
             pacing: Pacing::default(),
             recovered: Observation::default(),
-            unsettled: Vec::new(),
+            pending: Vec::new(),
             undurable: BTreeSet::new(),
             unanswered: BTreeSet::new(),
             checks_order,
@@ -235,7 +235,7 @@ impl Model {
     /// A start has read the log.
     pub(crate) fn log_read(&mut self, recovered: &Recovered) {
         self.recovered = Observation::new(&recovered.state);
-        self.unsettled.clone_from(&recovered.unsettled);
+        self.pending.clone_from(&recovered.pending);
     }
 
     /// Results are in their places, as far as there was room for those that the log held.
@@ -243,7 +243,7 @@ impl Model {
         if let Some(name) = self.recovered.queued_twice() {
             return Err(format!("job {name} is queued twice"));
         }
-        self.builds.check_results(self.time, &environment.disk.borrow(), &self.unsettled, &self.recovered)?;
+        self.builds.check_results(self.time, &environment.disk.borrow(), &self.pending, &self.recovered)?;
         self.jobs.settle(&self.recovered)?;
         self.jobs.check_owed(&self.recovered, &self.recovered, &self.builds)?;
         self.jobs.owe(&self.recovered, self.time);

@@ -117,8 +117,8 @@ impl Files for DataDirectory {
         self.environment.disk.borrow_mut().set_length(*file, length)
     }
 
-    fn begin_write_back(&self, file: &Inode, _: u64, _: u64) {
-        self.environment.disk.borrow_mut().begin_write_back(*file);
+    fn start_flush(&self, file: &Inode, _: u64, _: u64) {
+        self.environment.disk.borrow_mut().start_flush(*file);
     }
 
     fn sync(&self, file: &Inode) -> Result<()> {

@@ -9,7 +9,7 @@ use crate::network::{Reading, Writing};
 use crate::queue::Event;
 use builder_engine::Now;
 use builder_engine::driver::{
-    self, Listener, ListenerId, Look, Platform, Room, Task, TemplateReading, UploadEnd,
+    self, FreeSpace, Listener, ListenerId, Look, Platform, Task, TemplateReading, UploadEnd,
 };
 use builder_engine::log::Salt;
 use builder_engine::server::record::Record;
@@ -187,11 +187,11 @@ impl Platform for System {
         }))
     }
 
-    fn room(&mut self) -> io::Result<Room> {
+    fn free_space(&mut self) -> io::Result<FreeSpace> {
         if self.fails(1) {
             return Err(io::Error::other("nobody knows"));
         }
-        Ok(Room { free: self.environment.disk.borrow().free(), longest_file: u64::MAX })
+        Ok(FreeSpace { free: self.environment.disk.borrow().free(), longest_file: u64::MAX })
     }
 
     fn templates(&mut self, look: Look) -> Option<TemplateReading> {

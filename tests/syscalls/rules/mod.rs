@@ -81,7 +81,7 @@ impl Evidence {
     fn job(&self, uuid: Uuid) -> Option<String> {
         let named = self.records.0.iter().find_map(|entry| match &entry.record {
             Record::Started(started) if started.uuid.0 == uuid => Some(started.name.to_string()),
-            Record::Unsettled(unsettled) if unsettled.uuid.0 == uuid => Some(unsettled.name.to_string()),
+            Record::Pending(pending) if pending.uuid.0 == uuid => Some(pending.name.to_string()),
             _ => None,
         });
         named.or_else(|| {

@@ -96,9 +96,9 @@ fn judge_record(evidence: &Evidence, verdict: &mut Verdict, entry: &Entry) {
             let why = "a build was recorded as finished before its result and the names that lead to it were synced";
             ("names of a result", why, vec![finished.uuid.0])
         }
-        Record::Settled(settled) => {
+        Record::WrittenBack(written_back) => {
             let why = "the log was told to forget a result before its file was synced";
-            ("forgotten results", why, settled.uuids.iter().map(|uuid| uuid.0).collect())
+            ("forgotten results", why, written_back.uuids.iter().map(|uuid| uuid.0).collect())
         }
         _ => return,
     };

@@ -9,7 +9,7 @@ use crate::server::builds::{Builds, Due};
 use crate::server::journal::Journal;
 use crate::server::peer::ConnectionId;
 use crate::server::record::{Contents, Finished, Record};
-use crate::server::recovery::UnsettledResult;
+use crate::server::recovery::PendingResult;
 use crate::server::state::Running;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
@@ -34,7 +34,7 @@ impl Builds {
         let running = journal.state().running.get(&uuid).cloned();
         journal.commit(Record::Finished(Finished { uuid: RawUuid(uuid), contents: contents.clone() }));
         if let Some(contents) = contents {
-            journal.publish(UnsettledResult { uuid, name, contents });
+            journal.publish(PendingResult { uuid, name, contents });
         }
         self.deadlines.clear(Due::Storing(uuid));
         self.left_over.remove(&uuid);

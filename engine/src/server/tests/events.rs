@@ -37,7 +37,7 @@ pub(super) enum Event {
     Pass(u32),
     /// Time passes while the machine is busy with something else.
     Sleep(u32),
-    Settle,
+    WriteBack,
     Rotate,
     EndTurn,
     /// So many records on their way survive.
@@ -77,7 +77,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         1 => any::<usize>().prop_map(Event::LoseWaiting),
         2 => (0..150_u32).prop_map(Event::Pass),
         4 => (0..150_u32).prop_map(Event::Sleep),
-        1 => Just(Event::Settle),
+        1 => Just(Event::WriteBack),
         1 => Just(Event::Rotate),
         8 => Just(Event::EndTurn),
         3 => (0..10_usize).prop_map(Event::Crash),

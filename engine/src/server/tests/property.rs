@@ -91,9 +91,9 @@ impl Pair {
                 self.rig.set_clock(self.rig.now.monotonic + MINUTE * minutes);
                 self.end_turn();
             }
-            Event::Settle => {
+            Event::WriteBack => {
                 self.end_turn();
-                self.rig.settle(self.rig.results.unsettled.len() / 2);
+                self.rig.write_back(self.rig.results.pending.len() / 2);
             }
             Event::Rotate => {
                 self.end_turn();

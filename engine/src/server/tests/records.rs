@@ -2,10 +2,10 @@
 
 use super::words::{orb_build, script};
 use crate::server::record::{
-    Aborted, Contents, Enqueued, Finished, Losses, Record, Removed, Requeue, Rescheduled, Settled, Started,
-    Unsettled, Unstored, UploadQueued, Uploaded,
+    Aborted, Contents, Enqueued, Finished, Losses, Pending, Record, Removed, Requeue, Rescheduled, Started,
+    Unstored, UploadQueued, Uploaded, WrittenBack,
 };
-use crate::server::{Recovery, State, UnsettledResult};
+use crate::server::{PendingResult, Recovery, State};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::execution::Execution;
@@ -91,7 +91,10 @@ fn golden() -> Vec<(Record, &'static str)> {
             aborted(Requeue::FrontAfterLoss),
             "a72b30290c100102030405060708090a0b0c0d0e0f10180f32303236303130323033303430355a0c01720a0102",
         ),
-        (Record::Settled(Settled { uuids: vec![UUID] }), "a816301430120c100102030405060708090a0b0c0d0e0f10"),
+        (
+            Record::WrittenBack(WrittenBack { uuids: vec![UUID] }),
+            "a816301430120c100102030405060708090a0b0c0d0e0f10",
+        ),
         (Record::Dropped("p".into()), "a9030c0170"),
         (Record::Undropped("p".into()), "aa030c0170"),
         (
@@ -103,11 +106,7 @@ fn golden() -> Vec<(Record, &'static str)> {
             "ac4b30490c100102030405060708090a0b0c0d0e0f10180f32303236303130323033303430355a180f32303236303130323033303430355a30100c01610c066563686f206130000c01700c0172",
         ),
         (
-            Record::Unsettled(Unsettled {
-                uuid: UUID,
-                name: "a".into(),
-                contents: Contents(Arc::new(vec![7])),
-            }),
+            Record::Pending(Pending { uuid: UUID, name: "a".into(), contents: Contents(Arc::new(vec![7])) }),
             "b01a30180c100102030405060708090a0b0c0d0e0f100c0161040107",
         ),
         (
@@ -254,18 +253,18 @@ fn build_with_result(number: u128) -> [Record; 2] {
 }
 
 #[test]
-fn settling_forgets_the_results_that_it_names_and_no_others() {
+fn the_write_back_forgets_the_results_that_it_names_and_no_others() {
     let records: Vec<Record> = (1..=3).flat_map(build_with_result).collect();
-    for (settled, left) in
+    for (written_back, left) in
         [(vec![], vec![1, 2, 3]), (vec![2], vec![1, 3]), (vec![3, 1, 2], vec![]), (vec![9], vec![1, 2, 3])]
     {
-        let uuids = settled.into_iter().map(|number| RawUuid(Uuid::from_u128(number))).collect();
+        let uuids = written_back.into_iter().map(|number| RawUuid(Uuid::from_u128(number))).collect();
         let mut recovery = Recovery::new(false);
         apply(&mut recovery, &records).unwrap();
-        apply(&mut recovery, &[Record::Settled(Settled { uuids })]).unwrap();
-        let unsettled = recovery.finish().unsettled;
-        assert_eq!(unsettled.iter().map(|result| result.uuid.as_u128()).collect::<Vec<_>>(), left);
-        assert!(unsettled.iter().all(|result| result.name == "a".into()));
+        apply(&mut recovery, &[Record::WrittenBack(WrittenBack { uuids })]).unwrap();
+        let pending = recovery.finish().pending;
+        assert_eq!(pending.iter().map(|result| result.uuid.as_u128()).collect::<Vec<_>>(), left);
+        assert!(pending.iter().all(|result| result.name == "a".into()));
     }
 }
 
@@ -282,15 +281,15 @@ fn a_result_is_kept_although_a_salvage_left_out_the_start_of_its_build() {
     apply(&mut recovery, std::slice::from_ref(&finished)).unwrap();
     let recovered = recovery.finish();
     assert_eq!(recovered.skipped, 1);
-    assert_eq!(recovered.unsettled, [UnsettledResult { uuid, name: "lost".into(), contents }]);
+    assert_eq!(recovered.pending, [PendingResult { uuid, name: "lost".into(), contents }]);
     assert!(apply(&mut Recovery::new(false), &[finished]).is_err());
 }
 
 #[test]
-fn a_finished_build_without_contents_leaves_nothing_to_settle() {
+fn a_finished_build_without_contents_leaves_nothing_to_write_back() {
     let mut recovery = Recovery::new(false);
     apply(&mut recovery, &[started(true), finished(None)]).unwrap();
-    assert_eq!(recovery.finish().unsettled, []);
+    assert_eq!(recovery.finish().pending, []);
 }
 
 fn snapshot(state: &State) -> Vec<Record> {

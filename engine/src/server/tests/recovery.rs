@@ -2,7 +2,7 @@
 
 use super::rig::{Rig, Storing, fresh};
 use super::words::{SECOND, daily, drop_platform, execute, schedule_orb_build, script, unschedule};
-use crate::server::record::{Finished, Record, Settled};
+use crate::server::record::{Finished, Record, WrittenBack};
 use crate::server::{Action, Input, Server, Start, UploadSettings};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
@@ -181,13 +181,13 @@ fn results_that_only_the_log_holds_are_published_again() {
         uuids.push(uuid);
     }
     let before = rig.results.in_place.clone();
-    rig.settle(1);
+    rig.write_back(1);
     rig.results.in_place.clear();
     rig.crash(0);
     assert_eq!(rig.results.in_place.keys().collect::<Vec<_>>(), [&uuids[0]]);
     assert_eq!(rig.results.in_place[&uuids[0]], before[&uuids[0]]);
-    rig.settle(1);
-    assert_eq!(rig.log.recover().unsettled, []);
+    rig.write_back(1);
+    assert_eq!(rig.log.recover().pending, []);
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn a_rotated_log_is_as_good_as_the_long_one() {
     let (worker, aborted) = rig.build("p");
     rig.lose(worker);
     rig.done(unschedule("a"));
-    rig.settle(1);
+    rig.write_back(1);
     let long = rig.log.recover().records;
     rig.log.rotate(rig.server.state().snapshot().collect());
     assert!(rig.log.recover().records < long);
@@ -307,10 +307,10 @@ fn a_machine_that_contradicts_itself_stops() {
 #[test]
 fn a_start_first_records_what_files_show_then_what_is_interrupted() {
     let mut rig = Rig::new();
-    for name in ["settled", "stored", "interrupted"] {
+    for name in ["written_back", "stored", "interrupted"] {
         rig.done(daily(name, "p"));
     }
-    let (worker, settled) = rig.build("p");
+    let (worker, written_back) = rig.build("p");
     rig.finish(worker, BuildResult::Exited(0), Vec::new());
     let ((_, stored), (_, interrupted)) = (rig.build("p"), rig.build("p"));
     let uploads = UploadSettings { destination: "https://builds.example".to_owned(), keep_local: true };
@@ -319,7 +319,7 @@ fn a_start_first_records_what_files_show_then_what_is_interrupted() {
         Start {
             uploads: Some(uploads),
             stored: BTreeSet::from([stored]),
-            settled: vec![settled],
+            written_back: vec![written_back],
             ..fresh(rig.server.state().clone(), Box::new(core::iter::empty()))
         },
     );
@@ -330,7 +330,7 @@ fn a_start_first_records_what_files_show_then_what_is_interrupted() {
         }
     }
     let [
-        Record::Settled(Settled { uuids }),
+        Record::WrittenBack(WrittenBack { uuids }),
         Record::UploadQueued(queued),
         Record::Finished(Finished { uuid: finished, contents: None }),
         Record::Aborted(aborted),
@@ -338,6 +338,6 @@ fn a_start_first_records_what_files_show_then_what_is_interrupted() {
     else {
         panic!("{records:?}")
     };
-    assert_eq!(*uuids, [RawUuid(settled)]);
+    assert_eq!(*uuids, [RawUuid(written_back)]);
     assert_eq!((queued.uuid.0, finished.0, aborted.uuid.0), (stored, stored, interrupted));
 }

@@ -299,7 +299,7 @@ fn outcomes_of_unknown_builds_are_ignored() {
     rig.hand_in(Input::ResultStored { uuid, contents: None });
     rig.hand_in(Input::ResultFailed { uuid, error: "what" });
     rig.hand_in(Input::SpoolFailed { uuid, error: "what" });
-    rig.hand_in(Input::ResultsSettled(Vec::new()));
+    rig.hand_in(Input::ResultsWrittenBack(Vec::new()));
     assert!(rig.trace.is_empty());
     assert_eq!(rig.settings, SETTINGS);
 }
@@ -314,12 +314,12 @@ fn small_results_stay_in_the_log_until_their_files_are_safe() {
         rig.finish(worker, BuildResult::Exited(0), Vec::new());
         uuids.push(uuid);
     }
-    rig.settle(2);
+    rig.write_back(2);
     rig.rotate();
-    let left = rig.log.recover().unsettled;
+    let left = rig.log.recover().pending;
     assert_eq!(left.len(), 1);
     assert_eq!((left[0].uuid, &left[0].name), (uuids[0], &Text::from("a")));
     assert_eq!(*left[0].contents.0, rig.results.in_place[&uuids[0]]);
-    rig.settle(1);
-    assert_eq!(rig.log.recover().unsettled, []);
+    rig.write_back(1);
+    assert_eq!(rig.log.recover().pending, []);
 }

@@ -8,8 +8,8 @@ use super::world::{Log, Peer, Results, Spool, depends_on_record};
 use crate::Now;
 use crate::server::record::{Contents, Record};
 use crate::server::{
-    Action, ConnectionId, Deferred, Immediate, Input, Role, Server, Settings, Start, State, Templates,
-    UnsettledResult, closing_messages,
+    Action, ConnectionId, Deferred, Immediate, Input, PendingResult, Role, Server, Settings, Start, State,
+    Templates, closing_messages,
 };
 use crate::spool::{Found, first_entry};
 use builder_proto::Uuid;
@@ -61,7 +61,7 @@ pub(super) struct Rig {
     templates: Templates,
     uuids: Rc<Cell<u128>>,
     next_connection: ConnectionId,
-    published: Vec<UnsettledResult>,
+    published: Vec<PendingResult>,
     deferred: Vec<Deferred>,
     /// Observers with what they were sent of a spool.
     followers: BTreeMap<ConnectionId, (Uuid, usize)>,
@@ -204,7 +204,7 @@ impl Rig {
             peer.dropped = true;
         }
         let recovered = self.log.recover();
-        for result in recovered.unsettled {
+        for result in recovered.pending {
             self.results.publish(result);
         }
         let state = recovered.state;
@@ -227,25 +227,25 @@ impl Rig {
         let live = self.server.state();
         let recovered = self.log.recover();
         assert_eq!(picture(&recovered.state), picture(live), "recovered from all records");
-        let unsettled: Vec<_> = self.results.unsettled.values().cloned().collect();
-        assert_eq!(unsettled, recovered.unsettled, "results that only the log is sure to hold");
+        let pending: Vec<_> = self.results.pending.values().cloned().collect();
+        assert_eq!(pending, recovered.pending, "results that only the log is sure to hold");
         let mut snapshot = Log::default();
         snapshot.rotate(live.snapshot().collect());
         assert_eq!(picture(&snapshot.recover().state), picture(live), "recovered from a snapshot");
     }
 
     /// So many of the results that the log holds become durable in their files.
-    pub(super) fn settle(&mut self, count: usize) {
-        let settled: Vec<Uuid> = self.results.unsettled.keys().rev().take(count).copied().collect();
-        self.results.unsettled.retain(|uuid, _| !settled.contains(uuid));
-        self.hand_in(Input::ResultsSettled(settled));
+    pub(super) fn write_back(&mut self, count: usize) {
+        let written_back: Vec<Uuid> = self.results.pending.keys().rev().take(count).copied().collect();
+        self.results.pending.retain(|uuid, _| !written_back.contains(uuid));
+        self.hand_in(Input::ResultsWrittenBack(written_back));
         self.end_turn();
     }
 
     /// A new log takes the place of the old one.
     pub(super) fn rotate(&mut self) {
-        let unsettled = self.results.unsettled.values().cloned().map(Record::from);
-        self.log.rotate(self.server.state().snapshot().chain(unsettled).collect());
+        let pending = self.results.pending.values().cloned().map(Record::from);
+        self.log.rotate(self.server.state().snapshot().chain(pending).collect());
     }
 
     fn drain(&mut self, received: &[u8]) {
@@ -397,7 +397,7 @@ pub(super) fn fresh(state: State, uuids: Box<dyn Iterator<Item = Uuid>>) -> Star
         templates: Templates::new(),
         uploads: None,
         stored: BTreeSet::new(),
-        settled: Vec::new(),
+        written_back: Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the machine acts upon: a log, spools, results and peers, all of them values.
 
 use crate::server::record::{Contents, Record};
-use crate::server::{Deferred, OutputSource, Recovered, Recovery, ResultHead, UnsettledResult};
+use crate::server::{Deferred, OutputSource, PendingResult, Recovered, Recovery, ResultHead};
 use crate::spool::{Found, first_entry, last_entry};
 use builder_proto::Uuid;
 use builder_proto::command::Command;
@@ -21,7 +21,7 @@ pub(super) struct Log {
 
 impl Log {
     /// Whether a record says that the build has finished, and with these contents.
-    pub(super) fn holds(&self, result: &UnsettledResult) -> bool {
+    pub(super) fn holds(&self, result: &PendingResult) -> bool {
         let contents = Some(&result.contents);
         let is_of_it = |record: &Record| matches!(record, Record::Finished(finished) if finished.uuid.0 == result.uuid && finished.contents.as_ref() == contents);
         self.records.iter().rev().any(is_of_it)
@@ -112,7 +112,7 @@ impl Spool {
 pub(super) struct Results {
     staged: BTreeMap<Uuid, (Vec<u8>, u64)>,
     pub(super) in_place: BTreeMap<Uuid, Vec<u8>>,
-    pub(super) unsettled: BTreeMap<Uuid, UnsettledResult>,
+    pub(super) pending: BTreeMap<Uuid, PendingResult>,
 }
 
 impl Results {
@@ -150,15 +150,15 @@ impl Results {
         bytes
     }
 
-    pub(super) fn publish(&mut self, result: UnsettledResult) {
+    pub(super) fn publish(&mut self, result: PendingResult) {
         let Contents(bytes) = &result.contents;
         self.in_place.insert(result.uuid, bytes.to_vec());
-        self.unsettled.insert(result.uuid, result);
+        self.pending.insert(result.uuid, result);
     }
 
     pub(super) fn crash(&mut self) {
         self.staged.clear();
-        self.unsettled.clear();
+        self.pending.clear();
     }
 }
 

@@ -13,10 +13,10 @@
 //! What waits is part of the [`State`]. Whose turn it is, and when, is not.
 
 mod filter;
-mod turns;
+mod retry_schedule;
 
 pub use filter::UploadFilter;
-pub(crate) use turns::Turns;
+pub(crate) use retry_schedule::RetrySchedule;
 
 use crate::Now;
 use crate::limits::{UPLOAD_DOUBTS, UPLOADS_SHOWN};
@@ -65,7 +65,7 @@ pub enum UploadOutcome<'a> {
 pub(crate) struct Uploads {
     /// None when nothing is uploaded.
     settings: Option<UploadSettings>,
-    turns: Turns,
+    retry_schedule: RetrySchedule,
     /// Jobs of which a result was forbidden since the server took one, or judged one by anything but its user.
     forbidden: BTreeSet<Text>,
     complaint: Option<Complaint>,
@@ -99,7 +99,7 @@ impl Uploads {
             ::log::warn!("results waiting for upload to {}: {}", settings.destination, waiting.len());
         }
         uploads.settings = Some(settings);
-        waiting.into_iter().for_each(|uuid| uploads.turns.push(uuid));
+        waiting.into_iter().for_each(|uuid| uploads.retry_schedule.push(uuid));
         uploads
     }
 
@@ -121,17 +121,17 @@ impl Uploads {
         if !journal.state().outbox.contains(uuid) {
             journal.commit(Record::UploadQueued(UploadQueued { uuid: RawUuid(uuid), name }));
         }
-        self.turns.push(uuid);
+        self.retry_schedule.push(uuid);
     }
 
     /// Starts the next upload when it is time.
     pub(crate) fn start_next(&mut self, now: Now, journal: &mut Journal) {
-        while let Some(uuid) = self.turns.start_next(now.monotonic) {
+        while let Some(uuid) = self.retry_schedule.start_next(now.monotonic) {
             if let Some(name) = journal.state().outbox.name(uuid).cloned() {
                 journal.act_after_commit(Deferred::Upload { uuid, name });
                 return;
             }
-            self.turns.stop(uuid);
+            self.retry_schedule.stop(uuid);
         }
     }
 
@@ -143,20 +143,20 @@ impl Uploads {
         journal: &mut Journal,
     ) {
         let Some(name) = journal.state().outbox.name(uuid).cloned() else { return };
-        if !self.turns.stop(uuid) {
+        if !self.retry_schedule.stop(uuid) {
             return;
         }
         match outcome {
             UploadOutcome::Done => self.finish(uuid, name, journal),
             UploadOutcome::Missing => {
                 ::log::warn!("the result of build {uuid} of job {name} is gone; it will not be uploaded");
-                self.turns.forget(uuid);
+                self.retry_schedule.forget(uuid);
                 // Whether the server takes the others remains to be seen.
                 self.complaint.take_if(|complaint| complaint.about == Some(uuid));
                 journal.commit(Record::Removed(Removed { uuid: RawUuid(uuid) }));
             }
             UploadOutcome::Unavailable(error) => {
-                let delay = self.turns.delay_all(now.monotonic, uuid);
+                let delay = self.retry_schedule.delay_all(now.monotonic, uuid);
                 self.complain(uuid, &name, error, &next_attempt(now, delay), journal.state());
             }
             UploadOutcome::Refused(error) => {
@@ -165,7 +165,7 @@ impl Uploads {
             }
             UploadOutcome::Forbidden(error) => self.on_forbidden(now, uuid, &name, error, journal.state()),
             UploadOutcome::Unauthorized(error) => {
-                self.turns.pause(uuid);
+                self.retry_schedule.pause(uuid);
                 self.complain(
                     uuid,
                     &name,
@@ -179,7 +179,7 @@ impl Uploads {
 
     /// The server takes this result no sooner than later; it may take others.
     fn delay(&mut self, now: Now, uuid: Uuid, name: &Text, error: &str, state: &State) {
-        let delay = self.turns.delay_one(now.monotonic, uuid);
+        let delay = self.retry_schedule.delay_one(now.monotonic, uuid);
         self.complain(uuid, name, error, &next_attempt(now, delay), state);
         if let Some(complaint) = &mut self.complaint {
             complaint.about = Some(uuid);
@@ -194,8 +194,8 @@ impl Uploads {
         if jobs < UPLOAD_DOUBTS {
             return self.delay(now, uuid, name, error, state);
         }
-        self.turns.delay_one(now.monotonic, uuid);
-        let rest = next_attempt(now, self.turns.rest(now.monotonic));
+        self.retry_schedule.delay_one(now.monotonic, uuid);
+        let rest = next_attempt(now, self.retry_schedule.rest(now.monotonic));
         let next = format!(
             "because it refused {jobs} jobs in a row, uploads are paused; {rest}, or at once after SIGHUP or a restart"
         );
@@ -205,7 +205,7 @@ impl Uploads {
     /// Goes on at once with everything that waits or is paused.
     pub(crate) fn resume(&mut self) {
         self.forbidden.clear();
-        self.turns.resume();
+        self.retry_schedule.resume();
     }
 
     pub(crate) fn on_removed(uuid: Uuid, journal: &mut Journal) {
@@ -216,7 +216,7 @@ impl Uploads {
 
     /// When [`Uploads::start_next`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
-        self.turns.next_deadline()
+        self.retry_schedule.next_deadline()
     }
 
     /// What waits to be uploaded as a queue among those of the platforms, so that every client can show it; none when
@@ -253,7 +253,7 @@ impl Uploads {
     fn finish(&mut self, uuid: Uuid, name: Text, journal: &mut Journal) {
         let Some(settings) = &self.settings else { return };
         let (keep_local, destination) = (settings.keep_local, settings.destination.clone());
-        self.turns.succeed(uuid);
+        self.retry_schedule.succeed(uuid);
         self.forbidden.clear();
         // What the server did not take still waits, whatever becomes of the others.
         self.complaint.take_if(|complaint| complaint.about.is_none_or(|refused| refused == uuid));

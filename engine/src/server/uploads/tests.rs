@@ -51,7 +51,7 @@ impl Bench {
             templates: Templates::new(),
             uploads,
             stored: stored.iter().copied().map(uuid).collect(),
-            settled: Vec::new(),
+            written_back: Vec::new(),
         };
         let server = Server::start(START, start);
         Bench { server, records: Vec::new() }

@@ -194,8 +194,8 @@ impl Run<'_> {
 
     fn change_disk(&mut self, choices: &mut Choices<'_>) {
         match choices.byte() % 16 {
-            0 => self.world.set_room(false),
-            1 | 2 => self.world.set_room(true),
+            0 => self.world.set_free_space(false),
+            1 | 2 => self.world.set_free_space(true),
             3 => self.world.set_uuids(false),
             4 | 5 => self.world.set_uuids(true),
             6 => self.world.spools_fail = !self.world.spools_fail,
@@ -206,7 +206,7 @@ impl Run<'_> {
             11 => self.world.storing = Storing::FailsInTheEnd,
             12 => self.world.release(true),
             13 => self.world.release(false),
-            14 => self.world.settle(usize::from(choices.byte())),
+            14 => self.world.write_back(usize::from(choices.byte())),
             _ => self.world.rotate(),
         }
     }

@@ -1,7 +1,7 @@
 //! Where the server keeps things: log, consoles and results, all of them values.
 
 use builder_engine::server::record::{Contents, Record};
-use builder_engine::server::{OutputSource, Recovered, Recovery, ResultHead, State, UnsettledResult};
+use builder_engine::server::{OutputSource, PendingResult, Recovered, Recovery, ResultHead, State};
 use builder_engine::spool::{Found, first_entry, last_entry};
 use builder_proto::Uuid;
 use builder_proto::execution::{
@@ -111,7 +111,7 @@ pub(super) struct Results {
     staged: BTreeMap<Uuid, (Vec<u8>, u64)>,
     pub(super) in_place: BTreeMap<Uuid, Vec<u8>>,
     /// Those that only the log is sure to hold.
-    pub(super) unsettled: BTreeMap<Uuid, UnsettledResult>,
+    pub(super) pending: BTreeMap<Uuid, PendingResult>,
 }
 
 impl Results {
@@ -155,14 +155,14 @@ impl Results {
         (bytes, stored)
     }
 
-    pub(super) fn publish(&mut self, result: UnsettledResult) {
+    pub(super) fn publish(&mut self, result: PendingResult) {
         let Contents(bytes) = &result.contents;
         self.in_place.insert(result.uuid, bytes.to_vec());
-        self.unsettled.insert(result.uuid, result);
+        self.pending.insert(result.uuid, result);
     }
 
     pub(super) fn crash(&mut self) {
         self.staged.clear();
-        self.unsettled.clear();
+        self.pending.clear();
     }
 }

@@ -256,7 +256,7 @@ impl Disk {
     }
 
     /// Has the system write some of a file to the platter by itself.
-    pub fn begin_write_back(&mut self, file: Inode) {
+    pub fn start_flush(&mut self, file: Inode) {
         let Node::File(file) = &mut self.nodes[file] else { unreachable!("a file") };
         file.write_back(&mut self.random);
     }

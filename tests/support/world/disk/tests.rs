@@ -216,7 +216,7 @@ fn what_is_written_back_survives_in_part_although_nobody_asked() {
         let file = write(disk, "file", &[]);
         disk.sync_directory("").unwrap();
         disk.write_all_at(file, 0, &[7; 1024]).unwrap();
-        disk.begin_write_back(file);
+        disk.start_flush(file);
         assert!(disk.read_at(file, 1000, &mut [0; 100]) == 24);
         disk.decide_by(Random::scripted(&[]));
     };

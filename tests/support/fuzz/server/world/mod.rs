@@ -9,7 +9,7 @@ use super::peers::Said;
 use super::stores::{Log, Results, Spool};
 use builder_engine::Now;
 use builder_engine::server::{
-    Action, ConnectionId, Deferred, Input, Role, Server, Settings, Start, State, Templates, UnsettledResult,
+    Action, ConnectionId, Deferred, Input, PendingResult, Role, Server, Settings, Start, State, Templates,
     UploadOutcome, UploadSettings,
 };
 use builder_proto::Uuid;
@@ -68,7 +68,7 @@ pub(super) struct World {
     closed: BTreeSet<ConnectionId>,
     followers: BTreeMap<ConnectionId, Uuid>,
     /// Results whose files are to be written.
-    published: Vec<UnsettledResult>,
+    published: Vec<PendingResult>,
     deferred: Vec<Deferred>,
     outcomes: Vec<Outcome>,
 }
@@ -110,7 +110,7 @@ impl World {
                     templates: Templates::new(),
                     uploads: uploads.clone(),
                     stored: BTreeSet::new(),
-                    settled: Vec::new(),
+                    written_back: Vec::new(),
                 },
             ),
             uploads,
@@ -158,7 +158,7 @@ impl World {
         self.hand_in(Input::Templates(templates));
     }
 
-    pub(super) fn set_room(&mut self, has_room: bool) {
+    pub(super) fn set_free_space(&mut self, has_room: bool) {
         self.hand_in(Input::LogSpace(if has_room { u64::MAX } else { 0 }));
     }
 
@@ -176,11 +176,11 @@ impl World {
     }
 
     /// So many of the results that the log holds become durable in their files.
-    pub(super) fn settle(&mut self, count: usize) {
+    pub(super) fn write_back(&mut self, count: usize) {
         self.end_turn();
-        let settled: Vec<Uuid> = self.results.unsettled.keys().rev().take(count).copied().collect();
-        self.results.unsettled.retain(|uuid, _| !settled.contains(uuid));
-        self.hand_in(Input::ResultsSettled(settled));
+        let written_back: Vec<Uuid> = self.results.pending.keys().rev().take(count).copied().collect();
+        self.results.pending.retain(|uuid, _| !written_back.contains(uuid));
+        self.hand_in(Input::ResultsWrittenBack(written_back));
         self.end_turn();
     }
 
@@ -198,7 +198,7 @@ impl World {
 
     /// The log is replaced by a snapshot.
     pub(super) fn rotate(&mut self) {
-        self.settle(usize::MAX);
+        self.write_back(usize::MAX);
         self.check_log();
         self.log.rotate(self.server.state());
     }
@@ -257,7 +257,7 @@ impl World {
         self.said.clear();
         self.results.crash();
         let recovered = self.log.recover();
-        for result in recovered.unsettled {
+        for result in recovered.pending {
             self.results.publish(result);
         }
         let unfinished: BTreeSet<Uuid> = recovered.state.unfinished().map(|(uuid, _)| uuid).collect();
@@ -273,7 +273,7 @@ impl World {
             templates: self.templates.clone(),
             uploads: self.uploads.clone(),
             stored,
-            settled: Vec::new(),
+            written_back: Vec::new(),
         };
         self.server = Server::start(self.now, start);
         self.uploading = None;
@@ -287,8 +287,8 @@ impl World {
         assert_eq!(Jobs::of(&recovered.state), self.model.jobs, "recovered from all records");
         // Amid a turn, results may be in the log that are not published yet.
         if self.published.is_empty() {
-            let unsettled: Vec<_> = self.results.unsettled.values().cloned().collect();
-            assert_eq!(recovered.unsettled, unsettled, "results that only the log is sure to hold");
+            let pending: Vec<_> = self.results.pending.values().cloned().collect();
+            assert_eq!(recovered.pending, pending, "results that only the log is sure to hold");
         }
         let mut snapshot = Log::default();
         snapshot.rotate(self.server.state());

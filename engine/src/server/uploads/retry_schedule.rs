@@ -5,14 +5,14 @@ use builder_proto::Uuid;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Turns of the results that wait. Forgotten with the program, so that a restart tries everything at once.
+/// RetrySchedule of the results that wait. Forgotten with the program, so that a restart tries everything at once.
 ///
 /// When the server cannot be reached, all wait, for a delay that grows with each
 /// such failure. When one result was refused, it alone waits, for a delay that grows with each refusal of it,
 /// so that it does not hold up the others. Credentials in doubt make all wait for the longest delay, and refused ones
 /// until a person has seen to them.
 #[derive(Debug, Default)]
-pub(crate) struct Turns {
+pub(crate) struct RetrySchedule {
     /// Not tried yet, or not refused when they were.
     ready: VecDeque<Uuid>,
     /// Refused before; to be tried again at that monotonic time.
@@ -27,7 +27,7 @@ pub(crate) struct Turns {
     paused: bool,
 }
 
-impl Turns {
+impl RetrySchedule {
     /// Adds a result behind all others.
     pub(crate) fn push(&mut self, uuid: Uuid) {
         self.ready.push_back(uuid);
@@ -42,7 +42,7 @@ impl Turns {
         self.running
     }
 
-    /// When [`Turns::start_next`] has a result; none to wait for other things first. Zero means now.
+    /// When [`RetrySchedule::start_next`] has a result; none to wait for other things first. Zero means now.
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
         if self.paused || self.running.is_some() {
             return None;
@@ -132,28 +132,28 @@ mod tests {
         Uuid::from_bytes([number; 16])
     }
 
-    fn turns(numbers: impl IntoIterator<Item = u8>) -> Turns {
-        let mut turns = Turns::default();
-        numbers.into_iter().for_each(|number| turns.push(uuid(number)));
-        turns
+    fn retry_schedule(numbers: impl IntoIterator<Item = u8>) -> RetrySchedule {
+        let mut retry_schedule = RetrySchedule::default();
+        numbers.into_iter().for_each(|number| retry_schedule.push(uuid(number)));
+        retry_schedule
     }
 
-    fn start(turns: &mut Turns, now: Duration) -> Option<u8> {
-        turns.start_next(now).map(|uuid| uuid.as_bytes()[0])
+    fn start(retry_schedule: &mut RetrySchedule, now: Duration) -> Option<u8> {
+        retry_schedule.start_next(now).map(|uuid| uuid.as_bytes()[0])
     }
 
     #[test]
     fn one_at_a_time_the_first_comes_first() {
-        let mut turns = turns([1, 2]);
-        assert_eq!(turns.next_deadline(), Some(Duration::ZERO));
-        assert_eq!(start(&mut turns, NOW), Some(1));
-        assert_eq!((start(&mut turns, NOW), turns.next_deadline()), (None, None));
-        assert!(!turns.stop(uuid(2)), "it is not under way");
-        assert!(turns.stop(uuid(1)));
-        assert!(!turns.stop(uuid(1)), "it is over");
-        assert_eq!(start(&mut turns, NOW), Some(2));
-        turns.stop(uuid(2));
-        assert_eq!((start(&mut turns, NOW), turns.next_deadline()), (None, None));
+        let mut retry_schedule = retry_schedule([1, 2]);
+        assert_eq!(retry_schedule.next_deadline(), Some(Duration::ZERO));
+        assert_eq!(start(&mut retry_schedule, NOW), Some(1));
+        assert_eq!((start(&mut retry_schedule, NOW), retry_schedule.next_deadline()), (None, None));
+        assert!(!retry_schedule.stop(uuid(2)), "it is not under way");
+        assert!(retry_schedule.stop(uuid(1)));
+        assert!(!retry_schedule.stop(uuid(1)), "it is over");
+        assert_eq!(start(&mut retry_schedule, NOW), Some(2));
+        retry_schedule.stop(uuid(2));
+        assert_eq!((start(&mut retry_schedule, NOW), retry_schedule.next_deadline()), (None, None));
     }
 
     #[test]
@@ -165,73 +165,77 @@ mod tests {
 
     #[test]
     fn all_wait_for_a_server_that_cannot_be_reached() {
-        let mut turns = turns([1, 2]);
-        start(&mut turns, NOW);
-        turns.stop(uuid(1));
-        assert_eq!(turns.delay_all(NOW, uuid(1)), SECOND);
-        assert_eq!(start(&mut turns, NOW), None);
-        assert_eq!(turns.next_deadline(), Some(NOW + SECOND));
-        assert_eq!(start(&mut turns, NOW + SECOND), Some(2));
-        turns.stop(uuid(2));
-        assert_eq!(turns.delay_all(NOW + SECOND, uuid(2)), 2 * SECOND);
-        assert_eq!(start(&mut turns, NOW + 3 * SECOND), Some(1));
-        turns.stop(uuid(1));
-        turns.succeed(uuid(1));
-        assert_eq!(start(&mut turns, NOW + 3 * SECOND), Some(2), "the server is back");
-        turns.stop(uuid(2));
-        assert_eq!(turns.delay_all(NOW, uuid(2)), SECOND, "and failures count from one again");
+        let mut retry_schedule = retry_schedule([1, 2]);
+        start(&mut retry_schedule, NOW);
+        retry_schedule.stop(uuid(1));
+        assert_eq!(retry_schedule.delay_all(NOW, uuid(1)), SECOND);
+        assert_eq!(start(&mut retry_schedule, NOW), None);
+        assert_eq!(retry_schedule.next_deadline(), Some(NOW + SECOND));
+        assert_eq!(start(&mut retry_schedule, NOW + SECOND), Some(2));
+        retry_schedule.stop(uuid(2));
+        assert_eq!(retry_schedule.delay_all(NOW + SECOND, uuid(2)), 2 * SECOND);
+        assert_eq!(start(&mut retry_schedule, NOW + 3 * SECOND), Some(1));
+        retry_schedule.stop(uuid(1));
+        retry_schedule.succeed(uuid(1));
+        assert_eq!(start(&mut retry_schedule, NOW + 3 * SECOND), Some(2), "the server is back");
+        retry_schedule.stop(uuid(2));
+        assert_eq!(retry_schedule.delay_all(NOW, uuid(2)), SECOND, "and failures count from one again");
     }
 
     #[test]
     fn a_refused_result_waits_alone() {
-        let mut turns = turns([1, 2]);
-        start(&mut turns, NOW);
-        turns.stop(uuid(1));
-        assert_eq!(turns.delay_one(NOW, uuid(1)), SECOND);
-        assert_eq!(start(&mut turns, NOW), Some(2));
-        turns.stop(uuid(2));
-        turns.succeed(uuid(2));
-        assert_eq!(start(&mut turns, NOW), None);
-        assert_eq!(turns.next_deadline(), Some(NOW + SECOND));
-        assert_eq!(start(&mut turns, NOW + SECOND), Some(1));
-        turns.stop(uuid(1));
-        assert_eq!(turns.delay_one(NOW, uuid(1)), 2 * SECOND, "successes of others change nothing");
-        turns.push(uuid(3));
-        assert_eq!(start(&mut turns, NOW + 5 * SECOND), Some(3), "what was not refused goes first");
+        let mut retry_schedule = retry_schedule([1, 2]);
+        start(&mut retry_schedule, NOW);
+        retry_schedule.stop(uuid(1));
+        assert_eq!(retry_schedule.delay_one(NOW, uuid(1)), SECOND);
+        assert_eq!(start(&mut retry_schedule, NOW), Some(2));
+        retry_schedule.stop(uuid(2));
+        retry_schedule.succeed(uuid(2));
+        assert_eq!(start(&mut retry_schedule, NOW), None);
+        assert_eq!(retry_schedule.next_deadline(), Some(NOW + SECOND));
+        assert_eq!(start(&mut retry_schedule, NOW + SECOND), Some(1));
+        retry_schedule.stop(uuid(1));
+        assert_eq!(retry_schedule.delay_one(NOW, uuid(1)), 2 * SECOND, "successes of others change nothing");
+        retry_schedule.push(uuid(3));
+        assert_eq!(start(&mut retry_schedule, NOW + 5 * SECOND), Some(3), "what was not refused goes first");
     }
 
     #[test]
     fn credentials_in_doubt_stop_everything_for_the_longest_delay() {
-        let mut turns = turns([1, 2]);
-        start(&mut turns, NOW);
-        turns.stop(uuid(1));
-        turns.delay_one(NOW, uuid(1));
-        assert_eq!(turns.rest(NOW), UPLOAD_LONGEST_DELAY);
-        assert_eq!(start(&mut turns, NOW + UPLOAD_LONGEST_DELAY - SECOND), None);
-        assert_eq!(turns.next_deadline(), Some(NOW + UPLOAD_LONGEST_DELAY));
-        assert_eq!(start(&mut turns, NOW + UPLOAD_LONGEST_DELAY), Some(2), "what was not refused goes first");
-        turns.stop(uuid(2));
-        turns.rest(NOW + UPLOAD_LONGEST_DELAY);
-        turns.resume();
-        assert_eq!(start(&mut turns, NOW), Some(1), "a person can end the rest");
+        let mut retry_schedule = retry_schedule([1, 2]);
+        start(&mut retry_schedule, NOW);
+        retry_schedule.stop(uuid(1));
+        retry_schedule.delay_one(NOW, uuid(1));
+        assert_eq!(retry_schedule.rest(NOW), UPLOAD_LONGEST_DELAY);
+        assert_eq!(start(&mut retry_schedule, NOW + UPLOAD_LONGEST_DELAY - SECOND), None);
+        assert_eq!(retry_schedule.next_deadline(), Some(NOW + UPLOAD_LONGEST_DELAY));
+        assert_eq!(
+            start(&mut retry_schedule, NOW + UPLOAD_LONGEST_DELAY),
+            Some(2),
+            "what was not refused goes first"
+        );
+        retry_schedule.stop(uuid(2));
+        retry_schedule.rest(NOW + UPLOAD_LONGEST_DELAY);
+        retry_schedule.resume();
+        assert_eq!(start(&mut retry_schedule, NOW), Some(1), "a person can end the rest");
     }
 
     #[test]
     fn refused_credentials_stop_everything_until_it_is_resumed() {
-        let mut turns = turns([1, 2, 3]);
-        start(&mut turns, NOW);
-        turns.stop(uuid(1));
-        turns.delay_one(NOW, uuid(1));
-        start(&mut turns, NOW);
-        turns.stop(uuid(2));
-        turns.pause(uuid(2));
-        turns.push(uuid(4));
-        assert_eq!(turns.next_deadline(), None);
-        assert_eq!(start(&mut turns, NOW + UPLOAD_LONGEST_DELAY), None);
-        turns.resume();
+        let mut retry_schedule = retry_schedule([1, 2, 3]);
+        start(&mut retry_schedule, NOW);
+        retry_schedule.stop(uuid(1));
+        retry_schedule.delay_one(NOW, uuid(1));
+        start(&mut retry_schedule, NOW);
+        retry_schedule.stop(uuid(2));
+        retry_schedule.pause(uuid(2));
+        retry_schedule.push(uuid(4));
+        assert_eq!(retry_schedule.next_deadline(), None);
+        assert_eq!(start(&mut retry_schedule, NOW + UPLOAD_LONGEST_DELAY), None);
+        retry_schedule.resume();
         let order: Vec<u8> = core::iter::from_fn(|| {
-            let number = start(&mut turns, NOW)?;
-            turns.stop(uuid(number));
+            let number = start(&mut retry_schedule, NOW)?;
+            retry_schedule.stop(uuid(number));
             Some(number)
         })
         .collect();

@@ -7,9 +7,9 @@
 //! the files are on disk, so neither another sync nor a look at them proves anything. The log still holds the results, and the
 //! next start writes them anew.
 
-use crate::limits::{RETRY_TIME, SETTLE_BYTES, SETTLE_TIME};
-use crate::server::record::{Record, Unsettled};
-use crate::server::recovery::UnsettledResult;
+use crate::limits::{RETRY_TIME, WRITE_BACK_BYTES, WRITE_BACK_TIME};
+use crate::server::record::{Pending, Record};
+use crate::server::recovery::PendingResult;
 use builder_proto::Uuid;
 use builder_proto::text::Text;
 use builder_proto::wire::RawUuid;
@@ -22,7 +22,7 @@ pub type BuildOfJob = (Uuid, Text);
 
 /// What is still to be done for the small results.
 #[derive(Debug, Default)]
-pub struct Settling {
+pub struct WriteBack {
     entries: BTreeMap<Uuid, Entry>,
     /// When to sync what is written, in monotonic time.
     sync_at: Option<Duration>,
@@ -35,7 +35,7 @@ pub struct Settling {
 /// A result that the log has to hold.
 #[derive(Debug)]
 struct Entry {
-    result: UnsettledResult,
+    result: PendingResult,
     stage: Stage,
 }
 
@@ -53,19 +53,19 @@ enum Stage {
 
 /// Whether the file of a result will stay as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Safety {
+pub enum Durability {
     /// The log will not write it again.
-    Safe,
+    Durable,
     /// Not yet, but soon.
     Soon,
     /// It could not be written, and that may go on.
     Stuck,
 }
 
-impl Settling {
+impl WriteBack {
     /// Takes charge of a result that the log has made durable. Its file is to be written, which need not sync it; then
-    /// call [`Settling::written`].
-    pub fn publish(&mut self, result: UnsettledResult) {
+    /// call [`WriteBack::written`].
+    pub fn publish(&mut self, result: PendingResult) {
         self.entries.insert(result.uuid, Entry { result, stage: Stage::Writing });
     }
 
@@ -102,24 +102,27 @@ impl Settling {
             self.retry_at.get_or_insert(now.saturating_add(RETRY_TIME));
         }
         if has_written {
-            self.sync_within(now, if self.bytes < SETTLE_BYTES { SETTLE_TIME } else { Duration::ZERO });
+            self.sync_within(
+                now,
+                if self.bytes < WRITE_BACK_BYTES { WRITE_BACK_TIME } else { Duration::ZERO },
+            );
         }
     }
 
-    /// When [`Settling::retry`] or [`Settling::sync`] has something to do, in monotonic time.
+    /// When [`WriteBack::retry`] or [`WriteBack::sync`] has something to do, in monotonic time.
     pub fn next_deadline(&self) -> Option<Duration> {
         self.sync_at.into_iter().chain(self.retry_at).min()
     }
 
-    /// Results that could not be written and are to be written now, as after [`Settling::publish`].
-    pub fn retry(&mut self, now: Duration) -> Vec<UnsettledResult> {
+    /// Results that could not be written and are to be written now, as after [`WriteBack::publish`].
+    pub fn retry(&mut self, now: Duration) -> Vec<PendingResult> {
         if self.retry_at.take_if(|at| *at <= now).is_none() {
             return Vec::new();
         }
         self.enter(Stage::Unwritten, Stage::Writing)
     }
 
-    /// Results to be synced now, if any. Once that is done, call [`Settling::synced`].
+    /// Results to be synced now, if any. Once that is done, call [`WriteBack::synced`].
     pub fn sync(&mut self, now: Duration) -> Option<Vec<BuildOfJob>> {
         self.sync_at.take_if(|at| *at <= now)?;
         if self.entries.values().any(|entry| entry.stage == Stage::Syncing) {
@@ -146,27 +149,27 @@ impl Settling {
             !is_synced
         });
         if self.bytes > 0 {
-            self.sync_within(now, SETTLE_TIME);
+            self.sync_within(now, WRITE_BACK_TIME);
         }
         synced
     }
 
     /// Whether nothing depends on the log any longer.
-    pub fn is_settled(&self) -> bool {
+    pub fn is_written_back(&self) -> bool {
         self.entries.is_empty()
     }
 
     /// The result of this build, if the log has to hold it: then its file may be old, damaged or missing.
-    pub fn result(&self, uuid: Uuid) -> Option<&UnsettledResult> {
+    pub fn result(&self, uuid: Uuid) -> Option<&PendingResult> {
         self.entries.get(&uuid).map(|entry| &entry.result)
     }
 
     /// Whether the file of this build's result is on disk.
-    pub fn safety(&self, uuid: Uuid) -> Safety {
+    pub fn durability(&self, uuid: Uuid) -> Durability {
         match self.entries.get(&uuid).map(|entry| entry.stage) {
-            None => Safety::Safe,
-            Some(Stage::Unwritten) => Safety::Stuck,
-            Some(Stage::Writing | Stage::Written | Stage::Syncing) => Safety::Soon,
+            None => Durability::Durable,
+            Some(Stage::Unwritten) => Durability::Stuck,
+            Some(Stage::Writing | Stage::Written | Stage::Syncing) => Durability::Soon,
         }
     }
 
@@ -176,7 +179,7 @@ impl Settling {
     }
 
     /// Moves all that are in one stage to another.
-    fn enter(&mut self, from: Stage, to: Stage) -> Vec<UnsettledResult> {
+    fn enter(&mut self, from: Stage, to: Stage) -> Vec<PendingResult> {
         let entries = self.entries.values_mut().filter(|entry| entry.stage == from);
         let moved = entries.map(|entry| {
             entry.stage = to;
@@ -191,9 +194,9 @@ impl Settling {
     }
 }
 
-impl From<UnsettledResult> for Record {
-    fn from(UnsettledResult { uuid, name, contents }: UnsettledResult) -> Record {
-        Record::Unsettled(Unsettled { uuid: RawUuid(uuid), name, contents })
+impl From<PendingResult> for Record {
+    fn from(PendingResult { uuid, name, contents }: PendingResult) -> Record {
+        Record::Pending(Pending { uuid: RawUuid(uuid), name, contents })
     }
 }
 
@@ -205,9 +208,9 @@ mod tests {
 
     const NO_ROOM: Result<(), &str> = Err("no room");
 
-    fn result(number: u128) -> UnsettledResult {
+    fn result(number: u128) -> PendingResult {
         let contents = Contents(Arc::new(vec![number as u8]));
-        UnsettledResult { uuid: Uuid::from_u128(number), name: "job".into(), contents }
+        PendingResult { uuid: Uuid::from_u128(number), name: "job".into(), contents }
     }
 
     fn numbers(uuids: impl IntoIterator<Item = Uuid>) -> Vec<u128> {
@@ -222,7 +225,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    impl Settling {
+    impl WriteBack {
         fn publish_and_write(&mut self, number: u128, now: Duration, outcome: Result<(), &str>) {
             self.publish(result(number));
             self.written(now, [(Uuid::from_u128(number), outcome)]);
@@ -231,63 +234,63 @@ mod tests {
 
     #[test]
     fn results_are_synced_together_once_they_are_written() {
-        let mut settling = Settling::default();
-        settling.publish_and_write(1, at(10), Ok(()));
-        settling.publish_and_write(2, at(10), Ok(()));
-        settling.publish(result(3));
-        assert_eq!(settling.next_deadline(), Some(at(11)));
-        assert_eq!(settling.sync(at(10)), None);
-        assert_eq!(to_sync(settling.sync(at(11))), Some(vec![1, 2]));
-        settling.written(at(11), [(Uuid::from_u128(3), Ok::<(), &str>(()))]);
-        assert_eq!(numbers(settling.synced(at(12))), [1, 2], "what came later is not covered by the sync");
-        assert!(!settling.is_settled());
-        assert_eq!(to_sync(settling.sync(at(13))), Some(vec![3]));
-        assert_eq!(numbers(settling.synced(at(13))), [3]);
-        assert!(settling.is_settled());
+        let mut write_back = WriteBack::default();
+        write_back.publish_and_write(1, at(10), Ok(()));
+        write_back.publish_and_write(2, at(10), Ok(()));
+        write_back.publish(result(3));
+        assert_eq!(write_back.next_deadline(), Some(at(11)));
+        assert_eq!(write_back.sync(at(10)), None);
+        assert_eq!(to_sync(write_back.sync(at(11))), Some(vec![1, 2]));
+        write_back.written(at(11), [(Uuid::from_u128(3), Ok::<(), &str>(()))]);
+        assert_eq!(numbers(write_back.synced(at(12))), [1, 2], "what came later is not covered by the sync");
+        assert!(!write_back.is_written_back());
+        assert_eq!(to_sync(write_back.sync(at(13))), Some(vec![3]));
+        assert_eq!(numbers(write_back.synced(at(13))), [3]);
+        assert!(write_back.is_written_back());
     }
 
     #[test]
     fn what_cannot_be_written_is_tried_again_and_holds_up_no_other() {
-        let mut settling = Settling::default();
-        settling.publish_and_write(1, at(0), Ok(()));
-        settling.publish_and_write(2, at(0), NO_ROOM);
-        settling.publish_and_write(3, at(0), Ok(()));
-        assert_eq!(settling.safety(Uuid::from_u128(2)), Safety::Stuck);
-        assert_eq!(settling.safety(Uuid::from_u128(3)), Safety::Soon);
-        assert_eq!(to_sync(settling.sync(at(1))), Some(vec![1, 3]));
-        assert_eq!(numbers(settling.synced(at(1))), [1, 3]);
-        assert_eq!(settling.safety(Uuid::from_u128(3)), Safety::Safe);
-        assert_eq!(settling.snapshot().count(), 1);
-        assert_eq!(settling.next_deadline(), Some(at(10)));
-        assert_eq!(settling.retry(at(9)), []);
-        assert_eq!(settling.retry(at(10)), [result(2)]);
-        assert_eq!(settling.retry(at(10)), []);
-        settling.written(at(10), [(Uuid::from_u128(2), Ok::<(), &str>(()))]);
-        assert_eq!(to_sync(settling.sync(at(11))), Some(vec![2]));
-        assert_eq!(numbers(settling.synced(at(11))), [2]);
-        assert!(settling.is_settled());
-        assert_eq!(settling.next_deadline(), None);
+        let mut write_back = WriteBack::default();
+        write_back.publish_and_write(1, at(0), Ok(()));
+        write_back.publish_and_write(2, at(0), NO_ROOM);
+        write_back.publish_and_write(3, at(0), Ok(()));
+        assert_eq!(write_back.durability(Uuid::from_u128(2)), Durability::Stuck);
+        assert_eq!(write_back.durability(Uuid::from_u128(3)), Durability::Soon);
+        assert_eq!(to_sync(write_back.sync(at(1))), Some(vec![1, 3]));
+        assert_eq!(numbers(write_back.synced(at(1))), [1, 3]);
+        assert_eq!(write_back.durability(Uuid::from_u128(3)), Durability::Durable);
+        assert_eq!(write_back.snapshot().count(), 1);
+        assert_eq!(write_back.next_deadline(), Some(at(10)));
+        assert_eq!(write_back.retry(at(9)), []);
+        assert_eq!(write_back.retry(at(10)), [result(2)]);
+        assert_eq!(write_back.retry(at(10)), []);
+        write_back.written(at(10), [(Uuid::from_u128(2), Ok::<(), &str>(()))]);
+        assert_eq!(to_sync(write_back.sync(at(11))), Some(vec![2]));
+        assert_eq!(numbers(write_back.synced(at(11))), [2]);
+        assert!(write_back.is_written_back());
+        assert_eq!(write_back.next_deadline(), None);
     }
 
     #[test]
     fn a_sync_that_is_under_way_is_not_begun_twice() {
-        let mut settling = Settling::default();
-        settling.publish_and_write(1, at(0), Ok(()));
-        assert!(settling.sync(at(1)).is_some());
-        settling.publish_and_write(2, at(1), Ok(()));
-        assert_eq!(settling.sync(at(2)), None);
-        assert_eq!(numbers(settling.synced(at(2))), [1]);
-        assert_eq!(to_sync(settling.sync(at(3))), Some(vec![2]));
+        let mut write_back = WriteBack::default();
+        write_back.publish_and_write(1, at(0), Ok(()));
+        assert!(write_back.sync(at(1)).is_some());
+        write_back.publish_and_write(2, at(1), Ok(()));
+        assert_eq!(write_back.sync(at(2)), None);
+        assert_eq!(numbers(write_back.synced(at(2))), [1]);
+        assert_eq!(to_sync(write_back.sync(at(3))), Some(vec![2]));
     }
 
     #[test]
     fn many_bytes_do_not_wait() {
-        let mut settling = Settling::default();
-        settling.publish_and_write(1, at(0), Ok(()));
-        assert_eq!(settling.next_deadline(), Some(SETTLE_TIME));
-        let contents = Contents(Arc::new(vec![0; SETTLE_BYTES]));
-        settling.publish(UnsettledResult { contents, ..result(2) });
-        settling.written(at(0), [(Uuid::from_u128(2), Ok::<(), &str>(()))]);
-        assert_eq!(settling.next_deadline(), Some(at(0)));
+        let mut write_back = WriteBack::default();
+        write_back.publish_and_write(1, at(0), Ok(()));
+        assert_eq!(write_back.next_deadline(), Some(WRITE_BACK_TIME));
+        let contents = Contents(Arc::new(vec![0; WRITE_BACK_BYTES]));
+        write_back.publish(PendingResult { contents, ..result(2) });
+        write_back.written(at(0), [(Uuid::from_u128(2), Ok::<(), &str>(()))]);
+        assert_eq!(write_back.next_deadline(), Some(at(0)));
     }
 }
