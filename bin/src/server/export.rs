@@ -7,7 +7,7 @@ use crate::log_file::Disk;
 use crate::server::data_directory::DataDirectory;
 use crate::server::options::Settings;
 use crate::server::paths::Paths;
-use crate::server::stop::{StartError, file_error};
+use crate::server::reasons::{StartError, file_error};
 use builder_engine::driver::{import_old_state, sync_result};
 use builder_engine::log;
 use builder_engine::server::{PendingResult, Recovered, Recovery, State, migration};

@@ -8,7 +8,8 @@
 //! | `listen`, `backlog`, `socket`, `socket_file` | connections |
 //! | `data_directory`, `paths`, `threads` | files, and who waits for the disk |
 //! | `uploader` | the process that uploads a result |
-//! | `template`, `places`, `clock`, `uuids`, `readiness`, `stop` | where the rest of the world is |
+//! | `reasons` | why the server does not start, or stops |
+//! | `template`, `places`, `clock`, `uuids`, `readiness` | where the rest of the world is |
 
 mod backlog;
 mod clock;
@@ -20,10 +21,10 @@ mod paths;
 mod places;
 mod reactor;
 mod readiness;
+mod reasons;
 mod socket;
 mod socket_file;
 mod startup;
-mod stop;
 mod system;
 mod template;
 mod threads;

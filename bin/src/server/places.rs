@@ -1,6 +1,6 @@
 //! The descriptors that this process may have.
 
-use crate::server::stop::StartError;
+use crate::server::reasons::StartError;
 use builder_engine::driver::DescriptorBudget;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

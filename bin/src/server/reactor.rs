@@ -1,6 +1,6 @@
 //! The event loop: tells the driver what happened, and has it take its turns.
 
-use crate::server::stop::StopReason;
+use crate::server::reasons::StopReason;
 use crate::server::system::System;
 use crate::server::tokens::Tokens;
 use builder_engine::driver::{Driver, Event, Next};

@@ -7,7 +7,7 @@ use crate::server::options::Settings;
 use crate::server::paths::Paths;
 use crate::server::places;
 use crate::server::reactor;
-use crate::server::stop::{StartError, file_error};
+use crate::server::reasons::{StartError, file_error};
 use crate::server::system::System;
 use crate::server::template::TemplateDirectory;
 use crate::server::threads::Threads;
