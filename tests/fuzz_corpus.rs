@@ -1,8 +1,10 @@
-//! Every fuzz target over its seeds and its corpus, so that what a fuzzer once found is tried with every test run.
+//! Every fuzz target over its seeds and its corpus, so that what a fuzzer once found is tried with every test run. The
+//! server and its model also get inputs that are left to chance, the same in each run.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
 
-use builder_tests::fuzz::{TARGETS, corpus};
+use builder_tests::fuzz::{TARGETS, corpus, server};
+use builder_tests::world::Random;
 use std::collections::BTreeSet;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,6 +12,10 @@ use std::path::{Path, PathBuf};
 
 /// The most that all inputs in the tree may take together.
 const CORPUS_BYTES: u64 = 500_000;
+
+/// So many inputs of the server are left to chance, each of so many bytes, which are more than its steps use up.
+const SERVER_INPUTS: u64 = 2000;
+const SERVER_INPUT_BYTES: usize = 2000;
 
 fn files(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
@@ -58,6 +64,14 @@ fn every_target_takes_seeds_that_are_cut_or_damaged() {
                 run(target.name, target.run, &damaged, &format!("seed {number} damaged at {place}"));
             }
         }
+    }
+}
+
+#[test]
+fn the_server_does_what_its_model_says_whatever_happens() {
+    for seed in 0..SERVER_INPUTS {
+        let input = Random::new(seed).bytes(SERVER_INPUT_BYTES);
+        run("server", server::run, &input, &format!("the bytes of seed {seed}"));
     }
 }
 

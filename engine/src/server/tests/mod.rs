@@ -1,8 +1,6 @@
 //! Tests of the whole machine, in a world that is made of values: time passes when a test says so, a connection is a
 //! number, the log is a list.
 
-mod events;
-mod model;
 mod rig;
 mod shortcuts;
 mod silence;
@@ -20,7 +18,6 @@ mod losses;
 mod migration;
 mod observe;
 mod platforms;
-mod property;
 mod records;
 mod recovery;
 mod results;
