@@ -69,6 +69,14 @@ impl core::error::Error for NameError {}
 ///
 /// Refuses names that are empty, longer than [`NAME_BYTES`], start with a dot, are reserved, or contain `/`,
 /// control characters or bytes that are not UTF-8.
+///
+/// ```
+/// use builder_engine::names::{NameKind, check_name};
+///
+/// assert_eq!(check_name(NameKind::Platform, &"freebsd-14".into()), Ok(()));
+/// let refusal = check_name(NameKind::Job, &"../etc".into()).unwrap_err();
+/// assert_eq!(refusal.to_string(), "job name ../etc must not start with a dot");
+/// ```
 pub fn check_name(kind: NameKind, name: &Text) -> Result<(), NameError> {
     let problem = match name.as_str() {
         // First of all, because a name of this length is not repeated in the message.

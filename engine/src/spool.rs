@@ -10,6 +10,26 @@
 //! length behind it. A spool is not synced, so a power failure can leave any part of what was added last, with zeros in
 //! the place of the rest, even amid a line. None of that passes for an entry, and a [`Scan`] says where the whole entries
 //! end.
+//!
+//! ```
+//! use builder_engine::spool::{Found, Scan, append_line, first_entry, last_entry};
+//!
+//! let mut spool = Vec::new();
+//! append_line(&mut spool, 0, b"checking for cc");
+//! append_line(&mut spool, 1_500_000_000, b"done");
+//!
+//! let Found::Entry(first, _) = first_entry(&spool) else { panic!("an observer begins here") };
+//! assert_eq!((first.delta, first.line), (0, &b"checking for cc"[..]));
+//! let Found::Entry(last, _) = last_entry(&spool) else { panic!("the stored result begins here") };
+//! assert_eq!((last.delta, last.line), (1_500_000_000, &b"done"[..]));
+//!
+//! // A power failure left half a line behind these. What is whole is kept, and the rest is cut off.
+//! let whole = spool.len();
+//! spool.extend_from_slice(&[0, 0, 0, 9, 0]);
+//! let mut scan = Scan::default();
+//! scan.push(&spool);
+//! assert_eq!(scan.whole(), whole as u64);
+//! ```
 
 use builder_proto::execution::console_entry_length;
 use crc32c::{crc32c, crc32c_append};

@@ -12,15 +12,15 @@
 //! without a good frame, and damage is for a person to decide about, while a bad end behind a good frame is what an
 //! interrupted commit leaves behind. Nobody was told that it had succeeded, so it is cut off.
 //!
-//! Zeros behind the last frame are room for the next ones; some file systems also pad a file with them after a crash. A file that grows with every commit has its length and its blocks
-//! synced with every commit, too; so it is made longer for many commits at once. An interrupted commit of which nothing
-//! arrived looks the same, and means the same.
+//! Zeros behind the last frame are preallocated for the next ones; some file systems also pad a file with them after a
+//! crash. A file that grows with every commit has its length and its blocks synced with every commit, too; so it is made
+//! longer for many commits at once. An interrupted commit of which nothing arrived looks the same, and means the same.
 //!
 //! A good frame has a plausible length, the salt of this file, the right CRC and a sequence number later than
 //! that of the last good frame. In its place it also has the next number and the CRC of the frame before.
 //!
-//! A commit syncs contents and length of the file, unless it ends within the room, whose length is durable already: then the
-//! contents are enough. That is what room is for, and the one case where [`Storage::sync_contents`] is right.
+//! A commit syncs contents and length of the file, unless it ends within the preallocated space, whose length is durable already:
+//! then the contents are enough. That is what preallocation is for, and the one case where [`Storage::sync_contents`] is right.
 //!
 //! # Recovery
 //!

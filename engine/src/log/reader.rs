@@ -8,15 +8,31 @@ use core::ops::Range;
 
 /// Reads a log from chunks of any size, in bounded memory: at most the longest frame and one chunk.
 ///
-/// ```text
-/// loop {
+/// ```
+/// use builder_engine::log::{Event, Frame, LogReader, Position, Salt, Verdict};
+///
+/// // A log of one commit, and what a crash left of the next.
+/// let (position, header) = Position::start(Salt([7; 16])); // random
+/// let mut frame = Frame::new();
+/// frame.append(b"a record");
+/// let (frame, _) = frame.seal(position);
+/// let file = [&header, frame, &frame[..20]].concat();
+///
+/// let mut reader = LogReader::new();
+/// let (mut chunks, mut payloads) = (file.chunks(16), Vec::new());
+/// let verdict = loop {
 ///     match reader.poll() {
-///         Event::NeedInput => /* push a chunk, or finish */,
-///         Event::Frame { payload, .. } => /* apply it */,
-///         Event::Damage(damage) => /* refuse; or go on, if told to salvage */,
+///         Event::NeedInput => match chunks.next() {
+///             Some(chunk) => reader.push(chunk),
+///             None => reader.finish(),
+///         },
+///         Event::Frame { payload, .. } => payloads.push(payload.to_vec()),
+///         Event::Damage(damage) => panic!("refuse to go on, unless it is to be salvaged: {damage:?}"),
 ///         Event::End(verdict) => break verdict,
 ///     }
-/// }
+/// };
+/// assert_eq!(payloads, [b"a record"]);
+/// assert!(matches!(verdict, Verdict::Torn { .. }), "cut it off: {verdict:?}");
 /// ```
 #[derive(Debug)]
 pub struct LogReader {

@@ -1,13 +1,39 @@
 //! The worker: asks for one job, has it run, reports, ends.
 //!
-//! [`Worker`] decides; whoever drives it owns the socket, the processes and the directory:
+//! [`Worker`] decides; whoever drives it owns the socket, the processes and the directory. In a loop, wait for them or for
+//! [`Worker::next_deadline`], hand in each thing that happened and then [`Input::Tick`], and carry out the actions:
 //!
-//! ```text
-//! loop {
-//!     wait for socket, console, children, signals, or worker.next_deadline()
-//!     worker.handle(now, …)                     for each thing that happened, and once Input::Tick
-//!     while let Some(action) = worker.poll_action() { carry it out, handing in what came of it }
+//! ```
+//! use builder_engine::worker::{Action, Input, Settings, Worker};
+//! use builder_proto::WORKER_VERSION;
+//! use builder_proto::command::{Command, PeerType};
+//! use core::time::Duration;
+//!
+//! let settings = Settings {
+//!     platform: "debian-12".into(),
+//!     timeout: Duration::from_secs(3600),
+//!     timeout_text: "1h".to_owned(),
+//!     spread: 4711, // random
+//! };
+//! let mut worker = Worker::new(settings);
+//!
+//! // What happened, and what time it is.
+//! let now = Duration::ZERO;
+//! worker.handle(now, Input::Connected);
+//! worker.handle(now, Input::Tick);
+//!
+//! // What to do about it.
+//! let mut socket = Vec::new();
+//! while let Some(action) = worker.poll_action() {
+//!     match action {
+//!         Action::Send(bytes) => socket.extend(bytes),
+//!         other => panic!("nothing else to do before the server has said hello: {other:?}"),
+//!     }
 //! }
+//! worker.handle(now, Input::Sent(socket.len()));
+//! assert_eq!(socket, Command::ClientHello { peer: PeerType::Worker, version: WORKER_VERSION }.to_frame()?);
+//! assert!(worker.next_deadline().is_some(), "a server that says nothing is left");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! The console is read only while [`Worker::wants_console`]; that is how a slow server slows the job down instead of
