@@ -36,7 +36,20 @@ pub(crate) fn carry_out(
         Command::ExecuteOld(name) => execute(jobs, &name, None),
         Command::Reschedule { name, next, period } => reschedule(jobs.journal, name, next, period),
         Command::UndropPlatform(platform) => undrop_platform(jobs.journal, platform),
-        other => Err(unexpected(other.name(), &Phase::Client)),
+        // Those are answered by other parts of the server, or no client sends them.
+        other @ (Command::Info
+        | Command::Observe(_)
+        | Command::DropPlatform(_)
+        | Command::JobSchedule { .. }
+        | Command::JobFinished { .. }
+        | Command::Output { .. }
+        | Command::InfoReplyOld { .. }
+        | Command::ClientHello { .. }
+        | Command::ServerHello
+        | Command::JobRequested(_)
+        | Command::Success
+        | Command::Failure(_)
+        | Command::InfoReply(_)) => Err(unexpected(other.name(), &Phase::Client)),
     }
 }
 

@@ -113,8 +113,8 @@ impl Server {
                 Err(error) => return Step::Refuse(error.to_string()),
             }
         }
-        if let Some(name) = Command::peek_name(frame).filter(|name| !phase.expects(name)) {
-            return Step::Refuse(unexpected(name, phase));
+        if let Some(kind) = Command::peek_kind(frame).filter(|kind| !phase.expects(*kind)) {
+            return Step::Refuse(unexpected(kind.name(), phase));
         }
         let command = match Command::decode(frame) {
             Ok(command) => command,

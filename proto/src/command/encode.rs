@@ -1,6 +1,6 @@
 //! Writing messages.
 
-use super::{Command, PeerType, tag};
+use super::{Command, PeerType, kind};
 use crate::error::EncodeError;
 use crate::frame;
 use crate::wire::{Integer, RawUuid, encode_null, explicit_tag, null_length};
@@ -20,7 +20,8 @@ pub(super) fn to_frame(command: &Command) -> Result<Vec<u8>, EncodeError> {
 
 /// Appends the payload of a frame.
 pub(super) fn append_payload(command: &Command, payload: &mut Vec<u8>) -> Result<(), EncodeError> {
-    let mut message = Message { tag: explicit_tag(command.tag_number()), bytes: Bytes(payload) };
+    let mut message =
+        Message { tag: explicit_tag(u32::from(command.kind().number())), bytes: Bytes(payload) };
     match command {
         Command::JobSchedule { uuid, job } => message.sequence(&[&RawUuid(*uuid), job]),
         Command::JobFinished { uuid, result, data } => message.sequence(&[&RawUuid(*uuid), result, data]),
@@ -100,8 +101,8 @@ impl Writer for Bytes<'_> {
 impl Tagged for PeerType {
     fn tag(&self) -> Tag {
         explicit_tag(match self {
-            PeerType::Client => tag::CLIENT,
-            PeerType::Worker => tag::WORKER,
+            PeerType::Client => kind::CLIENT,
+            PeerType::Worker => kind::WORKER,
         })
     }
 }

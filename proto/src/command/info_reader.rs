@@ -4,7 +4,7 @@
 //! jobs may so have an answer of gigabytes, of which nobody wants to see a script.
 
 use super::info::{InfoReply, QueueInfo, RunningInfo};
-use super::tag;
+use super::kind::Kind;
 use crate::header::{Header, SEQUENCE, UTF8_STRING, context};
 use crate::job::{Job, OrbBuildJob, ScheduleItem, ScriptJob};
 use crate::malformed::{Fit, Malformed, Problem, check_header};
@@ -13,7 +13,7 @@ use crate::wire::RawUuid;
 use der::Decode;
 
 /// The first byte of the payload of an `infoReply`, by which a frame decoder can tell it from other messages.
-pub const INFO_REPLY_TAG: u8 = context(tag::INFO_REPLY as u8);
+pub const INFO_REPLY_TAG: u8 = context(Kind::InfoReply.number());
 
 /// Bytes of the longest value that is held: a name, or an opam package.
 const VALUE_BYTES: u64 = 1024 * 1024;

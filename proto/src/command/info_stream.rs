@@ -1,6 +1,6 @@
 //! An `infoReply` in pieces, for servers with more jobs than should be copied at once.
 
-use super::tag;
+use super::kind::Kind;
 use crate::error::EncodeError;
 use crate::header::{Header, SEQUENCE, context};
 use crate::text::Text;
@@ -90,7 +90,7 @@ impl<P: InfoPart> InfoStream<P> {
             dropped.append(Row::of_value(platform)?);
         }
         rows.append(dropped.within(SEQUENCE));
-        let mut message = rows.within(SEQUENCE).within(context(tag::INFO_REPLY as u8));
+        let mut message = rows.within(SEQUENCE).within(context(Kind::InfoReply.number()));
         message.pieces.push_front(Piece::Bytes(message.length.to_be_bytes().to_vec()));
         Ok(InfoStream { pieces: message.pieces, begun: None })
     }

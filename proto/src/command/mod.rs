@@ -5,14 +5,14 @@ mod encode;
 mod info;
 mod info_reader;
 mod info_stream;
+mod kind;
 mod output;
-mod tag;
 
 pub use info::{InfoReply, QueueInfo, RunningInfo, UPLOADS};
 pub use info_reader::{INFO_REPLY_TAG, InfoSource, read_info_reply};
 pub use info_stream::{InfoPart, InfoStream};
+pub use kind::{Kind, Sender};
 pub use output::{OutputRef, append_output_frame};
-pub(crate) use tag::JOB_FINISHED;
 
 use crate::Uuid;
 use crate::build_result::BuildResult;
@@ -133,15 +133,15 @@ impl Command {
     /// The name of the message in the protocol, such as `jobSchedule`.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        tag::name(self.tag_number()).unwrap_or("message")
+        self.kind().name()
     }
 
-    /// The name of the message that a payload claims to be; `None` when it is no message.
+    /// The message that a payload claims to be; `None` when it is none.
     ///
     /// For those who expect few of them: what is not expected need not be decoded.
     #[must_use]
-    pub fn peek_name(payload: &[u8]) -> Option<&'static str> {
-        decode::identify(payload).ok().map(|(_, name)| name)
+    pub fn peek_kind(payload: &[u8]) -> Option<Kind> {
+        decode::identify(payload).ok()
     }
 
     /// Reads the payload of a frame.

@@ -1,6 +1,6 @@
 //! Console lines, which outnumber all other messages: read without allocating, written without a detour.
 
-use super::tag;
+use super::kind::Kind;
 use crate::Uuid;
 use crate::error::DecodeError;
 use crate::frame;
@@ -61,7 +61,7 @@ pub fn append_output_frame(frames: &mut Vec<u8>, uuid: Uuid, line: &[u8], timest
     frames.extend_from_slice(timestamp);
 }
 
-const OUTPUT_BYTE: u8 = context(tag::OUTPUT as u8);
+const OUTPUT_BYTE: u8 = context(Kind::Output.number());
 const UUID_HEADER: Header = Header { tag: UTF8_STRING, length: 16 };
 /// Tag, length and eight bytes of number.
 const LONGEST_INTEGER: usize = 10;

@@ -215,9 +215,9 @@ fn more_values_than_the_budget_are_refused_before_they_are_decoded() {
 
 #[test]
 fn what_a_message_claims_to_be_is_known_without_decoding_it() {
-    assert_eq!(Command::peek_name(b"\xa6 whatever"), Some("info"));
-    assert_eq!(Command::peek_name(b"\xa8\x02\x05\x00"), None);
-    assert_eq!(Command::peek_name(b""), None);
+    assert_eq!(Command::peek_kind(b"\xa6 whatever"), Some(Kind::Info));
+    assert_eq!(Command::peek_kind(b"\xa8\x02\x05\x00"), None);
+    assert_eq!(Command::peek_kind(b""), None);
 }
 
 #[test]
@@ -258,4 +258,20 @@ fn every_message_has_a_name_and_a_tag() {
         Command::JobFinished { uuid: Uuid::nil(), result: BuildResult::Exited(0), data: Vec::new() };
     assert_eq!(finished.name(), "jobFinished");
     assert_eq!(finished.encode().unwrap()[0], crate::finished::FINISHED_TAG);
+}
+
+#[test]
+fn the_rows_of_the_table_are_in_order_and_none_has_a_reserved_number() {
+    let numbers: Vec<u8> = Kind::ALL.iter().map(|kind| kind.number()).collect();
+    assert!(numbers.is_sorted_by(|before, after| before < after));
+    assert!(!numbers.iter().any(|number| kind::RESERVED.contains(&u32::from(*number))));
+    // Tags are one byte long below 31.
+    assert!(numbers.iter().all(|number| *number < 31));
+}
+
+#[test]
+fn clients_that_look_send_info_and_observe_and_nothing_else() {
+    let looks: Vec<Kind> =
+        Kind::ALL.iter().copied().filter(|kind| kind.sender() == Sender::ClientLooks).collect();
+    assert_eq!(looks, [Kind::Info, Kind::Observe]);
 }

@@ -13,13 +13,13 @@ pub use walker::FinishedWalker;
 
 use crate::Uuid;
 use crate::build_result::BuildResult;
-use crate::command::JOB_FINISHED;
+use crate::command::Kind;
 use crate::header::context;
 use crate::malformed::Malformed;
 use core::fmt;
 
 /// First byte of the payload of a `jobFinished` message.
-pub const FINISHED_TAG: u8 = context(JOB_FINISHED as u8);
+pub const FINISHED_TAG: u8 = context(Kind::JobFinished.number());
 
 /// What a worker may send with a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

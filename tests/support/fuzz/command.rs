@@ -19,7 +19,7 @@ pub fn run(input: &[u8]) {
             return;
         }
     };
-    assert_eq!(Command::peek_name(input), Some(command.name()));
+    assert_eq!(Command::peek_kind(input), Some(command.kind()));
     let payload = command.encode().unwrap();
     assert_eq!(Command::decode(&payload).as_ref(), Ok(&command));
     let frame = command.to_frame().unwrap();

@@ -4,7 +4,7 @@ use crate::limits::{COMMAND_FRAME_BYTES, HELLO_FRAME_BYTES, REQUEST_FRAME_BYTES}
 use crate::server::peer::Role;
 use crate::server::sessions::info_item::InfoItem;
 use builder_proto::Uuid;
-use builder_proto::command::InfoStream;
+use builder_proto::command::{InfoStream, Kind, Sender};
 use builder_proto::finished::{FINISHED_TAG, FinishedWalker};
 use builder_proto::frame::FrameDecoder;
 use builder_proto::text::Text;
@@ -80,13 +80,13 @@ impl Phase {
         }
     }
 
-    /// Whether the peer may send the message of that name now. What it may not is not even decoded.
-    pub(crate) fn expects(&self, name: &str) -> bool {
+    /// Whether the peer may send this message now. What it may not is not even decoded.
+    pub(crate) fn expects(&self, kind: Kind) -> bool {
         match self {
-            Phase::Hello => name == "clientHello",
-            Phase::Client => CLIENT_COMMANDS.contains(&name),
-            Phase::Worker => name == "jobRequested",
-            Phase::Building(_) => name == "output",
+            Phase::Hello => kind == Kind::ClientHello,
+            Phase::Client => is_client_command(kind),
+            Phase::Worker => kind == Kind::JobRequested,
+            Phase::Building(_) => kind == Kind::Output,
             Phase::Waiting { .. }
             | Phase::Finishing(..)
             | Phase::Storing
@@ -115,19 +115,13 @@ impl Phase {
     }
 }
 
-/// What a client may ask for.
-const CLIENT_COMMANDS: [&str; 10] = [
-    "schedule",
-    "info",
-    "unschedule",
-    "observe",
-    "executeOld",
-    "scheduleOrbBuild",
-    "reschedule",
-    "dropPlatform",
-    "execute",
-    "undropPlatform",
-];
+/// Whether clients send this message.
+const fn is_client_command(kind: Kind) -> bool {
+    match kind.sender() {
+        Sender::ClientLooks | Sender::ClientChanges => true,
+        Sender::Peer | Sender::Worker | Sender::WorkerAndServer | Sender::Server => false,
+    }
+}
 
 /// The refusal of a message that has no place in the conversation.
 pub(crate) fn unexpected(name: &str, phase: &Phase) -> String {
