@@ -34,12 +34,22 @@ fn help(executable: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+fn assert_fits(help: &str) {
+    for line in help.lines() {
+        assert!(line.chars().count() <= 80 && !line.ends_with(' '), "{line}");
+    }
+}
+
 #[test]
 fn help_fits_a_terminal_of_80_columns() {
     for (_, executable, _) in PROGRAMS {
-        for line in help(executable).lines() {
-            assert!(line.chars().count() <= 80, "{executable}: {line}");
-        }
+        assert_fits(&help(executable));
+    }
+    for entry in builder::client::PROGRAM.commands {
+        let output = Command::new(PROGRAMS[2].1).args([entry.name, "--help"]).output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        assert!(help.starts_with(&format!("Usage: builder-client {} [OPTIONS]", entry.name)), "{help}");
+        assert_fits(&help);
     }
 }
 

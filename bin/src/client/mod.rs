@@ -1,5 +1,6 @@
 //! `builder-client`: one command to a server, and its answer.
 
+mod commands;
 mod connection;
 mod done;
 mod error;
@@ -20,8 +21,9 @@ mod silence;
 mod similar;
 mod table;
 
-use crate::command_line::{Address, Logging, Matches, Program, UsageError, declare_remote, remote};
+use crate::command_line::{Address, Logging, Matches, Program, REMOTE, UsageError, remote};
 use builder_proto::command::Command;
+use commands::COMMANDS;
 use connection::Connection;
 use done::Witness;
 use error::ClientError;
@@ -36,34 +38,12 @@ pub fn main() -> ExitCode {
     PROGRAM.main(Settings::resolve, run)
 }
 
-const PROGRAM: Program = Program {
+/// What may be typed after its name.
+pub const PROGRAM: Program = Program {
     name: "builder-client",
-    usage: "[OPTIONS] COMMAND",
-    about: "\
-Tells a builder server what to do.
-
-Commands:
-    schedule NAME PLATFORM FILE   run the script FILE on PLATFORM, now and once
-                                  per PERIOD; FILE may be - for standard input
-    orb-build NAME OPAM_PACKAGE   build OPAM_PACKAGE on every platform, now and
-                                  once per PERIOD
-    reschedule NAME TIME          run NAME next at TIME, such as
-                                  2026-01-02T03:04:05Z; with --period, once per
-                                  PERIOD from then on
-    unschedule NAME               remove NAME from the schedule; a running build
-                                  continues
-    execute NAME                  run NAME now; with --platform, only there
-    info [NAME]...                print running builds, jobs and platforms; with
-                                  --platform, only those of PLATFORM; with
-                                  names, only these jobs
-    observe UUID                  print the console of a build, from its start
-                                  to its end
-    observe-latest                do the same for the running build that started
-                                  last; with --platform or --job, the last one
-                                  of those
-    drop-platform PLATFORM        remove the queue and the jobs of PLATFORM, and
-                                  refuse new ones
-    undrop-platform PLATFORM      accept jobs for PLATFORM again
+    about: "Tells a builder server what to do.",
+    notes: "\
+'builder-client COMMAND --help' describes one command.
 
 With --json, info prints one object, and observe prints one object per line; see
 builder-client(1).
@@ -75,13 +55,9 @@ names the server.
 Exit status: 0 done, 1 refused or failed, 2 wrong usage. The result of an
 observed build does not change it.",
     logging: Logging::Command,
-    options: |options| {
-        declare_remote(options);
-        options.optopt("", "period", "how often the job runs (daily)", "PERIOD");
-        options.optopt("", "platform", "only this platform", "PLATFORM");
-        options.optopt("", "job", "only builds of this job", "NAME");
-        options.optflag("", "json", "print JSON; goes with info, observe and observe-latest");
-    },
+    words: &[],
+    flags: &[REMOTE],
+    commands: COMMANDS,
 };
 
 #[derive(Debug)]

@@ -1,10 +1,11 @@
 //! What the words of a command line ask for.
 
+use super::commands::{COMMANDS, JOB, JSON, PERIOD, PLATFORM, Verb};
 use super::error::ClientError;
 use super::info_filter::{BuildFilter, InfoFilter};
 use super::script_source::ScriptSource;
 use super::similar::most_similar;
-use crate::command_line::{Matches, UsageError, value};
+use crate::command_line::{CommandEntry, Flag, Matches, UsageError, value};
 use builder_engine::limits::COMMAND_FRAME_BYTES;
 use builder_engine::names::{NameKind, check_name};
 use builder_proto::Uuid;
@@ -39,7 +40,7 @@ pub(super) enum Form {
 
 impl Form {
     pub(super) fn of(matches: &Matches) -> Form {
-        if matches.opt_present(JSON) { Form::Json } else { Form::People }
+        if matches.opt_present(JSON.long) { Form::Json } else { Form::People }
     }
 }
 
@@ -55,82 +56,68 @@ pub(super) struct ScheduleFile {
 impl Request {
     /// Reads words and options.
     pub(super) fn parse(matches: &Matches) -> Result<Request, UsageError> {
-        let Some((command, words)) = matches.free.split_first() else {
+        let Some((name, words)) = matches.free.split_first() else {
             return Err(UsageError::new(format_args!("there is no command; write {}", all_commands())));
         };
-        let line = Line { command, words, matches };
-        let request = match command.as_str() {
-            "schedule" => return parse_schedule(&line),
-            "orb-build" => parse_orb_build(&line)?,
-            "reschedule" => parse_reschedule(&line)?,
-            "unschedule" => {
-                let [name] = line.words(["NAME"], &[])?;
+        let (verb, entry) = Verb::find(name).ok_or_else(|| unknown_command(name))?;
+        let line = Line { entry, words, matches };
+        line.check_flags()?;
+        let command = match verb {
+            Verb::Schedule => return parse_schedule(&line),
+            Verb::OrbBuild => parse_orb_build(&line)?,
+            Verb::Reschedule => parse_reschedule(&line)?,
+            Verb::Unschedule => {
+                let [name] = line.words()?;
                 Command::Unschedule(name.into())
             }
-            "execute" => {
-                let [name] = line.words(["NAME"], &[PLATFORM])?;
+            Verb::Execute => {
+                let [name] = line.words()?;
                 Command::Execute { name: name.into(), platform: line.text(PLATFORM) }
             }
-            "drop-platform" => {
-                let [platform] = line.words(["PLATFORM"], &[])?;
+            Verb::DropPlatform => {
+                let [platform] = line.words()?;
                 Command::DropPlatform(platform.into())
             }
-            "undrop-platform" => {
-                let [platform] = line.words(["PLATFORM"], &[])?;
+            Verb::UndropPlatform => {
+                let [platform] = line.words()?;
                 Command::UndropPlatform(platform.into())
             }
-            "info" => {
-                line.check_options(&[PLATFORM, JSON])?;
+            Verb::Info => {
                 let jobs = words.iter().map(|name| Text::from(name.as_str())).collect();
                 return Ok(Request::Info(InfoFilter { jobs, platform: line.text(PLATFORM) }));
             }
-            "observe" => return parse_observe(&line),
-            "observe-latest" => {
-                let [] = line.words([], &[PLATFORM, JOB, JSON])?;
+            Verb::Observe => return parse_observe(&line),
+            Verb::ObserveLatest => {
+                let [] = line.words()?;
                 let filter = BuildFilter { platform: line.text(PLATFORM), job: line.text(JOB) };
                 return Ok(Request::ObserveLatest(filter));
             }
-            other => return Err(unknown_command(other)),
         };
-        Ok(Request::Send(request))
+        Ok(Request::Send(command))
     }
 }
 
-const COMMANDS: [&str; 10] = [
-    "schedule",
-    "orb-build",
-    "reschedule",
-    "unschedule",
-    "execute",
-    "info",
-    "observe",
-    "observe-latest",
-    "drop-platform",
-    "undrop-platform",
-];
+fn names() -> Vec<&'static str> {
+    COMMANDS.iter().map(|entry| entry.name).collect()
+}
 
 fn all_commands() -> String {
-    match COMMANDS.split_last() {
+    match names().split_last() {
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
         None => String::new(),
     }
 }
 
 fn unknown_command(word: &str) -> UsageError {
-    let advice = match most_similar(word, COMMANDS.map(str::to_owned)) {
+    let advice = match most_similar(word, names().into_iter().map(str::to_owned)) {
         Some(meant) => format!("did you mean {meant}?"),
         None => format!("write {}", all_commands()),
     };
     UsageError::new(format_args!("there is no command {word}; {advice}"))
 }
 
-const PERIOD: &str = "period";
-const PLATFORM: &str = "platform";
-const JOB: &str = "job";
-const JSON: &str = "json";
-
 fn parse_schedule(line: &Line<'_>) -> Result<Request, UsageError> {
-    let [name, platform, path] = line.words(["NAME", "PLATFORM", "FILE"], &[PERIOD])?;
+    let [name, platform, path] = line.words()?;
     Ok(Request::Schedule(ScheduleFile {
         period: line.period()?.unwrap_or(USUAL_PERIOD),
         name: checked(NameKind::Job, name)?,
@@ -140,20 +127,20 @@ fn parse_schedule(line: &Line<'_>) -> Result<Request, UsageError> {
 }
 
 fn parse_orb_build(line: &Line<'_>) -> Result<Command, UsageError> {
-    let [name, opam_package] = line.words(["NAME", "OPAM_PACKAGE"], &[PERIOD])?;
+    let [name, opam_package] = line.words()?;
     let job = OrbBuildJob { name: checked(NameKind::Job, name)?, opam_package: opam_package.into() };
     Ok(Command::ScheduleOrbBuild { period: line.period()?.unwrap_or(USUAL_PERIOD), job })
 }
 
 fn parse_reschedule(line: &Line<'_>) -> Result<Command, UsageError> {
-    let [name, next] = line.words(["NAME", "TIME"], &[PERIOD])?;
+    let [name, next] = line.words()?;
     let next = Time::parse_rfc3339(next)
         .map_err(|error| UsageError::new(format_args!("reschedule {name} {next}: {error}")))?;
     Ok(Command::Reschedule { name: name.into(), next, period: line.period()? })
 }
 
 fn parse_observe(line: &Line<'_>) -> Result<Request, UsageError> {
-    let [uuid] = line.words(["UUID"], &[JSON])?;
+    let [uuid] = line.words()?;
     uuid.parse().map(Request::Observe).map_err(|_| {
         let advice = match uuid {
             "latest" => "did you mean observe-latest?".to_owned(),
@@ -176,48 +163,47 @@ fn checked(kind: NameKind, name: &str) -> Result<Text, UsageError> {
 /// How often a job runs when nobody says how often.
 const USUAL_PERIOD: Period = Period::Daily;
 
-/// A command with its words and all options.
+/// A command with its words and all flags.
 struct Line<'a> {
-    command: &'a str,
+    entry: &'static CommandEntry,
     words: &'a [String],
     matches: &'a Matches,
 }
 
 impl<'a> Line<'a> {
-    /// The words, which must be as many as they have `names`, without options other than `options`.
-    fn words<const N: usize>(&self, names: [&str; N], options: &[&str]) -> Result<[&'a str; N], UsageError> {
-        self.check_options(options)?;
+    /// The words, which must be as many as the table has.
+    fn words<const N: usize>(&self) -> Result<[&'a str; N], UsageError> {
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
         words.try_into().map_err(|words: Vec<&str>| {
-            let form = [&[self.command], names.as_slice()].concat().join(" ");
-            UsageError::new(match (names.get(words.len()), words.get(N)) {
-                (Some(missing), _) => format!("{missing} is missing; write {form}"),
+            let form = self.entry.form();
+            UsageError::new(match (self.entry.words.get(words.len()), words.get(N)) {
+                (Some(missing), _) => format!("{} is missing; write {form}", missing.value.name),
                 (None, Some(extra)) => format!("{extra} is one word too many; write {form}"),
                 (None, None) => format!("write {form}"),
             })
         })
     }
 
-    /// Refuses options other than these.
-    fn check_options(&self, options: &[&str]) -> Result<(), UsageError> {
-        let unwanted = [PERIOD, PLATFORM, JOB, JSON]
-            .into_iter()
-            .find(|option| self.matches.opt_present(option) && !options.contains(option));
-        match unwanted {
-            Some(option) => Err(UsageError::new(format_args!(
-                "--{option} does not go with {}; leave it out",
-                self.command
+    /// Refuses flags of other commands.
+    fn check_flags(&self) -> Result<(), UsageError> {
+        let of_commands = COMMANDS.iter().flat_map(|entry| entry.flags);
+        let mut unwanted =
+            of_commands.filter(|flag| self.matches.opt_present(flag.long) && !self.entry.accepts(flag.long));
+        match unwanted.next() {
+            Some(flag) => Err(UsageError::new(format_args!(
+                "--{} does not go with {}; leave it out",
+                flag.long, self.entry.name
             ))),
             None => Ok(()),
         }
     }
 
     fn period(&self) -> Result<Option<Period>, UsageError> {
-        value(self.matches, PERIOD)
+        value(self.matches, PERIOD.long)
     }
 
-    fn text(&self, option: &str) -> Option<Text> {
-        self.matches.opt_str(option).map(Text::from)
+    fn text(&self, flag: Flag) -> Option<Text> {
+        self.matches.opt_str(flag.long).map(Text::from)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where to connect or to listen.
 
-use super::{Matches, Options, UsageError, value};
+use super::table::{Flag, Kind, UsageError, value};
+use getopts::Matches;
 use std::env;
 use std::fmt;
 use std::path::PathBuf;
@@ -37,18 +38,23 @@ impl fmt::Display for Address {
     }
 }
 
-const REMOTE_OPTION: &str = "remote";
 const REMOTE_VARIABLE: &str = "BUILDER_REMOTE";
 
-/// Declares the option that names the server to talk to.
-pub fn declare_remote(options: &mut Options) {
-    options.optopt(
-        "r",
-        REMOTE_OPTION,
-        "the server (default BUILDER_REMOTE, or 127.0.0.1:1234)",
-        "HOST:PORT|unix:PATH",
-    );
-}
+/// The option that names the server to talk to.
+pub const REMOTE: Flag =
+    Flag::with_value("remote", "ADDRESS", Kind::Text, "the server, as HOST:PORT or unix:PATH")
+        .short('r')
+        .default("BUILDER_REMOTE, or 127.0.0.1:1234")
+        .manual(
+            "\
+The server:
+.Ar host : Ns Ar port ,
+with brackets around an IPv6 address, or
+.Li unix:\\& Ns Ar path .
+The default is
+.Ev BUILDER_REMOTE ,
+or 127.0.0.1:1234.",
+        );
 
 /// The server to talk to: the option counts more than the environment variable `BUILDER_REMOTE`, and that more than what is
 /// usual. An empty variable counts as none.
@@ -57,7 +63,7 @@ pub fn declare_remote(options: &mut Options) {
 ///
 /// [`UsageError`] that says which of them is no address.
 pub fn remote(matches: &Matches) -> Result<Address, UsageError> {
-    if let Some(remote) = value(matches, REMOTE_OPTION)? {
+    if let Some(remote) = value(matches, REMOTE.long)? {
         return Ok(remote);
     }
     match env::var_os(REMOTE_VARIABLE).filter(|word| !word.is_empty()) {

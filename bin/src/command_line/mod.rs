@@ -3,17 +3,17 @@
 //! A program describes itself in a [`Program`], turns its options into settings, and runs with them:
 //!
 //! ```no_run
-//! use builder::command_line::{Address, Logging, Matches, Program, UsageError, value};
+//! use builder::command_line::{Address, Flag, Kind, Logging, Matches, Program, UsageError, Word, value};
 //! use std::process::ExitCode;
 //!
 //! const PROGRAM: Program = Program {
 //!     name: "builder-example",
-//!     usage: "[OPTIONS] WORD",
 //!     about: "Connects and says WORD.",
+//!     notes: "",
 //!     logging: Logging::Command,
-//!     options: |options| {
-//!         options.optopt("r", "remote", "connect to this server", "HOST:PORT");
-//!     },
+//!     words: &[Word::one("WORD", Kind::Text)],
+//!     flags: &[Flag::with_value("remote", "ADDRESS", Kind::Text, "connect to this server").short('r')],
+//!     commands: &[],
 //! };
 //!
 //! struct Settings {
@@ -41,40 +41,24 @@
 //! and after the words.
 
 mod address;
+mod help;
 mod logging;
 mod quantity;
+mod table;
 
-pub use address::{Address, AddressError, Port, declare_remote, remote};
-pub use getopts::{Matches, Options};
+pub use address::{Address, AddressError, Port, REMOTE, remote};
+pub use getopts::Matches;
 pub use logging::Logging;
 pub use quantity::{ByteSize, ByteSizeError, TimeSpan, TimeSpanError};
+pub use table::{CommandEntry, Count, Flag, Kind, Program, Repeat, UsageError, Value, Word, value, values};
 
 use builder_proto::{CLIENT_VERSION, WORKER_VERSION};
-use getopts::Fail;
+use getopts::Options;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::str::FromStr;
-
-/// How a program is called and what it is for.
-#[derive(Clone, Copy, Debug)]
-pub struct Program {
-    /// The name of the executable.
-    pub name: &'static str,
-    /// What follows the name on the usage line.
-    pub usage: &'static str,
-    /// What the program does, in as many lines as it takes; shown by `--help` below the usage line.
-    pub about: &'static str,
-    /// What it logs, and for whom.
-    pub logging: Logging,
-    /// Declares the options of this program; those that all programs share come by themselves.
-    pub options: fn(&mut Options),
-}
-
-/// What is wrong with a command line, and what to write instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UsageError(String);
+use table::{HELP, QUIET, VERBOSE, VERSION};
 
 impl Program {
     /// Does everything that a program does: reads the command line, turns it into settings, runs.
@@ -119,29 +103,23 @@ impl Program {
 
     fn read(&self, arguments: impl Iterator<Item = OsString>) -> Result<Request, UsageError> {
         let arguments = arguments.map(text_argument).collect::<Result<Vec<String>, UsageError>>()?;
-        let options = self.all_options();
+        let mut options = Options::new();
+        self.all_flags().iter().for_each(|flag| flag.declare(&mut options));
         let matches = options.parse(&arguments)?;
         if matches.opt_present(HELP) {
-            return Ok(Request::Print(self.help(&options)));
+            let command = self
+                .commands
+                .iter()
+                .find(|entry| matches.free.first().is_some_and(|word| word == entry.name));
+            return Ok(Request::Print(match command {
+                Some(command) => help::of_command(self, command),
+                None => help::of_program(self),
+            }));
         }
         if matches.opt_present(VERSION) {
             return Ok(Request::Print(self.version()));
         }
         Ok(Request::Run(matches))
-    }
-
-    fn all_options(&self) -> Options {
-        let mut options = Options::new();
-        (self.options)(&mut options);
-        options.optflagmulti("v", VERBOSE, "log what happens; twice: log every detail");
-        options.optflagmulti("q", QUIET, "log errors only");
-        options.optflagmulti("h", HELP, "print this help");
-        options.optflagmulti("", VERSION, "print the versions of program and protocols");
-        options
-    }
-
-    fn help(&self, options: &Options) -> String {
-        options.usage(&format!("Usage: {} {}\n\n{}", self.name, self.usage, self.about))
     }
 
     fn version(&self) -> String {
@@ -174,71 +152,12 @@ impl Program {
     }
 }
 
-/// The value of an option, or `None` when the option is not there.
-///
-/// # Errors
-///
-/// [`UsageError`] that names the option when its value is not a `T`.
-pub fn value<T>(matches: &Matches, long_name: &str) -> Result<Option<T>, UsageError>
-where
-    T: FromStr<Err: fmt::Display>,
-{
-    Ok(values(matches, long_name)?.into_iter().next())
-}
-
-/// The values of an option that may be there several times, in their order.
-///
-/// # Errors
-///
-/// [`UsageError`] that names the option when one of its values is not a `T`.
-pub fn values<T>(matches: &Matches, long_name: &str) -> Result<Vec<T>, UsageError>
-where
-    T: FromStr<Err: fmt::Display>,
-{
-    let parse = |text: String| {
-        text.parse().map_err(|error| UsageError::new(format_args!("--{long_name} {text}: {error}")))
-    };
-    matches.opt_strs(long_name).into_iter().map(parse).collect()
-}
-
-impl UsageError {
-    /// A sentence without capital and full stop that names what is wrong and says what to write instead.
-    pub fn new(sentence: impl fmt::Display) -> UsageError {
-        UsageError(sentence.to_string())
-    }
-}
-
-impl fmt::Display for UsageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for UsageError {}
-
-impl From<getopts::Fail> for UsageError {
-    fn from(fail: getopts::Fail) -> UsageError {
-        UsageError(match fail {
-            Fail::ArgumentMissing(name) => format!("{} needs a value after it", dashed(&name)),
-            Fail::UnrecognizedOption(name) => format!("there is no option {}", dashed(&name)),
-            Fail::OptionMissing(name) => format!("option {} is missing", dashed(&name)),
-            Fail::OptionDuplicated(name) => format!("{} is given twice; keep one", dashed(&name)),
-            Fail::UnexpectedArgument(name) => format!("{} takes no value; leave it out", dashed(&name)),
-        })
-    }
-}
-
 /// What a command line asks for.
 #[derive(Debug)]
 enum Request {
     Print(String),
     Run(Matches),
 }
-
-const VERBOSE: &str = "verbose";
-const QUIET: &str = "quiet";
-const HELP: &str = "help";
-const VERSION: &str = "version";
 
 /// Exit code for a wrong command line.
 const USAGE_EXIT_CODE: u8 = 2;
@@ -247,12 +166,6 @@ fn text_argument(argument: OsString) -> Result<String, UsageError> {
     argument
         .into_string()
         .map_err(|argument| UsageError::new(format_args!("argument {argument:?} is not UTF-8; rename it")))
-}
-
-/// The way in which an option is typed: `-p` or `--port`.
-fn dashed(name: &str) -> String {
-    let dashes = if name.chars().count() == 1 { "-" } else { "--" };
-    format!("{dashes}{name}")
 }
 
 #[cfg(test)]

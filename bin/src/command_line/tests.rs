@@ -2,13 +2,39 @@ use super::*;
 
 const PROGRAM: Program = Program {
     name: "builder-test",
-    usage: "[OPTIONS] WORD",
     about: "Tests.",
+    notes: "",
     logging: Logging::Command,
-    options: |options| {
-        options.optopt("p", "port", "a port", "PORT");
-    },
+    words: &[Word::one("WORD", Kind::Text)],
+    flags: &[Flag::with_value("port", "PORT", Kind::Text, "a port").short('p').default("80")],
+    commands: &[],
 };
+
+/// A program with commands.
+const SEVERAL: Program = Program {
+    name: "builder-several",
+    notes: "This is a note.",
+    words: &[],
+    commands: &[
+        CommandEntry {
+            name: "build",
+            words: &[Word::one("JOB", Kind::Job)],
+            flags: &[WAIT, Flag::switch("force", "ask nobody")],
+            help: "build JOB now, whatever else there may be that one could think of, and tell",
+            manual: "",
+        },
+        CommandEntry {
+            name: "list",
+            words: &[Word::any("JOB", Kind::Job)],
+            flags: &[WAIT],
+            help: "list",
+            manual: "",
+        },
+    ],
+    ..PROGRAM
+};
+
+const WAIT: Flag = Flag::switch("wait", "wait for it");
 
 fn read(words: &[&str]) -> Result<Request, UsageError> {
     PROGRAM.read(words.iter().map(OsString::from))
@@ -47,9 +73,63 @@ fn verbosity_may_be_repeated() {
 fn help_shows_every_option_and_wins_over_what_is_missing() {
     let Ok(Request::Print(help)) = read(&["-h", "-h"]) else { panic!("no help") };
     assert!(help.starts_with("Usage: builder-test [OPTIONS] WORD\n\nTests.\n"), "{help}");
+    assert!(help.contains("    -p, --port PORT     a port (default 80)\n"), "{help}");
     for option in ["-p, --port PORT", "-v, --verbose", "-q, --quiet", "-h, --help", "--version"] {
         assert!(help.contains(option), "{help}");
     }
+}
+
+#[test]
+fn help_lists_commands_and_says_which_of_them_a_flag_goes_with() {
+    let help = help::of_program(&SEVERAL);
+    let expected = "\
+Usage: builder-several [OPTIONS] COMMAND
+
+Tests.
+
+Commands:
+    build JOB       build JOB now, whatever else there may be that one could
+                    think of, and tell
+    list [JOB]...   list
+
+This is a note.
+
+Options:
+    -p, --port PORT     a port (default 80)
+        --wait          wait for it (build, list)
+        --force         ask nobody (build)
+    -v, --verbose       log what happens; twice: log every detail
+    -q, --quiet         log errors only
+    -h, --help          print this help
+        --version       print the versions of program and protocols
+";
+    assert_eq!(help, expected);
+}
+
+#[test]
+fn help_after_a_command_is_about_that_command() {
+    let expected = "\
+Usage: builder-several list [OPTIONS] [JOB]...
+
+List.
+
+Options:
+        --wait          wait for it
+    -p, --port PORT     a port (default 80)
+    -v, --verbose       log what happens; twice: log every detail
+    -q, --quiet         log errors only
+    -h, --help          print this help
+        --version       print the versions of program and protocols
+";
+    for words in [["list", "--help"], ["--help", "list"]] {
+        let request = SEVERAL.read(words.iter().map(OsString::from)).unwrap();
+        let Request::Print(help) = request else { panic!("no help") };
+        assert_eq!(help, expected);
+    }
+    let Ok(Request::Print(help)) = SEVERAL.read(["lost", "-h"].iter().map(OsString::from)) else {
+        panic!("no help")
+    };
+    assert_eq!(help, help::of_program(&SEVERAL));
 }
 
 #[test]

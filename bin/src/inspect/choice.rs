@@ -1,7 +1,7 @@
 //! Which of the results that were found are meant, and in what order they are shown.
 
 use super::search::Found;
-use crate::command_line::{Matches, Options};
+use crate::command_line::{Flag, Matches, Repeat};
 
 /// What the command line says about several results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,17 +12,21 @@ pub(super) struct Choice {
     pub(super) latest: bool,
 }
 
-const FAILED: &str = "failed";
-const LATEST: &str = "latest";
+pub(super) const LATEST: Flag =
+    Flag::switch("latest", "only the result of the build that ended last").repeat(Repeat::Harmless);
+pub(super) const FAILED: Flag = Flag::switch("failed", "only results of builds that did not exit with 0")
+    .repeat(Repeat::Harmless)
+    .manual(
+        "\
+Only results of builds that did not exit with status 0.
+With
+.Fl -latest ,
+only the last of these.",
+    );
 
 impl Choice {
-    pub(super) fn declare(options: &mut Options) {
-        options.optflagmulti("", LATEST, "only the result of the build that ended last");
-        options.optflagmulti("", FAILED, "only results of builds that did not exit with 0");
-    }
-
     pub(super) fn of(matches: &Matches) -> Choice {
-        Choice { failed: matches.opt_present(FAILED), latest: matches.opt_present(LATEST) }
+        Choice { failed: matches.opt_present(FAILED.long), latest: matches.opt_present(LATEST.long) }
     }
 
     /// The chosen ones, the newest first. Which of two that ended at once comes first is up to their paths.

@@ -14,17 +14,17 @@ mod report;
 mod search;
 mod show;
 
-use crate::command_line::{Logging, Matches, Program, UsageError};
-use choice::Choice;
+use crate::command_line::{Flag, Kind, Logging, Matches, Program, Repeat, UsageError, Word};
+use choice::{Choice, FAILED, LATEST};
 use error::{Complaints, InspectError, none_failed};
 use search::Search;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-const PROGRAM: Program = Program {
+/// What may be typed after its name.
+pub const PROGRAM: Program = Program {
     name: "builder-inspect",
-    usage: "[OPTIONS] FILE|DIRECTORY...",
     about: "\
 Shows stored results of builds: the job, when it ran, how it ended, and what it
 made.
@@ -35,25 +35,50 @@ those of all jobs (DIR). The newest comes first.
 
 Options that print or write something replace the summary.
 builder-inspect(1) describes the members of the JSON object.",
+    notes: "",
     logging: Logging::Command,
-    options: |options| {
-        Choice::declare(options);
-        options.optflagmulti("", "job", "print name, platform and uuid");
-        options.optflagmulti("", "script", "print the script");
-        options.optflagmulti("", "console", "print the console, the oldest line first, and the result");
-        options.optflagmulti(
-            "",
-            "json",
-            "print one JSON object per result: the summary and, on request, script and console",
-        );
-        options.optopt(
-            "",
-            "output",
-            "write the artifacts of one result below this directory; nothing is overwritten",
-            "DIR",
-        );
-    },
+    words: &[Word::several("FILE|DIRECTORY", Kind::File)],
+    flags: &[LATEST, FAILED, JOB, SCRIPT, CONSOLE, JSON, OUTPUT],
+    commands: &[],
 };
+
+const JOB: Flag = Flag::switch("job", "print name, platform and uuid").repeat(Repeat::Harmless).manual(
+    "\
+Print the name of the job, its platform and the uuid of the build.",
+);
+const SCRIPT: Flag = Flag::switch("script", "print the script").repeat(Repeat::Harmless).manual(
+    "\
+Print the script as the worker ran it.",
+);
+const CONSOLE: Flag = Flag::switch("console", "print the console, the oldest line first, and the result")
+    .repeat(Repeat::Harmless)
+    .manual(
+        "\
+Print the console, oldest line first, each line with the seconds since the
+start, and then how the build ended.",
+    );
+const JSON: Flag =
+    Flag::switch("json", "print one JSON object per result: the summary and, on request, script and console")
+        .repeat(Repeat::Harmless)
+        .manual(
+            "\
+Print a JSON object for each result instead of text; see below.",
+        );
+const OUTPUT: Flag = Flag::with_value(
+    "output",
+    "DIR",
+    Kind::Directory,
+    "write the artifacts of one result below this directory; nothing is overwritten",
+)
+.manual(
+    "\
+Write the artifacts of one result below
+.Ar dir ,
+which is created if it does not exist.
+No file is overwritten, no link is followed, and paths that lead out of
+.Ar dir
+are refused.",
+);
 
 /// Runs the program with the arguments of this process.
 #[must_use]
@@ -87,11 +112,11 @@ fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
     Ok(Settings {
         paths: matches.free.iter().map(PathBuf::from).collect(),
         choice: Choice::of(matches),
-        job: matches.opt_present("job"),
-        script: matches.opt_present("script"),
-        console: matches.opt_present("console"),
-        json: matches.opt_present("json"),
-        output: matches.opt_str("output").map(PathBuf::from),
+        job: matches.opt_present(JOB.long),
+        script: matches.opt_present(SCRIPT.long),
+        console: matches.opt_present(CONSOLE.long),
+        json: matches.opt_present(JSON.long),
+        output: matches.opt_str(OUTPUT.long).map(PathBuf::from),
         quiet: matches.opt_present("quiet"),
     })
 }

@@ -36,12 +36,15 @@ mod uuids;
 use crate::command_line::{Logging, Program};
 use std::process::ExitCode;
 
-const PROGRAM: Program = Program {
+/// What may be typed after its name.
+pub const PROGRAM: Program = Program {
     name: "builder-server",
-    usage: "[OPTIONS]",
     about: "Keeps a schedule of jobs, hands them to workers, and stores their results.",
+    notes: "",
     logging: Logging::Server,
-    options: options::declare,
+    words: &[],
+    flags: options::FLAGS,
+    commands: &[],
 };
 
 /// Runs the program.

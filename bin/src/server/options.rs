@@ -1,8 +1,9 @@
 //! The command line of the server.
 
-use crate::command_line::{ByteSize, Matches, Options, TimeSpan, UsageError, value};
+use crate::command_line::{ByteSize, Flag, Kind, Matches, Repeat, TimeSpan, UsageError, value};
 use crate::server::listen::{self, Listening};
 use crate::server::upload_options::{self, UploadOptions};
+use crate::upload::{CREDENTIALS, HOLD_BACK};
 use builder_engine::limits::{ARTIFACT_BYTES, CONSOLE_BYTES, JOB_TIME};
 use builder_engine::server;
 use std::path::PathBuf;
@@ -26,48 +27,148 @@ pub(crate) struct Settings {
     pub(crate) export_state: Option<PathBuf>,
 }
 
-pub(crate) fn declare(options: &mut Options) {
-    let [directory, config_directory] = DIRECTORIES;
-    options.optopt("", "ip", "listen on this address (default 127.0.0.1)", "IP");
-    options.optopt("", "port", "listen on this port; 0 means any free port (default 1234)", "PORT");
-    options.optmulti(
-        "",
+/// What the server takes; `listen` reads the first of them.
+pub(super) const FLAGS: &[Flag] = &[
+    Flag::with_value("ip", "IP", Kind::Text, "listen on this address").default("127.0.0.1").manual(
+        "\
+Listen on this IP address.
+The default is 127.0.0.1.",
+    ),
+    Flag::with_value("port", "PORT", Kind::Text, "listen on this port; 0 means any free port")
+        .default("1234")
+        .manual(
+            "\
+Listen on this port; 0 means any free port.
+The default is 1234.",
+        ),
+    Flag::with_value(
         "worker-listen",
+        "ADDRESS",
+        Kind::Text,
         "listen for workers on this address only; may be repeated",
-        "ADDRESS",
-    );
-    options.optmulti(
-        "",
+    )
+    .repeat(Repeat::Adds)
+    .manual(
+        "\
+Listen for workers on this address only; repeat the option for further
+addresses.
+An
+.Ar address
+is
+.Ar host : Ns Ar port ,
+with brackets around an IPv6 address, or
+.Li unix:\\& Ns Ar path
+for a socket in the file system.
+.Fl -ip
+and
+.Fl -port
+then apply to clients only.",
+    ),
+    Flag::with_value(
         "client-listen",
-        "listen for clients on this address only; may be repeated",
         "ADDRESS",
-    );
-    options.optopt("", "socket-mode", "the mode of sockets for unix:PATH (default 0660)", "MODE");
-    options.optopt("", "socket-group", "the group of sockets for unix:PATH", "GROUP");
-    options.optopt("", "dir", &format!("keep schedule, log and results here (default {directory})"), "DIR");
-    options.optopt(
-        "",
-        "config-dir",
-        &format!("read orb-build templates from here (default {config_directory})"),
-        "DIR",
-    );
-    options.optopt(
-        "",
+        Kind::Text,
+        "listen for clients on this address only; may be repeated",
+    )
+    .repeat(Repeat::Adds)
+    .manual(
+        "\
+Listen for clients on this address only; the option may be repeated.
+.Fl -ip
+and
+.Fl -port
+then apply to workers only.
+If both options are given,
+.Fl -ip
+and
+.Fl -port
+are refused.",
+    ),
+    Flag::with_value("socket-mode", "MODE", Kind::Text, "the mode of sockets for unix:PATH")
+        .default("0660")
+        .manual(
+            "\
+The mode of sockets in the file system, in octal.
+The default is 0660.",
+        ),
+    Flag::with_value("socket-group", "GROUP", Kind::Group, "the group of sockets for unix:PATH").manual(
+        "\
+The group of sockets in the file system.",
+    ),
+    Flag::with_value("dir", "DIR", Kind::Directory, "keep schedule, log and results here")
+        .default(DIRECTORIES[0])
+        .manual(
+            "\
+Keep the schedule, the log and the results in this directory, which must exist.",
+        ),
+    Flag::with_value("config-dir", "DIR", Kind::Directory, "read orb-build templates from here")
+        .default(DIRECTORIES[1])
+        .manual(
+            "\
+Read the templates of orb-build jobs from this directory.",
+        ),
+    Flag::with_value(
         "timeout",
-        "the longest time that a job may run; workers have the same option (default 1h)",
         "TIME",
-    );
-    options.optopt(
-        "",
-        "artifact-limit",
-        "the maximum size of all artifacts of a build (default 4GiB)",
-        "SIZE",
-    );
-    options.optopt("", "console-limit", "the maximum size of the console of a build (default 1GiB)", "SIZE");
-    upload_options::declare(options);
-    options.optflag("", "salvage", "start without the damaged parts of the log, which is saved first");
-    options.optopt("", "export-state", "write the state file of builder 0.4.0 to FILE and exit", "FILE");
-}
+        Kind::Text,
+        "the longest time that a job may run; workers have the same option",
+    )
+    .default("1h")
+    .manual(
+        "\
+The longest time that a job may run, such as
+.Li 90m
+or
+.Li 1h30m .
+The default is one hour.
+Workers have the same option and should be given the same value; the server
+waits a minute longer.
+A worker with a longer time limit looks frozen if its job prints nothing.",
+    ),
+    Flag::with_value("artifact-limit", "SIZE", Kind::Text, "the maximum size of all artifacts of a build")
+        .default("4GiB")
+        .manual(
+            "\
+The maximum size of all artifacts of a build, such as
+.Li 512M
+or
+.Li 4GiB .
+Units are powers of 1024.
+The default is 4GiB.",
+        ),
+    Flag::with_value("console-limit", "SIZE", Kind::Text, "the maximum size of the console of a build")
+        .default("1GiB")
+        .manual(
+            "\
+The maximum size of the console of a build.
+The default is 1GiB.",
+        ),
+    upload_options::UPLOAD,
+    CREDENTIALS,
+    HOLD_BACK,
+    upload_options::KEEP_LOCAL,
+    upload_options::TIMEOUT,
+    Flag::switch("salvage", "start without the damaged parts of the log, which is saved first").manual(
+        "\
+Start even if the log is damaged: the damaged log is saved beside the new one,
+and every intact record in it is kept.",
+    ),
+    Flag::with_value(
+        "export-state",
+        "FILE",
+        Kind::File,
+        "write the state file of builder 0.4.0 to FILE and exit",
+    )
+    .manual(
+        "\
+Write the state file of builder 0.4.0 to
+.Ar file ,
+and exit.
+Nothing else is changed.
+If no server of this version has run in the directory, the state that builder
+0.4.0 left there is exported.",
+    ),
+];
 
 pub(crate) fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
     if let Some(word) = matches.free.first() {

@@ -5,8 +5,8 @@
 
 use crate::server::upload_options::UploadOptions;
 use crate::upload::{
-    CREDENTIALS_OPTION, CREDENTIALS_VARIABLE, CredentialsError, HOLD_BACK_FLAG, NAME, Source, TIMEOUT_OPTION,
-    Verdict, complaint_start,
+    CREDENTIALS, CREDENTIALS_VARIABLE, CredentialsError, HOLD_BACK, NAME, Source, TIMEOUT, Verdict,
+    complaint_start,
 };
 use builder_engine::driver::UploadEnd;
 use builder_proto::text::Text;
@@ -85,17 +85,17 @@ impl Uploader {
         match &self.options.target.credentials {
             Source::Nowhere => {}
             Source::File(path) => {
-                command.arg(format!("--{CREDENTIALS_OPTION}")).arg(path);
+                command.arg(format!("--{}", CREDENTIALS.long)).arg(path);
             }
             Source::Given(credentials) => {
                 command.env(CREDENTIALS_VARIABLE, credentials.for_environment());
             }
         }
         if self.options.target.filter.hold_back_failed {
-            command.arg(format!("--{HOLD_BACK_FLAG}"));
+            command.arg(format!("--{}", HOLD_BACK.long));
         }
         if let Some(timeout) = self.options.timeout {
-            command.arg(format!("--{TIMEOUT_OPTION}={}", humantime::format_duration(timeout)));
+            command.arg(format!("--{}={}", TIMEOUT.long, humantime::format_duration(timeout)));
         }
         command.arg("--").arg(self.options.target.url.as_str()).arg(result);
         command

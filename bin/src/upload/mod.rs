@@ -15,12 +15,10 @@ mod url;
 mod verdict;
 
 pub(crate) use credentials::{CredentialsError, Source, VARIABLE as CREDENTIALS_VARIABLE};
-pub(crate) use target::{
-    CREDENTIALS_OPTION, HOLD_BACK_FLAG, Target, declare as declare_target, resolve as resolve_target,
-};
+pub(crate) use target::{CREDENTIALS, HOLD_BACK, Target, resolve as resolve_target};
 pub(crate) use verdict::Verdict;
 
-use crate::command_line::{Logging, Matches, Program, TimeSpan, UsageError, value};
+use crate::command_line::{Flag, Kind, Logging, Matches, Program, TimeSpan, UsageError, Word, value};
 use crate::wording::Size;
 use body::{Body, HeldBack};
 use builder_engine::driver::upload_time;
@@ -34,11 +32,19 @@ use std::time::Duration;
 /// The name of the executable.
 pub(crate) const NAME: &str = "builder-upload";
 /// The option that bounds the time of an upload.
-pub(crate) const TIMEOUT_OPTION: &str = "timeout";
+pub(crate) const TIMEOUT: Flag =
+    Flag::with_value("timeout", "TIME", Kind::Text, "the longest time that one upload may take")
+        .default("5m, and 1s for each 256KiB")
+        .manual(
+            "\
+The longest time that the upload of one result may take, such as
+.Li 10m .
+The default is five minutes, and a second for each 256KiB.",
+        );
 
-const PROGRAM: Program = Program {
+/// What may be typed after its name.
+pub const PROGRAM: Program = Program {
     name: NAME,
-    usage: "[OPTIONS] URL FILE...",
     about: "Uploads stored results to a server such as builder-web, each as the body of a\n\
             POST. While a file is sent, it takes twice its size in memory.\n\n\
             builder-web publishes a file below bin/ however its build ended. So if a build\n\
@@ -53,16 +59,11 @@ const PROGRAM: Program = Program {
             \x20 4  the server did not accept a file, or the file cannot be read\n\
             \x20 5  the server does not let this user upload a file\n\
             After 4 and 5, the other files are tried. The last failure determines the code.",
+    notes: "",
     logging: Logging::Command,
-    options: |options| {
-        declare_target(options);
-        options.optopt(
-            "",
-            TIMEOUT_OPTION,
-            "the longest time that one upload may take (default 5m, and 1s for each 256KiB)",
-            "TIME",
-        );
-    },
+    words: &[Word::one("URL", Kind::Url), Word::several("FILE", Kind::File)],
+    flags: &[CREDENTIALS, HOLD_BACK, TIMEOUT],
+    commands: &[],
 };
 
 /// Runs the program.
@@ -90,7 +91,7 @@ fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
     Ok(Settings {
         target: resolve_target(url, matches)?,
         files: files.iter().map(PathBuf::from).collect(),
-        timeout: value(matches, TIMEOUT_OPTION)?.map(|TimeSpan(time)| time),
+        timeout: value(matches, TIMEOUT.long)?.map(|TimeSpan(time)| time),
         quiet: matches.opt_present("quiet"),
     })
 }
@@ -143,7 +144,7 @@ fn complain(settings: &Settings, file: &Path, failure: &Failure, left: usize) {
     let cannot = cannot_upload(file, settings.target.url.as_str());
     let remedy = match (failure.verdict, &settings.target.credentials) {
         (Verdict::Unauthorized, Source::Nowhere) => {
-            format!("; name a file with them by --{CREDENTIALS_OPTION}")
+            format!("; name a file with them by --{}", CREDENTIALS.long)
         }
         (Verdict::Unauthorized, Source::File(path)) => format!("; look into {}", path.display()),
         (Verdict::Unauthorized, Source::Given(_)) => {

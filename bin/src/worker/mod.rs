@@ -19,7 +19,7 @@ mod signals;
 mod tree;
 
 use crate::command_line::{
-    Address, Logging, Matches, Program, TimeSpan, UsageError, declare_remote, remote, value,
+    Address, Flag, Kind, Logging, Matches, Program, REMOTE, TimeSpan, UsageError, Word, remote, value,
 };
 use crate::socket;
 use crate::terminal::StatusLine;
@@ -38,19 +38,35 @@ pub fn main() -> ExitCode {
     PROGRAM.main(resolve, run)
 }
 
-const PROGRAM: Program = Program {
+/// What may be typed after its name.
+pub const PROGRAM: Program = Program {
     name: "builder-worker",
-    usage: "[OPTIONS] PLATFORM",
     about: "Asks a builder server for one job of PLATFORM, runs it, and reports the result.\n\
             Without --remote, the environment variable BUILDER_REMOTE names the server.",
+    notes: "",
     logging: Logging::Task,
-    options: |options| {
-        declare_remote(options);
-        options.optopt("", TIMEOUT, "the longest time that the job may run (default 1h)", "TIME");
-    },
+    words: &[Word::one("PLATFORM", Kind::Platform)],
+    flags: &[REMOTE, TIMEOUT],
+    commands: &[],
 };
 
-const TIMEOUT: &str = "timeout";
+const TIMEOUT: Flag =
+    Flag::with_value("timeout", "TIME", Kind::Text, "the longest time that the job may run")
+        .default("1h")
+        .manual(
+            "\
+The longest time that a job may run, such as
+.Li 90m
+or
+.Li 1h30m .
+The default is one hour.
+When the time is up, the processes of the job get
+.Dv SIGTERM ,
+and
+.Dv SIGKILL
+ten seconds later.
+The artifacts so far are kept.",
+        );
 
 /// What the command line says.
 #[derive(Clone, Debug)]
@@ -70,11 +86,12 @@ fn resolve(matches: &Matches) -> Result<Arguments, UsageError> {
     };
     let platform = Text::from(platform.as_str());
     check_name(NameKind::Platform, &platform).map_err(|error| UsageError::new(error.to_string()))?;
-    let timeout = value(matches, TIMEOUT)?.map_or(JOB_TIME, |TimeSpan(time)| time);
-    let text = matches.opt_str(TIMEOUT);
+    let timeout = value(matches, TIMEOUT.long)?.map_or(JOB_TIME, |TimeSpan(time)| time);
+    let text = matches.opt_str(TIMEOUT.long);
     let timeout_text = text.unwrap_or_else(|| humantime::format_duration(JOB_TIME).to_string());
     if timeout.is_zero() {
-        let sentence = format_args!("--{TIMEOUT} {timeout_text}: a job needs some time; write it like 90m");
+        let sentence =
+            format_args!("--{} {timeout_text}: a job needs some time; write it like 90m", TIMEOUT.long);
         return Err(UsageError::new(sentence));
     }
     Ok(Arguments {

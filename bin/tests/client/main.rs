@@ -6,6 +6,7 @@ mod info;
 mod refusal;
 mod schedule;
 
+use builder::command_line::Count;
 use builder_proto::Uuid;
 use builder_proto::command::{Command, InfoReply, PeerType, RunningInfo};
 use builder_proto::frame::{FrameDecoder, FrameEvent};
@@ -232,6 +233,29 @@ fn wrong_usage_ends_with_2_and_advice() {
     let output = run("nowhere", &["info"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("BUILDER_REMOTE nowhere: not an address"));
+}
+
+#[test]
+fn every_command_takes_the_words_that_help_names() {
+    for entry in builder::client::PROGRAM.commands {
+        let word = |name| match name {
+            "UUID" => UUID,
+            "TIME" => "2026-01-02T03:04:05Z",
+            // There is such a file.
+            "FILE" => "/dev/null",
+            _ => "word",
+        };
+        let mut line = vec![entry.name];
+        for expected in entry.words {
+            let is_optional = matches!(expected.count, Count::Any);
+            let output = run("127.0.0.1:1", &line);
+            let missing = format!("{} is missing; write {}\n", expected.value.name, entry.form());
+            assert_eq!(stderr(&output).contains(&missing), !is_optional, "{line:?}: {output:?}");
+            line.push(word(expected.value.name));
+        }
+        // All is there but a server.
+        assert_eq!(run("127.0.0.1:1", &line).status.code(), Some(1), "{line:?}");
+    }
 }
 
 #[test]

@@ -35,10 +35,12 @@ use std::process::ExitCode;
 
 const PROGRAM: Program = Program {
     name: "builder-bench",
-    usage: "[OPTIONS]",
     about: "Measures the programs of builder beside the limits of this machine.",
+    notes: "",
     logging: Logging::Command,
-    options: options::declare,
+    words: &[],
+    flags: options::FLAGS,
+    commands: &[],
 };
 
 fn main() -> ExitCode {

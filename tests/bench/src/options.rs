@@ -1,7 +1,7 @@
 //! The command line of the benchmark.
 
 use crate::rows;
-use builder::command_line::{Matches, Options, UsageError};
+use builder::command_line::{Flag, Kind, Matches, Repeat, UsageError};
 use std::path::PathBuf;
 
 /// What the command line says.
@@ -16,13 +16,18 @@ pub(crate) struct Settings {
     pub(crate) directory: PathBuf,
 }
 
-pub(crate) fn declare(options: &mut Options) {
-    let names: Vec<&str> = rows::ALL.iter().map(|row| row.name).collect();
-    options.optflag("", "quick", "small numbers: to see that everything works, not to compare");
-    options.optmulti("", "row", &format!("measure this row, instead of all: {}", names.join(", ")), "NAME");
-    options.optopt("", "markdown", "write the table to this file, too", "FILE");
-    options.optopt("", "directory", "let the servers keep their data below this directory", "DIR");
-}
+pub(crate) const FLAGS: &[Flag] = &[
+    Flag::switch("quick", "small numbers: to see that everything works, not to compare"),
+    Flag::with_value("row", "NAME", Kind::OneOf(&rows::NAMES), "measure this row, instead of all")
+        .repeat(Repeat::Adds),
+    Flag::with_value("markdown", "FILE", Kind::File, "write the table to this file, too"),
+    Flag::with_value(
+        "directory",
+        "DIR",
+        Kind::Directory,
+        "let the servers keep their data below this directory",
+    ),
+];
 
 pub(crate) fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
     if let Some(word) = matches.free.first() {

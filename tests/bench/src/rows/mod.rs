@@ -41,6 +41,18 @@ pub(crate) const ALL: [Row; 12] = [
     Row { name: "true", measure: trivial::measure },
 ];
 
+/// The names of all rows.
+pub(crate) const NAMES: [&str; ALL.len()] = {
+    let mut names = [""; ALL.len()];
+    // A constant cannot iterate.
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = ALL[index].name;
+        index += 1;
+    }
+    names
+};
+
 /// What all rows need.
 #[derive(Clone, Debug)]
 pub(crate) struct Bench {

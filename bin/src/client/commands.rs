@@ -1,0 +1,197 @@
+//! The commands of the client: what may be typed, and what is said about it.
+//!
+//! One that is added here has its help, its completions and its place in the manual. `request` does not compile until it
+//! says what the command does.
+
+use crate::command_line::{CommandEntry, Flag, Kind, Word};
+
+/// Declares the commands once, as an enum and as a table.
+macro_rules! commands {
+    ($($verb:ident = $entry:expr,)*) => {
+        /// What the first word asks for.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Verb {
+            $($verb,)*
+        }
+
+        /// All commands, in the order in which they are shown.
+        pub(super) const COMMANDS: &[CommandEntry] = &[$($entry,)*];
+        const VERBS: &[Verb] = &[$(Verb::$verb,)*];
+    };
+}
+
+impl Verb {
+    /// The command of this name, and what may follow it.
+    pub(super) fn find(name: &str) -> Option<(Verb, &'static CommandEntry)> {
+        VERBS.iter().copied().zip(COMMANDS).find(|(_, entry)| entry.name == name)
+    }
+}
+
+pub(super) const PERIOD: Flag = Flag::with_value(
+    "period",
+    "PERIOD",
+    Kind::OneOf(&["hourly", "daily", "weekly", "never"]),
+    "how often the job runs",
+)
+.default("daily")
+.manual(
+    "\
+How often the job runs:
+.Cm hourly , daily
+(the default),
+.Cm weekly
+or
+.Cm never .
+With
+.Cm never ,
+a job runs once when it is scheduled, and afterwards only on
+.Cm execute .",
+);
+/// The same for a command that changes no period unless it is asked to.
+const NEW_PERIOD: Flag = Flag { help: "how often the job runs from then on", ..PERIOD.default("as before") };
+pub(super) const PLATFORM: Flag =
+    Flag::with_value("platform", "PLATFORM", Kind::Platform, "only this platform");
+pub(super) const JOB: Flag = Flag::with_value("job", "NAME", Kind::Job, "only builds of this job");
+pub(super) const JSON: Flag = Flag::switch("json", "print JSON").manual(
+    "\
+Print JSON instead of text; see below.",
+);
+
+commands! {
+    Schedule = CommandEntry {
+        name: "schedule",
+        words: &[Word::one("NAME", Kind::Job), Word::one("PLATFORM", Kind::Platform), Word::one("FILE", Kind::File)],
+        flags: &[PERIOD],
+        help: "run the script FILE on PLATFORM, now and once per PERIOD; FILE may be - for standard input",
+        manual: "\
+Run the script in
+.Ar file
+on
+.Ar platform ,
+now and once per
+.Ar period .
+If
+.Ar file
+is
+.Ql - ,
+read the script from standard input.
+The
+.Ar name
+must not be in use.",
+    },
+    OrbBuild = CommandEntry {
+        name: "orb-build",
+        words: &[Word::one("NAME", Kind::Job), Word::one("OPAM_PACKAGE", Kind::Text)],
+        flags: &[PERIOD],
+        help: "build OPAM_PACKAGE on every platform, now and once per PERIOD",
+        manual: "\
+Build the opam package on every platform for which the server has a template,
+now and once per
+.Ar period .",
+    },
+    Reschedule = CommandEntry {
+        name: "reschedule",
+        words: &[Word::one("NAME", Kind::Job), Word::one("TIME", Kind::Text)],
+        flags: &[NEW_PERIOD],
+        help: "run NAME next at TIME, such as 2026-01-02T03:04:05Z; with --period, once per PERIOD from then on",
+        manual: "\
+Run the job next at
+.Ar time ,
+such as 2026-01-02T03:04:05Z, and then once per
+.Ar period .
+Without
+.Fl -period ,
+the job keeps its period.",
+    },
+    Unschedule = CommandEntry {
+        name: "unschedule",
+        words: &[Word::one("NAME", Kind::Job)],
+        flags: &[],
+        help: "remove NAME from the schedule; a running build continues",
+        manual: "\
+Remove the job from the schedule and from all queues.
+A build that is running continues to its end.",
+    },
+    Execute = CommandEntry {
+        name: "execute",
+        words: &[Word::one("NAME", Kind::Job)],
+        flags: &[PLATFORM],
+        help: "run NAME now; with --platform, only there",
+        manual: "\
+Run the job now: the server puts it at the front of each queue that it belongs
+to.
+With
+.Fl -platform ,
+it goes into the queue of
+.Ar platform
+only.",
+    },
+    Info = CommandEntry {
+        name: "info",
+        words: &[Word::any("NAME", Kind::Job)],
+        flags: &[PLATFORM, JSON],
+        help: "print running builds, jobs and platforms; with --platform, only those of PLATFORM; with names, only these jobs",
+        manual: "\
+Print the running builds, a line for each job with its state and its next run, a
+line for each platform, the results that wait to be uploaded, and the dropped
+platforms.
+Running jobs come first, then waiting jobs with their places in the queue, then
+the others in the order of their next runs.
+With names, print only these jobs.
+With
+.Fl -platform ,
+print only what belongs to this platform: its script jobs, and the orb-build
+jobs that run or wait there.
+If the server does not know a
+.Ar name
+or
+.Ar platform ,
+the command fails.",
+    },
+    Observe = CommandEntry {
+        name: "observe",
+        words: &[Word::one("UUID", Kind::Uuid)],
+        flags: &[JSON],
+        help: "print the console of a build, from its start to its end",
+        manual: "\
+Print the console of a build from its start to its end, each line with the
+seconds since the start, and then the result.
+If the build has ended, its console is replayed.",
+    },
+    ObserveLatest = CommandEntry {
+        name: "observe-latest",
+        words: &[],
+        flags: &[PLATFORM, JOB, JSON],
+        help: "print the console of the running build that started last; with --platform or --job, of the last one of those",
+        manual: "\
+Like
+.Cm observe ,
+for the running build that started last.
+With
+.Fl -platform
+or
+.Fl -job ,
+for the last one of those.",
+    },
+    DropPlatform = CommandEntry {
+        name: "drop-platform",
+        words: &[Word::one("PLATFORM", Kind::Platform)],
+        flags: &[],
+        help: "remove the queue and the jobs of PLATFORM, and refuse new ones",
+        manual: "\
+Remove the queue and the script jobs of
+.Ar platform ,
+and refuse new jobs for it.",
+    },
+    UndropPlatform = CommandEntry {
+        name: "undrop-platform",
+        words: &[Word::one("PLATFORM", Kind::Platform)],
+        flags: &[],
+        help: "accept jobs for PLATFORM again",
+        manual: "\
+Accept jobs for
+.Ar platform
+again.
+Jobs that were removed with the platform do not come back.",
+    },
+}
