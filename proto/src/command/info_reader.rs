@@ -4,7 +4,7 @@
 //! jobs may so have an answer of gigabytes, of which nobody wants to see a script.
 
 use super::info::{InfoReply, QueueInfo, RunningInfo};
-use super::kind::Kind;
+use super::table::Kind;
 use crate::header::{Header, SEQUENCE, UTF8_STRING, context};
 use crate::job::{Job, OrbBuildJob, ScheduleItem, ScriptJob};
 use crate::malformed::{Fit, Malformed, Problem, check_header};

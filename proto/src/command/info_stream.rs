@@ -1,6 +1,6 @@
 //! An `infoReply` in pieces, for servers with more jobs than should be copied at once.
 
-use super::kind::Kind;
+use super::table::Kind;
 use crate::error::EncodeError;
 use crate::header::{Header, SEQUENCE, context};
 use crate::text::Text;

@@ -1,6 +1,6 @@
 //! Console lines, which outnumber all other messages: read without allocating, written without a detour.
 
-use super::kind::Kind;
+use super::table::Kind;
 use crate::Uuid;
 use crate::error::DecodeError;
 use crate::frame;

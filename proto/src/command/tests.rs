@@ -1,5 +1,10 @@
 use super::*;
-use crate::job::Job;
+use crate::Uuid;
+use crate::build_result::BuildResult;
+use crate::error::EncodeError;
+use crate::job::{File, Job, OrbBuildJob, ScheduleItem, ScriptJob};
+use crate::text::Text;
+use crate::time::{Period, Time};
 use crate::wire::Integer;
 use proptest::prelude::*;
 
@@ -264,7 +269,7 @@ fn every_message_has_a_name_and_a_tag() {
 fn the_rows_of_the_table_are_in_order_and_none_has_a_reserved_number() {
     let numbers: Vec<u8> = Kind::ALL.iter().map(|kind| kind.number()).collect();
     assert!(numbers.is_sorted_by(|before, after| before < after));
-    assert!(!numbers.iter().any(|number| kind::RESERVED.contains(&u32::from(*number))));
+    assert!(!numbers.iter().any(|number| table::RESERVED.contains(&u32::from(*number))));
     // Tags are one byte long below 31.
     assert!(numbers.iter().all(|number| *number < 31));
 }
