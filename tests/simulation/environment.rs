@@ -1,7 +1,6 @@
 //! What the server and its peers share: the machine, the disk, the network, the clock of the world, and the model that
 //! watches.
 
-use crate::lie::Lie;
 use crate::model::Model;
 use crate::network::Network;
 use crate::plan::Plan;
@@ -10,7 +9,7 @@ use crate::trace::Trace;
 use builder_engine::driver::UploadEnd;
 use builder_engine::server::Templates;
 use builder_proto::text::Text;
-use builder_tests::world::{Disk, Host, Random};
+use builder_tests::world::{DataDirectory, Disk, Host, Lie, Random};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -20,9 +19,10 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Environment {
     pub(crate) plan: Plan,
-    pub(crate) lie: Lie,
     pub(crate) host: Rc<Host>,
     pub(crate) disk: Rc<RefCell<Disk>>,
+    /// The same disk, as the server sees it, which may lie.
+    pub(crate) files: DataDirectory,
     pub(crate) network: RefCell<Network>,
     pub(crate) queue: RefCell<Queue>,
     pub(crate) model: RefCell<Model>,
@@ -105,7 +105,7 @@ impl Environment {
             UploadEnd::Forbidden(words()),
             UploadEnd::Unauthorized(words()),
         ];
-        let is_believed = self.lie == Lie::FailedUploadsDone;
+        let is_believed = self.files.lie == Lie::FailedUploadsDone;
         let end = if fails && !is_believed { random.pick(&ends).clone() } else { UploadEnd::Done };
         // What fails may have arrived all the same.
         let arrives = !fails || (!hangs && random.coin());

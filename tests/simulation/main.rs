@@ -10,7 +10,6 @@
 
 mod environment;
 mod legacy;
-mod lie;
 mod model;
 mod network;
 mod peers;
@@ -22,8 +21,7 @@ mod server;
 mod trace;
 mod world;
 
-use builder_tests::world::Random;
-use lie::Lie;
+use builder_tests::world::{Lie, Random};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use world::{Failure, Summary, Watching, World};

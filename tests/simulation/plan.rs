@@ -3,9 +3,8 @@
 //! Every seed leaves some kinds of faults out and exaggerates others; a mixture that is always the same would hide what
 //! only shows when something else stays quiet.
 
-use crate::lie::Lie;
 use builder_engine::server::{Role, Settings};
-use builder_tests::world::{Faults, Random};
+use builder_tests::world::{Faults, Lie, Random};
 use std::time::Duration;
 
 /// Bytes of artifacts that the server takes of each build: less than of anything else.

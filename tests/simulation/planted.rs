@@ -1,7 +1,8 @@
 //! Mistakes that are planted in the sources of the server, of which the world knows nothing.
 
 use crate::world::{Summary, Watching};
-use crate::{Lie, number_from, run};
+use crate::{number_from, run};
+use builder_tests::world::Lie;
 use builder_tests::wrong_servers::wrong_servers;
 
 /// Tries seed after seed until one fails, for as many crashes as `SIMULATION_CRASHES` says: for a server that is known to be

@@ -2,9 +2,9 @@
 
 use crate::environment::{Environment, say};
 use crate::model::Observation;
-use crate::server::{PRIVATE, Server, Stop};
+use crate::server::{Server, Stop};
 use builder_engine::driver::StartError;
-use builder_tests::world::{Crash, Random};
+use builder_tests::world::{Crash, PRIVATE, Random};
 use std::rc::Rc;
 
 /// Damages the log of a server that has ended, and starts it again.

@@ -1,18 +1,17 @@
 //! The world of one seed, from its beginning to where nothing is left to do.
 
 use crate::environment::{Environment, say};
-use crate::lie::Lie;
 use crate::model::{Model, Observation};
 use crate::network::{Network, News, Side};
 use crate::peers::{Client, Line, Peer, Rogue, Worker, platform};
 use crate::plan::Plan;
 use crate::queue::{Event, Queue};
-use crate::server::{PRIVATE, ROOT, Server, Stop};
+use crate::server::{Server, Stop};
 use crate::trace::Trace;
 use crate::{legacy, salvage};
 use builder_engine::driver::Next;
 use builder_engine::server::{ConnectionId, Role};
-use builder_tests::world::{Crash, Disk, Faults, Host, Random};
+use builder_tests::world::{Crash, DataDirectory, Disk, Faults, Host, Lie, PRIVATE, ROOT, Random};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -113,11 +112,13 @@ impl World {
         let settings = std::env::var("SIMULATION_PLAN").unwrap_or_default();
         plan.adjust(&settings).unwrap_or_else(|problem| panic!("SIMULATION_PLAN: {problem}"));
         let host = Host::new();
-        let disk = Disk::new(host.clone(), random.fork(), plan.disk);
+        let disk = Rc::new(RefCell::new(Disk::new(host.clone(), random.fork(), plan.disk)));
+        let mut files = DataDirectory::new(host.clone(), disk.clone());
+        (files.lie, files.syncs_everything) = (lie, plan.syncs_everything);
         let environment = Environment {
-            lie,
             host,
-            disk: Rc::new(RefCell::new(disk)),
+            disk,
+            files,
             network: RefCell::new(Network::new(random.fork())),
             queue: RefCell::new(Queue::default()),
             model: RefCell::new(Model::new(!watching.from_without)),

@@ -71,7 +71,6 @@ fn a_worker_that_is_lost_at_the_end_of_a_turn_is_recorded_at_once() {
 fn space_that_cannot_be_reserved_is_not_asked_for_in_every_turn() {
     let mut site = Site::new(settings());
     site.rest();
-    // The log is alone on its disk.
     let log = site.machine().log.clone();
     let used =
         log.names().into_iter().filter(|name| name != "reserve").map(|name| log.read(&name).len() as u64);

@@ -3,6 +3,7 @@
 use crate::site::{Site, large_results, settings, uploading};
 use builder_engine::driver::{Event, UploadEnd};
 use builder_proto::command::Command;
+use builder_tests::world::STAGINGS;
 use std::io::ErrorKind;
 
 /// A line of a console.
@@ -11,7 +12,7 @@ const LINE: &[u8] = &[b'x'; 64 * 1024];
 #[test]
 fn what_an_earlier_server_was_writing_is_removed_at_the_start() {
     let mut site = Site::new(settings());
-    site.machine().files.put("staging/result", b"half of it");
+    site.machine().files.put(&format!("{STAGINGS}/result"), b"half of it");
     let mut site = site.restart();
     assert_eq!(site.machine().files.paths(), [""; 0]);
 }
@@ -20,7 +21,7 @@ fn what_an_earlier_server_was_writing_is_removed_at_the_start() {
 fn a_result_that_cannot_be_written_leaves_nothing() {
     let mut site = Site::new(large_results());
     let build = site.build("job");
-    site.machine().files.fail("write staging/", ErrorKind::StorageFull);
+    site.machine().files.fail("write", STAGINGS, ErrorKind::StorageFull);
     site.finish(build);
     site.rest();
     assert_eq!(site.machine().files.paths(), [""; 0], "the disk is full");
@@ -33,15 +34,15 @@ fn the_file_of_a_long_console_is_closed_by_a_thread() {
     for _ in 0..9 * 16 {
         site.print(build, LINE);
     }
-    let spool = site.machine().files.watch(&format!("spool/{}", build.1));
+    assert_eq!(site.machine().files.open_files(), 1);
     site.finish(build);
     site.turns();
     site.finish_tasks();
     site.turns();
     assert_eq!(site.machine().files.paths(), [format!("job/{}/full", build.1)]);
-    assert!(spool.upgrade().is_some(), "freeing its space would hold up everybody");
+    assert_eq!(site.machine().files.open_files(), 1, "freeing its space would hold up everybody");
     site.rest();
-    assert!(spool.upgrade().is_none());
+    assert_eq!(site.machine().files.open_files(), 0);
 }
 
 #[test]
@@ -49,7 +50,6 @@ fn an_observer_that_left_before_it_was_answered_keeps_no_console() {
     let mut site = Site::new(settings());
     let (other, observed) = (site.build("other"), site.build("observed"));
     site.print(observed, b"a line");
-    let spool = site.machine().files.watch(&format!("spool/{}", observed.1));
     // What comes after a result waits for its file.
     site.finish(other);
     site.turns();
@@ -60,7 +60,7 @@ fn an_observer_that_left_before_it_was_answered_keeps_no_console() {
     site.rest();
     site.finish(observed);
     site.rest();
-    assert!(spool.upgrade().is_none(), "the console is still open");
+    assert_eq!(site.machine().files.open_files(), 0, "the console is still open");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_result_that_could_not_be_removed_is_removed_by_the_next_server() {
     let build = site.build("job");
     site.complete(build);
     let files = site.machine().files.clone();
-    files.fail("remove job/", ErrorKind::PermissionDenied);
+    files.fail("remove", "job/", ErrorKind::PermissionDenied);
     site.tell(Event::UploadEnded(UploadEnd::Done));
     site.rest();
     assert_eq!(files.paths(), [format!("job/{}/full", build.1)]);

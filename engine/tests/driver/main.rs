@@ -12,7 +12,6 @@
 
 mod connections;
 mod deadlines;
-mod files;
 mod leftovers;
 mod platform;
 mod results;

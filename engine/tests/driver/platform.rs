@@ -1,6 +1,5 @@
 //! The platform: clocks that a test sets, connections that it fills and empties, tasks that wait until it has them done.
 
-use crate::files::Directory;
 use builder_engine::Now;
 use builder_engine::driver::{FreeSpace, Listener, ListenerId, Look, Platform, Task, TemplateReading};
 use builder_engine::log::Salt;
@@ -8,7 +7,7 @@ use builder_engine::server::{ConnectionId, Role};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
-use builder_tests::world::LogStorage;
+use builder_tests::world::{DataDirectory, LogStorage};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -17,7 +16,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Machine {
     pub(crate) time: Duration,
-    pub(crate) files: Directory,
+    pub(crate) files: DataDirectory,
     pub(crate) log: LogStorage,
     /// How often randomness for a new log was asked for.
     pub(crate) salts: u8,
@@ -28,7 +27,7 @@ pub(crate) struct Machine {
     /// Who waits to be accepted.
     pub(crate) waiting: VecDeque<Line>,
     pub(crate) lines: BTreeMap<ConnectionId, Line>,
-    pub(crate) tasks: VecDeque<Task<Directory>>,
+    pub(crate) tasks: VecDeque<Task<DataDirectory>>,
     pub(crate) uploads: Vec<Uuid>,
     pub(crate) kills: usize,
 }
@@ -50,7 +49,7 @@ pub(crate) struct Line {
 }
 
 impl Machine {
-    pub(crate) fn new(time: Duration, files: Directory, log: LogStorage) -> Machine {
+    pub(crate) fn new(time: Duration, files: DataDirectory, log: LogStorage) -> Machine {
         Machine {
             time,
             files,
@@ -87,7 +86,7 @@ impl Line {
 }
 
 impl Platform for Machine {
-    type Files = Directory;
+    type Files = DataDirectory;
     type Storage = LogStorage;
 
     fn now(&self) -> Now {
@@ -95,7 +94,7 @@ impl Platform for Machine {
         Now { wall: Time::from_unix_milliseconds(milliseconds), monotonic: self.time }
     }
 
-    fn files(&self) -> Directory {
+    fn files(&self) -> DataDirectory {
         self.files.clone()
     }
 
@@ -170,7 +169,7 @@ impl Platform for Machine {
         self.lines.remove(&connection);
     }
 
-    fn submit(&mut self, task: Task<Directory>) {
+    fn submit(&mut self, task: Task<DataDirectory>) {
         self.tasks.push_back(task);
     }
 

@@ -3,6 +3,7 @@
 use crate::site::{Site, large_results, settings, uploading};
 use builder_proto::command::Command;
 use builder_proto::execution::Execution;
+use builder_tests::world::STAGINGS;
 use std::io::ErrorKind;
 
 #[test]
@@ -15,8 +16,8 @@ fn a_console_of_several_blocks_is_stored_line_by_line() {
     }
     site.finish(build);
     site.rest();
-    let stored = site.machine().files.watch(&format!("job/{}/full", build.1)).upgrade().unwrap();
-    let stored = Execution::decode(&stored.borrow()).unwrap();
+    let stored = site.machine().files.read(&format!("job/{}/full", build.1));
+    let stored = Execution::decode(&stored).unwrap();
     assert!(stored.printed().iter().map(|line| line.line.as_bytes()).eq(lines.iter().map(Vec::as_slice)));
 }
 
@@ -24,7 +25,7 @@ fn a_console_of_several_blocks_is_stored_line_by_line() {
 fn a_result_that_cannot_be_looked_at_is_not_taken_for_gone() {
     let mut site = Site::new(uploading());
     let build = site.build("job");
-    site.machine().files.fail("size job/", ErrorKind::PermissionDenied);
+    site.machine().files.fail("size", "job/", ErrorKind::PermissionDenied);
     site.complete(build);
     assert!(site.machine().uploads.is_empty());
     assert_eq!(site.driver.server().state().waiting_uploads(), 1, "it is tried again");
@@ -37,7 +38,7 @@ fn a_result_that_only_the_log_holds_can_be_observed() {
     site.print(build, b"a line");
     // What is in its place may be what a power failure has left there.
     site.machine().files.put(&format!("job/{}/full", build.1), b"half of it");
-    site.machine().files.fail("rename staging/", ErrorKind::StorageFull);
+    site.machine().files.fail("rename", STAGINGS, ErrorKind::StorageFull);
     site.finish(build);
     site.rest();
     let observer = site.client(Command::Observe(build.1));

@@ -1,6 +1,5 @@
 //! A driver on its platform, and what tests do with both in one call.
 
-use crate::files::Directory;
 use crate::platform::{Line, Machine};
 use builder_engine::driver::{Driver, Event, Limits, Next, Settings, StartError, StopReason, Uploads};
 use builder_engine::limits::WRITE_BACK_TIME;
@@ -11,7 +10,7 @@ use builder_proto::frame::{FrameDecoder, FrameEvent};
 use builder_proto::job::{File, ScriptJob};
 use builder_proto::time::Period;
 use builder_proto::{CLIENT_VERSION, Uuid, WORKER_VERSION};
-use builder_tests::world::{LogStorage, Random};
+use builder_tests::world::DataDirectory;
 use std::time::Duration;
 
 /// The longest frame that a test looks at.
@@ -56,8 +55,9 @@ pub(crate) fn large_results() -> Settings {
 
 impl Site {
     pub(crate) fn new(settings: Settings) -> Site {
-        let log = LogStorage::alone(Random::scripted(&[]));
-        Site::start(Machine::new(Duration::from_secs(1), Directory::default(), log), settings).unwrap()
+        // The log is alone on its disk.
+        let (files, log) = (DataDirectory::alone(), DataDirectory::alone().log());
+        Site::start(Machine::new(Duration::from_secs(1), files, log), settings).unwrap()
     }
 
     pub(crate) fn start(machine: Machine, settings: Settings) -> Result<Site, StartError> {

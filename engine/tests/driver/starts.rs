@@ -6,6 +6,7 @@ use builder_engine::limits::{DISK_MARGIN, RETRY_TIME, WRITE_BACK_TIME};
 use builder_proto::command::Command;
 use builder_proto::job::ScriptJob;
 use builder_proto::time::Period;
+use builder_tests::world::{SPOOLS, STAGINGS};
 use std::io::ErrorKind;
 
 #[test]
@@ -13,13 +14,12 @@ fn the_torn_end_of_a_console_is_cut_off() {
     let mut site = Site::new(settings());
     let build = site.build("job");
     site.print(build, b"a line");
-    let path = format!("spool/{}", build.1);
-    let spool = site.machine().files.watch(&path);
-    let whole = spool.upgrade().unwrap().borrow().len();
-    spool.upgrade().unwrap().borrow_mut().extend_from_slice(&[1; 20]);
-    let site = site.restart();
-    assert_eq!(spool.upgrade().unwrap().borrow().len(), whole, "it could be taken for lines later");
-    drop(site);
+    let path = format!("{SPOOLS}/{}", build.1);
+    let files = site.machine().files.clone();
+    let whole = files.read(&path);
+    files.put(&path, &[whole.as_slice(), &[1; 20]].concat());
+    let _site = site.restart();
+    assert_eq!(files.read(&path), whole, "it could be taken for lines later");
 }
 
 #[test]
@@ -27,10 +27,10 @@ fn a_console_that_cannot_be_opened_is_left_where_it_is() {
     let mut site = Site::new(settings());
     let build = site.build("job");
     site.print(build, b"a line");
-    let path = format!("spool/{}", build.1);
+    let path = format!("{SPOOLS}/{}", build.1);
     let files = site.machine().files.clone();
-    files.put("spool/stray", b"of nobody");
-    files.fail("open spool/", ErrorKind::PermissionDenied);
+    files.put(&format!("{SPOOLS}/stray"), b"of nobody");
+    files.fail("open", SPOOLS, ErrorKind::PermissionDenied);
     let site = site.restart();
     assert_eq!(files.paths(), [path]);
     drop(site);
@@ -42,14 +42,14 @@ fn after_a_failed_write_the_console_goes_on_where_it_was() {
     let build = site.build("job");
     site.print(build, b"a line");
     let files = site.machine().files.clone();
-    let spool = files.watch(&format!("spool/{}", build.1));
-    let length = spool.upgrade().unwrap().borrow().len();
-    files.fail("write spool/", ErrorKind::StorageFull);
+    let spool = format!("{SPOOLS}/{}", build.1);
+    let before = files.read(&spool);
+    files.fail("write", SPOOLS, ErrorKind::StorageFull);
     site.print(build, b"another line");
     files.mend();
     let observer = site.client(Command::Observe(build.1));
     site.turns();
-    assert!(spool.upgrade().is_none_or(|spool| spool.borrow().len() >= length));
+    assert!(!files.paths().contains(&spool) || files.read(&spool).starts_with(&before));
     site.rest();
     let heard = site.heard(observer);
     assert!(
@@ -64,7 +64,7 @@ fn after_a_failed_write_the_console_goes_on_where_it_was() {
 fn a_result_that_could_not_be_written_back_stays_in_the_log_until_it_is() {
     let mut site = Site::new(settings());
     let build = site.build("job");
-    site.machine().files.fail("write staging/", ErrorKind::StorageFull);
+    site.machine().files.fail("write", STAGINGS, ErrorKind::StorageFull);
     site.finish(build);
     site.rest();
     // The next server cannot write it either.
@@ -93,7 +93,7 @@ fn a_salvage_that_leaves_records_out_keeps_the_results_that_only_the_log_has() {
     site.client(Command::Execute { name: "lost".into(), platform: None });
     site.rest();
     let build = site.build("job");
-    site.machine().files.fail("write staging/", ErrorKind::StorageFull);
+    site.machine().files.fail("write", STAGINGS, ErrorKind::StorageFull);
     site.finish(build);
     site.rest();
     let mut damaged = log.read("log");
@@ -101,7 +101,7 @@ fn a_salvage_that_leaves_records_out_keeps_the_results_that_only_the_log_has() {
     log.put("log", &damaged);
 
     let machine = site.successor();
-    machine.files.fail("write staging/", ErrorKind::StorageFull);
+    machine.files.fail("write", STAGINGS, ErrorKind::StorageFull);
     let salvaging = Site::start(machine, Settings { salvage: true, ..settings() }).unwrap();
     let mut site = salvaging.restart_with(settings());
     site.rest();
@@ -116,7 +116,7 @@ fn a_salvage_that_leaves_records_out_keeps_the_results_that_only_the_log_has() {
 fn a_result_of_which_nobody_knows_whether_it_is_in_place_ends_the_server() {
     let mut site = Site::new(large_results());
     let build = site.build("job");
-    site.machine().files.fail("sync names in job", ErrorKind::Other);
+    site.machine().files.fail("sync names in", "job", ErrorKind::Other);
     site.finish(build);
     site.turns();
     site.finish_tasks();
@@ -130,7 +130,7 @@ fn a_result_that_cannot_be_looked_at_is_not_taken_for_absent() {
     let build = site.build("job");
     site.print(build, b"a line");
     let machine = site.successor();
-    machine.files.fail("size job/", ErrorKind::PermissionDenied);
+    machine.files.fail("size", "job/", ErrorKind::PermissionDenied);
     let started = Site::start(machine, large_results());
     assert!(matches!(started.err(), Some(StartError::File { what: "look at", .. })));
 }

@@ -1,14 +1,13 @@
 //! What was handed to workers, what they sent, and what has to be stored of it.
 
 use super::observation::Observation;
-use crate::server::{PRIVATE, ROOT, result_path};
 use builder_engine::server::PendingResult;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::execution::Execution;
 use builder_proto::job::{File, ScriptJob};
 use builder_proto::text::Text;
-use builder_tests::world::Disk;
+use builder_tests::world::{Disk, PRIVATE, ROOT, result_path};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

@@ -1,11 +1,8 @@
 //! One life of the server: the driver that ships, on a platform of simulated disk, network and threads. Nothing is decided here.
 
-mod data_directory;
 mod log_directory;
 mod system;
 mod tasks;
-
-pub(crate) use data_directory::{PRIVATE, ROOT, result_path};
 
 use crate::environment::{Environment, say};
 use builder_engine::driver::{

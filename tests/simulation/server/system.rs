@@ -1,10 +1,8 @@
 //! What the driver runs on in the simulation.
 
-use super::data_directory::{DataDirectory, PRIVATE, User};
 use super::log_directory::LogDirectory;
 use super::tasks::Tasks;
 use crate::environment::{Environment, say};
-use crate::lie::Lie;
 use crate::network::{Reading, Writing};
 use crate::queue::Event;
 use builder_engine::Now;
@@ -16,7 +14,7 @@ use builder_engine::server::record::Record;
 use builder_engine::server::{ConnectionId, Recovered};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
-use builder_tests::world::{LogStorage, Random};
+use builder_tests::world::{DataDirectory, Lie, PRIVATE, Random, result_path};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -154,17 +152,12 @@ impl Platform for System {
     }
 
     fn files(&self) -> DataDirectory {
-        DataDirectory { environment: self.environment.clone(), user: User::Program }
+        self.environment.files.clone()
     }
 
     fn storage(&mut self) -> io::Result<LogDirectory> {
-        let storage = LogStorage {
-            host: self.environment.host.clone(),
-            disk: self.environment.disk.clone(),
-            directory: PRIVATE,
-            lie: self.environment.lie.about_log(),
-        };
-        Ok(LogDirectory { environment: self.environment.clone(), storage, tasks: self.tasks.clone() })
+        let (environment, tasks) = (self.environment.clone(), self.tasks.clone());
+        Ok(LogDirectory { storage: environment.files.log(), environment, tasks })
     }
 
     fn salt(&mut self) -> io::Result<Salt> {
@@ -172,7 +165,7 @@ impl Platform for System {
     }
 
     fn uuids(&mut self) -> Box<dyn Iterator<Item = Uuid>> {
-        let mut random = match self.environment.lie {
+        let mut random = match self.environment.files.lie {
             Lie::UuidsRepeated => Random::new(0),
             _ => self.random.fork(),
         };
@@ -333,7 +326,7 @@ impl Platform for System {
             return Err(io::Error::other("too many processes"));
         }
         let environment = &self.environment;
-        let contents = environment.disk.borrow().read(&super::result_path(job, uuid)).map(<[u8]>::to_vec);
+        let contents = environment.disk.borrow().read(&result_path(job, uuid)).map(<[u8]>::to_vec);
         let contents = contents.ok_or(ErrorKind::NotFound)?;
         self.processes += 1;
         let process = self.processes;

@@ -1,10 +1,9 @@
 //! What the programs leave to threads, one step at a time.
 
-use super::data_directory::{DataDirectory, User};
 use crate::environment::Environment;
 use crate::queue::Event;
 use builder_engine::driver::{Outcome, Step, Task, TaskKind};
-use builder_tests::world::Random;
+use builder_tests::world::{DataDirectory, Random};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
@@ -57,7 +56,7 @@ impl Tasks {
     /// Takes the next step of a task; true when something came of one.
     pub(super) fn step(&mut self, environment: &Rc<Environment>, number: u64) -> bool {
         if let Some(mut task) = self.running.remove(&number) {
-            let files = DataDirectory { environment: environment.clone(), user: User::Thread };
+            let files = environment.files.for_thread();
             match task.step(&files) {
                 Step::Again => {
                     self.running.insert(number, task);

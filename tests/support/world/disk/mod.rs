@@ -12,7 +12,7 @@ mod file;
 mod names;
 mod storage;
 
-pub use storage::{Lie, LogStorage};
+pub use storage::LogStorage;
 
 use super::host::{Crash, Host};
 use super::random::Random;

@@ -1,6 +1,7 @@
 //! The directory of the log, as the log sees it.
 
 use super::super::host::{Crash, Host};
+use super::super::lie::Lie;
 use super::super::random::Random;
 use super::{Disk, Faults, Geometry, Inode};
 use builder_engine::log::Storage;
@@ -13,20 +14,6 @@ const SMALL: Geometry = Geometry { sector: 8, record: 64 };
 
 /// The directory of a log that is alone on its disk.
 const ALONE: &str = "/data";
-
-/// What is skipped although it is said to be done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Lie {
-    /// Nothing is.
-    #[default]
-    None,
-    /// Syncs of files do nothing.
-    FileNotSynced,
-    /// Syncs of files leave a grown length behind.
-    LengthNotSynced,
-    /// Syncs of names do nothing.
-    NamesNotSynced,
-}
 
 /// The server's own directory on a simulated disk. Clones are the same directory.
 #[derive(Clone, Debug)]
@@ -49,7 +36,7 @@ impl LogStorage {
         let mut disk = Disk::new(host.clone(), Random::new(0), Faults::default()).with_geometry(SMALL);
         disk.create_directory(ALONE).and_then(|()| disk.sync_directory("")).expect("a disk that works");
         disk.decide_by(random);
-        LogStorage { host, disk: Rc::new(RefCell::new(disk)), directory: ALONE, lie: Lie::None }
+        LogStorage { host, disk: Rc::new(RefCell::new(disk)), directory: ALONE, lie: Lie::Nothing }
     }
 
     /// From now on this goes wrong, and nothing else.
@@ -131,8 +118,8 @@ impl Storage for LogStorage {
 
     fn sync(&self, file: &Inode) -> io::Result<()> {
         match self.lie {
-            Lie::FileNotSynced => Ok(()),
-            Lie::LengthNotSynced => self.sync_contents(file),
+            Lie::LogNotSynced => Ok(()),
+            Lie::LogLengthNotSynced => self.sync_contents(file),
             _ => {
                 let mut disk = self.disk.borrow_mut();
                 self.host.spend(disk.sync_time());
@@ -142,7 +129,7 @@ impl Storage for LogStorage {
     }
 
     fn sync_contents(&self, file: &Inode) -> io::Result<()> {
-        if self.lie == Lie::FileNotSynced {
+        if self.lie == Lie::LogNotSynced {
             return Ok(());
         }
         let mut disk = self.disk.borrow_mut();
@@ -162,7 +149,7 @@ impl Storage for LogStorage {
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        if self.lie == Lie::NamesNotSynced {
+        if self.lie == Lie::LogNamesNotSynced {
             return Ok(());
         }
         let mut disk = self.disk.borrow_mut();

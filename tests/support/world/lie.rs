@@ -1,12 +1,11 @@
 //! Platforms that are wrong on purpose, to show that the simulation would notice. What is wrong with the server itself is planted
 //! in its sources, see `tests/wrong_servers`.
 
-use builder_tests::world::Lie as LogLie;
-
 /// What the platform says to be done although it is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lie {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lie {
     /// Nothing.
+    #[default]
     Nothing,
     /// The log is written, but not synced.
     LogNotSynced,
@@ -33,7 +32,8 @@ pub(crate) enum Lie {
 }
 
 impl Lie {
-    pub(crate) const ALL: [Lie; 11] = [
+    /// All there are, one way or another of deceiving the server each.
+    pub const ALL: [Lie; 11] = [
         Lie::LogNotSynced,
         Lie::LogLengthNotSynced,
         Lie::LogNamesNotSynced,
@@ -46,14 +46,4 @@ impl Lie {
         Lie::UuidsRepeated,
         Lie::FailedUploadsDone,
     ];
-
-    /// What of it is about the log.
-    pub(crate) fn about_log(self) -> LogLie {
-        match self {
-            Lie::LogNotSynced => LogLie::FileNotSynced,
-            Lie::LogLengthNotSynced => LogLie::LengthNotSynced,
-            Lie::LogNamesNotSynced => LogLie::NamesNotSynced,
-            _ => LogLie::None,
-        }
-    }
 }
