@@ -1,87 +1,102 @@
 # Completion for the programs of builder in bash.
 #
+# Made from the tables of the programs, so do not edit it: UPDATE_PAGES=1 cargo test -p builder --test documentation
 # Installed as /usr/share/bash-completion/completions/builder-server, and linked there for each other program.
 
 _builder() {
     local program=${COMP_WORDS[0]##*/} word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-    local common='-v --verbose -q --quiet -h --help --version' options='' words=''
+    # The flags that fit, those of them that take a value, the commands, which of these is there, and the words after it.
+    local flags='' valued='' commands='' command='' count=0
     case $program in
         builder-server)
-            options='--ip --port --worker-listen --client-listen --socket-mode --socket-group --dir --config-dir
-                --timeout --artifact-limit --console-limit --upload --upload-credentials --keep-local
-                --upload-timeout --hold-back-failed --salvage --export-state' ;;
+            flags='--ip --port --worker-listen --client-listen --socket-mode --socket-group --dir --config-dir --timeout --artifact-limit --console-limit --upload --upload-credentials --hold-back-failed --keep-local --upload-timeout --salvage --export-state -v --verbose -q --quiet -h --help --version'
+            valued='--ip --port --worker-listen --client-listen --socket-mode --socket-group --dir --config-dir --timeout --artifact-limit --console-limit --upload --upload-credentials --upload-timeout --export-state'
+            commands='' ;;
         builder-worker)
-            options='-r --remote --timeout' ;;
+            flags='-r --remote --timeout -v --verbose -q --quiet -h --help --version'
+            valued='-r --remote --timeout'
+            commands='' ;;
         builder-client)
-            options='-r --remote --period --platform --job --json'
-            words='schedule orb-build reschedule unschedule execute info observe observe-latest drop-platform
-                undrop-platform' ;;
+            flags='-r --remote --period --platform --json --job -v --verbose -q --quiet -h --help --version'
+            valued='-r --remote --period --platform --job'
+            commands='schedule orb-build reschedule unschedule execute info observe observe-latest drop-platform undrop-platform' ;;
         builder-inspect)
-            options='--latest --failed --job --script --console --json --output' ;;
+            flags='--latest --failed --job --script --console --json --output -v --verbose -q --quiet -h --help --version'
+            valued='--output'
+            commands='' ;;
         builder-upload)
-            options='--upload-credentials --hold-back-failed --timeout' ;;
+            flags='--upload-credentials --hold-back-failed --timeout -v --verbose -q --quiet -h --help --version'
+            valued='--upload-credentials --timeout'
+            commands='' ;;
+    esac
+    _builder_count
+    case "$program $command" in
+        'builder-client schedule') flags='--period -r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client orb-build') flags='--period -r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client reschedule') flags='--period -r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client unschedule') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client execute') flags='--platform -r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client info') flags='--platform --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client observe') flags='--json -r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client observe-latest') flags='--platform --job --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client drop-platform') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client undrop-platform') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
     esac
     COMPREPLY=()
-    case $before in
-        --period)
-            mapfile -t COMPREPLY < <(compgen -W 'hourly daily weekly never' -- "$word")
-            return ;;
-        --upload-credentials | --export-state)
-            compopt -o default
-            return ;;
-        --dir | --config-dir | --output)
-            compopt -o filenames 2>/dev/null
-            mapfile -t COMPREPLY < <(compgen -d -- "$word")
-            return ;;
-        --socket-group)
-            mapfile -t COMPREPLY < <(compgen -g -- "$word")
-            return ;;
-        # What nobody can guess.
-        -r | --remote | --ip | --port | --worker-listen | --client-listen | \
-            --socket-mode | --timeout | --upload-timeout | --artifact-limit | --console-limit | --upload | --platform)
-            return ;;
-        --job)
-            if [ "$program" = builder-client ]; then return; fi ;;
+    case "$program $before" in
+        'builder-server --socket-group') _builder_offer -g; return ;;
+        'builder-server --dir') compopt -o filenames; _builder_offer -d; return ;;
+        'builder-server --config-dir') compopt -o filenames; _builder_offer -d; return ;;
+        'builder-server --upload-credentials') compopt -o default; return ;;
+        'builder-server --export-state') compopt -o default; return ;;
+        'builder-client --period') _builder_offer -W 'hourly daily weekly never'; return ;;
+        'builder-inspect --output') compopt -o filenames; _builder_offer -d; return ;;
+        'builder-upload --upload-credentials') compopt -o default; return ;;
+    esac
+    # A value that nobody can guess.
+    case " $valued " in
+        *" $before "*) return ;;
     esac
     case $word in
-        -*) mapfile -t COMPREPLY < <(compgen -W "$options $common" -- "$word") ;;
-        *)  if [ "$program" = builder-client ] && ! _builder_has_command "$words"; then
-                mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
-            elif _builder_takes_file "$program"; then
-                compopt -o default
-            fi ;;
+        -*) _builder_offer -W "$flags"; return ;;
+    esac
+    if [ -n "$commands" ] && [ -z "$command" ]; then
+        _builder_offer -W "$commands"
+        return
+    fi
+    case "$program $command" in
+        'builder-client schedule') if ((count == 2)); then compopt -o default; fi ;;
+        'builder-inspect ') compopt -o default ;;
+        'builder-upload ') if ((count >= 1)); then compopt -o default; fi ;;
     esac
 }
 
-# Whether the word at the cursor is a file: the results of inspect and upload, and the script after 'schedule NAME
-# PLATFORM'.
-_builder_takes_file() {
-    local index=1 words=()
+# Offers what compgen makes of these arguments and the word at the cursor.
+_builder_offer() {
+    mapfile -t COMPREPLY < <(compgen "$@" -- "$word")
+}
+
+# Finds the command before the cursor, and counts the words that are neither flags nor their values.
+_builder_count() {
+    local index=1
     while ((index < COMP_CWORD)); do
         case ${COMP_WORDS[index]} in
-            -r | --remote | --period | --platform | --output | --upload-credentials | --timeout) index=$((index + 1)) ;;
-            -*) ;;
-            *) words+=("${COMP_WORDS[index]}") ;;
+            -*) case " $valued " in
+                    *" ${COMP_WORDS[index]} "*) index=$((index + 1)) ;;
+                esac
+                if [ "${COMP_WORDS[index]}" = '=' ]; then index=$((index + 1)); fi ;;
+            # bash takes host:port for three words.
+            :)  index=$((index + 1)) ;;
+            *)  if [ -z "$commands" ] || [ -n "$command" ]; then
+                    count=$((count + 1))
+                else
+                    case " $commands " in
+                        *" ${COMP_WORDS[index]} "*) command=${COMP_WORDS[index]} ;;
+                    esac
+                fi ;;
         esac
         index=$((index + 1))
     done
-    case $1 in
-        builder-inspect) return 0 ;;
-        builder-upload) [ "${#words[@]}" -ge 1 ] ;;
-        builder-client) [ "${words[0]}" = schedule ] && [ "${#words[@]}" -eq 3 ] ;;
-        *) return 1 ;;
-    esac
-}
-
-# Whether one of these words stands before the cursor.
-_builder_has_command() {
-    local index
-    for ((index = 1; index < COMP_CWORD; index++)); do
-        case " ${1//[[:space:]]/ } " in
-            *" ${COMP_WORDS[index]} "*) return 0 ;;
-        esac
-    done
-    return 1
 }
 
 complete -F _builder builder-server builder-worker builder-client builder-inspect builder-upload

@@ -1,60 +1,123 @@
 # Completion for the programs of builder in fish.
 #
+# Made from the tables of the programs, so do not edit it: UPDATE_PAGES=1 cargo test -p builder --test documentation
 # Installed as /usr/share/fish/vendor_completions.d/builder-server.fish, and linked there for each other program.
 
-for program in builder-server builder-worker builder-client builder-inspect builder-upload
-    complete -c $program -s v -l verbose -d 'Log what happens; twice: every detail'
-    complete -c $program -s q -l quiet -d 'Log errors only'
-    complete -c $program -s h -l help -d 'Print a summary of all options'
-    complete -c $program -l version -d 'Print the versions of program and protocols'
+# Prints the words before the cursor that are neither flags nor their values.
+function __builder_words
+    set -l tokens (commandline -opc)
+    set -l valued
+    switch (string replace -r '.*/' '' -- $tokens[1])
+        case builder-server
+            set valued --ip --port --worker-listen --client-listen --socket-mode --socket-group --dir --config-dir --timeout --artifact-limit --console-limit --upload --upload-credentials --upload-timeout --export-state
+        case builder-worker
+            set valued -r --remote --timeout
+        case builder-client
+            set valued -r --remote --period --platform --job
+        case builder-inspect
+            set valued --output
+        case builder-upload
+            set valued --upload-credentials --timeout
+    end
+    set -l is_value no
+    for token in $tokens[2..]
+        if test $is_value = yes
+            set is_value no
+        else if contains -- $token $valued
+            set is_value yes
+        else if not string match -q -- '-*' $token
+            echo $token
+        end
+    end
+end
+
+# Whether no command is there yet, or one of these.
+function __builder_goes_with
+    set -l words (__builder_words)
+    test (count $words) -eq 0; or contains -- $words[1] $argv
+end
+
+# Whether so many words are there, the first of which is this command, if one is given: -eq 3 schedule.
+function __builder_has
+    set -l words (__builder_words)
+    test (count $words) $argv[1] $argv[2]; or return 1
+    test (count $argv) -lt 3; or test "$words[1]" = $argv[3]
 end
 
 complete -c builder-server -f
 complete -c builder-server -l ip -x -d 'Listen on this address'
-complete -c builder-server -l port -x -d 'Listen on this port'
-complete -c builder-server -l worker-listen -x -d 'Listen for workers on this address only'
-complete -c builder-server -l client-listen -x -d 'Listen for clients on this address only'
-complete -c builder-server -l socket-mode -x -d 'The mode of sockets in the file system'
-complete -c builder-server -l socket-group -x -a '(__fish_complete_groups)' -d 'The group of sockets in the file system'
+complete -c builder-server -l port -x -d 'Listen on this port; 0 means any free port'
+complete -c builder-server -l worker-listen -x -d 'Listen for workers on this address only; may be repeated'
+complete -c builder-server -l client-listen -x -d 'Listen for clients on this address only; may be repeated'
+complete -c builder-server -l socket-mode -x -d 'The mode of sockets for unix:PATH'
+complete -c builder-server -l socket-group -x -a '(__fish_complete_groups)' -d 'The group of sockets for unix:PATH'
 complete -c builder-server -l dir -x -a '(__fish_complete_directories)' -d 'Keep schedule, log and results here'
 complete -c builder-server -l config-dir -x -a '(__fish_complete_directories)' -d 'Read orb-build templates from here'
-complete -c builder-server -l timeout -x -d 'The longest time that a job may run'
+complete -c builder-server -l timeout -x -d 'The longest time that a job may run; workers have the same option'
 complete -c builder-server -l artifact-limit -x -d 'The maximum size of all artifacts of a build'
 complete -c builder-server -l console-limit -x -d 'The maximum size of the console of a build'
-complete -c builder-server -l upload -x -d 'Upload results to this URL'
-complete -c builder-server -l upload-credentials -r -F -d 'Read the credentials for uploads from this file'
-complete -c builder-server -l hold-back-failed -d 'Do not upload bin/ of builds that failed either'
-complete -c builder-server -l keep-local -d 'Keep results after they are uploaded'
+complete -c builder-server -l upload -x -d 'Upload results to this http:// or https:// URL once they are stored'
+complete -c builder-server -l upload-credentials -r -F -d 'Read the credentials for uploads, one line user:pass, from FILE, so that ps does not show them'
+complete -c builder-server -l hold-back-failed -d 'If a build exited with another status than 0, do not upload its files below bin/; if it did not exit, they are never uploaded'
+complete -c builder-server -l keep-local -d 'Keep results in DIR after they are uploaded'
 complete -c builder-server -l upload-timeout -x -d 'The longest time that one upload may take'
-complete -c builder-server -l salvage -d 'Start without the damaged parts of the log'
-complete -c builder-server -l export-state -r -F -d 'Write the state file of builder 0.4.0 and exit'
+complete -c builder-server -l salvage -d 'Start without the damaged parts of the log, which is saved first'
+complete -c builder-server -l export-state -r -F -d 'Write the state file of builder 0.4.0 to FILE and exit'
+complete -c builder-server -s v -l verbose -d 'Log what happens; twice: log every detail'
+complete -c builder-server -s q -l quiet -d 'Log errors only'
+complete -c builder-server -s h -l help -d 'Print this help'
+complete -c builder-server -l version -d 'Print the versions of program and protocols'
 
 complete -c builder-worker -f
-complete -c builder-worker -s r -l remote -x -d 'The server'
+complete -c builder-worker -s r -l remote -x -d 'The server, as HOST:PORT or unix:PATH'
 complete -c builder-worker -l timeout -x -d 'The longest time that the job may run'
+complete -c builder-worker -s v -l verbose -d 'Log what happens; twice: log every detail'
+complete -c builder-worker -s q -l quiet -d 'Log errors only'
+complete -c builder-worker -s h -l help -d 'Print this help'
+complete -c builder-worker -l version -d 'Print the versions of program and protocols'
 
-set -l commands schedule orb-build reschedule unschedule execute info observe observe-latest drop-platform undrop-platform
-complete -c builder-client -n "not __fish_seen_subcommand_from $commands" -f -a "$commands"
-# Only 'schedule' takes a file, after a name and a platform.
-function __builder_takes_file
-    set -l words (commandline -opc | string match -v -- '-*')
-    test "$words[2]" = schedule; and test (count $words) -ge 4
-end
-complete -c builder-client -n "__fish_seen_subcommand_from $commands; and not __builder_takes_file" -f
-complete -c builder-client -s r -l remote -x -d 'The server'
-complete -c builder-client -l period -x -a 'hourly daily weekly never' -d 'How often the job runs'
-complete -c builder-client -l platform -x -d 'Only this platform'
-complete -c builder-client -l job -x -d 'Only builds of this job'
-complete -c builder-client -l json -d 'Print JSON'
+complete -c builder-client -f
+complete -c builder-client -n __builder_goes_with -a schedule -d 'Run the script FILE on PLATFORM, now and once per PERIOD; FILE may be - for standard input'
+complete -c builder-client -n __builder_goes_with -a orb-build -d 'Build OPAM_PACKAGE on every platform, now and once per PERIOD'
+complete -c builder-client -n __builder_goes_with -a reschedule -d 'Run NAME next at TIME, such as 2026-01-02T03:04:05Z; with --period, once per PERIOD from then on'
+complete -c builder-client -n __builder_goes_with -a unschedule -d 'Remove NAME from the schedule; a running build continues'
+complete -c builder-client -n __builder_goes_with -a execute -d 'Run NAME now; with --platform, only there'
+complete -c builder-client -n __builder_goes_with -a info -d 'Print running builds, jobs and platforms; with --platform, only those of PLATFORM; with names, only these jobs'
+complete -c builder-client -n __builder_goes_with -a observe -d 'Print the console of a build, from its start to its end'
+complete -c builder-client -n __builder_goes_with -a observe-latest -d 'Print the console of the running build that started last; with --platform or --job, of the last one of those'
+complete -c builder-client -n __builder_goes_with -a drop-platform -d 'Remove the queue and the jobs of PLATFORM, and refuse new ones'
+complete -c builder-client -n __builder_goes_with -a undrop-platform -d 'Accept jobs for PLATFORM again'
+complete -c builder-client -s r -l remote -x -d 'The server, as HOST:PORT or unix:PATH'
+complete -c builder-client -n '__builder_goes_with schedule orb-build reschedule' -l period -x -a 'hourly daily weekly never' -d 'How often the job runs'
+complete -c builder-client -n '__builder_goes_with execute info observe-latest' -l platform -x -d 'Only this platform'
+complete -c builder-client -n '__builder_goes_with info observe observe-latest' -l json -d 'Print JSON'
+complete -c builder-client -n '__builder_goes_with observe-latest' -l job -x -d 'Only builds of this job'
+complete -c builder-client -s v -l verbose -d 'Log what happens; twice: log every detail'
+complete -c builder-client -s q -l quiet -d 'Log errors only'
+complete -c builder-client -s h -l help -d 'Print this help'
+complete -c builder-client -l version -d 'Print the versions of program and protocols'
+complete -c builder-client -n '__builder_has -eq 3 schedule' -F
 
+complete -c builder-inspect -f
 complete -c builder-inspect -l latest -d 'Only the result of the build that ended last'
-complete -c builder-inspect -l failed -d 'Only results of builds that failed'
+complete -c builder-inspect -l failed -d 'Only results of builds that did not exit with 0'
 complete -c builder-inspect -l job -d 'Print name, platform and uuid'
 complete -c builder-inspect -l script -d 'Print the script'
-complete -c builder-inspect -l console -d 'Print the console, the oldest line first'
-complete -c builder-inspect -l json -d 'Print a JSON object'
-complete -c builder-inspect -l output -x -a '(__fish_complete_directories)' -d 'Write the artifacts of one result below this directory'
+complete -c builder-inspect -l console -d 'Print the console, the oldest line first, and the result'
+complete -c builder-inspect -l json -d 'Print one JSON object per result: the summary and, on request, script and console'
+complete -c builder-inspect -l output -x -a '(__fish_complete_directories)' -d 'Write the artifacts of one result below this directory; nothing is overwritten'
+complete -c builder-inspect -s v -l verbose -d 'Log what happens; twice: log every detail'
+complete -c builder-inspect -s q -l quiet -d 'Log errors only'
+complete -c builder-inspect -s h -l help -d 'Print this help'
+complete -c builder-inspect -l version -d 'Print the versions of program and protocols'
+complete -c builder-inspect -n '__builder_has -ge 0' -F
 
-complete -c builder-upload -l upload-credentials -r -F -d 'Read the credentials from this file'
-complete -c builder-upload -l hold-back-failed -d 'Leave out bin/ of builds that failed as well'
+complete -c builder-upload -f
+complete -c builder-upload -l upload-credentials -r -F -d 'Read the credentials for uploads, one line user:pass, from FILE, so that ps does not show them'
+complete -c builder-upload -l hold-back-failed -d 'If a build exited with another status than 0, do not upload its files below bin/; if it did not exit, they are never uploaded'
 complete -c builder-upload -l timeout -x -d 'The longest time that one upload may take'
+complete -c builder-upload -s v -l verbose -d 'Log what happens; twice: log every detail'
+complete -c builder-upload -s q -l quiet -d 'Log errors only'
+complete -c builder-upload -s h -l help -d 'Print this help'
+complete -c builder-upload -l version -d 'Print the versions of program and protocols'
+complete -c builder-upload -n '__builder_has -ge 1' -F

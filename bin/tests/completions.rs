@@ -11,7 +11,7 @@ use std::process::{Child, Command};
 use tempfile::TempDir;
 
 /// What is typed before Tab, and what the program gets. There is one file to offer, `some-file`.
-const EXPECTED: [(&str, &str); 13] = [
+const EXPECTED: [(&str, &str); 20] = [
     ("builder-client sched", "schedule"),
     ("builder-client schedule so", "schedule so"),
     ("builder-client schedule name so", "schedule name so"),
@@ -25,6 +25,18 @@ const EXPECTED: [(&str, &str); 13] = [
     ("builder-server --port so", "--port so"),
     ("builder-server --export-state so", "--export-state some-file"),
     ("builder-inspect so", "some-file"),
+    ("builder-upload http://web/ so", "http://web/ some-file"),
+    // Flags that go with a command, and those that do not.
+    ("builder-client --peri", "--period"),
+    ("builder-client observe-latest --jo", "observe-latest --job"),
+    ("builder-client unschedule --peri", "unschedule --peri"),
+    // The value of a flag is no word of the command.
+    (
+        "builder-client schedule --period weekly name linux so",
+        "schedule --period weekly name linux some-file",
+    ),
+    ("builder-client -r web:1 schedule name linux so", "-r web:1 schedule name linux some-file"),
+    ("builder-client schedule name -r web:1 so", "schedule name -r web:1 so"),
 ];
 
 /// A shell on a terminal.

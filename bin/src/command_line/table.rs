@@ -154,7 +154,9 @@ impl Program {
                     _ => "Print a summary of all commands and options; after a command, of this command.",
                 },
             ),
-            Flag::switch(VERSION, "print the versions of program and protocols").repeat(Repeat::Harmless),
+            Flag::switch(VERSION, "print the versions of program and protocols")
+                .repeat(Repeat::Harmless)
+                .manual("Print the versions of the program and of both protocols."),
         ]
     }
 }

@@ -2,6 +2,10 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
 
+mod completions;
+mod manual;
+
+use builder::command_line::Program;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
@@ -53,25 +57,6 @@ fn help_fits_a_terminal_of_80_columns() {
     }
 }
 
-fn options_of_help(help: &str) -> Words {
-    let lines = help.lines().skip_while(|line| *line != "Options:");
-    // "-r, --remote HOST:PORT" or "--ip IP  listen …": words up to the first that is not followed by a comma.
-    let options = lines.filter(|line| line.trim_start().starts_with('-')).flat_map(|line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let commas = words.iter().take_while(|word| word.ends_with(',')).count();
-        words[..=commas].iter().map(|word| word.trim_end_matches(',').to_owned()).collect::<Vec<_>>()
-    });
-    options.collect()
-}
-
-fn commands_of_help(help: &str) -> Words {
-    let lines =
-        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    // What a command is described by may go on in another line, which is indented further.
-    let heads = lines.filter(|line| !line.starts_with("     "));
-    heads.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
-}
-
 fn path_of(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
@@ -80,52 +65,58 @@ fn page_path(name: &str, section: u8) -> PathBuf {
     path_of(&format!("man/{name}.{section}"))
 }
 
-/// The first words of the items of a manual page that are of this kind: `Fl` for options, `Cm` for commands.
-fn items_of_page(page: &str, kind: &str) -> Words {
-    let mut items = Words::new();
-    for line in page.lines().filter_map(|line| line.strip_prefix(".It ")) {
-        let words: Vec<&str> =
-            line.split_whitespace().take_while(|word| *word != "Op" && *word != "Oo").collect();
-        for pair in words.windows(2).filter(|pair| pair[0] == kind) {
-            items.insert(if kind == "Fl" { format!("-{}", pair[1]) } else { pair[1].to_owned() });
+/// The tables of the programs, in the order of `PROGRAMS`.
+const TABLES: [Program; 5] = [
+    builder::server::PROGRAM,
+    builder::worker::PROGRAM,
+    builder::client::PROGRAM,
+    builder::inspect::PROGRAM,
+    builder::upload::PROGRAM,
+];
+
+/// Compares a file with what the tables give, or writes it when the variable UPDATE_PAGES asks for that.
+fn assert_made(path: &Path, made: &str) {
+    if std::env::var_os("UPDATE_PAGES").is_some() {
+        fs::write(path, made).unwrap();
+    }
+    let differs = fs::read_to_string(path).unwrap() != made;
+    assert!(
+        !differs,
+        "{} is not what the tables give; run UPDATE_PAGES=1 cargo test -p builder --test documentation",
+        path.display()
+    );
+}
+
+#[test]
+fn completions_are_what_the_tables_give() {
+    assert_made(&path_of("completions/builder.bash"), &completions::bash(&TABLES));
+    assert_made(&path_of("completions/_builder"), &completions::zsh(&TABLES));
+    assert_made(&path_of("completions/builder.fish"), &completions::fish(&TABLES));
+}
+
+#[test]
+fn pages_are_what_the_tables_give() {
+    for (program, (name, _, section)) in TABLES.iter().zip(PROGRAMS) {
+        assert_eq!(program.name, name);
+        let path = page_path(name, section);
+        let page = fs::read_to_string(&path).unwrap();
+        assert_made(&path, &manual::page(program, &page));
+    }
+}
+
+#[test]
+fn flags_of_one_name_take_a_value_in_all_commands_or_in_none() {
+    for program in TABLES {
+        let all = program.all_flags();
+        for flag in program.commands.iter().flat_map(|command| command.flags) {
+            let same = |known: &&builder::command_line::Flag| known.long == flag.long;
+            let known = all.iter().find(same).unwrap();
+            assert_eq!(
+                (known.value.is_some(), known.short, known.repeat),
+                (flag.value.is_some(), flag.short, flag.repeat)
+            );
         }
     }
-    items
-}
-
-#[test]
-fn pages_describe_every_option_and_no_other() {
-    for (name, executable, section) in PROGRAMS {
-        let page = fs::read_to_string(page_path(name, section)).unwrap();
-        assert_eq!(items_of_page(&page, "Fl"), options_of_help(&help(executable)), "{name}");
-    }
-}
-
-#[test]
-fn synopses_name_every_option() {
-    for (name, executable, section) in PROGRAMS {
-        let page = fs::read_to_string(page_path(name, section)).unwrap();
-        let synopsis = page.split(".Sh ").find(|part| part.starts_with("SYNOPSIS")).unwrap();
-        // Options of single commands are named where those are described.
-        let commands = page.lines().filter(|line| line.starts_with(".It Cm "));
-        let words: Vec<&str> = synopsis.lines().chain(commands).flat_map(str::split_whitespace).collect();
-        let shared = ["--verbose", "--quiet"];
-        for option in options_of_help(&help(executable)) {
-            if option.starts_with("--") && !shared.contains(&&*option) {
-                assert!(words.contains(&&option[1..]), "{name} {option}");
-            }
-        }
-        assert!(synopsis.contains(".Op Fl vq"), "{name}");
-    }
-}
-
-#[test]
-fn the_page_of_the_client_describes_every_command_and_no_other() {
-    let (name, executable, section) = PROGRAMS[2];
-    let page = fs::read_to_string(page_path(name, section)).unwrap();
-    let commands = commands_of_help(&help(executable));
-    assert_eq!(items_of_page(&page, "Cm"), commands);
-    assert!(commands.contains("observe-latest"), "{commands:?}");
 }
 
 /// Runs a program that may not be installed; tells so when it is not.
@@ -206,71 +197,6 @@ fn what_programs_read_from_the_environment_is_in_their_pages() {
         let page = fs::read_to_string(path_of("man").join(program)).unwrap();
         assert!(page.contains(&format!(".It Ev {variable}\n")), "{program} {variable}");
     }
-}
-
-/// Asks a shell for what may be typed, by a script that prints a word a line.
-fn ask_shell(shell: &str, script: &str, arguments: &[&str]) -> Option<Words> {
-    let mut command = Command::new(shell);
-    command.args(["-c", script, shell]).args(arguments).current_dir(path_of("completions"));
-    let output = run_if_installed(&mut command)?;
-    let complaints = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success() && complaints.is_empty(), "{shell} {arguments:?}: {complaints}");
-    Some(String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect())
-}
-
-/// Compares what a shell offers with the options of every program, and the commands of the client.
-fn assert_completes(offer: impl Fn(&str, &str) -> Option<Words>) {
-    for (name, executable, _) in PROGRAMS {
-        let help = help(executable);
-        let Some(options) = offer(name, "-") else { return };
-        assert_eq!(options, options_of_help(&help), "{name}");
-        if name == "builder-client" {
-            assert_eq!(offer(name, ""), Some(commands_of_help(&help)));
-        }
-    }
-}
-
-#[test]
-fn bash_completes_every_option_and_no_other() {
-    let script = r#"
-        source ./builder.bash
-        COMP_WORDS=("$1" "$2") COMP_CWORD=1
-        _builder
-        printf '%s\n' "${COMPREPLY[@]}""#;
-    assert_completes(|program, word| ask_shell("bash", script, &[program, word]));
-}
-
-#[test]
-fn zsh_completes_every_option_and_no_other() {
-    // Takes the place of the completion system, which works at a prompt only.
-    let script = r#"
-        _arguments() { print -rl -- "$@" }
-        complete() { local service=$1; source ./_builder }
-        complete "$1""#;
-    assert_completes(|program, word| {
-        let specifications = ask_shell("zsh", script, &[program])?;
-        let commands = specifications.iter().find_map(|line| line.strip_prefix("1:command:("));
-        if word.is_empty() {
-            let commands = commands.unwrap().trim_end_matches(')');
-            return Some(commands.split(' ').map(str::to_owned).collect());
-        }
-        let names = specifications.iter().filter_map(|line| line.trim_start_matches('*').split_once('['));
-        Some(names.map(|(name, _)| name.to_owned()).filter(|name| name.starts_with('-')).collect())
-    });
-}
-
-#[test]
-fn fish_completes_every_option_and_no_other() {
-    let script = r#"
-        source ./builder.fish
-        complete -C "$argv[2] $argv[3]""#;
-    assert_completes(|program, word| {
-        let offered = ask_shell("fish", script, &[program, word])?;
-        // Short options are offered for one dash, where they have no long form.
-        let long = ask_shell("fish", script, &[program, if word.is_empty() { "" } else { "--" }])?;
-        let name = |line: &String| line.split('\t').next().unwrap().to_owned();
-        Some(offered.iter().chain(&long).map(name).collect())
-    });
 }
 
 /// What differs from one log line to the next of its kind: a value in the source, a word in capitals on the page.
