@@ -1,6 +1,6 @@
 //! From the commit to what others can see of it: first the files of results, then everything else, in order.
 //!
-//! The files of small results are written beside the turns. Whatever came out of the machine with or after a result waits for
+//! The files of small results are written beside the turns. Whatever came out of the server with or after a result waits for
 //! its file, so that anyone who is told of a result finds it.
 
 use crate::server::{Deferred, PendingResult, WriteBack};

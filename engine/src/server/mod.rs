@@ -1,4 +1,4 @@
-//! The server's machine: schedule, queues, dispatch, builds and the conversations about them.
+//! The server: schedule, queues, dispatch, builds and the conversations about them.
 //!
 //! One turn of its driver: hand in everything that happened, then [`Input::Tick`] once, and carry out the
 //! actions as they come. What comes [after the commit](Action::AfterCommit) is carried out only when every record appended

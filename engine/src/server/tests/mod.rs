@@ -1,4 +1,4 @@
-//! Tests of the whole machine, in a world that is made of values: time passes when a test says so, a connection is a
+//! Tests of the whole server, in a world that is made of values: time passes when a test says so, a connection is a
 //! number, the log is a list.
 
 mod rig;

@@ -1,7 +1,7 @@
 //! A server in a world of values, driven the way the real one is: inputs, a tick at the end of each turn, a commit, and
 //! only then what others can see.
 //!
-//! After every turn the records appended so far are recovered, and have to give the state of the running machine.
+//! After every turn the records appended so far are recovered, and have to give the state of the running server.
 
 use super::words::SECOND;
 use super::world::{Log, Peer, Results, Spool, depends_on_record};
@@ -68,7 +68,7 @@ pub(super) struct Rig {
     outcomes: Vec<Outcome>,
 }
 
-/// What the world has to tell the machine in the next turn.
+/// What the world has to tell the server in the next turn.
 enum Outcome {
     Stored(Uuid),
     Failed(Uuid),
@@ -143,7 +143,7 @@ impl Rig {
         }
     }
 
-    /// Lets time pass and wakes the machine whenever it asked for that.
+    /// Lets time pass and wakes the server whenever it asked for that.
     pub(super) fn pass(&mut self, time: Duration) {
         let end = self.now.monotonic + time;
         let mut turns = 0;
@@ -151,7 +151,7 @@ impl Rig {
             self.set_clock(deadline.max(self.now.monotonic));
             self.end_turn();
             turns += 1;
-            assert!(turns < 10_000, "the machine wakes for nothing");
+            assert!(turns < 10_000, "the server wakes for nothing");
         }
         self.set_clock(end);
         self.end_turn();
@@ -219,7 +219,7 @@ impl Rig {
         self.end_turn();
     }
 
-    /// What recovery makes of the records appended so far is what the machine has in memory.
+    /// What recovery makes of the records appended so far is what the server has in memory.
     pub(super) fn check(&self) {
         if self.halted.is_some() {
             return;

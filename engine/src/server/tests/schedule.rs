@@ -209,7 +209,7 @@ fn due_jobs_are_queued_on_a_fixed_grid() {
     let mut rig = Rig::new();
     rig.done(schedule(Period::Hourly, "a", "p"));
     let grid = rig.next_run("a");
-    // Each time the machine wakes a little late.
+    // Each time the server wakes a little late.
     for run in 1..=3 {
         rig.set_clock(rig.now.monotonic + HOUR + 7 * SECOND);
         rig.end_turn();

@@ -1,4 +1,4 @@
-//! What the machine acts upon: a log, spools, results and peers, all of them values.
+//! What the server acts upon: a log, spools, results and peers, all of them values.
 
 use crate::server::record::{Contents, Record};
 use crate::server::{Deferred, OutputSource, PendingResult, Recovered, Recovery, ResultHead};

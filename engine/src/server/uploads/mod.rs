@@ -1,6 +1,6 @@
 //! Uploads: stored results on their way to an upload server, one at a time, until it has them.
 //!
-//! | what becomes of an attempt | what the machine does |
+//! | what becomes of an attempt | what the server does |
 //! |---|---|
 //! | the server has the result | records that, then has the file removed unless it is to be kept |
 //! | the server cannot be reached | tries again after a delay; everything else waits as well |
@@ -60,7 +60,7 @@ pub enum UploadOutcome<'a> {
     Missing,
 }
 
-/// What the machine knows of uploads besides the durable outbox.
+/// What the server knows of uploads besides the durable outbox.
 #[derive(Debug, Default)]
 pub(crate) struct Uploads {
     /// None when nothing is uploaded.

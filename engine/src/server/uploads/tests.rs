@@ -16,13 +16,13 @@ fn after(duration: Duration) -> Now {
     Now { wall: START.wall.saturating_add(duration), monotonic: START.monotonic.saturating_add(duration) }
 }
 
-/// A machine, and what it did.
+/// A server, and what it did.
 struct Bench {
     server: Server,
     records: Vec<Record>,
 }
 
-/// What the machine wants done, of what concerns uploads.
+/// What the server wants done, of what concerns uploads.
 #[derive(Debug, PartialEq, Eq)]
 enum Wish {
     Upload(u8),
@@ -30,7 +30,7 @@ enum Wish {
 }
 
 impl Bench {
-    /// A machine that goes on from `state`, with uploads.
+    /// A server that goes on from `state`, with uploads.
     fn recovered(state: State, stored: &[u8], keep_local: bool) -> Bench {
         let uploads = UploadSettings { destination: DESTINATION.to_owned(), keep_local };
         Bench::started(state, stored, Some(uploads))
@@ -57,7 +57,7 @@ impl Bench {
         Bench { server, records: Vec::new() }
     }
 
-    /// A machine in whose outbox the results of these builds wait.
+    /// A server in whose outbox the results of these builds wait.
     fn with_results(numbers: &[u8]) -> Bench {
         Bench::recovered(state_with_builds(numbers), numbers, false)
     }
@@ -98,7 +98,7 @@ impl Bench {
         self.queue_info().unwrap().platform.to_string()
     }
 
-    /// The same machine after a crash, with what its log holds.
+    /// The same server after a crash, with what its log holds.
     fn restarted(&self) -> Bench {
         let mut state = State::default();
         for record in self.server.state().snapshot() {
