@@ -347,3 +347,26 @@ fn links_lead_somewhere() {
         }
     }
 }
+
+/// What a page says that there is in a file, as in "[state.rs](src/state.rs) (`apply`, `snapshot`)".
+fn named_items(text: &str) -> Vec<(&str, Vec<&str>)> {
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(") ("));
+    let named = links.filter(|(path, _)| !path.contains(')'));
+    named
+        .map(|(path, rest)| (path, rest.split(')').next().unwrap().split('`').skip(1).step_by(2).collect()))
+        .collect()
+}
+
+#[test]
+fn what_the_guide_to_the_source_names_is_where_it_says() {
+    let guide = read("bin/README.md");
+    let mut count = 0;
+    for (path, items) in named_items(&guide) {
+        let file = fs::read_to_string(tree().join("bin").join(path)).unwrap();
+        for item in items {
+            assert!(file.contains(item), "bin/README.md says that {path} has {item}");
+            count += 1;
+        }
+    }
+    assert!(count > 20, "only {count} names were found in the page");
+}
