@@ -6,6 +6,7 @@
 use super::files_reader::FilesReader;
 use super::source::{BLOCK_BYTES, BlockReader, ReadAt, ReadError};
 use super::stored::StoredExecution;
+use super::whole::EXECUTION_TAG;
 use crate::header::{Header, SEQUENCE};
 use crate::text::Text;
 use core::ops::Range;
@@ -97,7 +98,7 @@ impl Excerpt {
 }
 
 const SEQUENCE_OF_FIELDS: Header = Header { tag: SEQUENCE, length: 0 };
-const EXECUTION: Header = Header { tag: super::EXECUTION_TAG, length: 0 };
+const EXECUTION: Header = Header { tag: EXECUTION_TAG, length: 0 };
 
 /// Bytes of a value that is shorter than one that exists.
 fn total(header: Header) -> u64 {

@@ -1,9 +1,8 @@
 //! Everything of a stored result but its console and its artifacts.
 
-use super::EXECUTION_TAG;
 use super::console::append_console_entry;
 use super::timestamps::Timestamps;
-use super::whole::ConsoleLine;
+use super::whole::{ConsoleLine, EXECUTION_TAG};
 use crate::Uuid;
 use crate::build_result::BuildResult;
 use crate::error::EncodeError;
@@ -13,6 +12,9 @@ use crate::time::Time;
 use crate::wire::RawUuid;
 use core::fmt;
 use der::Encode;
+
+/// What is stored in place of the artifacts when there are none: the empty SEQUENCE OF.
+pub const NO_ARTIFACTS: [u8; 2] = [SEQUENCE, 0];
 
 /// What has to be known before the first byte of a stored result can be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +34,7 @@ pub struct ExecutionHead {
     /// A line that the console ends with, besides those that `console_length` counts.
     pub last_line: Option<ConsoleLine>,
     /// Bytes of the artifacts as one DER value, its header included, as
-    /// [`FinishedHead`](crate::finished::FinishedHead) says; see [`NO_ARTIFACTS`](super::NO_ARTIFACTS).
+    /// [`FinishedHead`](crate::finished::FinishedHead) says; see [`NO_ARTIFACTS`].
     pub output_length: u64,
 }
 

@@ -33,16 +33,8 @@ pub use console::{append_console_entry, console_entry_length};
 pub use console_reader::{ConsoleEntry, ConsoleReader, ConsoleStep, PIECE_BYTES};
 pub use excerpt::Excerpt;
 pub use files_reader::{FilesReader, StoredFile};
-pub use layout::{ExecutionHead, ExecutionLayout, LayoutError};
+pub use layout::{ExecutionHead, ExecutionLayout, LayoutError, NO_ARTIFACTS};
 pub use source::{ReadAt, ReadError};
 pub use stored::StoredExecution;
 pub use summary::StoredSummary;
 pub use whole::{ConsoleLine, Execution};
-
-use crate::header::{SEQUENCE, context};
-
-/// First byte of a stored result.
-const EXECUTION_TAG: u8 = context(0);
-
-/// What is stored in place of the artifacts when there are none: the empty SEQUENCE OF.
-pub const NO_ARTIFACTS: [u8; 2] = [SEQUENCE, 0];

@@ -1,9 +1,9 @@
 //! A stored result that stays where it is stored.
 
-use super::EXECUTION_TAG;
 use super::console::{ENTRY_PREFIX_BYTES, Entry};
 use super::source::{BlockReader, ReadAt, ReadError};
 use super::timestamps::Timestamps;
+use super::whole::EXECUTION_TAG;
 use crate::Uuid;
 use crate::build_result::BuildResult;
 use crate::header::{Header, SEQUENCE};

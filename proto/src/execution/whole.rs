@@ -7,12 +7,16 @@ use super::timestamps::Timestamps;
 use crate::Uuid;
 use crate::build_result::BuildResult;
 use crate::error::{DecodeError, EncodeError};
+use crate::header::context;
 use crate::job::{File, ScriptJob};
 use crate::text::Text;
 use crate::time::Time;
 use crate::wire::{Integer, RawUuid};
 use der::{Decode, Encode};
 use der_derive::{Choice, Sequence};
+
+/// First byte of a stored result.
+pub(super) const EXECUTION_TAG: u8 = context(0);
 
 /// A stored result with everything in it.
 #[derive(Clone, Debug, PartialEq, Eq)]

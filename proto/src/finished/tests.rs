@@ -1,4 +1,6 @@
 use super::*;
+use crate::Uuid;
+use crate::build_result::BuildResult;
 use crate::job::File;
 use der::{Decode, Encode};
 use proptest::prelude::*;

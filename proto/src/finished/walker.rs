@@ -1,6 +1,6 @@
 //! The walker itself.
 
-use super::{ArtifactLimits, FINISHED_TAG, FinishedError, FinishedEvent, FinishedHead};
+use super::event::{ArtifactLimits, FINISHED_TAG, FinishedError, FinishedEvent, FinishedHead};
 use crate::Uuid;
 use crate::build_result::BuildResult;
 use crate::header::{HEADER_BYTES, Header, HeaderError, SEQUENCE, UTF8_STRING, context};

@@ -1,6 +1,6 @@
 //! The proleptic Gregorian calendar, years 0000 to 9999.
 
-use super::Time;
+use super::moment::Time;
 
 /// A time, taken apart. UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Civil {
         }
         let minutes = i64::from(self.hour) * 60 + i64::from(self.minute);
         let milliseconds = (minutes * 60 + i64::from(self.second)) * 1000 + i64::from(self.millisecond);
-        Some(Time(self.days_since_1970() * MILLISECONDS_PER_DAY + milliseconds))
+        Some(Time::from_unix_milliseconds(self.days_since_1970() * MILLISECONDS_PER_DAY + milliseconds))
     }
 
     /// Counts in years that begin in March, so that the leap day is the last of its year.
@@ -51,8 +51,8 @@ impl Civil {
 
 impl From<Time> for Civil {
     fn from(time: Time) -> Civil {
-        let days = time.0.div_euclid(MILLISECONDS_PER_DAY) + MARCH_OF_YEAR_0_TO_1970;
-        let milliseconds = time.0.rem_euclid(MILLISECONDS_PER_DAY);
+        let days = time.unix_milliseconds().div_euclid(MILLISECONDS_PER_DAY) + MARCH_OF_YEAR_0_TO_1970;
+        let milliseconds = time.unix_milliseconds().rem_euclid(MILLISECONDS_PER_DAY);
 
         let era = days.div_euclid(DAYS_PER_400_YEARS);
         let day_of_era = days.rem_euclid(DAYS_PER_400_YEARS);
@@ -108,18 +108,19 @@ mod tests {
 
     #[test]
     fn every_day_of_ten_thousand_years_follows_the_one_before() {
-        let mut time = Time::MIN;
+        let mut expected = Time::MIN.unix_milliseconds();
         for year in 0..=9999 {
             for month in 1..=12 {
                 for day in 1..=days_in_month(year, month) {
                     let civil = Civil { year, month, day, hour: 0, minute: 0, second: 0, millisecond: 0 };
+                    let time = Time::from_unix_milliseconds(expected);
                     assert_eq!(civil.to_time(), Some(time), "{civil:?}");
                     assert_eq!(Civil::from(time), civil);
-                    time = Time(time.0 + MILLISECONDS_PER_DAY);
+                    expected += MILLISECONDS_PER_DAY;
                 }
             }
         }
-        assert_eq!(time.0, Time::NEVER.0 + 1);
+        assert_eq!(expected, Time::NEVER.unix_milliseconds() + 1);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Reading RFC 3339.
+//! Reading and printing RFC 3339.
 
-use super::Time;
 use super::calendar::Civil;
 use super::digits::{take_milliseconds, take_number, take_pair};
+use super::moment::Time;
 use core::fmt;
 
 /// Why a time could not be read.
@@ -30,7 +30,33 @@ impl fmt::Display for TimeError {
 
 impl core::error::Error for TimeError {}
 
-pub(super) fn parse(text: &str) -> Result<Time, TimeError> {
+impl Time {
+    /// Reads RFC 3339, such as `2026-01-02T03:04:05Z` or `2026-01-02 04:04:05.250+01:00`.
+    ///
+    /// The zone must be there. Digits below a millisecond are cut off.
+    ///
+    /// # Errors
+    ///
+    /// [`TimeError`] says which form is expected, or which part is out of range.
+    pub fn parse_rfc3339(text: &str) -> Result<Time, TimeError> {
+        parse(text)
+    }
+}
+
+/// RFC 3339 in UTC: `2026-01-02T03:04:05Z`, with three digits more when the milliseconds are not zero.
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let civil = Civil::from(*self);
+        write!(f, "{:04}-{:02}-{:02}", civil.year, civil.month, civil.day)?;
+        write!(f, "T{:02}:{:02}:{:02}", civil.hour, civil.minute, civil.second)?;
+        if civil.millisecond != 0 {
+            write!(f, ".{:03}", civil.millisecond)?;
+        }
+        f.write_str("Z")
+    }
+}
+
+fn parse(text: &str) -> Result<Time, TimeError> {
     let mut rest = text.as_bytes();
     let local = take_civil(&mut rest)?.to_time().ok_or(TimeError::Range)?;
     let milliseconds = local.unix_milliseconds() - take_zone(&mut rest)? * 60_000;
@@ -144,5 +170,12 @@ mod tests {
         ] {
             assert_eq!(parse(text), Err(TimeError::Range), "{text}");
         }
+    }
+
+    #[test]
+    fn milliseconds_are_printed_when_there_are_any() {
+        assert_eq!(Time::from_unix_milliseconds(1_767_323_045_000).to_string(), "2026-01-02T03:04:05Z");
+        assert_eq!(Time::from_unix_milliseconds(1_767_323_045_007).to_string(), "2026-01-02T03:04:05.007Z");
+        assert_eq!(Time::from_unix_milliseconds(-750).to_string(), "1969-12-31T23:59:59.250Z");
     }
 }

@@ -3,9 +3,9 @@
 //! The `der` crate's own GeneralizedTime begins in 1970, has no fractions and cannot hold
 //! 9999-12-31T23:59:59.999Z, all of which builder 0.4.0 writes.
 
-use super::Time;
 use super::calendar::Civil;
 use super::digits::{take_milliseconds, take_number, take_pair};
+use super::moment::Time;
 use der::{Choice, Decode, EncodeValue, ErrorKind, Header, Length, Reader, Tag, Tagged, Writer};
 
 /// `YYYYMMDDHHMMSS.mmmZ`.
