@@ -2,11 +2,13 @@
 
 use crate::Now;
 use crate::names::shown;
+use crate::server::Server;
 use crate::server::admission::check_job;
 use crate::server::jobs::{Jobs, check_platform_count};
 use crate::server::journal::Journal;
+use crate::server::peer::ConnectionId;
 use crate::server::record::{Record, Rescheduled};
-use crate::server::sessions::{Phase, unexpected};
+use crate::server::sessions::{Phase, Step, unexpected};
 use crate::server::settings::Templates;
 use builder_proto::command::Command;
 use builder_proto::job::{Job, ScheduleItem};
@@ -16,41 +18,68 @@ use builder_proto::time::{Period, Time};
 /// Why a command was refused, for the person who gave it.
 type Refusal = String;
 
-/// Carries out a command of a client that changes the schedule or the queues, and took `length` bytes.
-pub(crate) fn carry_out(
-    jobs: &mut Jobs<'_>,
-    now: Now,
-    command: Command,
-    length: usize,
-) -> Result<(), Refusal> {
-    if grows(&command) && !jobs.journal.has_room(length as u64) {
-        return Err(
-            "disk full: the server cannot keep more jobs; free space there, then try again".to_owned()
-        );
+impl Server {
+    /// Carries out the one command of a client, which took `length` bytes.
+    ///
+    /// This names every message, so that a new command that is forgotten here does not compile.
+    pub(super) fn on_client_command(
+        &mut self,
+        now: Now,
+        id: ConnectionId,
+        command: Command,
+        length: usize,
+    ) -> Step {
+        let name = command.name();
+        let mut jobs = Jobs { journal: &mut self.journal, templates: &self.templates };
+        let outcome =
+            match command {
+                Command::Info => return self.sessions.inform(now, id, &self.uploads, &mut self.journal),
+                Command::Observe(uuid) => return self.sessions.observe(id, uuid, &mut self.journal),
+                Command::Schedule { period, job } => check_room(jobs.journal, length)
+                    .and_then(|()| schedule(&mut jobs, now, period, Job::Script(job))),
+                Command::ScheduleOrbBuild { period, job } => check_room(jobs.journal, length)
+                    .and_then(|()| schedule(&mut jobs, now, period, Job::OrbBuild(job))),
+                Command::Execute { name, platform } => check_room(jobs.journal, length)
+                    .and_then(|()| execute(&mut jobs, &name, platform.as_ref())),
+                Command::ExecuteOld(name) => {
+                    check_room(jobs.journal, length).and_then(|()| execute(&mut jobs, &name, None))
+                }
+                Command::Reschedule { name, next, period } => check_room(jobs.journal, length)
+                    .and_then(|()| reschedule(jobs.journal, name, next, period)),
+                // These give room or take next to none, so they are carried out even when the disk is full.
+                Command::Unschedule(name) => unschedule(jobs.journal, name),
+                Command::DropPlatform(platform) => {
+                    drop_platform(jobs.journal, &platform).map(|()| self.dispatcher.forget(&platform))
+                }
+                Command::UndropPlatform(platform) => undrop_platform(jobs.journal, platform),
+                // No client sends these.
+                Command::JobSchedule { .. }
+                | Command::JobFinished { .. }
+                | Command::Output { .. }
+                | Command::InfoReplyOld { .. }
+                | Command::ClientHello { .. }
+                | Command::ServerHello
+                | Command::JobRequested(_)
+                | Command::Success
+                | Command::Failure(_)
+                | Command::InfoReply(_) => Err(unexpected(name, &Phase::Client)),
+            };
+        match outcome {
+            Ok(()) => {
+                self.journal.send(id, &Command::Success);
+                Step::Finish
+            }
+            Err(refusal) => Step::Refuse(refusal),
+        }
     }
-    match command {
-        Command::Schedule { period, job } => schedule(jobs, now, period, Job::Script(job)),
-        Command::ScheduleOrbBuild { period, job } => schedule(jobs, now, period, Job::OrbBuild(job)),
-        Command::Unschedule(name) => unschedule(jobs.journal, name),
-        Command::Execute { name, platform } => execute(jobs, &name, platform.as_ref()),
-        Command::ExecuteOld(name) => execute(jobs, &name, None),
-        Command::Reschedule { name, next, period } => reschedule(jobs.journal, name, next, period),
-        Command::UndropPlatform(platform) => undrop_platform(jobs.journal, platform),
-        // Those are answered by other parts of the server, or no client sends them.
-        other @ (Command::Info
-        | Command::Observe(_)
-        | Command::DropPlatform(_)
-        | Command::JobSchedule { .. }
-        | Command::JobFinished { .. }
-        | Command::Output { .. }
-        | Command::InfoReplyOld { .. }
-        | Command::ClientHello { .. }
-        | Command::ServerHello
-        | Command::JobRequested(_)
-        | Command::Success
-        | Command::Failure(_)
-        | Command::InfoReply(_)) => Err(unexpected(other.name(), &Phase::Client)),
+}
+
+/// Refuses a command of so many bytes that makes the log grow for good, when the disk is full.
+fn check_room(journal: &Journal, length: usize) -> Result<(), Refusal> {
+    if journal.has_room(length as u64) {
+        return Ok(());
     }
+    Err("disk full: the server cannot keep more jobs; free space there, then try again".to_owned())
 }
 
 fn schedule(jobs: &mut Jobs<'_>, now: Now, period: Period, job: Job) -> Result<(), Refusal> {
@@ -131,7 +160,7 @@ fn reschedule(journal: &mut Journal, name: Text, next: Time, period: Option<Peri
 }
 
 /// Drops a platform, with its queue and its jobs.
-pub(crate) fn drop_platform(journal: &mut Journal, platform: &Text) -> Result<(), Refusal> {
+fn drop_platform(journal: &mut Journal, platform: &Text) -> Result<(), Refusal> {
     if !journal.state().queues.contains_key(platform) {
         return Err(format!("unknown platform {}", shown(platform)));
     }
@@ -145,16 +174,4 @@ fn undrop_platform(journal: &mut Journal, platform: Text) -> Result<(), Refusal>
     }
     journal.commit(Record::Undropped(platform));
     Ok(())
-}
-
-/// Commands that make the log grow for good; the others are taken even when the disk is full.
-fn grows(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Schedule { .. }
-            | Command::ScheduleOrbBuild { .. }
-            | Command::Execute { .. }
-            | Command::ExecuteOld(_)
-            | Command::Reschedule { .. }
-    )
 }

@@ -3,11 +3,11 @@
 use crate::Now;
 use crate::limits::HELD_BYTES;
 use crate::names::{NameKind, check_name};
+use crate::server::Server;
 use crate::server::builds::{Loss, Progress};
-use crate::server::jobs::{self, Jobs};
+use crate::server::jobs;
 use crate::server::peer::{ConnectionId, Role};
 use crate::server::sessions::{Connection, Phase, Step, unexpected};
-use crate::server::{Server, commands};
 use builder_proto::command::{Command, OutputRef, PeerType};
 use builder_proto::frame::{FrameError, FrameEvent};
 use builder_proto::text::Text;
@@ -124,7 +124,19 @@ impl Server {
             (Phase::Hello, Command::ClientHello { peer, version }) => self.on_hello(id, role, peer, version),
             (Phase::Client, command) => self.on_client_command(now, id, command, frame.len()),
             (Phase::Worker, Command::JobRequested(platform)) => self.on_job_requested(id, platform),
-            (phase, command) => Step::Refuse(unexpected(command.name(), phase)),
+            (
+                Phase::Hello
+                | Phase::Worker
+                | Phase::Waiting { .. }
+                | Phase::Building(_)
+                | Phase::Finishing(..)
+                | Phase::Storing
+                | Phase::Uninformed
+                | Phase::Informing(_)
+                | Phase::Observing
+                | Phase::Closing,
+                command,
+            ) => Step::Refuse(unexpected(command.name(), phase)),
         }
     }
 
@@ -194,28 +206,5 @@ impl Server {
         }
         let turn = self.dispatcher.start_waiting(&platform, id);
         Step::Enter(Phase::Waiting { platform, turn })
-    }
-
-    /// Carries out the one command of a client, which took `length` bytes.
-    fn on_client_command(&mut self, now: Now, id: ConnectionId, command: Command, length: usize) -> Step {
-        let outcome = match command {
-            Command::Info => return self.sessions.inform(now, id, &self.uploads, &mut self.journal),
-            Command::Observe(uuid) => return self.sessions.observe(id, uuid, &mut self.journal),
-            Command::DropPlatform(platform) => {
-                let outcome = commands::drop_platform(&mut self.journal, &platform);
-                outcome.map(|()| self.dispatcher.forget(&platform))
-            }
-            command => {
-                let mut jobs = Jobs { journal: &mut self.journal, templates: &self.templates };
-                commands::carry_out(&mut jobs, now, command, length)
-            }
-        };
-        match outcome {
-            Ok(()) => {
-                self.journal.send(id, &Command::Success);
-                Step::Finish
-            }
-            Err(refusal) => Step::Refuse(refusal),
-        }
     }
 }

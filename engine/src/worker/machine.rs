@@ -95,7 +95,7 @@ impl Worker {
             Phase::Rehearsing(rehearsal) => Some(rehearsal.deadline()),
             Phase::Building(build) => build.deadline(),
             Phase::Aborting { killing, .. } => Some(killing.deadline()),
-            _ => None,
+            Phase::Connecting | Phase::AwaitingJob | Phase::AwaitingClose { .. } | Phase::Ended => None,
         }
     }
 
@@ -105,7 +105,13 @@ impl Worker {
         match &self.phase {
             Phase::Building(build) => build.reads_console() && self.queue.has_room(),
             Phase::Rehearsing(_) => true,
-            _ => false,
+            Phase::Connecting
+            | Phase::Pausing { .. }
+            | Phase::AwaitingHello { .. }
+            | Phase::AwaitingJob
+            | Phase::AwaitingClose { .. }
+            | Phase::Aborting { .. }
+            | Phase::Ended => false,
         }
     }
 
@@ -147,7 +153,13 @@ impl Worker {
                 let expectation = match phase {
                     Phase::AwaitingHello { .. } => "its hello",
                     Phase::AwaitingJob => "a job",
-                    _ => "nothing more",
+                    Phase::Connecting
+                    | Phase::Pausing { .. }
+                    | Phase::Rehearsing(_)
+                    | Phase::Building(_)
+                    | Phase::AwaitingClose { .. }
+                    | Phase::Aborting { .. }
+                    | Phase::Ended => "nothing more",
                 };
                 let name = command.name();
                 self.abort(now, format!("the server sent {name} where {expectation} was expected"));
@@ -182,7 +194,17 @@ impl Worker {
                 }
             },
             (Phase::Aborting { .. }, JobInput::DescendantsGone) => self.finish_abort(),
-            _ => {}
+            // What is left of a job that is over.
+            (
+                Phase::Connecting
+                | Phase::Pausing { .. }
+                | Phase::AwaitingHello { .. }
+                | Phase::AwaitingJob
+                | Phase::AwaitingClose { .. }
+                | Phase::Aborting { .. }
+                | Phase::Ended,
+                _,
+            ) => {}
         }
     }
 
@@ -209,7 +231,12 @@ impl Worker {
                     self.finish_abort();
                 }
             }
-            _ => {}
+            Phase::Connecting
+            | Phase::Pausing { .. }
+            | Phase::AwaitingHello { .. }
+            | Phase::AwaitingJob
+            | Phase::AwaitingClose { .. }
+            | Phase::Ended => {}
         }
     }
 
@@ -257,7 +284,11 @@ impl Worker {
                 self.queue.push(Action::CleanUp);
                 self.exit(Err(complaint));
             }
-            _ => self.exit(Err(complaint)),
+            Phase::Connecting
+            | Phase::Pausing { .. }
+            | Phase::AwaitingHello { .. }
+            | Phase::AwaitingJob
+            | Phase::AwaitingClose { has_directory: false } => self.exit(Err(complaint)),
         }
     }
 

@@ -82,18 +82,24 @@ impl Phase {
 
     /// Whether the peer may send this message now. What it may not is not even decoded.
     pub(crate) fn expects(&self, kind: Kind) -> bool {
-        match self {
-            Phase::Hello => kind == Kind::ClientHello,
-            Phase::Client => is_client_command(kind),
-            Phase::Worker => kind == Kind::JobRequested,
-            Phase::Building(_) => kind == Kind::Output,
-            Phase::Waiting { .. }
-            | Phase::Finishing(..)
-            | Phase::Storing
-            | Phase::Uninformed
-            | Phase::Informing(_)
-            | Phase::Observing
-            | Phase::Closing => false,
+        match kind.sender() {
+            Sender::Peer => matches!(self, Phase::Hello),
+            Sender::ClientLooks | Sender::ClientChanges => matches!(self, Phase::Client),
+            // A jobFinished is streamed, so it never comes here.
+            Sender::Worker | Sender::WorkerAndServer => match self {
+                Phase::Worker => kind == Kind::JobRequested,
+                Phase::Building(_) => kind == Kind::Output,
+                Phase::Hello
+                | Phase::Client
+                | Phase::Waiting { .. }
+                | Phase::Finishing(..)
+                | Phase::Storing
+                | Phase::Uninformed
+                | Phase::Informing(_)
+                | Phase::Observing
+                | Phase::Closing => false,
+            },
+            Sender::Server => false,
         }
     }
 
@@ -112,14 +118,6 @@ impl Phase {
             | Phase::Observing
             | Phase::Closing => "nothing more",
         }
-    }
-}
-
-/// Whether clients send this message.
-const fn is_client_command(kind: Kind) -> bool {
-    match kind.sender() {
-        Sender::ClientLooks | Sender::ClientChanges => true,
-        Sender::Peer | Sender::Worker | Sender::WorkerAndServer | Sender::Server => false,
     }
 }
 
