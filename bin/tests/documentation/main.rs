@@ -49,6 +49,10 @@ fn help_fits_a_terminal_of_80_columns() {
     for (_, executable, _) in PROGRAMS {
         assert_fits(&help(executable));
     }
+    for (name, directory, _) in SCRIPTS {
+        let script = path_of("../sandbox-scripts").join(directory).join(name);
+        assert_fits(&help(script.to_str().unwrap()));
+    }
     for entry in builder::client::PROGRAM.commands {
         let output = Command::new(PROGRAMS[2].1).args([entry.name, "--help"]).output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();
