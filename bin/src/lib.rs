@@ -3,7 +3,7 @@
 //! Whatever is to be decided is decided in [`builder_engine`], and what bytes mean is in [`builder_proto`]. Each program is
 //! a module with a `main`: [`server`], [`worker`], [`client`], [`inspect`], [`upload`]. Begin with [`server`]: its reactor
 //! waits, its system does what the driver says. [`command_line`] is what the programs have in common; [`directory`],
-//! [`log_file`], [`result_file`] and [`durable`] are the files; [`terminal`], [`console`], [`json`] and [`wording`] are
+//! [`log_file`], [`result_file`] and [`durable`] are the files; [`terminal`], [`json`] and [`wording`] are
 //! what people and programs read.
 //!
 //! `README.md` beside this crate follows a message from the socket to the disk and
@@ -11,7 +11,6 @@
 
 pub mod client;
 pub mod command_line;
-pub mod console;
 pub mod directory;
 pub mod durable;
 pub mod inspect;

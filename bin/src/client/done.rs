@@ -2,7 +2,7 @@
 //!
 //! A server answers no more than that it was done. The rest is asked for, before where it is gone afterwards.
 
-use super::{info, reply};
+use super::{info, info_filter};
 use crate::command_line::Address;
 use crate::wording::Span;
 use builder_proto::command::{Command, InfoReply, RunningInfo};
@@ -80,7 +80,7 @@ fn write_job(
             writeln!(
                 text,
                 "{name} {done}; next run: {}, in {away}, then {period}",
-                reply::whole_seconds(next)
+                info_filter::whole_seconds(next)
             )?;
         }
     }
@@ -100,7 +100,7 @@ fn write_places(text: &mut String, name: &Text, reply: &InfoReply) -> std::fmt::
     for RunningInfo { uuid, job, .. } in running_builds(reply, name) {
         writeln!(text, "it runs on {}; to follow it:\n    builder-client observe {uuid}", job.platform)?;
     }
-    for (platform, position) in reply::queued(reply, name) {
+    for (platform, position) in info_filter::queued(reply, name) {
         let running = reply.running.iter().filter(|build| build.job.platform == *platform).count();
         let before = match position {
             0 => "it is the next one".to_owned(),
@@ -122,7 +122,7 @@ fn write_places(text: &mut String, name: &Text, reply: &InfoReply) -> std::fmt::
 
 /// At how many places a job runs or waits.
 fn places(reply: &InfoReply, name: &Text) -> usize {
-    running_builds(reply, name).count() + reply::queued(reply, name).count()
+    running_builds(reply, name).count() + info_filter::queued(reply, name).count()
 }
 
 fn write_unscheduled(text: &mut String, name: &Text, after: Option<&InfoReply>) -> std::fmt::Result {

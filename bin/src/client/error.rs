@@ -1,7 +1,6 @@
-//! What can go wrong after the command line was understood.
+//! What can go wrong after the command line was understood, from reading the script on.
 
 use super::info_filter::{BuildFilter, UnknownName};
-use super::script_source::ScriptSource;
 use crate::command_line::Address;
 use builder_engine::reconnecting::Reconnecting;
 use builder_proto::CLIENT_VERSION;
@@ -10,7 +9,9 @@ use builder_proto::frame::FrameError;
 use builder_proto::malformed::Malformed;
 use builder_proto::text::Text;
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Why a command was not done.
@@ -112,3 +113,40 @@ impl fmt::Display for ClientError {
 }
 
 impl std::error::Error for ClientError {}
+
+/// Where a script is read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ScriptSource {
+    /// A file.
+    File(PathBuf),
+    /// Standard input, which is written as `-`.
+    StandardInput,
+}
+
+impl From<&str> for ScriptSource {
+    fn from(word: &str) -> ScriptSource {
+        if word == "-" { ScriptSource::StandardInput } else { ScriptSource::File(word.into()) }
+    }
+}
+
+impl ScriptSource {
+    /// Reads everything, or returns `None` when that is more than `limit` bytes.
+    pub(super) fn read_at_most(&self, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        let mut content = Vec::new();
+        let length = match self {
+            ScriptSource::File(path) => File::open(path)?.take(limit + 1).read_to_end(&mut content)?,
+            ScriptSource::StandardInput => io::stdin().take(limit + 1).read_to_end(&mut content)?,
+        };
+        Ok((length as u64 <= limit).then_some(content))
+    }
+}
+
+/// Follows the words "the script".
+impl fmt::Display for ScriptSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ScriptSource::File(path) => path.display().fmt(f),
+            ScriptSource::StandardInput => f.write_str("on standard input"),
+        }
+    }
+}

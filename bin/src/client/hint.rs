@@ -3,9 +3,9 @@
 //! Servers of all versions refuse in the words of builder 0.4.0, which neither name what they are about nor say what comes
 //! next. So the client adds that, from what it asked for and from what the server says about itself.
 
-use super::similar::most_similar;
-use super::{info, reply};
+use super::{info, info_filter};
 use crate::command_line::Address;
+use crate::wording::most_similar;
 use builder_proto::command::{Command, InfoReply};
 use builder_proto::text::Text;
 
@@ -85,7 +85,7 @@ fn meant_job(name: &Text, reply: &InfoReply) -> String {
 }
 
 fn meant_platform(platform: &Text, reply: &InfoReply) -> String {
-    let names = reply::platforms(reply).map(Text::to_string);
+    let names = info_filter::platforms(reply).map(Text::to_string);
     match most_similar(&platform.to_string(), names) {
         Some(meant) => format!("; did you mean {meant}?"),
         None => "; 'builder-client info' shows all platforms".to_owned(),
@@ -94,7 +94,7 @@ fn meant_platform(platform: &Text, reply: &InfoReply) -> String {
 
 fn never_dropped(platform: &Text, reply: &InfoReply) -> String {
     let dropped = || reply.dropped_platforms.iter().map(Text::to_string);
-    if reply::platforms(reply).any(|known| known == platform) {
+    if info_filter::platforms(reply).any(|known| known == platform) {
         return "; it is not dropped".to_owned();
     }
     match most_similar(&platform.to_string(), dropped()) {

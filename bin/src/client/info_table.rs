@@ -1,10 +1,8 @@
 //! What is going on in a server, as people read it: what runs, then a line for each job, then a line for each platform.
 
-use super::info_filter::InfoFilter;
+use super::info_filter::{InfoFilter, queues, upload_destination, upload_uuid, whole_seconds};
 use super::job_lines::{JobLine, job_lines};
-use super::reply::{queues, upload_destination, upload_uuid, whole_seconds};
-use super::table::{Fit, Table};
-use crate::terminal::{Look, Palette};
+use crate::terminal::{Fit, Look, Palette, Table};
 use crate::wording::Span;
 use builder_proto::command::{InfoReply, QueueInfo, RunningInfo};
 use builder_proto::job::Job;

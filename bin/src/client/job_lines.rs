@@ -1,6 +1,6 @@
 //! What there is to say about each job, on one line.
 
-use super::reply::queues;
+use super::info_filter::queues;
 use crate::wording::Span;
 use builder_proto::command::InfoReply;
 use builder_proto::job::Job;

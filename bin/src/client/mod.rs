@@ -7,19 +7,12 @@ mod error;
 mod hint;
 mod info;
 mod info_filter;
-mod info_json;
 mod info_table;
 mod job_lines;
-mod line_printer;
 mod observe;
-mod reply;
 mod request;
 #[cfg(test)]
 mod samples;
-mod script_source;
-mod silence;
-mod similar;
-mod table;
 
 use crate::command_line::{Address, Logging, Matches, Program, REMOTE, UsageError, remote};
 use builder_proto::command::Command;
@@ -27,8 +20,8 @@ use commands::COMMANDS;
 use connection::Connection;
 use done::Witness;
 use error::ClientError;
+use observe::Silence;
 use request::{Form, Request};
-use silence::Silence;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 

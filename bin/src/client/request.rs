@@ -1,11 +1,10 @@
 //! What the words of a command line ask for.
 
 use super::commands::{COMMANDS, JOB, JSON, PERIOD, PLATFORM, Verb};
-use super::error::ClientError;
+use super::error::{ClientError, ScriptSource};
 use super::info_filter::{BuildFilter, InfoFilter};
-use super::script_source::ScriptSource;
-use super::similar::most_similar;
 use crate::command_line::{CommandEntry, Flag, Matches, UsageError, value};
+use crate::wording::most_similar;
 use builder_engine::limits::COMMAND_FRAME_BYTES;
 use builder_engine::names::{NameKind, check_name};
 use builder_proto::Uuid;

@@ -1,12 +1,11 @@
 //! Showing results that were chosen, one after the other.
 
-use super::Settings;
 use super::error::{Complaints, InspectError};
-use super::extraction::Extraction;
-use super::printer::{PrintError, Printer};
-use super::progress::Progress;
+use super::extraction::{Extraction, Progress};
+use super::report;
+use super::report::{PrintError, Printer};
 use super::search::Found;
-use super::{json_report, report};
+use super::settings::Settings;
 use crate::result_file::ResultFile;
 use crate::terminal::{Look, Palette};
 use crate::wording::Size;
@@ -159,7 +158,7 @@ fn print<W: Write>(
     stored: &StoredExecution,
 ) -> Result<(), PrintError> {
     if settings.json {
-        json_report::print(settings, printer, path, file, stored)?;
+        report::print_json(settings, printer, path, file, stored)?;
         return printer.flush();
     }
     if let Some(title) = title {

@@ -1,21 +1,39 @@
 //! The files of the data directory, for the driver. Nothing is decided here.
+//!
+//! Where things are in it:
+//!
+//! ```text
+//! DIR/JOB/UUID/full         a stored result, complete or not there at all
+//! DIR/state                 the state of builder 0.4.0; read once, never written
+//! DIR/.builder/lock         held by the running server
+//! DIR/.builder/log          the write-ahead log
+//! DIR/.builder/reserve      space for finishing builds when the disk is full
+//! DIR/.builder/spool/UUID   the console of a running build
+//! DIR/.builder/staging/UUID    a result that is being written
+//! ```
+//!
+//! What waits for the disk is done by threads, so that the event loop need not wait.
 
 use crate::directory::DirectoryLock;
-use crate::durable::sync_file;
+use crate::durable::{sync_file, sync_file_system};
 #[cfg(target_os = "linux")]
-use crate::durable::sync_file_system;
 use crate::log_file::until_uninterrupted;
 use crate::result_file::ResultFile;
-use crate::server::paths::Paths;
-use builder_engine::driver::{DirectoryName, FileName, Files};
+use builder_engine::driver::{DirectoryName, FileName, Files, Outcome, Task, TaskKind};
+use builder_proto::Uuid;
+use builder_proto::text::Text;
+use mio::Waker;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::num::NonZeroU64;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirBuilderExt, FileExt};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 /// A data directory that nobody else uses.
 #[derive(Clone, Debug)]
@@ -178,4 +196,136 @@ fn reports_errors_of_file_systems() -> bool {
     let release = name.release().to_string_lossy();
     let mut numbers = release.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
     (numbers.next(), numbers.next()) >= (Some(5), Some(8))
+}
+
+/// The name of a stored result in the directory of its build.
+pub(crate) const RESULT: &str = "full";
+
+/// Paths below one data directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Paths {
+    root: PathBuf,
+    private: PathBuf,
+}
+
+impl Paths {
+    /// `private` is what [`prepare`](crate::directory::prepare) gives for `root`.
+    pub(crate) fn new(root: &Path, private: PathBuf) -> Paths {
+        Paths { root: root.to_owned(), private }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn private(&self) -> &Path {
+        &self.private
+    }
+
+    pub(crate) fn old_state(&self) -> PathBuf {
+        self.root.join("state")
+    }
+
+    pub(crate) fn spools(&self) -> PathBuf {
+        self.private.join("spool")
+    }
+
+    pub(crate) fn spool(&self, uuid: Uuid) -> PathBuf {
+        self.spools().join(uuid.to_string())
+    }
+
+    pub(crate) fn stagings(&self) -> PathBuf {
+        self.private.join("staging")
+    }
+
+    pub(crate) fn staging(&self, uuid: Uuid) -> PathBuf {
+        self.stagings().join(uuid.to_string())
+    }
+
+    /// The directory of a job's results. The engine lets no name in that would lead elsewhere.
+    pub(crate) fn job(&self, name: &Text) -> PathBuf {
+        self.root.join(OsStr::from_bytes(name.as_bytes()))
+    }
+
+    pub(crate) fn build(&self, name: &Text, uuid: Uuid) -> PathBuf {
+        self.job(name).join(uuid.to_string())
+    }
+
+    pub(crate) fn result(&self, name: &Text, uuid: Uuid) -> PathBuf {
+        self.build(name, uuid).join(RESULT)
+    }
+}
+
+/// The threads. They end with the program: all they do can be cut off at any point.
+#[derive(Debug)]
+pub(crate) struct Threads {
+    tasks: BTreeMap<TaskKind, Sender<Task<DataDirectory>>>,
+    outcomes: Receiver<Outcome>,
+}
+
+/// Where threads report what they have done.
+#[derive(Clone, Debug)]
+struct Reports {
+    sender: Sender<Outcome>,
+    waker: Arc<Waker>,
+}
+
+impl Threads {
+    /// Starts them; `waker` is called for each outcome.
+    pub(crate) fn start(directory: &DataDirectory, waker: Waker) -> io::Result<Threads> {
+        let (sender, outcomes) = mpsc::channel();
+        let reports = Reports { sender, waker: Arc::new(waker) };
+        let serve = |kind| Ok((kind, serve(kind, directory, &reports)?));
+        let tasks = TaskKind::ALL.into_iter().map(serve).collect::<io::Result<_>>()?;
+        Ok(Threads { tasks, outcomes })
+    }
+
+    pub(crate) fn submit(&self, task: Task<DataDirectory>) {
+        let sender = self.tasks.get(&task.kind());
+        if sender.is_none_or(|sender| sender.send(task).is_err()) {
+            log::error!("the threads that work on results are gone");
+        }
+    }
+
+    pub(crate) fn next_outcome(&self) -> Option<Outcome> {
+        self.outcomes.try_recv().ok()
+    }
+}
+
+/// Starts the threads for one kind of task.
+fn serve(
+    kind: TaskKind,
+    directory: &DataDirectory,
+    reports: &Reports,
+) -> io::Result<Sender<Task<DataDirectory>>> {
+    let (sender, receiver) = mpsc::channel::<Task<DataDirectory>>();
+    let receiver = Arc::new(Mutex::new(receiver));
+    let name = match kind {
+        TaskKind::Store => "storer",
+        TaskKind::Write => "writer",
+        TaskKind::Find => "searcher",
+    };
+    for number in 0..kind.threads() {
+        let (receiver, reports, directory) = (Arc::clone(&receiver), reports.clone(), directory.clone());
+        thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
+            let next = || receiver.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
+            while let Some(task) = next() {
+                if let Some(outcome) = task.run(&directory) {
+                    reports.send(outcome);
+                }
+            }
+        })?;
+    }
+    Ok(sender)
+}
+
+impl Reports {
+    fn send(&self, outcome: Outcome) {
+        // Without a receiver the program is about to end.
+        if self.sender.send(outcome).is_ok()
+            && let Err(error) = self.waker.wake()
+        {
+            log::error!("cannot wake the event loop: {error}");
+        }
+    }
 }

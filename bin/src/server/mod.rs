@@ -2,36 +2,27 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `options`, `upload_options`, `startup`, `export` | from the command line to a running loop, or to an exported state |
-//! | `reactor`, `tokens` | the loop: what happened, told to the driver |
+//! | `options`, `startup` | from the command line to a running loop, or to an exported state |
+//! | `reactor` | the loop: what happened, told to the driver |
 //! | `system` | what the driver runs on, made of what follows |
 //! | `listen`, `backlog`, `socket`, `socket_file` | connections |
-//! | `data_directory`, `paths`, `threads` | files, and who waits for the disk |
+//! | `data_directory` | files: where they are, and who waits for the disk |
 //! | `uploader` | the process that uploads a result |
 //! | `reasons` | why the server does not start, or stops |
-//! | `template`, `places`, `clock`, `uuids`, `readiness` | where the rest of the world is |
+//! | `template` | the templates of orb-build jobs |
 
 mod backlog;
-mod clock;
 mod data_directory;
-mod export;
 mod listen;
 mod options;
-mod paths;
-mod places;
 mod reactor;
-mod readiness;
 mod reasons;
 mod socket;
 mod socket_file;
 mod startup;
 mod system;
 mod template;
-mod threads;
-mod tokens;
-mod upload_options;
 mod uploader;
-mod uuids;
 
 use crate::command_line::{Logging, Program};
 use std::process::ExitCode;

@@ -2,11 +2,11 @@
 
 use crate::command_line::{ByteSize, Flag, Kind, Matches, Repeat, TimeSpan, UsageError, value};
 use crate::server::listen::{self, Listening};
-use crate::server::upload_options::{self, UploadOptions};
-use crate::upload::{CREDENTIALS, HOLD_BACK};
+use crate::upload::{CREDENTIALS, HOLD_BACK, Target, resolve_target};
 use builder_engine::limits::{ARTIFACT_BYTES, CONSOLE_BYTES, JOB_TIME};
 use builder_engine::server;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Where data and templates are, unless flags say otherwise: where builder 0.4.0 has them.
 #[cfg(target_os = "freebsd")]
@@ -143,11 +143,11 @@ The default is 4GiB.",
 The maximum size of the console of a build.
 The default is 1GiB.",
         ),
-    upload_options::UPLOAD,
+    UPLOAD,
     CREDENTIALS,
     HOLD_BACK,
-    upload_options::KEEP_LOCAL,
-    upload_options::TIMEOUT,
+    KEEP_LOCAL,
+    UPLOAD_TIMEOUT,
     Flag::switch("salvage", "start without the damaged parts of the log, which is saved first").manual(
         "\
 Start even if the log is damaged: the damaged log is saved beside the new one,
@@ -187,8 +187,90 @@ pub(crate) fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
             builds: usize::MAX,
             observers: usize::MAX,
         },
-        uploads: upload_options::resolve(matches)?,
+        uploads: resolve_uploads(matches)?,
         salvage: matches.opt_present("salvage"),
         export_state: matches.opt_str("export-state").map(PathBuf::from),
     })
+}
+
+const UPLOAD: Flag = Flag::with_value(
+    "upload",
+    "URL",
+    Kind::Url,
+    "upload results to this http:// or https:// URL once they are stored",
+)
+.manual(
+    "\
+Upload results to this http:// or https:// URL once they are stored, one at a
+time, with
+.Xr builder-upload 1 .
+When the upload server has a result (it answered 2xx or 409), the result is
+removed from the
+.Ar dir .
+After any other answer, the upload is tried again after a second, and then after
+delays that double up to an hour.
+If the upload server refuses the credentials (401 with a challenge), all uploads
+stop until
+.Dv SIGHUP
+or a restart.
+If it does not let this user upload a job (403, or 401 without a challenge), the
+results of that job are delayed; if it gives this answer for three jobs in a
+row, all uploads wait for an hour.
+.Pp
+If a build did not exit, because it was killed, ran too long, was lost or could
+not be started, its files below
+.Pa bin/
+are not uploaded: builder-web would take them for the binary of a build that
+succeeded.
+The result that is stored in the
+.Ar dir
+stays as it is.
+.Pp
+.Ql builder-client info
+shows the results that wait to be uploaded.
+They are not lost when either side restarts.",
+);
+const KEEP_LOCAL: Flag = Flag::switch("keep-local", "keep results in DIR after they are uploaded").manual(
+    "\
+Keep results in the
+.Ar dir
+after they are uploaded.",
+);
+const UPLOAD_TIMEOUT: Flag =
+    Flag::with_value("upload-timeout", "TIME", Kind::Text, "the longest time that one upload may take")
+        .default("5m, and 1s for each 256KiB")
+        .manual(
+            "\
+The longest time that one upload may take.
+The default is five minutes, and a second for each 256KiB.",
+        );
+
+/// Where results go once they are stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UploadOptions {
+    pub(crate) target: Target,
+    pub(crate) keep_local: bool,
+    /// The longest that one upload may take; none to go by its size.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// What there is to upload to, if anything.
+fn resolve_uploads(matches: &Matches) -> Result<Option<UploadOptions>, UsageError> {
+    let Some(url) = matches.opt_str(UPLOAD.long) else {
+        let stray = [CREDENTIALS, HOLD_BACK, KEEP_LOCAL, UPLOAD_TIMEOUT]
+            .into_iter()
+            .map(|flag| flag.long)
+            .find(|name| matches.opt_present(name));
+        return match stray {
+            Some(name) => {
+                Err(UsageError::new(format_args!("--{name} has no effect without --{} URL", UPLOAD.long)))
+            }
+            None => Ok(None),
+        };
+    };
+    Ok(Some(UploadOptions {
+        target: resolve_target(&url, matches)?,
+        keep_local: matches.opt_present(KEEP_LOCAL.long),
+        timeout: value(matches, UPLOAD_TIMEOUT.long)?.map(|TimeSpan(time)| time),
+    }))
 }

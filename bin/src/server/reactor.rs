@@ -1,8 +1,7 @@
 //! The event loop: tells the driver what happened, and has it take its turns.
 
 use crate::server::reasons::StopReason;
-use crate::server::system::System;
-use crate::server::tokens::Tokens;
+use crate::server::system::{System, Tokens};
 use builder_engine::driver::{Driver, Event, Next};
 use mio::{Events, Poll};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};

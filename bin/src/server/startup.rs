@@ -1,32 +1,36 @@
-//! From settings to a running loop.
+//! From settings to a running loop, or to an exported state; on the way, descriptors are counted and the service manager is
+//! told that the server is ready.
 
 use crate::directory::{self, DirectoryLock};
-use crate::server::clock::Clock;
-use crate::server::data_directory::DataDirectory;
+use crate::durable::{sync_directory, sync_file};
+use crate::log_file::Disk;
+use crate::server::data_directory::{DataDirectory, Paths, Threads};
 use crate::server::options::Settings;
-use crate::server::paths::Paths;
-use crate::server::places;
 use crate::server::reactor;
 use crate::server::reasons::{StartError, file_error};
-use crate::server::system::System;
+use crate::server::system::{Clock, System, Tokens};
 use crate::server::template::TemplateDirectory;
-use crate::server::threads::Threads;
-use crate::server::tokens::Tokens;
 use crate::server::uploader::Uploader;
-use crate::server::{export, readiness};
-use builder_engine::driver::{self, DescriptorBudget, Driver, Limits};
-use builder_engine::server;
+use builder_engine::driver::{self, DescriptorBudget, Driver, Limits, import_old_state, sync_result};
+use builder_engine::log;
+use builder_engine::server::{self, PendingResult, Recovered, Recovery, State, migration};
 use mio::{Interest, Poll, Waker};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
 use std::collections::BTreeMap;
-use std::io;
+use std::env;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 
 pub(crate) fn run(settings: Settings) -> Result<(), StartError> {
     if let Some(file) = &settings.export_state {
-        return export::run(&settings, file);
+        return export(&settings, file);
     }
-    let budget = places::secure()?;
+    let budget = secure_descriptors()?;
     let mut poll = Poll::new().map_err(system("watch for events"))?;
     let mut signals =
         Signals::new([SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGXFSZ]).map_err(system("receive signals"))?;
@@ -35,7 +39,7 @@ pub(crate) fn run(settings: Settings) -> Result<(), StartError> {
         .map_err(system("watch for signals"))?;
     let system = prepare(&settings, &poll)?;
     let mut driver = Driver::start(system, driver_settings(&settings, budget))?;
-    readiness::announce();
+    announce_readiness();
     reactor::run(&mut poll, &mut signals, &mut driver).map_err(StartError::Stopped)
 }
 
@@ -80,4 +84,170 @@ fn driver_settings(settings: &Settings, budget: DescriptorBudget) -> driver::Set
 
 fn system(what: &'static str) -> impl FnOnce(io::Error) -> StartError {
     move |error| StartError::System { what, error }
+}
+
+/// Raises the number of descriptors as far as the system lets us, and shares them out.
+///
+/// # Errors
+///
+/// When there are so few that the server could not serve anybody.
+fn secure_descriptors() -> Result<DescriptorBudget, StartError> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    // What counts is the limit that there is afterwards, even when there was nothing to raise: FreeBSD gives no process more
+    // than kern.maxfilesperproc, whatever its limit says, and lowers the limit to that when it is set.
+    let _ = setrlimit(Resource::Nofile, raised);
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX));
+    let fewest = DescriptorBudget::FEWEST_DESCRIPTORS;
+    DescriptorBudget::among(descriptors).ok_or(StartError::Descriptors { limit: descriptors, fewest })
+}
+
+/// Names the socket of the service manager, if there is one that wants to know: a path, or `@` and an abstract name.
+const VARIABLE: &str = "NOTIFY_SOCKET";
+const READY: &[u8] = b"READY=1";
+
+/// To be called once everything listens. Without a service manager that waits for it, nothing happens.
+fn announce_readiness() {
+    let Some(name) = env::var_os(VARIABLE).filter(|name| !name.is_empty()) else { return };
+    if let Err(error) = announce_to(&name) {
+        ::log::warn!("cannot tell {VARIABLE} {} that the server listens: {error}", name.display());
+    }
+}
+
+fn announce_to(name: &OsStr) -> io::Result<()> {
+    let socket = UnixDatagram::unbound()?;
+    match abstract_name(name) {
+        Some(name) => send_to_abstract(&socket, name)?,
+        None => socket.send_to(READY, name)?,
+    };
+    Ok(())
+}
+
+fn abstract_name(name: &OsStr) -> Option<&[u8]> {
+    name.as_encoded_bytes().strip_prefix(b"@")
+}
+
+#[cfg(target_os = "linux")]
+fn send_to_abstract(socket: &UnixDatagram, name: &[u8]) -> io::Result<usize> {
+    use std::os::linux::net::SocketAddrExt;
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
+    socket.send_to_addr(READY, &address)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn send_to_abstract(_: &UnixDatagram, _: &[u8]) -> io::Result<usize> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "only Linux has abstract names"))
+}
+
+fn export(settings: &Settings, file: &Path) -> Result<(), StartError> {
+    let paths = Paths::new(&settings.directory, directory::private(&settings.directory)?);
+    let lock = DirectoryLock::acquire_to_read(paths.private())?;
+    let directory =
+        DataDirectory::open(paths.clone(), lock).map_err(file_error("open", paths.root().to_owned()))?;
+    let state = match read_log(settings, &paths)? {
+        Some(recovered) => {
+            recovered.pending.iter().for_each(|result| look_after(&directory, result));
+            recovered.state
+        }
+        None => {
+            ::log::warn!(
+                "no server of this version has run in {}; exporting what builder 0.4.0 left there",
+                paths.root().display()
+            );
+            import_old_state(&directory)?.unwrap_or_default()
+        }
+    };
+    ::log::info!("exporting: {}", state.summary());
+    write(&state, file)
+}
+
+/// What the log holds; none when there is no log.
+fn read_log(settings: &Settings, paths: &Paths) -> Result<Option<Recovered>, StartError> {
+    let disk = match Disk::open(paths.private()) {
+        Ok(disk) => disk,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(file_error("open", paths.private().to_owned())(error)),
+    };
+    let mut recovery = Recovery::new(settings.salvage);
+    let reading = log::read(disk, settings.salvage, |batch| recovery.apply_batch(batch))?;
+    let recovered = recovery.finish();
+    let Some(reading) = reading else { return Ok(None) };
+    if reading.bad_bytes > 0 || recovered.skipped > 0 {
+        ::log::warn!(
+            "left out {} bytes of the log that cannot be read, and {} records that contradict the others",
+            reading.bad_bytes,
+            recovered.skipped
+        );
+    }
+    Ok(Some(recovered))
+}
+
+/// Makes sure of a result that the log holds as well, and says so when only the log has it: builder 0.4.0 does not look
+/// there.
+fn look_after(directory: &DataDirectory, result: &PendingResult) {
+    let path = directory.paths().result(&result.name, result.uuid);
+    let is_in_place = fs::read(&path).is_ok_and(|bytes| bytes == *result.contents.0);
+    if !is_in_place || sync_result(directory, &result.name, result.uuid).is_err() {
+        ::log::warn!(
+            "{} is not on the disk, only in the log; start this server once, then export again",
+            path.display()
+        );
+    }
+}
+
+/// Writes the state file from which builder 0.4.0 goes on, complete or not at all.
+fn write(state: &State, path: &Path) -> Result<(), StartError> {
+    if state.waiting_uploads() > 0 {
+        ::log::warn!("results not uploaded: {}; builder 0.4.0 will not upload them", state.waiting_uploads());
+    }
+    let bytes = migration::export(state)
+        .encode()
+        .map_err(|error| StartError::Export { path: path.to_owned(), problem: error.to_string() })?;
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let draft = Path::new(&draft);
+    let mut file = File::create(draft).map_err(file_error("create", draft.to_owned()))?;
+    file.write_all(&bytes).and_then(|()| sync_file(&file)).map_err(file_error("write", draft.to_owned()))?;
+    fs::rename(draft, path).map_err(file_error("create", path.to_owned()))?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    sync_directory(directory).map_err(file_error("sync", directory.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn received(socket: &UnixDatagram) -> Vec<u8> {
+        let mut buffer = [0; 64];
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let length = socket.recv(&mut buffer).unwrap();
+        buffer[..length].to_vec()
+    }
+
+    #[test]
+    fn a_socket_in_the_file_system_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let manager = UnixDatagram::bind(&path).unwrap();
+        announce_to(path.as_os_str()).unwrap();
+        assert_eq!(received(&manager), READY);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_socket_of_an_abstract_name_is_told() {
+        use std::os::linux::net::SocketAddrExt;
+        let name = format!("builder-test-{}", std::process::id());
+        let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
+        let manager = UnixDatagram::bind_addr(&address).unwrap();
+        announce_to(OsStr::new(&format!("@{name}"))).unwrap();
+        assert_eq!(received(&manager), READY);
+    }
+
+    #[test]
+    fn a_socket_that_is_not_there_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        announce_to(directory.path().join("nobody").as_os_str()).unwrap_err();
+    }
 }

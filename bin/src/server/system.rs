@@ -3,15 +3,11 @@
 use crate::directory::{file_size_limit, free_bytes};
 use crate::log_file::{self, fresh_salt};
 use crate::server::backlog;
-use crate::server::clock::Clock;
-use crate::server::data_directory::DataDirectory;
+use crate::server::data_directory::{DataDirectory, Threads};
 use crate::server::listen::Listening;
 use crate::server::socket::{Listener, Socket};
 use crate::server::template::TemplateDirectory;
-use crate::server::threads::Threads;
-use crate::server::tokens::Tokens;
 use crate::server::uploader::Uploader;
-use crate::server::uuids;
 use builder_engine::Now;
 use builder_engine::driver::{
     self, FreeSpace, ListenerId, Look, Outcome, Platform, Task, TemplateReading, UploadEnd,
@@ -20,10 +16,12 @@ use builder_engine::log::Salt;
 use builder_engine::server::{ConnectionId, Role};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
+use builder_proto::time::Time;
 use mio::event::Source;
-use mio::{Interest, Registry};
+use mio::{Interest, Registry, Token};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The platform of the programs.
 #[derive(Debug)]
@@ -84,7 +82,7 @@ impl Platform for System {
     }
 
     fn uuids(&mut self) -> Box<dyn Iterator<Item = Uuid>> {
-        Box::new(uuids::random_uuids())
+        Box::new(random_uuids())
     }
 
     fn free_space(&mut self) -> io::Result<FreeSpace> {
@@ -188,5 +186,82 @@ impl Platform for System {
         if let Some(uploader) = &mut self.uploader {
             uploader.kill();
         }
+    }
+}
+
+/// Where monotonic time starts, and how both clocks are read together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Clock {
+        Clock { start: Instant::now() }
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        Now { wall: wall_time(), monotonic: self.start.elapsed() }
+    }
+
+    /// How long to wait until a monotonic time; zero when it has passed.
+    pub(crate) fn until(&self, at: Duration) -> Duration {
+        at.saturating_sub(self.start.elapsed())
+    }
+}
+
+fn wall_time() -> Time {
+    let milliseconds = match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |before| -before),
+    };
+    Time::from_unix_milliseconds(milliseconds)
+}
+
+/// Random uuids, made from randomness that is fetched for many at once. Ends while the system has none to give.
+pub(crate) fn random_uuids() -> impl Iterator<Item = Uuid> {
+    let mut pool = [0; 16 * 64];
+    let mut used = pool.len();
+    std::iter::from_fn(move || {
+        if used == pool.len() {
+            if let Err(error) = getrandom::fill(&mut pool) {
+                log::error!("no randomness for the uuid of a build: {error}");
+                return None;
+            }
+            used = 0;
+        }
+        let bytes = pool.get(used..used + 16)?.first_chunk()?;
+        used += 16;
+        Some(uuid::Builder::from_random_bytes(*bytes).into_uuid())
+    })
+}
+
+/// What a token of mio stands for.
+pub(crate) struct Tokens;
+
+impl Tokens {
+    pub(crate) const SIGNALS: Token = Token(0);
+    pub(crate) const WAKER: Token = Token(1);
+    /// Listeners have the tokens from here on.
+    const FIRST_LISTENER: usize = 2;
+    /// Connections have the tokens from here on.
+    const FIRST_CONNECTION: usize = 1024;
+
+    pub(crate) fn of_listener(listener: ListenerId) -> Token {
+        Token(Tokens::FIRST_LISTENER + listener)
+    }
+
+    pub(crate) fn of_connection(connection: ConnectionId) -> io::Result<Token> {
+        Ok(Token(Tokens::FIRST_CONNECTION + usize::try_from(connection).map_err(io::Error::other)?))
+    }
+
+    /// The listener of a token that is nobody else's.
+    pub(crate) fn to_listener(token: Token) -> ListenerId {
+        token.0.saturating_sub(Tokens::FIRST_LISTENER)
+    }
+
+    /// None when the token is not that of a connection.
+    pub(crate) fn to_connection(token: Token) -> Option<ConnectionId> {
+        token.0.checked_sub(Tokens::FIRST_CONNECTION).map(|number| number as ConnectionId)
     }
 }

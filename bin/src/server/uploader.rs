@@ -3,7 +3,7 @@
 //! It is a process and no thread because it may take as much memory as the result has bytes, and time without end. Whatever
 //! it does, the server only waits for SIGCHLD.
 
-use crate::server::upload_options::UploadOptions;
+use crate::server::options::UploadOptions;
 use crate::upload::{
     CREDENTIALS, CREDENTIALS_VARIABLE, CredentialsError, HOLD_BACK, NAME, Source, TIMEOUT, Verdict,
     complaint_start,

@@ -7,23 +7,19 @@ mod admission;
 mod answer;
 mod body;
 mod credentials;
-mod progress;
 mod relay;
 mod request;
 mod target;
-mod url;
-mod verdict;
 
 pub(crate) use credentials::{CredentialsError, Source, VARIABLE as CREDENTIALS_VARIABLE};
+pub(crate) use request::Verdict;
 pub(crate) use target::{CREDENTIALS, HOLD_BACK, Target, resolve as resolve_target};
-pub(crate) use verdict::Verdict;
 
 use crate::command_line::{Flag, Kind, Logging, Matches, Program, TimeSpan, UsageError, Word, value};
 use crate::wording::Size;
-use body::{Body, HeldBack};
+use body::{Body, HeldBack, Progress};
 use builder_engine::driver::upload_time;
 use credentials::Credentials;
-use progress::Progress;
 use request::{Failure, Success, send};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

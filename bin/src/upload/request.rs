@@ -1,15 +1,17 @@
 //! One upload: a file as the body of a POST, and what the answer means.
+//!
+//! How it can end, the exit code of `builder-upload` tells scripts and the server.
 
 use super::answer::{Answer, NoAnswer};
 use super::credentials::Credentials;
 use super::relay::{Relay, Trouble};
-use super::url::UploadUrl;
-use super::verdict::Verdict;
+use super::target::UploadUrl;
 use builder_proto::text::Text;
 use minreq::{Error, Proxy};
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::panic;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 /// Longer than anyone waits, and short enough to be added to any time.
@@ -239,9 +241,55 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+/// What the exit code says. 2 stands for a wrong command line, as with all programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The server has the files.
+    Done,
+    /// The server takes nothing at present: it cannot be reached, or says so.
+    Unavailable,
+    /// The credentials are refused as such, or there are none to be had.
+    Unauthorized,
+    /// The server does not let this user upload a file; others it may. If it does not, the credentials may be wrong.
+    Forbidden,
+    /// A file was not taken, or cannot be read; others may be.
+    Refused,
+}
+
+impl Verdict {
+    /// The exit code.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Verdict::Done => 0,
+            Verdict::Unavailable => 1,
+            Verdict::Unauthorized => 3,
+            Verdict::Refused => 4,
+            Verdict::Forbidden => 5,
+        }
+    }
+
+    /// Whether another file may fare better at once.
+    pub(crate) fn is_about_one_file(self) -> bool {
+        matches!(self, Verdict::Refused | Verdict::Forbidden)
+    }
+
+    /// What a process said with its end. One that was killed or crashed, perhaps of the size of its file, has refused.
+    pub(crate) fn of(status: ExitStatus) -> Verdict {
+        match status.code() {
+            Some(0) => Verdict::Done,
+            // A command line that the program does not understand is no fault of the file.
+            Some(1 | 2) => Verdict::Unavailable,
+            Some(3) => Verdict::Unauthorized,
+            Some(5) => Verdict::Forbidden,
+            _ => Verdict::Refused,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::process::ExitStatusExt;
 
     #[test]
     fn a_connection_that_ends_is_about_one_file_whatever_the_tls_library_calls_it() {
@@ -268,5 +316,22 @@ mod tests {
         assert_eq!(Shown("a\x1b[2Jb").to_string(), Text::from("a\x1b[2Jb").to_string());
         assert!(!Shown("a\x1b[2Jb").to_string().contains('\x1b'));
         assert_eq!(Shown(&"é".repeat(1000)).to_string().chars().count(), SHOWN_CHARACTERS + 1);
+    }
+
+    #[test]
+    fn the_exit_code_tells_the_verdict() {
+        for verdict in
+            [Verdict::Done, Verdict::Unavailable, Verdict::Unauthorized, Verdict::Refused, Verdict::Forbidden]
+        {
+            let status = ExitStatus::from_raw(i32::from(verdict.code()) << 8);
+            assert_eq!(Verdict::of(status), verdict);
+        }
+    }
+
+    #[test]
+    fn whoever_crashes_has_refused_the_file() {
+        assert_eq!(Verdict::of(ExitStatus::from_raw(9)), Verdict::Refused);
+        assert_eq!(Verdict::of(ExitStatus::from_raw(101 << 8)), Verdict::Refused);
+        assert_eq!(Verdict::of(ExitStatus::from_raw(2 << 8)), Verdict::Unavailable);
     }
 }

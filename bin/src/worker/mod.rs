@@ -1,21 +1,17 @@
 //! `builder-worker`: runs one job of a platform and reports it.
 //!
 //! What happens when is decided in [`builder_engine::worker`]; here is what it takes to do it: the
-//! `reactor`, the `directory` of the job and what may be read of it (`tree`, `artifacts`) and removed (`remove`),
-//! the `script`, its `console` and its `processes`.
+//! `reactor`, the `directory` of the job and what may be read of it (`tree`, `artifacts`),
+//! the `script` and its `processes`. What else is waited for is in `sources`: the console of the job, and signals.
 
 mod artifacts;
 mod connection;
-mod console;
-mod descriptors;
 mod directory;
 mod opener;
-mod outbox;
 mod processes;
 mod reactor;
-mod remove;
 mod script;
-mod signals;
+mod sources;
 mod tree;
 
 use crate::command_line::{
@@ -102,7 +98,7 @@ fn resolve(matches: &Matches) -> Result<Arguments, UsageError> {
 }
 
 fn run(arguments: Arguments) -> Result<(), String> {
-    descriptors::close_on_execute();
+    script::close_on_execute();
     processes::adopt_orphans().map_err(|error| format!("cannot adopt the orphans of jobs: {error}"))?;
     let remote = arguments.remote;
     // None when it was reset; the engine decides when there is another.

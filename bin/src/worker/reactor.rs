@@ -2,12 +2,10 @@
 
 use super::artifacts::{ArtifactList, ArtifactStream, Lister};
 use super::connection::{ConnectError, Socket};
-use super::console::{Console, ConsoleRead, READ_BYTES};
 use super::directory::JobDirectory;
-use super::outbox::Outbox;
 use super::processes::Processes;
 use super::script::{StartError, start_script};
-use super::signals::{Signal, SignalSource};
+use super::sources::{Console, ConsoleRead, Outbox, READ_BYTES, Signal, SignalSource};
 use crate::command_line::Address;
 use crate::terminal::StatusLine;
 use builder_engine::worker::{Action, Input, JobInput, Worker};
