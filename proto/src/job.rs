@@ -25,6 +25,15 @@ impl ScriptJob {
     /// The platform of a job that names none: such jobs come from before jobs had platforms.
     pub const NO_PLATFORM: &'static str = "no-platform";
 
+    /// Reads the fields in the order in which they are written.
+    pub(crate) fn read<F: ScriptJobFields>(fields: &mut F) -> Result<ScriptJob, F::Error> {
+        let name = fields.text("name")?;
+        let script = fields.script()?;
+        fields.skip_files()?;
+        let platform = fields.last_text("platform")?.unwrap_or_else(|| ScriptJob::NO_PLATFORM.into());
+        Ok(ScriptJob { name, script, platform })
+    }
+
     /// Bytes of the encoded job. Many times cheaper than asking the encoder.
     #[must_use]
     pub fn encoded_length(&self) -> u64 {
@@ -173,11 +182,47 @@ impl<'a> DecodeValue<'a> for ScriptJob {
     type Error = Error;
 
     fn decode_value<R: Reader<'a>>(reader: &mut R, _header: Header) -> der::Result<Self> {
-        let name = Text::decode(reader)?;
-        let script = Text::decode(reader)?;
-        reader.sequence(skip_files)?;
-        let platform = Option::<Text>::decode(reader)?;
-        Ok(ScriptJob { name, script, platform: platform.unwrap_or_else(|| ScriptJob::NO_PLATFORM.into()) })
+        ScriptJob::read(&mut Whole(reader))
+    }
+}
+
+/// The fields of a script job, in whatever way they are read.
+pub(crate) trait ScriptJobFields {
+    type Error;
+
+    /// Reads a text that is needed.
+    fn text(&mut self, part: &'static str) -> Result<Text, Self::Error>;
+
+    /// Reads the script, or leaves it out and gives an empty one.
+    fn script(&mut self) -> Result<Text, Self::Error>;
+
+    /// Leaves out files.
+    fn skip_files(&mut self) -> Result<(), Self::Error>;
+
+    /// Reads a text that ends the fields, if it is there.
+    fn last_text(&mut self, part: &'static str) -> Result<Option<Text>, Self::Error>;
+}
+
+/// Reads a job that is in memory as a whole.
+struct Whole<'r, R>(&'r mut R);
+
+impl<'a, R: Reader<'a>> ScriptJobFields for Whole<'_, R> {
+    type Error = Error;
+
+    fn text(&mut self, _part: &'static str) -> der::Result<Text> {
+        Text::decode(self.0)
+    }
+
+    fn script(&mut self) -> der::Result<Text> {
+        Text::decode(self.0)
+    }
+
+    fn skip_files(&mut self) -> der::Result<()> {
+        self.0.sequence(skip_files)
+    }
+
+    fn last_text(&mut self, _part: &'static str) -> der::Result<Option<Text>> {
+        Option::<Text>::decode(self.0)
     }
 }
 

@@ -6,7 +6,7 @@
 use super::info::{InfoReply, QueueInfo, RunningInfo};
 use super::table::Kind;
 use crate::header::{Header, SEQUENCE, UTF8_STRING, context};
-use crate::job::{Job, OrbBuildJob, ScheduleItem, ScriptJob};
+use crate::job::{Job, OrbBuildJob, ScheduleItem, ScriptJob, ScriptJobFields};
 use crate::malformed::{Fit, Malformed, Problem, check_header};
 use crate::text::Text;
 use crate::wire::RawUuid;
@@ -25,6 +25,39 @@ const HELD_BYTES: u64 = 256 * 1024 * 1024;
 const JOB_BYTES: u64 = size_of::<ScheduleItem>() as u64;
 
 /// The bytes of a message, one after the other.
+///
+/// ```
+/// use builder_proto::command::{Command, InfoReply, InfoSource, read_info_reply};
+/// use builder_proto::malformed::Malformed;
+///
+/// struct Memory<'a>(&'a [u8]);
+///
+/// impl InfoSource for Memory<'_> {
+///     type Error = String;
+///
+///     fn read(&mut self, buffer: &mut [u8]) -> Result<(), String> {
+///         let (next, rest) = self.0.split_at_checked(buffer.len()).ok_or("the message is cut off")?;
+///         buffer.copy_from_slice(next);
+///         self.0 = rest;
+///         Ok(())
+///     }
+///
+///     fn skip(&mut self, count: u64) -> Result<(), String> {
+///         let count = usize::try_from(count).map_err(|error| error.to_string())?;
+///         self.0 = self.0.get(count..).ok_or("the message is cut off")?;
+///         Ok(())
+///     }
+///
+///     fn malformed(&self, malformed: Malformed) -> String {
+///         malformed.to_string()
+///     }
+/// }
+///
+/// let sent = InfoReply { dropped_platforms: vec!["freebsd-13".into()], ..InfoReply::default() };
+/// let payload = Command::InfoReply(sent.clone()).encode()?;
+/// assert_eq!(read_info_reply(&mut Memory(&payload), payload.len() as u64)?, sent);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait InfoSource {
     /// Why there is no answer.
     type Error;
@@ -74,6 +107,35 @@ struct Walk<'a, S> {
     held: u64,
 }
 
+/// The fields of a script job that ends at `end`; its script is left out.
+struct WithoutScript<'w, 's, S> {
+    walk: &'w mut Walk<'s, S>,
+    end: u64,
+}
+
+impl<S: InfoSource> ScriptJobFields for WithoutScript<'_, '_, S> {
+    type Error = S::Error;
+
+    fn text(&mut self, part: &'static str) -> Result<Text, S::Error> {
+        self.walk.value(part, self.end)
+    }
+
+    fn script(&mut self) -> Result<Text, S::Error> {
+        let script = self.walk.enter("script", UTF8_STRING, self.end, Fit::Within)?;
+        self.walk.skip_to(script)?;
+        Ok(Text::default())
+    }
+
+    fn skip_files(&mut self) -> Result<(), S::Error> {
+        let files = self.walk.enter("files of a job", SEQUENCE, self.end, Fit::Within)?;
+        self.walk.skip_to(files)
+    }
+
+    fn last_text(&mut self, part: &'static str) -> Result<Option<Text>, S::Error> {
+        if self.walk.offset < self.end { self.walk.value(part, self.end).map(Some) } else { Ok(None) }
+    }
+}
+
 impl<S: InfoSource> Walk<'_, S> {
     fn schedule_item(&mut self, end: u64) -> Result<ScheduleItem, S::Error> {
         let end = self.enter("schedule item", SEQUENCE, end, Fit::Within)?;
@@ -121,16 +183,9 @@ impl<S: InfoSource> Walk<'_, S> {
 
     fn script_job(&mut self, end: u64, fit: Fit) -> Result<ScriptJob, S::Error> {
         let end = self.enter("job", SEQUENCE, end, fit)?;
-        let name = self.value("name", end)?;
-        let script = self.enter("script", UTF8_STRING, end, Fit::Within)?;
-        self.skip_to(script)?;
-        let files = self.enter("files of a job", SEQUENCE, end, Fit::Within)?;
-        self.skip_to(files)?;
-        // Jobs from before there were platforms have none.
-        let platform = if self.offset < end { Some(self.value("platform", end)?) } else { None };
+        let job = ScriptJob::read(&mut WithoutScript { walk: self, end })?;
         self.leave("job", end)?;
-        let platform = platform.unwrap_or_else(|| ScriptJob::NO_PLATFORM.into());
-        Ok(ScriptJob { name, script: Text::default(), platform })
+        Ok(job)
     }
 
     /// Reads the values of a list.
