@@ -9,6 +9,16 @@ use crate::wire::{decode_choice, explicit_tag, unknown_alternative};
 use der::{Decode, Encode, EncodeValue, Header, Length, Reader, SliceReader, Tag, Tagged, Writer};
 
 /// What 0.4.0 remembers.
+///
+/// ```
+/// use builder_proto::state_file::{StateFile, StateItem};
+///
+/// let state = StateFile { items: vec![StateItem::Dropped { platform: "freebsd-13".into() }] };
+/// let (read, warnings) = StateFile::decode(&state.encode()?)?;
+/// assert_eq!(read, state);
+/// assert!(warnings.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StateFile {
     /// In the order of the file.

@@ -8,6 +8,14 @@ use core::fmt;
 use der::{DecodeValue, EncodeValue, FixedTag, Header, Length, Reader, Tag, Writer};
 
 /// Any bytes, printed as text.
+///
+/// ```
+/// use builder_proto::text::Text;
+///
+/// let line = Text::from(b"caf\xc3\xa9 \xff\x1b[2J".to_vec());
+/// assert_eq!(line.as_str(), None);
+/// assert_eq!(line.to_string(), "café \u{fffd}\\x1b[2J");
+/// ```
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(Vec<u8>);
 

@@ -9,6 +9,18 @@ use crate::wire::{Integer, RawUuid, decode_choice, read_bytes};
 use der::{Decode, Encode, Reader, SliceReader};
 
 /// An `output` message, borrowed from its payload.
+///
+/// ```
+/// use builder_proto::Uuid;
+/// use builder_proto::command::{OutputRef, append_output_frame};
+/// use builder_proto::frame::HEADER_LENGTH;
+///
+/// let mut frame = Vec::new();
+/// append_output_frame(&mut frame, Uuid::nil(), b"hello", None);
+/// let output = OutputRef::decode(&frame[HEADER_LENGTH..])?.expect("it is an output message");
+/// assert_eq!(output.line, b"hello");
+/// # Ok::<(), builder_proto::error::DecodeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutputRef<'a> {
     /// The build.

@@ -68,6 +68,16 @@ macro_rules! messages {
         $(($value:ident: $value_type:ty))?;
     )*) => {
         /// A message.
+        ///
+        /// ```
+        /// use builder_proto::command::{Command, Kind, Sender};
+        ///
+        /// let payload = Command::Unschedule("hello".into()).encode()?;
+        /// assert_eq!(Command::peek_kind(&payload), Some(Kind::Unschedule));
+        /// assert_eq!(Kind::Unschedule.sender(), Sender::ClientChanges);
+        /// assert_eq!(Command::decode(&payload)?, Command::Unschedule("hello".into()));
+        /// # Ok::<(), Box<dyn std::error::Error>>(())
+        /// ```
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Command {
             $($(#[$doc])* $variant $({ $($(#[$field_doc])* $field: $type,)* })? $(($value_type))?,)*

@@ -280,3 +280,35 @@ fn clients_that_look_send_info_and_observe_and_nothing_else() {
         Kind::ALL.iter().copied().filter(|kind| kind.sender() == Sender::ClientLooks).collect();
     assert_eq!(looks, [Kind::Info, Kind::Observe]);
 }
+
+/// The rows of `PROTOCOL.md` as the table in code has them: number, name, fields, and the first word of the sender.
+fn rows_of_the_page() -> Vec<[String; 4]> {
+    let page = include_str!("../../PROTOCOL.md");
+    let (_, messages) = page.split_once("\n## Messages\n").unwrap();
+    let (messages, _) = messages.split_once("\n## ").unwrap();
+    let rows = messages.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [number, name, fields, sender, answer] = cells[..] else { panic!("{line}: five cells") };
+        assert!(!answer.is_empty(), "{line}: what is the answer?");
+        let sender = sender.split([' ', ',', ';']).next().unwrap().trim_end_matches('s');
+        [number.to_owned(), name.trim_matches('`').to_owned(), fields.to_owned(), sender.to_owned()]
+    };
+    rows.map(row).collect()
+}
+
+#[test]
+fn the_page_has_the_messages_of_the_table() {
+    let row = |kind: &Kind| {
+        let fields: Vec<String> =
+            kind.fields().iter().map(|(name, field_type)| format!("{name} `{field_type}`")).collect();
+        let sender = match kind.sender() {
+            Sender::Peer | Sender::ClientLooks | Sender::ClientChanges => "client",
+            Sender::Worker | Sender::WorkerAndServer => "worker",
+            Sender::Server => "server",
+        };
+        [kind.number().to_string(), kind.name().to_owned(), fields.join(", "), sender.to_owned()]
+    };
+    let page = rows_of_the_page();
+    assert_eq!(page, Kind::ALL.iter().map(row).collect::<Vec<_>>());
+}

@@ -19,6 +19,29 @@ use der::DecodeOwned;
 const VALUE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What is small of a stored result, and where the rest is.
+///
+/// ```
+/// use builder_proto::Uuid;
+/// use builder_proto::build_result::BuildResult;
+/// use builder_proto::execution::{Execution, StoredExecution};
+/// use builder_proto::job::ScriptJob;
+/// use builder_proto::time::Time;
+///
+/// let file = Execution {
+///     job: ScriptJob { name: "hello".into(), script: "true".into(), platform: "freebsd-14".into() },
+///     uuid: Uuid::nil(),
+///     console: Vec::new(),
+///     started: Time::UNIX_EPOCH,
+///     finished: Time::UNIX_EPOCH,
+///     result: BuildResult::Exited(0),
+///     output: Vec::new(),
+/// }
+/// .encode()?;
+/// let stored = StoredExecution::open(file.as_slice(), file.len() as u64)?;
+/// assert_eq!(stored.result, BuildResult::Exited(0));
+/// assert!(stored.console.is_empty() && stored.output.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredExecution {
     /// What was run.

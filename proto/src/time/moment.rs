@@ -3,6 +3,15 @@
 use core::time::Duration;
 
 /// A point in time, in milliseconds, between the years 0000 and 9999 of UTC.
+///
+/// ```
+/// use builder_proto::time::Time;
+///
+/// let time = Time::parse_rfc3339("2026-01-02T04:04:05.250+01:00")?;
+/// assert_eq!(time.to_string(), "2026-01-02T03:04:05.250Z");
+/// assert_eq!(time.unix_milliseconds(), 1_767_323_045_250);
+/// # Ok::<(), builder_proto::time::TimeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(i64);
 

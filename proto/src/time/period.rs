@@ -9,6 +9,15 @@ use core::time::Duration;
 use der::{Choice, Decode, EncodeValue, Length, Reader, Tag, Tagged, Writer};
 
 /// The time between two runs of a job.
+///
+/// ```
+/// use builder_proto::time::Period;
+///
+/// let daily: Period = "daily".parse()?;
+/// assert_eq!(daily.duration().map(|duration| duration.as_secs()), Some(24 * 60 * 60));
+/// assert_eq!(Period::Never.duration(), None);
+/// # Ok::<(), builder_proto::time::PeriodError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Period {
     /// Every hour.
