@@ -11,7 +11,7 @@ use std::io::ErrorKind;
 const FIRST: &[u8] = b"1st";
 /// Bytes of a frame with three bytes in it, and of a log with one.
 const FRAME: usize = 36 + 3;
-const BEGUN: usize = 32 + FRAME;
+pub(crate) const BEGUN: usize = 32 + FRAME;
 const ROOM: usize = 2 * FRAME + 10;
 
 fn settings() -> Settings {
@@ -23,7 +23,7 @@ fn open(disk: &LogStorage) -> LogFile<LogStorage> {
     LogFile::open(disk.clone(), settings(), |_| Ok::<(), Infallible>(())).unwrap().0
 }
 
-fn begin(disk: &LogStorage) -> LogFile<LogStorage> {
+pub(crate) fn begin(disk: &LogStorage) -> LogFile<LogStorage> {
     let mut log = open(disk);
     commit(&mut log, FIRST).unwrap();
     log
@@ -38,7 +38,7 @@ fn begin_with_room(disk: &LogStorage) -> LogFile<LogStorage> {
 }
 
 /// What a log holds besides its first commit.
-fn replay(disk: &LogStorage) -> Vec<Vec<u8>> {
+pub(crate) fn replay(disk: &LogStorage) -> Vec<Vec<u8>> {
     let mut payloads = Vec::new();
     let disk = disk.after_power_failure(worst());
     let opened = LogFile::open(disk, settings(), |payload| {
@@ -50,7 +50,7 @@ fn replay(disk: &LogStorage) -> Vec<Vec<u8>> {
     payloads
 }
 
-fn commit(log: &mut LogFile<LogStorage>, record: &[u8]) -> Result<(), WriteError> {
+pub(crate) fn commit(log: &mut LogFile<LogStorage>, record: &[u8]) -> Result<(), WriteError> {
     log.append(record)?;
     log.commit()
 }
@@ -60,7 +60,7 @@ fn failing_writes(error: ErrorKind) -> Faults {
 }
 
 /// Leaves the disk with room for so many bytes in all.
-fn fill_up(disk: &LogStorage, capacity: usize) {
+pub(crate) fn fill_up(disk: &LogStorage, capacity: usize) {
     disk.set_capacity(Some(capacity as u64));
 }
 
@@ -346,79 +346,8 @@ fn after_a_failed_sync_or_write_every_call_fails_and_the_disk_is_left_alone() {
     }
 }
 
-#[test]
-fn rotation_is_due_beyond_the_floor_and_twice_the_snapshot() {
-    let disk = empty_disk();
-    let mut log = begin(&disk);
-    while log.length() <= 200 {
-        assert!(!log.needs_rotation(0));
-        commit(&mut log, b"one").unwrap();
-    }
-    assert!(log.needs_rotation(0));
-    assert!(log.needs_rotation((log.length() - 1) / 2));
-    assert!(!log.needs_rotation(log.length() / 2 + 1));
-    assert!(!log.needs_rotation(u64::MAX));
-}
-
-#[test]
-fn rotation_commits_and_replaces_the_log_by_the_snapshot() {
-    let disk = empty_disk();
-    let mut log = begin(&disk);
-    for _ in 0..10 {
-        commit(&mut log, b"one").unwrap();
-    }
-    log.append(b"two").unwrap();
-    log.rotate(SECOND_SALT, records(["snap", "shot"])).unwrap();
-    assert_eq!(disk.names(), ["log", "reserve"]);
-    assert_eq!(replay(&disk), [b"snapshot"]);
-    assert_eq!(log.length() as usize, disk.read("log").len());
-    commit(&mut log, b"six").unwrap();
-    assert_eq!(replay(&disk), [&b"snapshot"[..], b"six"]);
-}
-
-#[test]
-fn a_long_snapshot_is_written_in_several_frames() {
-    let disk = empty_disk();
-    let mut log = begin(&disk);
-    let records = vec![vec![b'r'; 1000]; 5000];
-    log.rotate(SECOND_SALT, self::records(&records)).unwrap();
-    let payloads = replay(&disk);
-    assert!((4..=5).contains(&payloads.len()));
-    assert!(payloads.concat() == records.concat());
-}
-
-#[test]
-fn a_rotation_without_room_leaves_the_log_and_waits_for_it_to_grow() {
-    let disk = empty_disk();
-    let mut log = begin(&disk);
-    while !log.needs_rotation(0) {
-        commit(&mut log, b"one").unwrap();
-    }
-    let commits = replay(&disk).len();
-    fill_up(&disk, disk.read("log").len() + 100 + BEGUN - 1);
-    assert!(matches!(log.rotate(SECOND_SALT, records(["snapshot"])), Err(WriteError::Full(_))));
-    assert_eq!(disk.names(), ["log", "reserve"]);
-    assert_eq!(replay(&disk).len(), commits);
-
-    disk.mend();
-    assert!(!log.needs_rotation(0));
-    while !log.needs_rotation(0) {
-        commit(&mut log, b"one").unwrap();
-    }
-    log.rotate(SECOND_SALT, records(["snapshot"])).unwrap();
-    assert_eq!(replay(&disk), [b"snapshot"]);
-}
-
-#[test]
-fn a_failed_sync_during_rotation_ends_everything() {
-    let disk = empty_disk();
-    let mut log = begin(&disk);
-    disk.set_faults(failing_syncs(ErrorKind::Other));
-    assert!(matches!(log.rotate(SECOND_SALT, records(["snapshot"])), Err(WriteError::Failed(_))));
-    disk.mend();
-    assert!(matches!(commit(&mut log, b"one"), Err(WriteError::Failed(_))));
-}
-
-fn records<R>(records: impl IntoIterator<Item = R>) -> impl Iterator<Item = Result<R, Infallible>> {
+pub(crate) fn records<R>(
+    records: impl IntoIterator<Item = R>,
+) -> impl Iterator<Item = Result<R, Infallible>> {
     records.into_iter().map(Ok)
 }

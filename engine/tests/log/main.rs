@@ -11,6 +11,7 @@
 mod crashes;
 mod file;
 mod recovery;
+mod rotation;
 
 use builder_engine::log::Salt;
 use builder_tests::world::{Faults, LogStorage, Random};

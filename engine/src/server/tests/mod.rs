@@ -7,6 +7,7 @@ mod silence;
 mod words;
 mod world;
 
+mod clock;
 mod disk_full;
 mod dispatch;
 mod execute;

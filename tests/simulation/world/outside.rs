@@ -1,0 +1,94 @@
+//! What happens around the server: visitors, clocks that jump, disks that fill up, templates that change.
+
+use super::{PEERS, Phase, World};
+use crate::environment::say;
+use crate::network::End;
+use crate::peers::{Client, Line, Peer, Rogue, Worker, platform};
+use crate::queue::Event;
+use builder_engine::server::Role;
+use std::time::Duration;
+
+impl World {
+    pub(super) fn visit(&mut self) {
+        let environment = self.environment.clone();
+        let plan = &environment.plan;
+        let usual = Duration::from_micros(self.random.below(2 * plan.visit_gap));
+        // Where the next crash is far away, the deadlines of those who are there shall pass.
+        let busy = environment.time.get() < self.busy_until;
+        let gap = if busy { usual } else { usual * 1000 };
+        environment.enter(environment.time.get() + gap, Event::Visit);
+        let calm = self.phase != Phase::Stormy;
+        // Some places are kept free from workers that may have to wait for long. In the end there are enough for all.
+        let choice = if calm || self.peers.len() < PEERS / 2 { self.random.below(100) } else { 0 };
+        if self.peers.len() >= if calm { 4 * PEERS } else { PEERS } {
+            return;
+        }
+        let rogue = !calm && self.random.per_mille(plan.rogues);
+        let client = !rogue && !calm && choice < 50;
+        let speaks = |role: &Role| rogue || *role != if client { Role::Workers } else { Role::Clients };
+        let listeners: Vec<usize> =
+            (0..plan.listeners.len()).filter(|number| speaks(&plan.listeners[*number])).collect();
+        let listener = *self.random.pick(&listeners);
+        let connection = environment.network.borrow_mut().connect(&environment, listener);
+        let mut line = Line::new(environment.clone(), connection, self.random.fork());
+        let platform = platform(&mut self.random, plan.platforms);
+        let peer: Box<dyn Peer> = match client {
+            _ if rogue => Box::new(Rogue::new(&mut line, platform)),
+            true => match Client::new(&mut line, connection) {
+                Some(client) => Box::new(client),
+                None => return line.leave(End::Reset),
+            },
+            false => Box::new(Worker::new(platform)),
+        };
+        self.peers.insert(connection, (peer, line));
+    }
+
+    pub(super) fn jump(&mut self) {
+        let environment = &self.environment;
+        if !environment.plan.jumps || self.phase != Phase::Stormy {
+            return;
+        }
+        const HOUR: i64 = 3_600_000;
+        const DECADE: i64 = 10 * 365 * 24 * HOUR;
+        // By a decade only there and back, so that the clock stays in this century.
+        let milliseconds = match self.random.below(4) {
+            0 => HOUR,
+            1 => -HOUR,
+            _ => {
+                let decade = if self.decade == 0 { *self.random.pick(&[-1, 1]) } else { -self.decade };
+                self.decade += decade;
+                decade * DECADE
+            }
+        };
+        say!(environment, "the wall clock jumps by {milliseconds} ms");
+        environment.host.jump_wall_clock(milliseconds);
+        let gap = self.random.micros(0, 2_000_000);
+        environment.enter(environment.time.get() + gap, Event::Jump);
+    }
+
+    pub(super) fn change_room(&mut self) {
+        let environment = &self.environment;
+        if !environment.plan.full_disk || self.phase != Phase::Stormy {
+            return;
+        }
+        let mut disk = environment.disk.borrow_mut();
+        let room = match disk.is_short_of_room() {
+            true => None,
+            false => Some(*self.random.pick(&[0, 500, 5_000, 1_050_000])),
+        };
+        say!(environment, "room on the disk: {room:?}");
+        disk.leave(room);
+        let gap = self.random.micros(0, 1_000_000);
+        environment.enter(environment.time.get() + gap, Event::Room);
+    }
+
+    /// The server is not told; it has to look.
+    pub(super) fn change_templates(&mut self) {
+        let environment = &self.environment;
+        if self.phase == Phase::Stormy {
+            environment.change_templates();
+            let gap = Duration::from_micros(self.random.below(2 * environment.plan.template_gap));
+            environment.enter(environment.time.get() + gap, Event::Templates);
+        }
+    }
+}
