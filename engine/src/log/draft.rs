@@ -1,9 +1,8 @@
 //! A log file in the making, beside the one in use. A crash leaves it without its name, so it never counts.
 
 use super::format::{Frame, HEADER_LENGTH, Position, Salt};
-use super::storage::{Files, NamedFile, Storage, StorageError};
+use super::storage::{DRAFT, Files, LOG, NamedFile, Storage, StorageError};
 use super::written::Written;
-use super::{DRAFT, LOG};
 
 /// Bytes after which a frame of a snapshot is written: large enough to make headers cheap, small enough that
 /// reading holds little.

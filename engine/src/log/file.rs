@@ -2,9 +2,9 @@
 
 use super::draft::Draft;
 use super::format::{Frame, Salt};
-use super::storage::{Files, Storage, StorageError};
+use super::reserve;
+use super::storage::{DRAFT, Files, Storage, StorageError};
 use super::written::Written;
-use super::{DRAFT, reserve};
 use crate::limits::{LOG_FRAME_BYTES, LOG_RESERVE_BYTES, LOG_ROOM_BYTES, LOG_ROTATION_BYTES};
 use core::fmt;
 

@@ -61,10 +61,3 @@ pub use reader::{Damage, Event, LogReader, Verdict};
 pub use recovery::read;
 pub use report::{OpenError, Reading, Recovery, Salvaged, Saved};
 pub use storage::{Storage, StorageError};
-
-/// The log in use.
-const LOG: &str = "log";
-/// A file in the making: a log, or a part of one to be saved. It never counts, and goes with the next start.
-const DRAFT: &str = "log.new";
-/// Space for a full disk.
-const RESERVE: &str = "reserve";

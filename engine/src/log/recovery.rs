@@ -5,9 +5,9 @@ use super::file::{LogFile, Settings};
 use super::format::{Position, Salt};
 use super::reader::{Event, LogReader, Verdict};
 use super::report::{OpenError, Reading, Recovery, Salvaged, Saved};
-use super::storage::{Files, NamedFile, Storage, StorageError};
+use super::reserve;
+use super::storage::{DRAFT, Files, LOG, NamedFile, Storage, StorageError};
 use super::written::Written;
-use super::{DRAFT, LOG, reserve};
 use core::fmt;
 use core::ops::Range;
 

@@ -1,9 +1,8 @@
 //! Space held back on the disk, for the log alone: when the disk is full it is given up, so that jobs can still
 //! be unscheduled and builds still finish.
 
-use super::RESERVE;
 use super::format::{SALT_LENGTH, Salt};
-use super::storage::{Files, Storage, StorageError};
+use super::storage::{Files, RESERVE, Storage, StorageError};
 
 const DRAFT: &str = "reserve.new";
 const CHUNK_BYTES: usize = 64 * 1024;

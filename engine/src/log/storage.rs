@@ -3,6 +3,13 @@
 use core::fmt;
 use std::io;
 
+/// The log in use.
+pub(super) const LOG: &str = "log";
+/// A file in the making: a log, or a part of one to be saved. It never counts, and goes with the next start.
+pub(super) const DRAFT: &str = "log.new";
+/// Space for a full disk.
+pub(super) const RESERVE: &str = "reserve";
+
 /// A directory of files: the real one, or a simulated one that crashes, fills up and forgets what was not synced.
 ///
 /// Every operation may fail. Names are single path components.

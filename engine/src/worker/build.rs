@@ -1,8 +1,10 @@
 //! One build, from the start of its script to the last byte of its artifacts.
 
+use super::interface::{Action, JobInput, Leftover, Settings};
 use super::kill::Killing;
+use super::lines::LineSplitter;
 use super::queue::ActionQueue;
-use super::{Action, JobInput, Leftover, LineSplitter, Remarks, Settings};
+use super::remarks::Remarks;
 use crate::limits::{DRAIN_BYTES, LEFTOVER_TIME, STOP_TIME};
 use builder_proto::build_result::BuildResult;
 use builder_proto::finished_frame::frame_head;

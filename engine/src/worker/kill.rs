@@ -1,6 +1,6 @@
 //! Killing processes until none is left.
 
-use super::Action;
+use super::interface::Action;
 use super::queue::ActionQueue;
 use crate::limits::{KILL_RETRY_TIME, KILL_TIME};
 use core::time::Duration;

@@ -1,10 +1,10 @@
 //! The worker as a whole: its connection to the server, and when it ends.
 
 use super::build::{Build, Progress};
+use super::interface::{Action, Input, JobInput, Settings};
 use super::kill::Killing;
 use super::queue::ActionQueue;
 use super::rehearsal::{Rehearsal, Verdict};
-use super::{Action, Input, JobInput, Settings};
 use crate::limits::{JOB_FRAME_BYTES, SERVER_HELLO_TIME};
 use crate::reconnecting::Reconnecting;
 use builder_proto::command::{Command, PeerType};

@@ -1,6 +1,6 @@
 //! Actions on their way out, and how much of them the socket has not taken.
 
-use super::Action;
+use super::interface::Action;
 use crate::limits::WORKER_OUTBOX_BYTES;
 use builder_proto::Uuid;
 use builder_proto::command::{Command, append_output_frame};

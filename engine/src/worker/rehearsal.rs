@@ -4,8 +4,8 @@
 //! loop, it would go through a whole queue in seconds. So a script that does nothing runs first, in the way in which a
 //! job would.
 
+use super::interface::{Action, JobInput};
 use super::queue::ActionQueue;
-use super::{Action, JobInput};
 use crate::limits::REHEARSAL_TIME;
 use builder_proto::build_result::BuildResult;
 use builder_proto::text::Text;

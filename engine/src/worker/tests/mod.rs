@@ -16,6 +16,9 @@ use crate::limits::{
 };
 use builder_proto::command::{Command, PeerType};
 use builder_proto::frame::{FrameDecoder, FrameEvent};
+use builder_proto::job::ScriptJob;
+use builder_proto::{Uuid, build_result::BuildResult};
+use core::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const UUID: Uuid = Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
