@@ -117,7 +117,7 @@ pub(crate) fn until_uninterrupted(mut operation: impl FnMut() -> io::Result<usiz
 #[cfg(test)]
 mod tests {
     use super::*;
-    use builder_engine::log::{OpenError, Recovery, Settings, WriteError};
+    use builder_engine::log::{OpenError, RecoveryReport, Settings, WriteError};
     use std::convert::Infallible;
     use std::fs;
     use std::os::unix::fs::MetadataExt;
@@ -127,7 +127,7 @@ mod tests {
     /// Tells a test that it runs as a child with a limit on the length of files, and where.
     const LIMITED: &str = "BUILDER_TEST_LIMITED_FILES";
 
-    fn open(path: &Path, salvage: bool) -> Result<(LogFile, Recovery, Vec<Vec<u8>>), OpenError> {
+    fn open(path: &Path, salvage: bool) -> Result<(LogFile, RecoveryReport, Vec<Vec<u8>>), OpenError> {
         let settings = Settings { salvage, ..Settings::new(fresh_salt().unwrap()) };
         let mut payloads = Vec::new();
         let (log, recovery) = LogFile::open(Disk::open(path).unwrap(), settings, |payload| {

@@ -126,9 +126,9 @@ pub const LOG_FRAME_BYTES: u64 = 32 * MEBIBYTE;
 pub const LOG_ROTATION_BYTES: u64 = 4 * MEBIBYTE;
 /// Bytes held back on the disk, so that the write-ahead log can still take what frees space.
 pub const LOG_RESERVE_BYTES: u64 = 8 * MEBIBYTE;
-/// Bytes of zeros that the write-ahead log is given at once for the commits to come, as a file that does not grow is
+/// Bytes of zeros preallocated at once at the end of the write-ahead log for the commits to come, as a file that does not grow is
 /// synced faster.
-pub const LOG_ROOM_BYTES: u64 = 256 * 1024;
+pub const LOG_PREALLOCATED_BYTES: u64 = 256 * 1024;
 
 const KIBIBYTE: u64 = 1024;
 const MEBIBYTE: u64 = 1024 * KIBIBYTE;

@@ -22,7 +22,7 @@ fn fill_log(site: &Site) -> u64 {
     used_length(site)
 }
 
-/// Bytes of the log without the zeros at its end, which are room for what is to come.
+/// Bytes of the log without the zeros at its end, which are preallocated for what is to come.
 fn used_length(site: &Site) -> u64 {
     let bytes = fs::read(site.log_file()).unwrap();
     bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1) as u64
@@ -230,7 +230,7 @@ fn a_log_with_a_torn_end_goes_on_from_what_is_whole() {
     append(0);
     let server = site.start();
     assert_eq!(server.info().schedule.len(), 4);
-    assert!(!site.data().join(".builder/log.torn-2").exists(), "zeros are room, not a torn end");
+    assert!(!site.data().join(".builder/log.torn-2").exists(), "zeros are preallocated, not a torn end");
     server.kill();
 
     append(7);

@@ -48,7 +48,7 @@ pub(crate) struct Plan {
     pub(crate) small_result_bytes: u64,
     pub(crate) rotation_bytes: u64,
     pub(crate) reserve_bytes: u64,
-    pub(crate) room_bytes: u64,
+    pub(crate) preallocated_bytes: u64,
     /// How many of a thousand lives of the server upload results.
     pub(crate) uploads: u64,
     /// How many of a thousand uploads fail.
@@ -114,7 +114,7 @@ impl Plan {
             small_result_bytes: sometimes(&[0, 0, 1_000, 4_000, 32_768]),
             rotation_bytes: sometimes(&[4_096, 16_384, 100_000]),
             reserve_bytes: sometimes(&[1_024, 8_192]),
-            room_bytes: sometimes(&[0, 700, 8_192]),
+            preallocated_bytes: sometimes(&[0, 700, 8_192]),
             uploads: sometimes(&[0, 0, 800, 1000]),
             failing_uploads: sometimes(&[0, 200]),
             hanging_uploads: sometimes(&[0, 300]),

@@ -8,7 +8,7 @@
 //! breaks: answered
 //! found by: the simulation
 //! plan: power_failures=900
-//! in engine/src/log/written.rs
+//! in engine/src/log/active.rs
 //!          if length <= self.durable_length {
 //! -            files.sync_contents(&self.file)?;
 //! +            if !crate::planted("answered-before-commit") {

@@ -109,7 +109,7 @@ fn fail(case: &Case) {
     let mut site = Site::new(programs!());
     site.options = vec!["--upload".to_owned(), sink.url()];
     let mut server = site.start();
-    // From here on there is room in the log, and only what makes it grow or replaces it takes an fsync.
+    // From here on there are preallocated zeros in the log, and only what makes it grow or replaces it takes an fsync.
     server.schedule("first", "first");
     let trace = site.file("trace", "");
     let mut tracer = strace::attach(&server, &trace, &[injection]);

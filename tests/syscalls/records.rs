@@ -128,7 +128,7 @@ impl Records {
     }
 }
 
-/// The records of what was written at once: a header, frames, room for more.
+/// The records of what was written at once: a header, frames, preallocated zeros.
 fn decode(written: &[u8]) -> Vec<Record> {
     let mut rest = written;
     if rest.starts_with(b"\x8bbuilder") {

@@ -2,7 +2,7 @@
 
 use super::connections::ConnectionLimits;
 use super::rotation::RotationLimits;
-use crate::limits::{LOG_ROOM_BYTES, LOG_ROTATION_BYTES};
+use crate::limits::{LOG_PREALLOCATED_BYTES, LOG_ROTATION_BYTES};
 use crate::server::{self, UploadSettings};
 use core::time::Duration;
 
@@ -41,8 +41,8 @@ pub struct Limits {
     pub small_result: u64,
     /// Up to which the log is never rotated.
     pub log_rotation: u64,
-    /// Written behind a frame that leaves no room for the next.
-    pub log_room: u64,
+    /// Of zeros written behind a frame of the log that ends beyond those written before.
+    pub log_preallocated: u64,
     /// Of the reserve, and from which sizes on space is made.
     pub rotation: RotationLimits,
     /// Of what waits to be sent, and how many connections are accepted at a time.
@@ -56,7 +56,7 @@ impl Default for Limits {
             observer_outbox: 64 * 1024,
             small_result: 32 * 1024,
             log_rotation: LOG_ROTATION_BYTES,
-            log_room: LOG_ROOM_BYTES,
+            log_preallocated: LOG_PREALLOCATED_BYTES,
             rotation: RotationLimits::default(),
             connections: ConnectionLimits::default(),
         }

@@ -100,7 +100,7 @@ fn open_log<P: Platform>(
         unused: is_unused(files)?,
         reserve_bytes: limits.rotation.reserve_bytes,
         rotation_bytes: limits.log_rotation,
-        room_bytes: limits.log_room,
+        preallocated_bytes: limits.log_preallocated,
     };
     let mut recovery = Recovery::new(settings.salvage);
     let private = DirectoryName::Private;

@@ -1,11 +1,11 @@
 //! The log in use: what is appended becomes durable with the next commit.
 
-use super::draft::Draft;
+use super::active::ActiveLog;
+use super::builder::LogBuilder;
 use super::format::{Frame, Salt};
 use super::reserve;
 use super::storage::{DRAFT, Files, Storage, StorageError};
-use super::written::Written;
-use crate::limits::{LOG_FRAME_BYTES, LOG_RESERVE_BYTES, LOG_ROOM_BYTES, LOG_ROTATION_BYTES};
+use crate::limits::{LOG_FRAME_BYTES, LOG_PREALLOCATED_BYTES, LOG_RESERVE_BYTES, LOG_ROTATION_BYTES};
 use core::fmt;
 
 /// The write-ahead log of one directory.
@@ -23,7 +23,7 @@ use core::fmt;
 pub struct LogFile<S: Storage> {
     files: Files<S>,
     /// None before the first commit of a new log: a file of this name that holds no frame would be taken for damaged.
-    written: Option<Written<S::File>>,
+    active: Option<ActiveLog<S::File>>,
     settings: Settings,
     /// What was appended since the last commit; one frame, unless it exceeds the limit of a frame.
     pending: Vec<Frame>,
@@ -47,9 +47,9 @@ pub struct Settings {
     pub reserve_bytes: u64,
     /// Bytes up to which the log is never rotated.
     pub rotation_bytes: u64,
-    /// Bytes of zeros to write behind a frame that leaves no room for the next. A sync of a file that does not grow
+    /// Bytes of zeros to write behind a frame that ends beyond those written before. A sync of a file that does not grow
     /// need not write where the file ends and which blocks it has.
-    pub room_bytes: u64,
+    pub preallocated_bytes: u64,
 }
 
 /// Why the log did not take something.
@@ -70,7 +70,7 @@ pub enum WriteError {
 }
 
 impl Settings {
-    /// What the server uses: no salvage, a directory in use, [`LOG_RESERVE_BYTES`], [`LOG_ROTATION_BYTES`] and [`LOG_ROOM_BYTES`].
+    /// What the server uses: no salvage, a directory in use, [`LOG_RESERVE_BYTES`], [`LOG_ROTATION_BYTES`] and [`LOG_PREALLOCATED_BYTES`].
     pub fn new(salt: Salt) -> Settings {
         Settings {
             salt,
@@ -78,7 +78,7 @@ impl Settings {
             unused: false,
             reserve_bytes: LOG_RESERVE_BYTES,
             rotation_bytes: LOG_ROTATION_BYTES,
-            room_bytes: LOG_ROOM_BYTES,
+            preallocated_bytes: LOG_PREALLOCATED_BYTES,
         }
     }
 }
@@ -118,13 +118,13 @@ impl<S: Storage> LogFile<S> {
     pub(super) fn new(
         files: Files<S>,
         settings: Settings,
-        written: Option<Written<S::File>>,
+        active: Option<ActiveLog<S::File>>,
         reserve_available: bool,
     ) -> Self {
         let rotation_length = settings.rotation_bytes;
         LogFile {
             files,
-            written,
+            active,
             settings,
             pending: Vec::new(),
             reserve_available,
@@ -170,7 +170,7 @@ impl<S: Storage> LogFile<S> {
     pub fn commit(&mut self) -> Result<(), WriteError> {
         self.check()?;
         let mut pending = core::mem::take(&mut self.pending);
-        let committed = match &self.written {
+        let committed = match &self.active {
             _ if pending.is_empty() => Ok(()),
             Some(_) => self.write_frames(&mut pending),
             None => self.begin(&pending),
@@ -183,7 +183,7 @@ impl<S: Storage> LogFile<S> {
 
     /// Bytes of the log file up to the end of its last frame; 0 before there is one.
     pub fn length(&self) -> u64 {
-        self.written.as_ref().map_or(0, |written| written.length)
+        self.active.as_ref().map_or(0, |active| active.length)
     }
 
     /// Whether the log has grown well beyond a snapshot of `snapshot_bytes`. After a rotation for which there was
@@ -206,8 +206,8 @@ impl<S: Storage> LogFile<S> {
     ) -> Result<(), WriteError> {
         self.commit()?;
         match write_snapshot(&self.files, salt, snapshot) {
-            Ok(written) => {
-                self.written = Some(written);
+            Ok(active) => {
+                self.active = Some(active);
                 self.rotation_length = self.settings.rotation_bytes;
                 Ok(())
             }
@@ -269,8 +269,8 @@ impl<S: Storage> LogFile<S> {
             begun = write_first(&self.files, self.settings.salt, frames);
         }
         match begun {
-            Ok(written) => {
-                self.written = Some(written);
+            Ok(active) => {
+                self.active = Some(active);
                 Ok(())
             }
             Err(error) if error.is_full() => {
@@ -283,15 +283,15 @@ impl<S: Storage> LogFile<S> {
 
     /// Writes all frames or, as far as the next start can tell, none.
     fn write_frames(&mut self, frames: &mut [Frame]) -> Result<(), WriteError> {
-        let Some(written) = &mut self.written else { return Ok(()) };
-        let before = (written.position, written.length);
+        let Some(active) = &mut self.active else { return Ok(()) };
+        let before = (active.position, active.length);
         for frame in frames {
-            let room_bytes = self.settings.room_bytes;
-            match written.append(&self.files, &mut self.reserve_available, room_bytes, frame) {
+            let preallocated_bytes = self.settings.preallocated_bytes;
+            match active.append(&self.files, &mut self.reserve_available, preallocated_bytes, frame) {
                 Ok(()) => {}
                 Err(error) if error.is_full() => {
-                    (written.position, written.length) = before;
-                    written.cut(&self.files).map_err(|error| self.fail(error.to_string()))?;
+                    (active.position, active.length) = before;
+                    active.cut(&self.files).map_err(|error| self.fail(error.to_string()))?;
                     return Err(WriteError::Full(error));
                 }
                 Err(error) => return Err(self.fail(error.to_string())),
@@ -306,12 +306,12 @@ fn write_first<S: Storage>(
     files: &Files<S>,
     salt: Salt,
     frames: &[Frame],
-) -> Result<Written<S::File>, StorageError> {
-    let mut draft = Draft::new(files, salt)?;
+) -> Result<ActiveLog<S::File>, StorageError> {
+    let mut builder = LogBuilder::new(files, salt)?;
     for frame in frames {
-        draft.append(frame.payload())?;
+        builder.append(frame.payload())?;
     }
-    draft.publish()
+    builder.publish()
 }
 
 /// Writes and publishes a log that holds nothing but `snapshot`.
@@ -319,18 +319,18 @@ fn write_snapshot<S: Storage, R: AsRef<[u8]>, E: fmt::Display>(
     files: &Files<S>,
     salt: Salt,
     snapshot: impl IntoIterator<Item = Result<R, E>>,
-) -> Result<Written<S::File>, WriteError> {
-    let mut draft = Draft::new(files, salt)?;
+) -> Result<ActiveLog<S::File>, WriteError> {
+    let mut builder = LogBuilder::new(files, salt)?;
     for record in snapshot {
         let record = record.map_err(|error| WriteError::NoRecord(error.to_string()))?;
         let record = record.as_ref();
         check_length(record)?;
-        draft.append(record)?;
+        builder.append(record)?;
     }
-    if draft.is_empty() {
+    if builder.is_empty() {
         return Err(WriteError::NoRecord("a log begins with a record, and there is none".to_owned()));
     }
-    Ok(draft.publish()?)
+    Ok(builder.publish()?)
 }
 
 fn check_length(record: &[u8]) -> Result<(), WriteError> {

@@ -45,7 +45,8 @@
 //! name, synced and renamed, so that a name never stands for a part. What it reads it syncs before it writes
 //! on: after an end of the program without a crash of the machine, the last frame may be in memory only.
 
-mod draft;
+mod active;
+mod builder;
 mod file;
 mod format;
 mod reader;
@@ -53,11 +54,10 @@ mod recovery;
 mod report;
 mod reserve;
 mod storage;
-mod written;
 
 pub use file::{LogFile, Settings, WriteError};
 pub use format::{FRAME_HEADER_LENGTH, Frame, HEADER_LENGTH, Position, Salt};
 pub use reader::{Damage, Event, LogReader, Verdict};
 pub use recovery::read;
-pub use report::{OpenError, Reading, Recovery, Salvaged, Saved};
+pub use report::{OpenError, Reading, RecoveryReport, Salvaged, Saved};
 pub use storage::{Storage, StorageError};

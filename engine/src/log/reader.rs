@@ -79,7 +79,7 @@ pub struct Damage {
 /// How a log ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// With a good frame, behind which there is nothing, or room: zeros, into which the next frames go.
+    /// With a good frame, behind which there is nothing, or preallocated zeros, into which the next frames go.
     Clean {
         /// Bytes up to the end of the last good frame.
         good_length: u64,

@@ -1,13 +1,13 @@
 //! Opening a log: replay it, mend what a crash has left, refuse what a crash cannot have done.
 
-use super::draft::Draft;
+use super::active::ActiveLog;
+use super::builder::LogBuilder;
 use super::file::{LogFile, Settings};
 use super::format::{Position, Salt};
 use super::reader::{Event, LogReader, Verdict};
-use super::report::{OpenError, Reading, Recovery, Salvaged, Saved};
+use super::report::{OpenError, Reading, RecoveryReport, Salvaged, Saved};
 use super::reserve;
 use super::storage::{DRAFT, Files, LOG, NamedFile, Storage, StorageError};
-use super::written::Written;
 use core::fmt;
 use core::ops::Range;
 
@@ -56,11 +56,11 @@ impl<S: Storage> LogFile<S> {
         storage: S,
         settings: Settings,
         replay: impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<(LogFile<S>, Recovery), OpenError> {
+    ) -> Result<(LogFile<S>, RecoveryReport), OpenError> {
         let files = Files(storage);
         files.remove(DRAFT)?;
-        let mut recovery = Recovery::default();
-        let written = match files.open(LOG)? {
+        let mut recovery = RecoveryReport::default();
+        let active = match files.open(LOG)? {
             Some(file) => recover(&files, file, &settings, &mut recovery, replay)?,
             None => {
                 recovery.created = true;
@@ -69,12 +69,12 @@ impl<S: Storage> LogFile<S> {
         };
         // What was read may be in memory only, if an earlier run ended without a crash of the machine. It has to be
         // durable before the next frame is written: file, name and the removal of drafts.
-        if let Some(written) = &written {
-            files.sync(&written.file)?;
+        if let Some(active) = &active {
+            files.sync(&active.file)?;
         }
         files.sync_names()?;
         let reserve_available = ensure_reserve(&files, &settings, &mut recovery)?;
-        Ok((LogFile::new(files, settings, written, reserve_available), recovery))
+        Ok((LogFile::new(files, settings, active, reserve_available), recovery))
     }
 }
 
@@ -120,9 +120,9 @@ fn recover<S: Storage, E: fmt::Display>(
     files: &Files<S>,
     file: NamedFile<S::File>,
     settings: &Settings,
-    recovery: &mut Recovery,
+    recovery: &mut RecoveryReport,
     replay: impl FnMut(&[u8]) -> Result<(), E>,
-) -> Result<Option<Written<S::File>>, OpenError> {
+) -> Result<Option<ActiveLog<S::File>>, OpenError> {
     let tolerance = match settings {
         Settings { salvage: true, .. } => Tolerance::Damaged,
         Settings { unused: true, .. } => Tolerance::Unfinished,
@@ -153,7 +153,7 @@ fn recover<S: Storage, E: fmt::Display>(
     // it. That can be the last frame, no other, so it is written again, as it is.
     let last_frame = scan.last_frame..good_length;
     with_reserve(files, || Ok(copy(files, (&file, last_frame.clone()), (&file, last_frame.start))?))?;
-    Ok(Some(Written::new(file, scan.position, good_length)))
+    Ok(Some(ActiveLog::new(file, scan.position, good_length)))
 }
 
 /// Reads a log to its end and hands its payloads to `replay`. Refuses what a crash cannot have done.
@@ -238,13 +238,13 @@ fn rewrite<S: Storage>(
     files: &Files<S>,
     damaged: &NamedFile<S::File>,
     salt: Salt,
-) -> Result<Written<S::File>, OpenError> {
-    let mut draft = Draft::new(files, salt)?;
+) -> Result<ActiveLog<S::File>, OpenError> {
+    let mut builder = LogBuilder::new(files, salt)?;
     scan(files, damaged, |event| match event {
-        Event::Frame { payload, .. } => Ok(draft.append(payload)?),
+        Event::Frame { payload, .. } => Ok(builder.append(payload)?),
         _ => Ok(()),
     })?;
-    Ok(draft.publish()?)
+    Ok(builder.publish()?)
 }
 
 /// Copies a part of the log to a file of its own, named after its `kind` with the first free number.
@@ -303,7 +303,7 @@ fn with_reserve<S: Storage, T>(
 fn ensure_reserve<S: Storage>(
     files: &Files<S>,
     settings: &Settings,
-    recovery: &mut Recovery,
+    recovery: &mut RecoveryReport,
 ) -> Result<bool, OpenError> {
     if reserve::is_whole(files, settings.reserve_bytes)? {
         return Ok(true);

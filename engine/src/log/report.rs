@@ -6,7 +6,7 @@ use core::fmt;
 
 /// What opening a log found and did. Displays as sentences for the operator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recovery {
+pub struct RecoveryReport {
     /// There was no log; the first commit makes one.
     pub created: bool,
     /// Commits that were replayed.
@@ -86,7 +86,7 @@ pub enum OpenError {
     },
 }
 
-impl Recovery {
+impl RecoveryReport {
     /// Whether an operator should know: something was cut off, left out or set aside, or is missing.
     pub fn is_unusual(&self) -> bool {
         self.torn.is_some()
@@ -96,7 +96,7 @@ impl Recovery {
     }
 }
 
-impl fmt::Display for Recovery {
+impl fmt::Display for RecoveryReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.created {
             f.write_str("began a new log")?;

@@ -55,17 +55,17 @@
 //! ```
 
 mod build;
+mod conversation;
 mod interface;
 mod kill;
 mod lines;
-mod machine;
 mod queue;
 mod rehearsal;
 mod remarks;
 #[cfg(test)]
 mod tests;
 
+pub use conversation::Worker;
 pub use interface::{Action, Input, JobInput, Leftover, Settings};
 pub use lines::LineSplitter;
-pub use machine::Worker;
 pub use remarks::Remarks;

@@ -37,7 +37,7 @@ pub(crate) fn settings() -> Settings {
         salvage: false,
         connections: 100,
         uploads: None,
-        limits: Limits { log_room: 0, ..Limits::default() },
+        limits: Limits { log_preallocated: 0, ..Limits::default() },
     }
 }
 

@@ -7,8 +7,8 @@ use builder_tests::world::{Crash, Faults, LogStorage};
 use std::convert::Infallible;
 use std::io::ErrorKind;
 
-/// Bytes of room made at once: none, less than a frame, and enough for some.
-const ROOMS: [u64; 3] = [0, 20, 150];
+/// Bytes preallocated at once: none, less than a frame, and enough for some.
+const PREALLOCATED: [u64; 3] = [0, 20, 150];
 
 /// What a run before a crash has done.
 #[derive(Default)]
@@ -21,9 +21,9 @@ struct History {
 
 impl History {
     /// Commits, rotates and opens until the power fails. A snapshot is simply all records so far.
-    fn run(&mut self, disk: &LogStorage, room_bytes: u64) -> Result<(), String> {
+    fn run(&mut self, disk: &LogStorage, preallocated_bytes: u64) -> Result<(), String> {
         for round in 0..2 {
-            let settings = Settings { room_bytes, ..settings() };
+            let settings = Settings { preallocated_bytes, ..settings() };
             let (mut log, ..) = open_with(disk, settings).map_err(|error| error.to_string())?;
             self.commit(&mut log, 2).map_err(|error| error.to_string())?;
             log.rotate(SECOND_SALT, self.records.iter().map(Ok::<_, Infallible>))
@@ -55,14 +55,14 @@ impl History {
 
 #[test]
 fn no_crash_at_any_operation_loses_what_was_acknowledged() {
-    for room_bytes in ROOMS {
+    for preallocated_bytes in PREALLOCATED {
         let mut count = 0;
         for crash_at in 0.. {
             let disk = empty_disk();
             disk.host.crash_after(crash_at, Crash::Power);
             disk.set_faults(Faults { longest_transfer: Some(50), ..Faults::default() });
             let mut history = History::default();
-            if history.run(&disk, room_bytes).is_ok() {
+            if history.run(&disk, preallocated_bytes).is_ok() {
                 break;
             }
             for found in crashes(&disk) {

@@ -1,4 +1,4 @@
-//! What is appended and committed, with room to be had and without.
+//! What is appended and committed, with zeros preallocated and without.
 
 use super::{SALT, SECOND_SALT, empty_disk, failing_syncs, worst};
 use builder_engine::limits::LOG_FRAME_BYTES;
@@ -12,10 +12,10 @@ const FIRST: &[u8] = b"1st";
 /// Bytes of a frame with three bytes in it, and of a log with one.
 const FRAME: usize = 36 + 3;
 pub(crate) const BEGUN: usize = 32 + FRAME;
-const ROOM: usize = 2 * FRAME + 10;
+const PREALLOCATED: usize = 2 * FRAME + 10;
 
 fn settings() -> Settings {
-    Settings { reserve_bytes: 100, rotation_bytes: 200, room_bytes: 0, ..Settings::new(SALT) }
+    Settings { reserve_bytes: 100, rotation_bytes: 200, preallocated_bytes: 0, ..Settings::new(SALT) }
 }
 
 /// A log that has not begun.
@@ -29,9 +29,9 @@ pub(crate) fn begin(disk: &LogStorage) -> LogFile<LogStorage> {
     log
 }
 
-/// Keeps room for two frames and a bit.
-fn begin_with_room(disk: &LogStorage) -> LogFile<LogStorage> {
-    let settings = Settings { room_bytes: ROOM as u64, ..settings() };
+/// Preallocates for two frames and a bit.
+fn begin_preallocating(disk: &LogStorage) -> LogFile<LogStorage> {
+    let settings = Settings { preallocated_bytes: PREALLOCATED as u64, ..settings() };
     let mut log = LogFile::open(disk.clone(), settings, |_| Ok::<(), Infallible>(())).unwrap().0;
     commit(&mut log, FIRST).unwrap();
     log
@@ -65,29 +65,29 @@ pub(crate) fn fill_up(disk: &LogStorage, capacity: usize) {
 }
 
 #[test]
-fn a_commit_within_the_room_syncs_contents_alone_and_any_other_the_length_as_well() {
+fn a_commit_within_preallocated_zeros_syncs_contents_alone_and_any_other_the_length_as_well() {
     let disk = empty_disk();
-    let mut log = begin_with_room(&disk);
+    let mut log = begin_preallocating(&disk);
     let mut syncs_of_contents = Vec::new();
     for _ in 0..8 {
         let before = disk.disk.borrow().syncs_of_contents();
         commit(&mut log, b"two").unwrap();
         syncs_of_contents.push(disk.disk.borrow().syncs_of_contents() - before);
     }
-    assert_eq!(syncs_of_contents, [0, 1, 1, 0, 1, 1, 0, 1], "there is room for two");
+    assert_eq!(syncs_of_contents, [0, 1, 1, 0, 1, 1, 0, 1], "they last for two");
 
     let disk = empty_disk();
-    let mut without_room = begin(&disk);
-    commit(&mut without_room, b"two").unwrap();
+    let mut not_preallocating = begin(&disk);
+    commit(&mut not_preallocating, b"two").unwrap();
     assert_eq!(disk.disk.borrow().syncs_of_contents(), 0);
 }
 
 #[test]
-fn where_room_was_cut_off_the_next_commit_syncs_the_length_again() {
+fn where_preallocated_zeros_were_cut_off_the_next_commit_syncs_the_length_again() {
     let disk = empty_disk();
-    let mut log = begin_with_room(&disk);
+    let mut log = begin_preallocating(&disk);
     commit(&mut log, b"one").unwrap();
-    // On file systems that never write in place, even what fits into the room may find the disk full.
+    // On file systems that never write in place, even what fits into preallocated zeros may find the disk full.
     disk.set_faults(failing_writes(ErrorKind::StorageFull));
     assert!(matches!(commit(&mut log, b"two"), Err(WriteError::Full(_))));
     disk.mend();
@@ -116,9 +116,9 @@ fn one_commit_is_one_write_one_sync_and_one_frame() {
 }
 
 #[test]
-fn room_is_made_for_several_commits_at_once() {
+fn zeros_are_preallocated_for_several_commits_at_once() {
     let disk = empty_disk();
-    let mut log = begin_with_room(&disk);
+    let mut log = begin_preallocating(&disk);
     let mut lengths = vec![disk.read("log").len()];
     let mut expected = Vec::new();
     for _ in 0..7 {
@@ -129,27 +129,27 @@ fn room_is_made_for_several_commits_at_once() {
         lengths.push(bytes.len());
         assert_eq!(replay(&disk), expected);
     }
-    let first = BEGUN + FRAME + ROOM;
-    let second = BEGUN + 4 * FRAME + ROOM;
-    let third = BEGUN + 7 * FRAME + ROOM;
+    let first = BEGUN + FRAME + PREALLOCATED;
+    let second = BEGUN + 4 * FRAME + PREALLOCATED;
+    let third = BEGUN + 7 * FRAME + PREALLOCATED;
     assert_eq!(lengths, [BEGUN, first, first, first, second, second, second, third]);
     assert_eq!(log.length() as usize, BEGUN + 7 * FRAME);
 }
 
 #[test]
-fn a_log_without_room_for_room_goes_on_as_long_as_there_is_some_for_frames() {
+fn a_log_without_space_for_zeros_goes_on_as_long_as_there_is_some_for_frames() {
     // None at all, less than was wanted, and a limit on the length of the file.
     for (capacity, longest_file) in [
         (Some(BEGUN + 100 + 2 * FRAME), None),
-        (Some(BEGUN + 100 + 2 * FRAME + ROOM / 2), None),
-        (None, Some(BEGUN + 2 * FRAME + ROOM / 2)),
+        (Some(BEGUN + 100 + 2 * FRAME + PREALLOCATED / 2), None),
+        (None, Some(BEGUN + 2 * FRAME + PREALLOCATED / 2)),
     ] {
         let disk = empty_disk();
-        let mut log = begin_with_room(&disk);
+        let mut log = begin_preallocating(&disk);
         disk.set_capacity(capacity.map(|bytes| bytes as u64));
         disk.set_faults(Faults { longest_file, ..Faults::default() });
         commit(&mut log, b"one").unwrap();
-        assert_eq!(disk.read("log").len(), BEGUN + FRAME, "what there was of room is given back");
+        assert_eq!(disk.read("log").len(), BEGUN + FRAME, "the space of the zeros is given back");
         let before = disk.host.operations();
         commit(&mut log, b"two").unwrap();
         assert_eq!(disk.host.operations(), before + 2, "no attempt with each commit");
@@ -165,9 +165,9 @@ fn a_log_without_room_for_room_goes_on_as_long_as_there_is_some_for_frames() {
 }
 
 #[test]
-fn a_log_with_room_takes_commits_when_the_disk_is_full() {
+fn a_log_with_preallocated_zeros_takes_commits_when_the_disk_is_full() {
     let disk = empty_disk();
-    let mut log = begin_with_room(&disk);
+    let mut log = begin_preallocating(&disk);
     commit(&mut log, b"one").unwrap();
     fill_up(&disk, 0);
     commit(&mut log, b"two").unwrap();

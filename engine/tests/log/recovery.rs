@@ -2,16 +2,16 @@
 
 use super::{SALT, crashes, empty_disk, failing_syncs, worst};
 use builder_engine::log::{
-    LogFile, OpenError, Reading, Recovery, Salvaged, Saved, Settings, WriteError, read,
+    LogFile, OpenError, Reading, RecoveryReport, Salvaged, Saved, Settings, WriteError, read,
 };
 use builder_tests::world::LogStorage;
 use std::convert::Infallible;
 use std::io::ErrorKind;
 
-pub(crate) type Opened = (LogFile<LogStorage>, Recovery, Vec<Vec<u8>>);
+pub(crate) type Opened = (LogFile<LogStorage>, RecoveryReport, Vec<Vec<u8>>);
 
 pub(crate) fn settings() -> Settings {
-    Settings { reserve_bytes: 100, room_bytes: 0, ..Settings::new(SALT) }
+    Settings { reserve_bytes: 100, preallocated_bytes: 0, ..Settings::new(SALT) }
 }
 
 pub(crate) fn salvage() -> Settings {
@@ -78,8 +78,8 @@ fn a_clean_log_is_replayed_and_goes_on() {
 }
 
 #[test]
-fn a_log_with_room_behind_its_last_frame_is_clean_and_goes_on_where_that_ends() {
-    let settings = || Settings { room_bytes: 500, ..settings() };
+fn a_log_with_zeros_behind_its_last_frame_is_clean_and_goes_on_where_that_ends() {
+    let settings = || Settings { preallocated_bytes: 500, ..settings() };
     let disk = disk_with(&[b"one"]);
     for (number, record) in [b"two", b"six", b"ten"].into_iter().enumerate() {
         let (mut log, recovery, payloads) = open_with(&disk, settings()).unwrap();
@@ -261,7 +261,7 @@ fn what_is_no_log_at_all_is_refused_and_salvage_sets_it_aside() {
     );
     log.append(b"next").unwrap();
     log.commit().unwrap();
-    assert_eq!(open(&disk).1, Recovery { frames: 1, ..Recovery::default() });
+    assert_eq!(open(&disk).1, RecoveryReport { frames: 1, ..RecoveryReport::default() });
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn settings(environment: &Environment, salvage: bool) -> Settings {
             observer_outbox: 500,
             small_result: plan.small_result_bytes,
             log_rotation: plan.rotation_bytes,
-            log_room: plan.room_bytes,
+            log_preallocated: plan.preallocated_bytes,
             connections: ConnectionLimits { accepts: 3, outbox_bytes: 2_000 },
             // Far less than the real ones, as here no disk has more than this unless it has plenty.
             rotation: RotationLimits {

@@ -4,7 +4,7 @@
 use super::choices::Choices;
 use crate::world::{Crash, Faults, LogStorage, Random};
 use builder_engine::log::{
-    FRAME_HEADER_LENGTH, HEADER_LENGTH, LogFile, OpenError, Recovery, Salt, Settings, WriteError,
+    FRAME_HEADER_LENGTH, HEADER_LENGTH, LogFile, OpenError, RecoveryReport, Salt, Settings, WriteError,
 };
 use std::convert::Infallible;
 
@@ -101,8 +101,11 @@ impl World {
                 let bytes = self.contents().unwrap_or_default();
                 assert_eq!(log.has_pending(), !self.pending.is_empty());
                 assert!(bytes.len() as u64 >= length);
-                assert_eq!(length == 0, bytes.is_empty(), "a file with room and nothing else");
-                assert!(bytes.iter().skip(length as usize).all(|byte| *byte == 0), "room is of zeros");
+                assert_eq!(length == 0, bytes.is_empty(), "a file with zeros and nothing else");
+                assert!(
+                    bytes.iter().skip(length as usize).all(|byte| *byte == 0),
+                    "not zeros behind the last frame"
+                );
                 assert!(length == 0 || length > HEADER_LENGTH as u64, "a log without a commit");
             }
             // Whoever runs it starts it again.
@@ -265,7 +268,7 @@ impl World {
         self.alternatives.clear();
     }
 
-    fn try_open(&mut self, salvage: bool) -> Result<(Frames, Recovery), OpenError> {
+    fn try_open(&mut self, salvage: bool) -> Result<(Frames, RecoveryReport), OpenError> {
         self.salts += 1;
         let settings = Settings {
             salt: Salt([self.salts; 16]),
@@ -273,7 +276,7 @@ impl World {
             unused: false,
             reserve_bytes: 40,
             rotation_bytes: 200,
-            room_bytes: if self.salts & 1 == 0 { 0 } else { 90 },
+            preallocated_bytes: if self.salts & 1 == 0 { 0 } else { 90 },
         };
         let mut frames = Frames::new();
         let (log, recovery) = LogFile::open(self.disk.clone(), settings, |payload| {

@@ -167,14 +167,14 @@ impl Written {
         match verdict {
             Verdict::Clean { good_length } if !is_damaged => {
                 assert_eq!(*good_length, end(found.len()) as u64);
-                let (good, room) = changed.bytes.split_at(end(found.len()));
+                let (good, zeros) = changed.bytes.split_at(end(found.len()));
                 assert_eq!(good, &self.bytes()[..good.len()], "clean, but not as written");
-                assert!(room.iter().all(|byte| *byte == 0), "clean, but with something behind it");
+                assert!(zeros.iter().all(|byte| *byte == 0), "clean, but with something behind it");
             }
             Verdict::Torn { good_length } if !is_damaged => {
                 assert_eq!(*good_length, end(found.len()) as u64);
                 let bad = &changed.bytes[end(found.len())..];
-                assert!(bad.iter().any(|byte| *byte != 0), "room is taken for a torn end");
+                assert!(bad.iter().any(|byte| *byte != 0), "preallocated zeros are taken for a torn end");
             }
             Verdict::UnknownVersion { .. } => assert!(found.is_empty() && changed.intact < HEADER_LENGTH),
             Verdict::Unreadable | Verdict::Clean { .. } | Verdict::Torn { .. } => {}

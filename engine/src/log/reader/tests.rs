@@ -83,8 +83,8 @@ fn torn(good_length: usize) -> Verdict {
 
 /// The end of a log whose last good frame ends there.
 fn end_of(bytes: &[u8], good_length: usize) -> Verdict {
-    let is_room = bytes[good_length..].iter().all(|byte| *byte == 0);
-    if is_room { clean(good_length) } else { torn(good_length) }
+    let is_preallocated = bytes[good_length..].iter().all(|byte| *byte == 0);
+    if is_preallocated { clean(good_length) } else { torn(good_length) }
 }
 
 #[test]

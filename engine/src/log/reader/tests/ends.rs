@@ -1,12 +1,12 @@
-//! What stands behind the last frame: room, or what a crash left.
+//! What stands behind the last frame: preallocated zeros, or what a crash left.
 
 use super::*;
 
 #[test]
-fn zeros_after_the_last_frame_are_room_for_more() {
+fn zeros_after_the_last_frame_are_preallocated_for_more() {
     let sample = sample();
-    for room in [1, 35, 36, 4096, 300_000] {
-        let bytes = [sample.bytes.clone(), vec![0; room]].concat();
+    for length in [1, 35, 36, 4096, 300_000] {
+        let bytes = [sample.bytes.clone(), vec![0; length]].concat();
         for chunk in [11, 64 * 1024, usize::MAX] {
             let reading = read_in_chunks(&bytes, chunk);
             assert_eq!(reading.payloads, sample.payloads);
@@ -35,8 +35,8 @@ fn a_frame_behind_zeros_that_are_not_its_own_is_damage() {
 #[test]
 fn garbage_after_the_last_frame_is_a_torn_tail() {
     let sample = sample();
-    let behind_room = [vec![0; 5000], vec![1]].concat();
-    for tail in [vec![0xff; 4096], vec![7; 100], b"\n".to_vec(), behind_room] {
+    let behind_zeros = [vec![0; 5000], vec![1]].concat();
+    for tail in [vec![0xff; 4096], vec![7; 100], b"\n".to_vec(), behind_zeros] {
         let reading = read(&[sample.bytes.clone(), tail].concat());
         assert_eq!(reading.payloads, sample.payloads);
         assert_eq!((reading.damage, reading.verdict), (vec![], torn(sample.bytes.len())));

@@ -6,7 +6,7 @@ use super::storage::{Files, NamedFile, Storage, StorageError};
 
 /// A log file and where it stands.
 #[derive(Debug)]
-pub(super) struct Written<F> {
+pub(super) struct ActiveLog<F> {
     pub(super) file: NamedFile<F>,
     pub(super) position: Position,
     /// Bytes of the file up to the end of the last frame.
@@ -14,23 +14,23 @@ pub(super) struct Written<F> {
     /// Bytes up to which the length of the file is known to be durable: a frame that ends there or before needs its
     /// contents synced, and nothing else.
     durable_length: u64,
-    /// Where the file is given room again: up to there it has some, or there was none to be had.
-    room_until: u64,
+    /// Where zeros are preallocated again: up to there some were, or there was no space for them.
+    preallocated_until: u64,
 }
 
-impl<F> Written<F> {
+impl<F> ActiveLog<F> {
     /// A file that ends with its last frame, and was synced so.
-    pub(super) fn new(file: NamedFile<F>, position: Position, length: u64) -> Written<F> {
-        Written { file, position, length, durable_length: length, room_until: length }
+    pub(super) fn new(file: NamedFile<F>, position: Position, length: u64) -> ActiveLog<F> {
+        ActiveLog { file, position, length, durable_length: length, preallocated_until: length }
     }
 
-    /// Writes one frame and makes it durable. Gives up the reserve when that is what it takes. Behind a frame that leaves no
-    /// room for the next, `room_bytes` of it are made.
+    /// Writes one frame and makes it durable. Gives up the reserve when that is what it takes. Behind a frame that ends
+    /// beyond what was preallocated, `preallocated_bytes` more are.
     pub(super) fn append<S: Storage<File = F>>(
         &mut self,
         files: &Files<S>,
         reserve_available: &mut bool,
-        room_bytes: u64,
+        preallocated_bytes: u64,
         frame: &mut Frame,
     ) -> Result<(), StorageError> {
         let (bytes, after) = frame.seal(self.position);
@@ -47,8 +47,11 @@ impl<F> Written<F> {
         if length <= self.durable_length {
             files.sync_contents(&self.file)?;
         } else {
-            let end =
-                if length > self.room_until { self.make_room(files, length, room_bytes)? } else { length };
+            let end = if length > self.preallocated_until {
+                self.preallocate(files, length, preallocated_bytes)?
+            } else {
+                length
+            };
             files.sync(&self.file)?;
             self.durable_length = end;
         }
@@ -71,16 +74,16 @@ impl<F> Written<F> {
 
     /// Writes zeros from `from` on, for frames to come; the next sync makes them durable. Where there is no space for them,
     /// the file grows with every frame. Gives the length of the file.
-    fn make_room<S: Storage<File = F>>(
+    fn preallocate<S: Storage<File = F>>(
         &mut self,
         files: &Files<S>,
         from: u64,
         bytes: u64,
     ) -> Result<u64, StorageError> {
-        self.room_until = from + bytes;
+        self.preallocated_until = from + bytes;
         match files.write_all_at(&self.file, from, &vec![0; bytes as usize]) {
             Err(error) if error.is_full() => files.set_length(&self.file, from).map(|()| from),
-            outcome => outcome.map(|()| self.room_until),
+            outcome => outcome.map(|()| self.preallocated_until),
         }
     }
 }
