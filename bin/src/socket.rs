@@ -1,38 +1,44 @@
-//! Connecting to a server, for everyone who does.
+//! Connected sockets, TCP and Unix, for everyone who has one; and connecting to a server.
 
 use crate::command_line::Address;
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
 use rustix::fd::AsFd;
 use rustix::net::sockopt;
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::os::unix::net::UnixStream;
+use std::net::{Shutdown, ToSocketAddrs};
 use std::time::Duration;
 
 /// Time for each address of a host to accept a connection.
 pub(crate) const CONNECT_TIME: Duration = Duration::from_secs(10);
-/// Silence after which the system asks whether the server is still there.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+/// Silence after which the system asks whether the peer is still there.
+pub(crate) const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 /// Time between two such questions.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
-/// Questions without answer after which the server counts as gone.
-const KEEPALIVE_COUNT: u32 = 4;
+pub(crate) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// Questions without an answer after which the connection is dead.
+pub(crate) const KEEPALIVE_COUNT: u32 = 4;
 
-/// A connected socket of either kind.
+/// A socket of either kind.
 #[derive(Debug)]
-pub(crate) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+pub(crate) enum Socket<T, U> {
+    Tcp(T),
+    Unix(U),
 }
+
+/// A connected socket that blocks.
+pub(crate) type BlockingSocket = Socket<std::net::TcpStream, std::os::unix::net::UnixStream>;
+/// A connected socket that never blocks, for a reactor.
+pub(crate) type NonBlockingSocket = Socket<mio::net::TcpStream, mio::net::UnixStream>;
 
 /// Connects to the first address of the server that accepts, and waits for each of them only so long.
 ///
 /// # Errors
 ///
 /// The error of the last address that was tried.
-pub(crate) fn connect(remote: &Address) -> io::Result<Stream> {
+pub(crate) fn connect(remote: &Address) -> io::Result<BlockingSocket> {
     match remote {
-        Address::Tcp { host, port } => connect_tcp(host, *port).map(Stream::Tcp),
-        Address::Unix(path) => UnixStream::connect(path).map(Stream::Unix),
+        Address::Tcp { host, port } => connect_tcp(host, *port).map(Socket::Tcp),
+        Address::Unix(path) => std::os::unix::net::UnixStream::connect(path).map(Socket::Unix),
     }
 }
 
@@ -51,49 +57,128 @@ pub(crate) fn spread() -> u32 {
     getrandom::u32().unwrap_or_default()
 }
 
-fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+fn connect_tcp(host: &str, port: u16) -> io::Result<std::net::TcpStream> {
     let mut result = Err(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
     for address in (host, port).to_socket_addrs()? {
         log::debug!("connecting to {address}");
-        result = TcpStream::connect_timeout(&address, CONNECT_TIME);
+        result = std::net::TcpStream::connect_timeout(&address, CONNECT_TIME);
         if result.is_ok() {
             break;
         }
     }
     let stream = result?;
-    set_options(&stream)?;
+    set_tcp_options(&stream)?;
     Ok(stream)
 }
 
-/// A lone line leaves at once, and a server whose machine died is noticed within two minutes.
-fn set_options(stream: impl AsFd) -> io::Result<()> {
-    sockopt::set_tcp_nodelay(&stream, true)?;
-    sockopt::set_socket_keepalive(&stream, true)?;
-    sockopt::set_tcp_keepidle(&stream, KEEPALIVE_IDLE)?;
-    sockopt::set_tcp_keepintvl(&stream, KEEPALIVE_INTERVAL)?;
-    sockopt::set_tcp_keepcnt(&stream, KEEPALIVE_COUNT)?;
+/// Small messages leave at once. A peer whose machine died is noticed within two minutes, as long as nothing is on its
+/// way to it: while bytes wait to be acknowledged the system sends them again instead of asking, on Linux for a quarter
+/// of an hour; see [`set_acknowledgement_limit`]. Connections inherit this from their listener.
+pub(crate) fn set_tcp_options(socket: &impl AsFd) -> io::Result<()> {
+    sockopt::set_tcp_nodelay(socket, true)?;
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(socket, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(socket, KEEPALIVE_COUNT)?;
     Ok(())
 }
 
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+/// Ends connections whose peers acknowledge nothing for as long as silent ones are asked in vain: a job handed to a
+/// machine that lost its power is queued again after two minutes. Only for listeners of workers, which always read: it
+/// also ends connections whose peers take nothing more for that long, as clients may that are paused.
+#[cfg(target_os = "linux")]
+pub(crate) fn set_acknowledgement_limit(listener: &impl AsFd) -> io::Result<()> {
+    let limit = KEEPALIVE_IDLE + KEEPALIVE_INTERVAL * KEEPALIVE_COUNT;
+    Ok(sockopt::set_tcp_user_timeout(listener, u32::try_from(limit.as_millis()).unwrap_or(u32::MAX))?)
+}
+
+/// There is no such limit here.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn set_acknowledgement_limit(_: &impl AsFd) -> io::Result<()> {
+    Ok(())
+}
+
+impl BlockingSocket {
+    /// The same connection, for a reactor.
+    pub(crate) fn into_non_blocking(self) -> io::Result<NonBlockingSocket> {
         match self {
-            Stream::Tcp(stream) => stream.read(buffer),
-            Stream::Unix(stream) => stream.read(buffer),
+            Socket::Tcp(stream) => {
+                stream.set_nonblocking(true)?;
+                Ok(Socket::Tcp(mio::net::TcpStream::from_std(stream)))
+            }
+            Socket::Unix(stream) => {
+                stream.set_nonblocking(true)?;
+                Ok(Socket::Unix(mio::net::UnixStream::from_std(stream)))
+            }
         }
     }
 }
 
-impl Write for Stream {
+impl NonBlockingSocket {
+    /// Like [`write`](Write::write), for what is followed by nothing but the end: where the system can wait for the end,
+    /// both leave together, and the peer wakes up once.
+    pub(crate) fn write_last(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Socket::Tcp(stream) => {
+                use rustix::net::{SendFlags, send};
+                Ok(send(stream, bytes, SendFlags::MORE | SendFlags::NOSIGNAL)?)
+            }
+            socket => socket.write(bytes),
+        }
+    }
+
+    /// Says that nothing more will be sent.
+    pub(crate) fn shutdown_write(&self) -> io::Result<()> {
+        match self {
+            Socket::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Socket::Unix(stream) => stream.shutdown(Shutdown::Write),
+        }
+    }
+}
+
+impl<T: Read, U: Read> Read for Socket<T, U> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => stream.read(buffer),
+            Socket::Unix(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl<T: Write, U: Write> Write for Socket<T, U> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Stream::Tcp(stream) => stream.write(bytes),
-            Stream::Unix(stream) => stream.write(bytes),
+            Socket::Tcp(stream) => stream.write(bytes),
+            Socket::Unix(stream) => stream.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl<T: Source, U: Source> Source for Socket<T, U> {
+    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        match self {
+            Socket::Tcp(source) => source.register(registry, token, interests),
+            Socket::Unix(source) => source.register(registry, token, interests),
+        }
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        match self {
+            Socket::Tcp(source) => source.reregister(registry, token, interests),
+            Socket::Unix(source) => source.reregister(registry, token, interests),
+        }
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match self {
+            Socket::Tcp(source) => source.deregister(registry),
+            Socket::Unix(source) => source.deregister(registry),
+        }
     }
 }
 
@@ -106,7 +191,7 @@ mod tests {
     fn a_dead_server_is_noticed_and_a_lone_line_is_not_held_back() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let remote: Address = listener.local_addr().unwrap().to_string().parse().unwrap();
-        let Stream::Tcp(stream) = connect(&remote).unwrap() else { panic!("not TCP") };
+        let Socket::Tcp(stream) = connect(&remote).unwrap() else { panic!("not TCP") };
         assert!(sockopt::tcp_nodelay(&stream).unwrap());
         assert!(sockopt::socket_keepalive(&stream).unwrap());
         assert_eq!(sockopt::tcp_keepidle(&stream).unwrap(), KEEPALIVE_IDLE);

@@ -2,7 +2,7 @@
 
 use super::error::ClientError;
 use crate::command_line::Address;
-use crate::socket::{self, Stream};
+use crate::socket::{self, BlockingSocket, Socket};
 use builder_engine::limits::COMMAND_FRAME_BYTES;
 use builder_engine::reconnecting::Reconnecting;
 use builder_proto::CLIENT_VERSION;
@@ -24,7 +24,7 @@ const READ_BYTES: usize = 64 * 1024;
 /// A connection on which both sides have said hello.
 pub(super) struct Connection {
     peer: Address,
-    stream: Stream,
+    stream: BlockingSocket,
     decoder: FrameDecoder,
     buffer: Vec<u8>,
     /// The part of the buffer that was received and not yet looked at.
@@ -237,19 +237,19 @@ fn is_timeout(error: &io::Error) -> bool {
 }
 
 /// Connects, so that neither side can keep the other waiting for ever.
-fn connect(peer: &Address) -> io::Result<Stream> {
+fn connect(peer: &Address) -> io::Result<BlockingSocket> {
     let stream = socket::connect(peer)?;
     set_read_time(&stream, Some(ANSWER_TIME))?;
     match &stream {
-        Stream::Tcp(stream) => stream.set_write_timeout(Some(ANSWER_TIME))?,
-        Stream::Unix(stream) => stream.set_write_timeout(Some(ANSWER_TIME))?,
+        Socket::Tcp(stream) => stream.set_write_timeout(Some(ANSWER_TIME))?,
+        Socket::Unix(stream) => stream.set_write_timeout(Some(ANSWER_TIME))?,
     }
     Ok(stream)
 }
 
-fn set_read_time(stream: &Stream, time: Option<Duration>) -> io::Result<()> {
+fn set_read_time(stream: &BlockingSocket, time: Option<Duration>) -> io::Result<()> {
     match stream {
-        Stream::Tcp(stream) => stream.set_read_timeout(time),
-        Stream::Unix(stream) => stream.set_read_timeout(time),
+        Socket::Tcp(stream) => stream.set_read_timeout(time),
+        Socket::Unix(stream) => stream.set_read_timeout(time),
     }
 }

@@ -2,17 +2,18 @@
 
 use crate::command_line::{Address, Matches, Port, UsageError, value, values};
 use crate::server::backlog::BACKLOG;
-use crate::server::socket::Listener;
-use crate::server::socket_file::SocketFile;
+use crate::socket::{NonBlockingSocket, Socket, set_acknowledgement_limit, set_tcp_options};
 use builder_engine::server::Role;
-use mio::net::UnixListener;
+use mio::event::Source;
+use mio::net::{TcpListener, UnixListener};
+use mio::{Interest, Registry, Token};
 use rustix::fs::Mode;
-use std::fs::{self, Permissions};
+use std::fs::{self, Metadata, Permissions};
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const DEFAULT_IP: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const DEFAULT_PORT: u16 = 1234;
@@ -68,6 +69,13 @@ fn socket_mode(matches: &Matches) -> Result<u32, UsageError> {
     }
 }
 
+/// A socket that accepts connections, and its file if it has one.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: Socket<TcpListener, UnixListener>,
+    file: Option<SocketFile>,
+}
+
 impl Listening {
     /// Listens on one of the addresses, for those who may speak there.
     pub(crate) fn bind(&self, address: &Address, role: Role) -> io::Result<Vec<Listener>> {
@@ -97,7 +105,75 @@ impl Listening {
             chown(path, None, Some(group_id(group)?))?;
         }
         fs::set_permissions(path, Permissions::from_mode(self.socket_mode))?;
-        Ok(Listener::Unix(listener, file))
+        Ok(Listener { socket: Socket::Unix(listener), file: Some(file) })
+    }
+}
+
+impl Listener {
+    pub(crate) fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
+        let listener = TcpListener::bind(address)?;
+        set_tcp_options(&listener)?;
+        // mio asks for fewer.
+        rustix::net::listen(&listener, BACKLOG)?;
+        Ok(Listener { socket: Socket::Tcp(listener), file: None })
+    }
+
+    /// Ends connections whose peers acknowledge nothing for two minutes; see [`set_acknowledgement_limit`].
+    pub(crate) fn limit_unacknowledged(&self) -> io::Result<()> {
+        match &self.socket {
+            Socket::Tcp(listener) => set_acknowledgement_limit(listener),
+            Socket::Unix(_) => Ok(()),
+        }
+    }
+
+    /// Where the listener can be reached, for people.
+    pub(crate) fn name(&self) -> String {
+        match &self.socket {
+            Socket::Tcp(listener) => {
+                listener.local_addr().map_or_else(|error| error.to_string(), |at| at.to_string())
+            }
+            Socket::Unix(listener) => match listener.local_addr() {
+                Ok(at) => at
+                    .as_pathname()
+                    .map_or_else(|| "unix".to_owned(), |path| format!("unix:{}", path.display())),
+                Err(error) => error.to_string(),
+            },
+        }
+    }
+
+    /// Removes what the listener left in the file system; it accepts nothing more.
+    pub(crate) fn remove(&self) {
+        if let Some(file) = &self.file {
+            file.remove();
+        }
+    }
+
+    /// The next connection and the name of its peer.
+    pub(crate) fn accept(&self) -> io::Result<(NonBlockingSocket, String)> {
+        match &self.socket {
+            Socket::Tcp(listener) => {
+                let (stream, peer) = listener.accept()?;
+                Ok((Socket::Tcp(stream), peer.to_string()))
+            }
+            Socket::Unix(listener) => {
+                let (stream, _) = listener.accept()?;
+                Ok((Socket::Unix(stream), "a local client".to_owned()))
+            }
+        }
+    }
+}
+
+impl Source for Listener {
+    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        self.socket.register(registry, token, interests)
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        self.socket.reregister(registry, token, interests)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        self.socket.deregister(registry)
     }
 }
 
@@ -133,21 +209,97 @@ fn group_id(group: &str) -> io::Result<u32> {
         .ok_or_else(|| io::Error::new(ErrorKind::NotFound, format!("/etc/group has no group {group}")))
 }
 
-#[cfg(target_os = "linux")]
+/// The file of a listening socket, as this program made it.
+///
+/// The path alone does not say whose it is: once somebody has removed the file, another server may listen there. The
+/// system does not give its number to another file before the socket is closed.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl SocketFile {
+    /// Takes note of the file, right after it was made.
+    pub(crate) fn of(path: &Path) -> io::Result<SocketFile> {
+        let metadata = fs::symlink_metadata(path)?;
+        Ok(SocketFile { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    /// Removes the file, unless it is not there any longer or another program's.
+    pub(crate) fn remove(&self) {
+        let outcome = match fs::symlink_metadata(&self.path) {
+            Ok(metadata) if self.is(&metadata) => fs::remove_file(&self.path),
+            Ok(_) => {
+                log::info!("{} now belongs to another program; leaving it in place", self.path.display());
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = outcome
+            && error.kind() != ErrorKind::NotFound
+        {
+            log::warn!("cannot remove {}: {error}", self.path.display());
+        }
+    }
+
+    fn is(&self, metadata: &Metadata) -> bool {
+        (metadata.dev(), metadata.ino()) == (self.device, self.inode)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::net::sockopt::tcp_user_timeout;
+    use crate::socket::{KEEPALIVE_COUNT, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL};
+    use rustix::net::sockopt;
+    use std::time::{Duration, Instant};
+
+    /// The server's end of a connection through a listener.
+    fn accept(listener: &Listener) -> mio::net::TcpStream {
+        let _client = std::net::TcpStream::connect(listener.name()).unwrap();
+        let start = Instant::now();
+        loop {
+            match listener.accept() {
+                Ok((Socket::Tcp(stream), _)) => return stream,
+                Ok(_) => panic!("a TCP listener accepts TCP connections"),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    assert!(start.elapsed() < Duration::from_secs(60), "waited in vain for the connection");
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
 
     #[test]
+    fn connections_inherit_the_options_of_their_listener() {
+        let socket = accept(&Listener::bind_tcp((Ipv4Addr::LOCALHOST, 0).into()).unwrap());
+        assert!(sockopt::tcp_nodelay(&socket).unwrap());
+        assert!(sockopt::socket_keepalive(&socket).unwrap());
+        assert_eq!(sockopt::tcp_keepidle(&socket).unwrap(), KEEPALIVE_IDLE);
+        assert_eq!(sockopt::tcp_keepintvl(&socket).unwrap(), KEEPALIVE_INTERVAL);
+        assert_eq!(sockopt::tcp_keepcnt(&socket).unwrap(), KEEPALIVE_COUNT);
+    }
+    #[test]
+    #[cfg(target_os = "linux")]
     fn only_workers_have_to_acknowledge_what_they_are_sent_within_a_time() {
+        let listener = Listener::bind_tcp((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        assert_eq!(sockopt::tcp_user_timeout(accept(&listener)).unwrap(), 0);
+        listener.limit_unacknowledged().unwrap();
+        assert_eq!(sockopt::tcp_user_timeout(accept(&listener)).unwrap(), 120_000);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn listeners_of_workers_limit_what_is_unacknowledged() {
         let listening =
             Listening { addresses: Vec::new(), socket_mode: DEFAULT_SOCKET_MODE, socket_group: None };
         let address = Address::Tcp { host: "127.0.0.1".to_owned(), port: 0 };
         for (role, is_limited) in [(Role::Any, false), (Role::Clients, false), (Role::Workers, true)] {
             for listener in listening.bind(&address, role).unwrap() {
-                let Listener::Tcp(socket) = listener else { panic!("the address is one of TCP") };
-                assert_eq!(tcp_user_timeout(&socket).unwrap() > 0, is_limited, "{role:?}");
+                let Socket::Tcp(socket) = listener.socket else { panic!("the address is one of TCP") };
+                assert_eq!(sockopt::tcp_user_timeout(&socket).unwrap() > 0, is_limited, "{role:?}");
             }
         }
     }

@@ -5,7 +5,7 @@
 //! | `options`, `startup` | from the command line to a running loop, or to an exported state |
 //! | `reactor` | the loop: what happened, told to the driver |
 //! | `system` | what the driver runs on, made of what follows |
-//! | `listen`, `backlog`, `socket`, `socket_file` | connections |
+//! | `listen`, `backlog` | who may connect, and where |
 //! | `data_directory` | files: where they are, and who waits for the disk |
 //! | `uploader` | the process that uploads a result |
 //! | `reasons` | why the server does not start, or stops |
@@ -17,8 +17,6 @@ mod listen;
 mod options;
 mod reactor;
 mod reasons;
-mod socket;
-mod socket_file;
 mod startup;
 mod system;
 mod template;

@@ -4,10 +4,11 @@ use crate::directory::{file_size_limit, free_bytes};
 use crate::log_file::{self, fresh_salt};
 use crate::server::backlog;
 use crate::server::data_directory::{DataDirectory, Threads};
+use crate::server::listen::Listener;
 use crate::server::listen::Listening;
-use crate::server::socket::{Listener, Socket};
 use crate::server::template::TemplateDirectory;
 use crate::server::uploader::Uploader;
+use crate::socket::NonBlockingSocket;
 use builder_engine::Now;
 use builder_engine::driver::{
     self, FreeSpace, ListenerId, Look, Outcome, Platform, Task, TemplateReading, UploadEnd,
@@ -40,7 +41,7 @@ pub(crate) struct System {
 
 #[derive(Debug)]
 pub(crate) struct Connection {
-    socket: Socket,
+    socket: NonBlockingSocket,
     is_registered: bool,
 }
 
@@ -55,7 +56,7 @@ impl System {
         self.uploader.as_mut()?.reap()
     }
 
-    fn socket(&mut self, connection: ConnectionId) -> io::Result<&mut Socket> {
+    fn socket(&mut self, connection: ConnectionId) -> io::Result<&mut NonBlockingSocket> {
         let connection = self.connections.get_mut(&connection).ok_or(ErrorKind::NotConnected)?;
         Ok(&mut connection.socket)
     }

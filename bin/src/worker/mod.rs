@@ -5,7 +5,6 @@
 //! the `script` and its `processes`. What else is waited for is in `sources`: the console of the job, and signals.
 
 mod artifacts;
-mod connection;
 mod directory;
 mod opener;
 mod processes;
@@ -23,7 +22,6 @@ use builder_engine::limits::JOB_TIME;
 use builder_engine::names::{NameKind, check_name};
 use builder_engine::worker::{Settings, Worker};
 use builder_proto::text::Text;
-use connection::Socket;
 use reactor::Reactor;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -102,7 +100,7 @@ fn run(arguments: Arguments) -> Result<(), String> {
     processes::adopt_orphans().map_err(|error| format!("cannot adopt the orphans of jobs: {error}"))?;
     let remote = arguments.remote;
     // None when it was reset; the engine decides when there is another.
-    let socket = match Socket::connect(&remote) {
+    let socket = match sources::connect(&remote) {
         Ok(socket) => Some(socket),
         Err(error) if error.is_reset() => None,
         Err(error) => return Err(error.to_string()),

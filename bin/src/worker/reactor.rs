@@ -1,12 +1,12 @@
 //! The loop that carries out what the engine decides.
 
 use super::artifacts::{ArtifactList, ArtifactStream, Lister};
-use super::connection::{ConnectError, Socket};
 use super::directory::JobDirectory;
 use super::processes::Processes;
 use super::script::{StartError, start_script};
-use super::sources::{Console, ConsoleRead, Outbox, READ_BYTES, Signal, SignalSource};
+use super::sources::{ConnectError, Console, ConsoleRead, Outbox, READ_BYTES, Signal, SignalSource, connect};
 use crate::command_line::Address;
+use crate::socket::NonBlockingSocket;
 use crate::terminal::StatusLine;
 use builder_engine::worker::{Action, Input, JobInput, Worker};
 use mio::{Events, Interest, Poll, Token};
@@ -55,7 +55,7 @@ pub(super) struct Reactor {
 /// The connection, and what is known of it.
 struct Server {
     /// None once the connection has ended.
-    socket: Option<Socket>,
+    socket: Option<NonBlockingSocket>,
     outbox: Outbox,
     /// Whether the socket may have something to read, or room. The system tells only once.
     is_readable: bool,
@@ -65,7 +65,7 @@ struct Server {
 }
 
 impl Server {
-    fn new(socket: Option<Socket>) -> Self {
+    fn new(socket: Option<NonBlockingSocket>) -> Self {
         Self { socket, outbox: Outbox::default(), is_readable: true, is_writable: true, broken: None }
     }
 }
@@ -79,7 +79,7 @@ impl Reactor {
     pub(super) fn new(
         engine: Worker,
         remote: Address,
-        mut socket: Option<Socket>,
+        mut socket: Option<NonBlockingSocket>,
         parent: PathBuf,
         waiting: StatusLine,
     ) -> io::Result<Self> {
@@ -275,7 +275,7 @@ impl Reactor {
     fn connect_again(&mut self) {
         log::info!("connecting to {} again, because the connection broke before its hello", self.remote);
         self.server = Server::new(None);
-        let socket = Socket::connect(&self.remote).and_then(|mut socket| {
+        let socket = connect(&self.remote).and_then(|mut socket| {
             let interests = Interest::READABLE | Interest::WRITABLE;
             let registered = self.poll.registry().register(&mut socket, SOCKET, interests);
             registered.map(|()| socket).map_err(|error| ConnectError::new(&self.remote, error))

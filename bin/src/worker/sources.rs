@@ -1,12 +1,51 @@
-//! What the reactor watches beside the socket: the pipe to which the processes of a job write, and signals; and what waits
-//! to go into the socket.
+//! What the reactor watches: the socket and what waits to go into it, the pipe to which the processes of a job write, and
+//! signals.
 
+use crate::command_line::Address;
+use crate::socket::{self, BlockingSocket, NonBlockingSocket};
 use mio::unix::pipe::Receiver;
 use mio::{Interest, Registry, Token};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
+use std::fmt;
 use std::io::{self, PipeWriter, Read, Write};
 use std::os::fd::OwnedFd;
+
+/// Why there is no connection, and what to do about it.
+#[derive(Debug)]
+pub(super) struct ConnectError {
+    remote: Address,
+    error: io::Error,
+}
+
+impl ConnectError {
+    pub(super) fn new(remote: &Address, error: io::Error) -> Self {
+        Self { remote: remote.clone(), error }
+    }
+
+    /// Whether the server's system answered, and then took it back.
+    pub(super) fn is_reset(&self) -> bool {
+        socket::is_reset(&self.error)
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { remote, error } = self;
+        write!(f, "cannot connect to the server at {remote}: {error}; ")?;
+        write!(f, "start builder-server there, or name another address with --remote")
+    }
+}
+
+/// Connects, which may take a while.
+///
+/// # Errors
+///
+/// The error of the last address that was tried.
+pub(super) fn connect(remote: &Address) -> Result<NonBlockingSocket, ConnectError> {
+    let socket = socket::connect(remote).and_then(BlockingSocket::into_non_blocking);
+    socket.map_err(|error| ConnectError::new(remote, error))
+}
 
 /// Bytes that the socket has not taken yet.
 #[derive(Debug, Default)]
