@@ -159,7 +159,7 @@ fn write_dropped(text: &mut String, platform: &Text, before: Option<&InfoReply>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::samples::info_reply;
+    use crate::client::info_filter::samples::info_reply;
     use builder_proto::Uuid;
 
     /// What is told of a command on the server of the samples, where it is half past midnight.

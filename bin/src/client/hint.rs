@@ -106,7 +106,7 @@ fn never_dropped(platform: &Text, reply: &InfoReply) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::samples::info_reply;
+    use crate::client::info_filter::samples::info_reply;
     use builder_proto::Uuid;
     use builder_proto::job::{OrbBuildJob, ScriptJob};
     use builder_proto::time::{Period, Time};

@@ -100,7 +100,7 @@ fn describe_uploads(queue: &QueueInfo) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::samples::{info_reply, uploads};
+    use crate::client::info_filter::samples::{info_reply, uploads};
 
     #[test]
     fn the_shape_is_the_one_that_the_manual_promises() {

@@ -162,7 +162,7 @@ fn place(job: &Job) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::samples::{info_reply, script, uploads};
+    use crate::client::info_filter::samples::{info_reply, script, uploads};
     use builder_proto::job::ScheduleItem;
     use builder_proto::time::Period;
 

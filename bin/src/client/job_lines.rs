@@ -99,7 +99,7 @@ impl Activity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::samples::{info_reply, script, uploads};
+    use crate::client::info_filter::samples::{info_reply, script, uploads};
     use builder_proto::Uuid;
     use builder_proto::command::{QueueInfo, RunningInfo};
     use builder_proto::job::ScheduleItem;

@@ -11,8 +11,6 @@ mod info_table;
 mod job_lines;
 mod observe;
 mod request;
-#[cfg(test)]
-mod samples;
 
 use crate::command_line::{Address, Logging, Matches, Program, REMOTE, UsageError, remote};
 use builder_proto::command::Command;

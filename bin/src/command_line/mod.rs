@@ -40,17 +40,15 @@
 //! sentence on stderr when not, and with 2 and advice when the command line is wrong. Options may stand before
 //! and after the words.
 
-mod address;
-mod help;
 mod logging;
-mod quantity;
 mod table;
+mod values;
 
-pub use address::{Address, AddressError, Port, REMOTE, remote};
 pub use getopts::Matches;
 pub use logging::Logging;
-pub use quantity::{ByteSize, ByteSizeError, TimeSpan, TimeSpanError};
 pub use table::{CommandEntry, Count, Flag, Kind, Program, Repeat, UsageError, Value, Word, value, values};
+pub use values::{Address, AddressError, Port, REMOTE, remote};
+pub use values::{ByteSize, ByteSizeError, TimeSpan, TimeSpanError};
 
 use builder_proto::{CLIENT_VERSION, WORKER_VERSION};
 use getopts::Options;
@@ -112,8 +110,8 @@ impl Program {
                 .iter()
                 .find(|entry| matches.free.first().is_some_and(|word| word == entry.name));
             return Ok(Request::Print(match command {
-                Some(command) => help::of_command(self, command),
-                None => help::of_program(self),
+                Some(command) => command_help(self, command),
+                None => program_help(self),
             }));
         }
         if matches.opt_present(VERSION) {
@@ -170,3 +168,104 @@ fn text_argument(argument: OsString) -> Result<String, UsageError> {
 
 #[cfg(test)]
 mod tests;
+
+/// How wide a terminal is at least.
+const COLUMNS: usize = 80;
+const INDENT: usize = 4;
+/// Where the texts about flags begin.
+const FLAG_COLUMN: usize = 24;
+/// Where the texts about commands begin at most.
+const MOST_COMMAND_COLUMN: usize = 34;
+
+/// The help of a program: how it is called, what it is for, its commands and all flags.
+fn program_help(program: &Program) -> String {
+    let words = match program.commands {
+        [] => program.words.iter().map(|word| format!(" {}", word.form())).collect(),
+        _ => " COMMAND".to_owned(),
+    };
+    let mut help = format!("Usage: {} [OPTIONS]{words}\n\n{}\n", program.name, program.about);
+    if !program.commands.is_empty() {
+        help += "\nCommands:\n";
+        let longest =
+            program.commands.iter().map(|command| command.form().chars().count()).max().unwrap_or(0);
+        let column = (INDENT + longest + 3).min(MOST_COMMAND_COLUMN);
+        for command in program.commands {
+            help += &row(&command.form(), command.help, column);
+        }
+    }
+    if !program.notes.is_empty() {
+        help += &format!("\n{}\n", program.notes);
+    }
+    help += "\nOptions:\n";
+    for flag in program.all_flags() {
+        let commands: Vec<&str> = match program.flags.contains(&flag) {
+            true => Vec::new(),
+            false => accepting(program, &flag),
+        };
+        help += &flag_row(&flag, &commands);
+    }
+    help
+}
+
+/// The help of one command: how it is called, what it does, and the flags that go with it.
+fn command_help(program: &Program, command: &CommandEntry) -> String {
+    let words: String = command.words.iter().map(|word| format!(" {}", word.form())).collect();
+    let mut help = format!("Usage: {} {} [OPTIONS]{words}\n\n", program.name, command.name);
+    help += &row("", &sentence(command.help), 0);
+    help += "\nOptions:\n";
+    for flag in command.flags.iter().chain(program.flags).chain(&program.shared_flags()) {
+        help += &flag_row(flag, &[]);
+    }
+    help
+}
+
+/// The names of the commands that a flag goes with in particular.
+fn accepting(program: &Program, flag: &Flag) -> Vec<&'static str> {
+    let commands = program.commands.iter().filter(|command| command.accepts(flag.long));
+    commands.map(|command| command.name).collect()
+}
+
+fn flag_row(flag: &Flag, commands: &[&str]) -> String {
+    // Names of both lengths stand below each other.
+    let space = if flag.short.is_none() { "    " } else { "" };
+    let mut text = flag.help.to_owned();
+    if let Some(Value { kind: Kind::OneOf([others @ .., last]), .. }) = flag.value {
+        text += &format!(": {} or {last}", others.join(", "));
+    }
+    if let Some(default) = flag.default {
+        text += &format!(" (default {default})");
+    }
+    if !commands.is_empty() {
+        text += &format!(" ({})", commands.join(", "));
+    }
+    row(&format!("{space}{}", flag.form()), &text, FLAG_COLUMN)
+}
+
+/// A head and a text that begins in this column, with further lines below it if it is too long. A head that reaches the
+/// column has a line of its own.
+fn row(head: &str, text: &str, column: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if column + line.chars().count() + 1 + word.chars().count() <= COLUMNS => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    let body = lines.join(&format!("\n{:column$}", ""));
+    let head = if head.is_empty() { String::new() } else { format!("{:INDENT$}{head}", "") };
+    match head.chars().count() < column || head.is_empty() {
+        true => format!("{head:column$}{body}\n"),
+        false => format!("{head}\n{:column$}{body}\n", ""),
+    }
+}
+
+/// With a capital and a full stop.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().map(|letter| letter.to_uppercase().collect()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}

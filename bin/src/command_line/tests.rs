@@ -81,7 +81,7 @@ fn help_shows_every_option_and_wins_over_what_is_missing() {
 
 #[test]
 fn help_lists_commands_and_says_which_of_them_a_flag_goes_with() {
-    let help = help::of_program(&SEVERAL);
+    let help = program_help(&SEVERAL);
     let expected = "\
 Usage: builder-several [OPTIONS] COMMAND
 
@@ -129,7 +129,7 @@ Options:
     let Ok(Request::Print(help)) = SEVERAL.read(["lost", "-h"].iter().map(OsString::from)) else {
         panic!("no help")
     };
-    assert_eq!(help, help::of_program(&SEVERAL));
+    assert_eq!(help, program_help(&SEVERAL));
 }
 
 #[test]

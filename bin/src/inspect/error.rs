@@ -1,6 +1,6 @@
 //! What can go wrong after the command line was understood.
 
-use super::PROGRAM;
+use crate::command_line::Program;
 use builder_proto::execution::ReadError;
 use std::fmt;
 use std::io;
@@ -8,15 +8,21 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// What was complained about on stderr, which decides how the program ends.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Complaints {
+    program: &'static Program,
     count: u64,
 }
 
 impl Complaints {
+    /// None so far.
+    pub(super) fn of(program: &'static Program) -> Complaints {
+        Complaints { program, count: 0 }
+    }
+
     /// Complains.
     pub(super) fn add(&mut self, error: &dyn fmt::Display) {
-        PROGRAM.complain(error);
+        self.program.complain(error);
         self.count += 1;
     }
 

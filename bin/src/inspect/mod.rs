@@ -45,7 +45,7 @@ pub fn main() -> ExitCode {
 
 /// Shows what can be shown, and complains about the rest.
 fn run(settings: &Settings) -> ExitCode {
-    let mut complaints = Complaints::default();
+    let mut complaints = Complaints::of(&PROGRAM);
     let Search { found, errors, .. } = Search::of(&settings.paths);
     errors.iter().for_each(|error| complaints.add(error));
     let count = found.len();

@@ -5,13 +5,12 @@
 //! | `options`, `startup` | from the command line to a running loop, or to an exported state |
 //! | `reactor` | the loop: what happened, told to the driver |
 //! | `system` | what the driver runs on, made of what follows |
-//! | `listen`, `backlog` | who may connect, and where |
+//! | `listen` | who may connect, and where |
 //! | `data_directory` | files: where they are, and who waits for the disk |
 //! | `uploader` | the process that uploads a result |
 //! | `reasons` | why the server does not start, or stops |
 //! | `template` | the templates of orb-build jobs |
 
-mod backlog;
 mod data_directory;
 mod listen;
 mod options;

@@ -2,10 +2,8 @@
 
 use crate::directory::{file_size_limit, free_bytes};
 use crate::log_file::{self, fresh_salt};
-use crate::server::backlog;
 use crate::server::data_directory::{DataDirectory, Threads};
-use crate::server::listen::Listener;
-use crate::server::listen::Listening;
+use crate::server::listen::{self, Listener, Listening};
 use crate::server::template::TemplateDirectory;
 use crate::server::uploader::Uploader;
 use crate::socket::NonBlockingSocket;
@@ -124,7 +122,7 @@ impl Platform for System {
                 self.listeners.push(listener);
             }
         }
-        backlog::check();
+        listen::check_backlog();
         Ok(listeners)
     }
 

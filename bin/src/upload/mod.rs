@@ -4,9 +4,8 @@
 //! about a malformed answer. What becomes of it, the exit code says; see `--help`.
 
 mod admission;
-mod answer;
-mod body;
 mod credentials;
+mod exchange;
 mod relay;
 mod request;
 mod target;
@@ -17,9 +16,9 @@ pub(crate) use target::{CREDENTIALS, HOLD_BACK, Target, resolve as resolve_targe
 
 use crate::command_line::{Flag, Kind, Logging, Matches, Program, TimeSpan, UsageError, Word, value};
 use crate::wording::Size;
-use body::{Body, HeldBack, Progress};
 use builder_engine::driver::upload_time;
 use credentials::Credentials;
+use exchange::{Body, HeldBack, Progress};
 use request::{Failure, Success, send};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -2,8 +2,8 @@
 //!
 //! How it can end, the exit code of `builder-upload` tells scripts and the server.
 
-use super::answer::{Answer, NoAnswer};
 use super::credentials::Credentials;
+use super::exchange::{Answer, NoAnswer};
 use super::relay::{Relay, Trouble};
 use super::target::UploadUrl;
 use builder_proto::text::Text;

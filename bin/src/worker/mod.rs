@@ -6,7 +6,6 @@
 
 mod artifacts;
 mod directory;
-mod opener;
 mod processes;
 mod reactor;
 mod script;

@@ -1,8 +1,8 @@
 //! Finding the artifacts of a job.
 
+use super::list::Opener;
 use super::list::{ArtifactList, ListError};
 use crate::worker::directory::SCRIPT_NAME;
-use crate::worker::opener::Opener;
 use crate::worker::tree::{LinkError, Target, Tree, join, kind_of, open_file, split};
 use builder_engine::limits::{ARTIFACT_ENTRIES, ARTIFACT_LIST_BYTES, ARTIFACT_LOOKUPS, ARTIFACT_PATH_BYTES};
 use builder_engine::worker::Remarks;
