@@ -1,9 +1,7 @@
 //! Finding the descendants of the worker on FreeBSD: the system keeps the list for those who ask to be their reaper.
 
-use super::Processes;
 use super::reaper::{self, InfoLayout, Kernel};
 use crate::sysctl;
-use builder_engine::worker::JobInput;
 use builder_proto::text::Text;
 use rustix::io::Errno;
 use rustix::process::{
@@ -32,12 +30,13 @@ pub(in crate::worker) fn adopt_orphans() -> io::Result<()> {
     Ok(set_reaper_status(true)?)
 }
 
-/// Kills all descendants of the worker that live, and says whether there were any.
+/// Kills all descendants of the worker that live, and says whether there were any. Adds those that are not known to `met`,
+/// with their names and why they could not be killed.
 pub(super) fn kill_children(
-    processes: &mut Processes,
-    events: &mut Vec<JobInput<'static>>,
+    is_known: impl Fn(Pid) -> bool,
+    met: &mut Vec<(Pid, Option<Text>, Option<Errno>)>,
 ) -> io::Result<bool> {
-    reaper::kill_descendants(&mut System, processes, events)
+    reaper::kill_descendants(&mut System, is_known, met)
 }
 
 struct System;

@@ -1,8 +1,6 @@
 //! Finding the descendants of the worker on Linux: its children, again and again, since the children of those that
 //! are killed become its own.
 
-use super::Processes;
-use builder_engine::worker::JobInput;
 use builder_proto::text::Text;
 use rustix::io::Errno;
 use rustix::process::{
@@ -23,10 +21,11 @@ pub(in crate::worker) fn adopt_orphans() -> io::Result<()> {
     Ok(())
 }
 
-/// Kills the children of the worker that live, and says whether there were any.
+/// Kills the children of the worker that live, and says whether there were any. Adds each to `met`, with its name and why it
+/// could not be killed.
 pub(super) fn kill_children(
-    processes: &mut Processes,
-    events: &mut Vec<JobInput<'static>>,
+    _is_known: impl Fn(Pid) -> bool,
+    met: &mut Vec<(Pid, Option<Text>, Option<Errno>)>,
 ) -> io::Result<bool> {
     let mut is_any_alive = false;
     for pid in children()? {
@@ -40,7 +39,7 @@ pub(super) fn kill_children(
         }
         let name = command_name(pid);
         let refusal = kill_process(pid, Signal::KILL).err();
-        processes.note_met(pid, name, refusal, events);
+        met.push((pid, name, refusal));
         is_any_alive = true;
     }
     Ok(is_any_alive)

@@ -66,7 +66,10 @@ impl Processes {
             events.push(JobInput::DescendantsGone);
         }
         for _ in 0..ROUNDS {
-            match self.is_active.then(|| system::kill_children(self, &mut events)) {
+            let mut met = Vec::new();
+            let was_any = self.is_active.then(|| system::kill_children(|pid| self.has_met(pid), &mut met));
+            met.into_iter().for_each(|(pid, name, refusal)| self.note_met(pid, name, refusal, &mut events));
+            match was_any {
                 Some(Ok(true)) => {}
                 Some(Ok(false)) => events.append(&mut self.reap()),
                 Some(Err(error)) => {
@@ -112,7 +115,6 @@ impl Processes {
     }
 
     /// Whether a process was told of, or is the script, which is not told of.
-    #[cfg(any(target_os = "freebsd", test))]
     fn has_met(&self, pid: Pid) -> bool {
         self.script == Some(pid) || self.met.contains(&pid.as_raw_pid())
     }

@@ -1,8 +1,6 @@
 //! How a reaper kills its descendants on FreeBSD, and what its kernel says of them; apart from the system calls, so that it
 //! can be tested anywhere.
 
-use super::Processes;
-use builder_engine::worker::JobInput;
 use builder_proto::text::Text;
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -22,14 +20,15 @@ pub(super) trait Kernel {
     fn test_kill(&mut self, pid: Pid) -> Result<(), Errno>;
 }
 
-/// Kills all descendants that live, and says whether there were any.
+/// Kills all descendants that live, and says whether there were any. Adds those that are not known to `met`, with their names
+/// and why they could not be killed.
 pub(super) fn kill_descendants(
     kernel: &mut impl Kernel,
-    processes: &mut Processes,
-    events: &mut Vec<JobInput<'static>>,
+    is_known: impl Fn(Pid) -> bool,
+    met: &mut Vec<(Pid, Option<Text>, Option<Errno>)>,
 ) -> io::Result<bool> {
     let living = kernel.living()?;
-    let new = living.iter().filter(|pid| !processes.has_met(**pid));
+    let new = living.iter().filter(|pid| !is_known(**pid));
     // Asked before, as the dead may be reaped by their own parents.
     let new: Vec<(Pid, Option<Text>)> = new.map(|pid| (*pid, kernel.name(*pid))).collect();
     kernel.kill_all()?;
@@ -39,7 +38,7 @@ pub(super) fn kill_descendants(
     let still = if refused.is_empty() { Vec::new() } else { kernel.living()? };
     for (pid, name) in new {
         let is_refused = refused.contains(&pid) && still.contains(&pid);
-        processes.note_met(pid, name, is_refused.then_some(Errno::PERM), events);
+        met.push((pid, name, is_refused.then_some(Errno::PERM)));
     }
     Ok(!living.is_empty())
 }
@@ -68,8 +67,9 @@ pub(super) fn name_in(info: &[u8], layout: &InfoLayout, pid: Pid) -> Option<Text
 
 #[cfg(test)]
 mod tests {
+    use super::super::Processes;
     use super::*;
-    use builder_engine::worker::Leftover;
+    use builder_engine::worker::{JobInput, Leftover};
     use std::collections::{BTreeMap, BTreeSet};
 
     /// Processes by their numbers: the name, and whether it may be killed.
@@ -107,8 +107,9 @@ mod tests {
     }
 
     fn kill(fake: &mut Fake, processes: &mut Processes) -> (bool, Vec<Leftover>) {
-        let mut events = Vec::new();
-        let was_any = kill_descendants(fake, processes, &mut events).unwrap();
+        let (mut met, mut events) = (Vec::new(), Vec::new());
+        let was_any = kill_descendants(fake, |pid| processes.has_met(pid), &mut met).unwrap();
+        met.into_iter().for_each(|(pid, name, refusal)| processes.note_met(pid, name, refusal, &mut events));
         let leftovers = events.into_iter().map(|event| match event {
             JobInput::Leftover(leftover) => leftover,
             other => panic!("unexpected {other:?}"),
