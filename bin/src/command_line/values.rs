@@ -1,4 +1,4 @@
-//! Where to connect or to listen.
+//! Values of options: where to connect or to listen, sizes, times.
 
 use super::table::{Flag, Kind, UsageError, value};
 use getopts::Matches;

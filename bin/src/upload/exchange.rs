@@ -1,4 +1,4 @@
-//! The answer of an upload server, behind any interim answers.
+//! What is sent of a stored result, and what the upload server answers, behind any interim answers.
 //!
 //! Any server may send some before the one that counts: `100 Continue`, `102 Processing`, `103 Early Hints`. minreq takes the
 //! first for the answer, and what follows for its body. So the head of the one that counts is read here.

@@ -1,7 +1,6 @@
 //! Listed artifacts in little memory, and sending them, with memory for one piece of one file.
 
-use super::super::tree::Target;
-use crate::worker::tree::{Tree, open_file, open_subdirectory, split};
+use crate::worker::tree::{Target, Tree, open_file, open_subdirectory, split};
 use builder_engine::limits::{ARTIFACT_FILES, ARTIFACT_LIST_BYTES};
 use builder_proto::finished_frame::FileHead;
 use builder_proto::text::Text;
@@ -13,7 +12,7 @@ use std::io::{self, Read};
 
 /// Artifacts in the order of their paths.
 #[derive(Debug, Default)]
-pub(in super::super) struct ArtifactList {
+pub(crate) struct ArtifactList {
     /// All paths, one after the other.
     paths: Vec<u8>,
     items: Vec<Item>,
@@ -32,18 +31,18 @@ struct Item {
 
 /// One artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Artifact<'a> {
+pub(crate) struct Artifact<'a> {
     /// The path by which the server knows it.
-    pub(in super::super) path: &'a [u8],
+    pub(crate) path: &'a [u8],
     /// The path below the job's directory on which there are no links.
-    pub(in super::super) real: &'a [u8],
+    pub(crate) real: &'a [u8],
     /// Bytes when it was listed.
-    pub(in super::super) size: u64,
+    pub(crate) size: u64,
 }
 
 /// What there is too much of, so that the artifacts of a build are not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum ListError {
+pub(crate) enum ListError {
     Files,
     Entries { limit: u64 },
     Lookups { limit: u64 },
@@ -107,7 +106,7 @@ impl ArtifactList {
         self.items.sort_unstable_by(|one, other| path_of(paths, one).cmp(path_of(paths, other)));
     }
 
-    pub(in super::super) fn get(&self, index: usize) -> Option<Artifact<'_>> {
+    pub(crate) fn get(&self, index: usize) -> Option<Artifact<'_>> {
         let item = self.items.get(index)?;
         let path = path_of(&self.paths, item);
         let real = match usize::from(item.real_length) {
@@ -121,12 +120,12 @@ impl ArtifactList {
     }
 
     /// Number of artifacts.
-    pub(in super::super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.items.len()
     }
 
     /// Bytes that the artifacts take in the message, with what precedes each.
-    pub(in super::super) fn encoded_length(&self) -> u64 {
+    pub(crate) fn encoded_length(&self) -> u64 {
         self.length
     }
 
@@ -149,7 +148,7 @@ const CHUNK: u64 = 256 * 1024;
 /// Nobody changes them meanwhile, since every process of the job is gone. If someone does, the lengths
 /// that the server was told are wrong, and nothing can mend that: the build is given up.
 #[derive(Debug)]
-pub(in super::super) struct ArtifactStream {
+pub(crate) struct ArtifactStream {
     list: ArtifactList,
     next: usize,
     current: Option<OpenFile>,
@@ -164,7 +163,7 @@ struct OpenFile {
 
 /// An artifact is no longer what was listed.
 #[derive(Debug)]
-pub(in super::super) struct StreamError {
+pub(crate) struct StreamError {
     path: Text,
     change: Change,
 }
@@ -186,7 +185,7 @@ impl fmt::Display for StreamError {
 }
 
 impl ArtifactStream {
-    pub(in super::super) fn new(list: ArtifactList) -> Self {
+    pub(crate) fn new(list: ArtifactList) -> Self {
         Self { list, next: 0, current: None, opener: Opener::default() }
     }
 
@@ -197,7 +196,7 @@ impl ArtifactStream {
     /// # Errors
     ///
     /// An artifact that vanished, cannot be read any more, or has another size than when it was listed.
-    pub(in super::super) fn fill(&mut self, tree: &Tree, output: &mut Vec<u8>) -> Result<bool, StreamError> {
+    pub(crate) fn fill(&mut self, tree: &Tree, output: &mut Vec<u8>) -> Result<bool, StreamError> {
         let start = output.len();
         while ((output.len() - start) as u64) < CHUNK {
             let Some(artifact) = self.list.get(self.next) else { return Ok(false) };

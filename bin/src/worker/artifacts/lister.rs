@@ -18,7 +18,7 @@ use std::time::Instant;
 ///
 /// That can take long, and there are signals to be answered meanwhile. So it goes [step](Self::step) by step.
 #[derive(Debug)]
-pub(in super::super) struct Lister {
+pub(crate) struct Lister {
     opener: Opener,
     list: ArtifactList,
     remarks: Remarks,
@@ -56,7 +56,7 @@ impl Directory {
 }
 
 impl Lister {
-    pub(in super::super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_limits(Limits { entries: ARTIFACT_ENTRIES, lookups: ARTIFACT_LOOKUPS })
     }
 
@@ -79,7 +79,7 @@ impl Lister {
     /// # Errors
     ///
     /// When there is too much of something.
-    pub(in super::super) fn step(&mut self, tree: &Tree, until: Instant) -> Result<bool, ListError> {
+    pub(crate) fn step(&mut self, tree: &Tree, until: Instant) -> Result<bool, ListError> {
         loop {
             if let Some((directory, entries)) = self.current.take() {
                 self.read_on(tree, directory, entries, until)?;
@@ -97,7 +97,7 @@ impl Lister {
     }
 
     /// What was found, once no [step](Self::step) is left.
-    pub(in super::super) fn finish(mut self) -> (ArtifactList, Remarks) {
+    pub(crate) fn finish(mut self) -> (ArtifactList, Remarks) {
         self.list.sort();
         (self.list, self.remarks)
     }

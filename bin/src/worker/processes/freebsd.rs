@@ -26,7 +26,7 @@ const _: () = {
 };
 
 /// Makes the worker the parent of every descendant whose own parent ends.
-pub(in crate::worker) fn adopt_orphans() -> io::Result<()> {
+pub(crate) fn adopt_orphans() -> io::Result<()> {
     Ok(set_reaper_status(true)?)
 }
 

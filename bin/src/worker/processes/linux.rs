@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 
 /// Makes the worker the parent of every descendant whose own parent ends.
-pub(in crate::worker) fn adopt_orphans() -> io::Result<()> {
+pub(crate) fn adopt_orphans() -> io::Result<()> {
     // Any process id but none switches it on.
     set_child_subreaper(Some(getpid()))?;
     if let Err(error) = children() {
