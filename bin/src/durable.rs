@@ -12,7 +12,7 @@
 //!   behind those writes; for results that is an operation of `ResultWork` in the engine. This is OpenZFS, so it holds on
 //!   Linux as well.
 //! * **Linux: a sync that writes no inode is far cheaper**, as ext4 and XFS need no commit of their journals for it. So the log
-//!   makes room for many commits at once, and syncs contents alone as long as it lasts.
+//!   is made longer for many commits at once, and as long as that lasts, contents alone are synced.
 //!
 //! Names are durable with a sync of their directory, everywhere, and a failed sync is final: the system may take for written
 //! what is not.
