@@ -1,4 +1,4 @@
-//! The server is killed, or its power is cut, again and again while clients and workers are busy; a witness outside knows what
+//! The server is killed, or its power is cut, again and again while clients and workers are busy; a checker outside knows what
 //! was promised.
 //!
 //! `BUILDER_KILL_ROUNDS` says how often, `BUILDER_KILL_SEED` with which random numbers; `BUILDER_POWER_CUTS` how often the power
@@ -8,17 +8,17 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
 
+mod checker;
 mod client;
 mod ledger;
 mod link;
 #[cfg(target_os = "linux")]
 mod volume;
-mod witness;
 mod worker;
 
+use crate::checker::Checker;
 use crate::client::Client;
 use crate::ledger::Ledger;
-use crate::witness::Witness;
 use crate::worker::{Manner, run_programs, work};
 use builder_tests::world::Random;
 use builder_tests::{Server, Site, now, programs, signal, wait_for};
@@ -110,7 +110,7 @@ struct Town {
     site: Site,
     clients: Vec<Client>,
     ledger: Ledger,
-    witness: Witness,
+    checker: Checker,
 }
 
 impl Town {
@@ -119,25 +119,25 @@ impl Town {
             site: Site::new(programs!()),
             clients: (0..CLIENTS).map(|number| Client::new(number, random.fork())).collect(),
             ledger: Ledger::default(),
-            witness: Witness::default(),
+            checker: Checker::default(),
         }
     }
 
     /// Starts the server, checks what it has, and lets everybody work until it ends.
     fn round(&mut self, random: &mut Random, end: impl FnOnce(&Server), how: End) {
         let server = start(&self.site, random);
-        self.witness.check(&self.site, &server.info(), &mut self.clients, &self.ledger, WORKERS);
+        self.checker.check(&self.site, &server.info(), &mut self.clients, &self.ledger, WORKERS);
         live(self, server, random, end, how);
     }
 
     /// Checks that everything that is queued runs. Gives what was done, in words.
     fn end(&mut self, random: &mut Random) -> String {
         let server = self.site.start();
-        self.witness.check(&self.site, &server.info(), &mut self.clients, &self.ledger, WORKERS);
+        self.checker.check(&self.site, &server.info(), &mut self.clients, &self.ledger, WORKERS);
         drain(&self.site, server, &self.ledger, random);
-        self.witness.check_end(&self.site, &self.clients, &self.ledger);
+        self.checker.check_end(&self.site, &self.clients, &self.ledger);
         let successes: u64 = self.clients.iter().map(|client| client.successes).sum();
-        format!("{successes} commands done, {} results", self.witness.results())
+        format!("{successes} commands done, {} results", self.checker.results())
     }
 }
 

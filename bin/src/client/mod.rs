@@ -18,7 +18,7 @@ use commands::COMMANDS;
 use connection::Connection;
 use done::Witness;
 use error::ClientError;
-use observe::Silence;
+use observe::IdleStatus;
 use request::{Form, Request};
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -80,13 +80,13 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<(), Cl
         Request::Schedule(job) => send(&remote, &job.read()?, quiet),
         Request::Info(filter) => info::print(&info::ask(&remote)?, &filter, form),
         Request::Observe(uuid) => {
-            let observed = observe::observe(&remote, uuid, form, Silence::of_build(&remote, uuid, quiet));
+            let observed = observe::observe(&remote, uuid, form, IdleStatus::of_build(&remote, uuid, quiet));
             observed.map_err(|error| explained(&remote, &Command::Observe(uuid), error))
         }
         Request::ObserveLatest(filter) => {
             let reply = info::ask(&remote)?;
             let latest = filter.find_latest(&reply).ok_or(ClientError::NothingRuns(filter))?;
-            observe::observe(&remote, latest.uuid, form, Silence::of_running(latest, quiet))
+            observe::observe(&remote, latest.uuid, form, IdleStatus::of_running(latest, quiet))
         }
     }
 }

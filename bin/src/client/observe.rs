@@ -24,13 +24,13 @@ pub(super) fn observe(
     remote: &Address,
     uuid: Uuid,
     form: Form,
-    mut silence: Silence,
+    mut idle_status: IdleStatus,
 ) -> Result<(), ClientError> {
     let mut connection = Connection::open(remote)?;
     // A build may be silent for as long as it likes.
     connection.wait_without_limit()?;
     let mut printer = to_stdout(form);
-    let result = follow(&mut connection, &mut printer, &mut silence, uuid);
+    let result = follow(&mut connection, &mut printer, &mut idle_status, uuid);
     match result {
         Ok(()) => printer.end_with_result(),
         Err(_) => printer.end_without_result(),
@@ -42,7 +42,7 @@ pub(super) fn observe(
 fn follow<W: Write>(
     connection: &mut Connection,
     printer: &mut LinePrinter<W>,
-    silence: &mut Silence,
+    idle_status: &mut IdleStatus,
     uuid: Uuid,
 ) -> Result<(), ClientError> {
     let question = Command::Observe(uuid);
@@ -60,8 +60,8 @@ fn follow<W: Write>(
             None => {
                 printer.flush()?;
                 let arrived = match printer.keeps_person_waiting() {
-                    true => wait_for_result(connection, printer, silence)?,
-                    false => silence.wait(connection)?,
+                    true => wait_for_result(connection, printer, idle_status)?,
+                    false => idle_status.wait(connection)?,
                 };
                 if !arrived {
                     return Err(connection.closed(missing));
@@ -75,17 +75,17 @@ fn follow<W: Write>(
 fn wait_for_result<W: Write>(
     connection: &mut Connection,
     printer: &mut LinePrinter<W>,
-    silence: &mut Silence,
+    idle_status: &mut IdleStatus,
 ) -> Result<bool, ClientError> {
     let arrived = connection.read_within(RESULT_TIME)?;
     connection.wait_without_limit()?;
     if let Some(arrived) = arrived {
-        silence.end();
+        idle_status.end();
         return Ok(arrived);
     }
     printer.end_without_result();
     printer.flush()?;
-    silence.wait(connection)
+    idle_status.wait(connection)
 }
 
 /// Prints lines as they come.
@@ -227,7 +227,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// A line on a terminal that says how long a build runs and says nothing.
 #[derive(Debug)]
-pub(super) struct Silence {
+pub(super) struct IdleStatus {
     line: StatusLine,
     build: Option<Build>,
     /// When something arrived last.
@@ -242,29 +242,29 @@ struct Build {
     started: Instant,
 }
 
-impl Silence {
+impl IdleStatus {
     /// Asks the server what the build is, if there is a terminal to show it on.
-    pub(super) fn of_build(remote: &Address, uuid: Uuid, quiet: bool) -> Silence {
-        let mut silence = Silence::new(quiet);
-        if silence.line.is_enabled() {
+    pub(super) fn of_build(remote: &Address, uuid: Uuid, quiet: bool) -> IdleStatus {
+        let mut idle_status = IdleStatus::new(quiet);
+        if idle_status.line.is_enabled() {
             match info::ask(remote) {
-                Ok(reply) => silence.build = info_filter::find_running(&reply, uuid).map(Build::new),
+                Ok(reply) => idle_status.build = info_filter::find_running(&reply, uuid).map(Build::new),
                 // Observing it will fail for the same reason, and say so, or the line just says less.
                 Err(error) => log::info!("cannot tell what build {uuid} is: {error}"),
             }
         }
-        silence
+        idle_status
     }
 
     /// The same for a build that is known.
-    pub(super) fn of_running(build: &RunningInfo, quiet: bool) -> Silence {
-        Silence { build: Some(Build::new(build)), ..Silence::new(quiet) }
+    pub(super) fn of_running(build: &RunningInfo, quiet: bool) -> IdleStatus {
+        IdleStatus { build: Some(Build::new(build)), ..IdleStatus::new(quiet) }
     }
 
-    fn new(quiet: bool) -> Silence {
+    fn new(quiet: bool) -> IdleStatus {
         // Lines that go elsewhere may come back to this terminal, as from a pager, and would be mixed with ours.
         let line = StatusLine::new(quiet || !io::stdout().is_terminal());
-        Silence { line, build: None, last_arrival: Instant::now(), has_heard: false }
+        IdleStatus { line, build: None, last_arrival: Instant::now(), has_heard: false }
     }
 
     /// Waits until more has arrived, however long it takes; false when the server has closed the connection.

@@ -20,7 +20,7 @@ pub(crate) struct Settings {
     pub(crate) listening: Listening,
     pub(crate) directory: PathBuf,
     pub(crate) config_directory: PathBuf,
-    pub(crate) machine: server::Settings,
+    pub(crate) server: server::Settings,
     pub(crate) uploads: Option<UploadOptions>,
     pub(crate) salvage: bool,
     /// Write the state for builder 0.4.0 to this file instead of serving.
@@ -179,7 +179,7 @@ pub(crate) fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
         listening: listen::resolve(matches)?,
         directory: matches.opt_str("dir").unwrap_or_else(|| directory.to_owned()).into(),
         config_directory: matches.opt_str("config-dir").unwrap_or_else(|| config_directory.to_owned()).into(),
-        machine: server::Settings {
+        server: server::Settings {
             job_time: value(matches, "timeout")?.map_or(JOB_TIME, |TimeSpan(time)| time),
             artifact_bytes: value(matches, "artifact-limit")?.map_or(ARTIFACT_BYTES, |ByteSize(bytes)| bytes),
             console_bytes: value(matches, "console-limit")?.map_or(CONSOLE_BYTES, |ByteSize(bytes)| bytes),

@@ -68,7 +68,7 @@ fn prepare(settings: &Settings, poll: &Poll) -> Result<System, StartError> {
 fn driver_settings(settings: &Settings, budget: DescriptorBudget) -> driver::Settings {
     let uploads = settings.uploads.as_ref();
     driver::Settings {
-        server: server::Settings { builds: budget.builds, observers: budget.observers, ..settings.machine },
+        server: server::Settings { builds: budget.builds, observers: budget.observers, ..settings.server },
         salvage: settings.salvage,
         connections: budget.connections,
         uploads: uploads.map(|options| driver::Uploads {

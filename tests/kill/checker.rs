@@ -17,7 +17,7 @@ const LOSSES: usize = 3;
 
 /// Who looks at the server from outside, and remembers every result it has seen.
 #[derive(Debug, Default)]
-pub(crate) struct Witness {
+pub(crate) struct Checker {
     results: BTreeMap<Uuid, Seen>,
 }
 
@@ -27,7 +27,7 @@ struct Seen {
     result: BuildResult,
 }
 
-impl Witness {
+impl Checker {
     /// Checks everything after a restart, before anyone else connects.
     pub(crate) fn check(
         &mut self,
