@@ -15,8 +15,9 @@
 //! What waits for the disk is done by threads, so that the event loop need not wait.
 
 use crate::directory::DirectoryLock;
-use crate::durable::{sync_file, sync_file_system};
+use crate::durable::sync_file;
 #[cfg(target_os = "linux")]
+use crate::durable::sync_file_system;
 use crate::log_file::until_uninterrupted;
 use crate::result_file::ResultFile;
 use builder_engine::driver::{DirectoryName, FileName, Files, Outcome, Task, TaskKind};
