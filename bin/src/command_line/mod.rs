@@ -36,7 +36,7 @@
 //! }
 //! ```
 //!
-//! Every program so has `--help`, `--version`, `-v` and `-q`; ends with 0 when all went well, with 1 and a
+//! So every program has `--help`, `--version`, `-v` and `-q`; ends with 0 when all went well, with 1 and a
 //! sentence on stderr when not, and with 2 and advice when the command line is wrong. Options may stand before
 //! and after the words.
 
@@ -47,8 +47,9 @@ mod values;
 pub use getopts::Matches;
 pub use logging::Logging;
 pub use table::{CommandEntry, Count, Flag, Kind, Program, Repeat, UsageError, Value, Word, value, values};
-pub use values::{Address, AddressError, Port, REMOTE, remote};
-pub use values::{ByteSize, ByteSizeError, TimeSpan, TimeSpanError};
+pub use values::{
+    Address, AddressError, ByteSize, ByteSizeError, Port, REMOTE, TimeSpan, TimeSpanError, remote,
+};
 
 use builder_proto::{CLIENT_VERSION, WORKER_VERSION};
 use getopts::Options;
@@ -62,7 +63,7 @@ impl Program {
     /// Does everything that a program does: reads the command line, turns it into settings, runs.
     ///
     /// `resolve` should look at nothing but the options and the environment, so that its errors are those of the
-    /// person who typed them; what can fail later belongs into `run`.
+    /// person who typed them; what can fail later belongs in `run`.
     #[must_use]
     pub fn main<S, E: fmt::Display>(
         &self,
@@ -166,9 +167,6 @@ fn text_argument(argument: OsString) -> Result<String, UsageError> {
         .map_err(|argument| UsageError::new(format_args!("argument {argument:?} is not UTF-8; rename it")))
 }
 
-#[cfg(test)]
-mod tests;
-
 /// How wide a terminal is at least.
 const COLUMNS: usize = 80;
 const INDENT: usize = 4;
@@ -197,12 +195,19 @@ fn program_help(program: &Program) -> String {
         help += &format!("\n{}\n", program.notes);
     }
     help += "\nOptions:\n";
-    for flag in program.all_flags() {
-        let commands: Vec<&str> = match program.flags.contains(&flag) {
-            true => Vec::new(),
-            false => accepting(program, &flag),
-        };
-        help += &flag_row(&flag, &commands);
+    for flag in program.flags {
+        help += &flag_row(flag, &[]);
+    }
+    // One of the same name may mean something else after another command.
+    let mut listed: Vec<&Flag> = Vec::new();
+    for flag in program.commands.iter().flat_map(|command| command.flags) {
+        if !listed.contains(&flag) {
+            help += &flag_row(flag, &accepting(program, flag));
+            listed.push(flag);
+        }
+    }
+    for flag in program.shared_flags() {
+        help += &flag_row(&flag, &[]);
     }
     help
 }
@@ -221,7 +226,7 @@ fn command_help(program: &Program, command: &CommandEntry) -> String {
 
 /// The names of the commands that a flag goes with in particular.
 fn accepting(program: &Program, flag: &Flag) -> Vec<&'static str> {
-    let commands = program.commands.iter().filter(|command| command.accepts(flag.long));
+    let commands = program.commands.iter().filter(|command| command.flags.contains(flag));
     commands.map(|command| command.name).collect()
 }
 
@@ -236,7 +241,7 @@ fn flag_row(flag: &Flag, commands: &[&str]) -> String {
         text += &format!(" (default {default})");
     }
     if !commands.is_empty() {
-        text += &format!(" ({})", commands.join(", "));
+        text += &format!("; for {}", commands.join(", "));
     }
     row(&format!("{space}{}", flag.form()), &text, FLAG_COLUMN)
 }
@@ -269,3 +274,6 @@ fn sentence(text: &str) -> String {
     let first: String = letters.next().map(|letter| letter.to_uppercase().collect()).unwrap_or_default();
     format!("{first}{}.", letters.as_str())
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ const SEVERAL: Program = Program {
         CommandEntry {
             name: "list",
             words: &[Word::any("JOB", Kind::Job)],
-            flags: &[WAIT],
+            flags: &[WAIT, Flag::switch("force", "list even what is hidden")],
             help: "list",
             manual: "",
         },
@@ -96,8 +96,9 @@ This is a note.
 
 Options:
     -p, --port PORT     a port (default 80)
-        --wait          wait for it (build, list)
-        --force         ask nobody (build)
+        --wait          wait for it; for build, list
+        --force         ask nobody; for build
+        --force         list even what is hidden; for list
     -v, --verbose       log what happens; twice: log every detail
     -q, --quiet         log errors only
     -h, --help          print this help
@@ -115,6 +116,7 @@ List.
 
 Options:
         --wait          wait for it
+        --force         list even what is hidden
     -p, --port PORT     a port (default 80)
     -v, --verbose       log what happens; twice: log every detail
     -q, --quiet         log errors only

@@ -242,11 +242,6 @@ mod tests {
             assert_eq!(word.parse::<Address>(), Err(error), "{word}");
         }
     }
-}
-
-#[cfg(test)]
-mod quantity_tests {
-    use super::*;
 
     #[test]
     fn sizes_count_in_powers_of_1024() {
