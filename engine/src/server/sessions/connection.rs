@@ -86,19 +86,10 @@ impl Phase {
             Sender::Peer => matches!(self, Phase::Hello),
             Sender::ClientLooks | Sender::ClientChanges => matches!(self, Phase::Client),
             // A jobFinished is streamed, so it never comes here.
-            Sender::Worker | Sender::WorkerAndServer => match self {
-                Phase::Worker => kind == Kind::JobRequested,
-                Phase::Building(_) => kind == Kind::Output,
-                Phase::Hello
-                | Phase::Client
-                | Phase::Waiting { .. }
-                | Phase::Finishing(..)
-                | Phase::Storing
-                | Phase::Uninformed
-                | Phase::Informing(_)
-                | Phase::Observing
-                | Phase::Closing => false,
-            },
+            Sender::Worker | Sender::WorkerAndServer => matches!(
+                (self, kind),
+                (Phase::Worker, Kind::JobRequested) | (Phase::Building(_), Kind::Output)
+            ),
             Sender::Server => false,
         }
     }
