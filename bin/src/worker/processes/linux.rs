@@ -21,10 +21,10 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
     Ok(())
 }
 
-/// Kills the children of the worker that live, and says whether there were any. Adds each to `met`, with its name and why it
-/// could not be killed.
+/// Kills the children of the worker that live, and says whether there were any. Adds those that are not known to `met`, with
+/// their names and why they could not be killed.
 pub(super) fn kill_children(
-    _is_known: impl Fn(Pid) -> bool,
+    is_known: impl Fn(Pid) -> bool,
     met: &mut Vec<(Pid, Option<Text>, Option<Errno>)>,
 ) -> io::Result<bool> {
     let mut is_any_alive = false;
@@ -37,9 +37,9 @@ pub(super) fn kill_children(
             Ok(Some(_)) | Err(Errno::CHILD) => continue,
             Err(error) => return Err(error.into()),
         }
-        let name = command_name(pid);
+        let name = if is_known(pid) { None } else { Some(command_name(pid)) };
         let refusal = kill_process(pid, Signal::KILL).err();
-        met.push((pid, name, refusal));
+        met.extend(name.map(|name| (pid, name, refusal)));
         is_any_alive = true;
     }
     Ok(is_any_alive)
