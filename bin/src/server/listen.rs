@@ -249,28 +249,28 @@ impl SocketFile {
 }
 
 /// Connections that the server asks the system to hold, at each address, until they are accepted. This is what Linux allows
-/// by default.
+/// by default. The system cuts what a program asks for to a setting of its own, without a word.
 const BACKLOG: i32 = 4096;
 
 /// What a system calls its limit, and what it does with connections beyond that.
-struct Limit {
+struct BacklogLimit {
     setting: &'static str,
     consequence: &'static str,
 }
 
-const FREEBSD: Limit = Limit {
+const FREEBSD: BacklogLimit = BacklogLimit {
     setting: "kern.ipc.soacceptqueue",
     consequence: "the system resets the connections of the others",
 };
-const LINUX: Limit =
-    Limit { setting: "net.core.somaxconn", consequence: "the others wait for several seconds" };
-const HERE: Limit = if cfg!(target_os = "freebsd") { FREEBSD } else { LINUX };
+const LINUX: BacklogLimit =
+    BacklogLimit { setting: "net.core.somaxconn", consequence: "the others wait for several seconds" };
+const HERE: BacklogLimit = if cfg!(target_os = "freebsd") { FREEBSD } else { LINUX };
 
 /// Says so when the system lets fewer connections wait than the server asks for.
 pub(crate) fn check_backlog() {
-    match most() {
+    match longest_backlog() {
         Ok(most) => {
-            if let Some(complaint) = complaint(&HERE, most) {
+            if let Some(complaint) = backlog_complaint(&HERE, most) {
                 log::warn!("{complaint}");
             }
         }
@@ -279,8 +279,8 @@ pub(crate) fn check_backlog() {
 }
 
 /// What to say of a system that lets so many connections wait.
-fn complaint(limit: &Limit, most: u32) -> Option<String> {
-    let Limit { setting, consequence } = limit;
+fn backlog_complaint(limit: &BacklogLimit, most: u32) -> Option<String> {
+    let BacklogLimit { setting, consequence } = limit;
     let is_cut = i64::from(most) < i64::from(BACKLOG);
     is_cut.then(|| {
         format!(
@@ -291,14 +291,14 @@ fn complaint(limit: &Limit, most: u32) -> Option<String> {
 }
 
 #[cfg(target_os = "freebsd")]
-fn most() -> io::Result<u32> {
+fn longest_backlog() -> io::Result<u32> {
     let value = crate::sysctl::read_named(c"kern.ipc.soacceptqueue", size_of::<u32>())?;
     let value = <[u8; 4]>::try_from(value).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
     Ok(u32::from_ne_bytes(value))
 }
 
 #[cfg(not(target_os = "freebsd"))]
-fn most() -> io::Result<u32> {
+fn longest_backlog() -> io::Result<u32> {
     let value = std::fs::read_to_string("/proc/sys/net/core/somaxconn")?;
     value.trim().parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
@@ -357,15 +357,10 @@ mod tests {
             }
         }
     }
-}
-
-#[cfg(test)]
-mod backlog_tests {
-    use super::*;
 
     #[test]
     fn a_limit_that_cuts_the_backlog_is_named_with_its_remedy() {
-        let complaint = |limit| complaint(limit, 128).unwrap();
+        let complaint = |limit| backlog_complaint(limit, 128).unwrap();
         let said = complaint(&FREEBSD);
         assert!(
             said.starts_with("no more than 128 connections can wait to be accepted, not 4096: "),
@@ -379,13 +374,13 @@ mod backlog_tests {
     #[test]
     fn a_limit_that_cuts_nothing_is_nothing_to_speak_of() {
         for most in [4096, 65_535, u32::MAX] {
-            assert_eq!(complaint(&FREEBSD, most), None, "{most}");
+            assert_eq!(backlog_complaint(&FREEBSD, most), None, "{most}");
         }
-        assert!(complaint(&LINUX, 4095).is_some());
+        assert!(backlog_complaint(&LINUX, 4095).is_some());
     }
 
     #[test]
     fn this_system_says_what_it_allows() {
-        assert!(most().unwrap() > 0);
+        assert!(longest_backlog().unwrap() > 0);
     }
 }

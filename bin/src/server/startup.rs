@@ -102,15 +102,17 @@ fn secure_descriptors() -> Result<DescriptorBudget, StartError> {
     DescriptorBudget::among(descriptors).ok_or(StartError::Descriptors { limit: descriptors, fewest })
 }
 
-/// Names the socket of the service manager, if there is one that wants to know: a path, or `@` and an abstract name.
-const VARIABLE: &str = "NOTIFY_SOCKET";
+/// The variable that names the socket of the service manager, if there is one that wants to know: a path, or `@` and an
+/// abstract name.
+const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 const READY: &[u8] = b"READY=1";
 
-/// To be called once everything listens. Without a service manager that waits for it, nothing happens.
+/// Tells a service manager that the server listens, as systemd asks for with `Type=notify`. Without one that waits for it,
+/// nothing happens.
 fn announce_readiness() {
-    let Some(name) = env::var_os(VARIABLE).filter(|name| !name.is_empty()) else { return };
+    let Some(name) = env::var_os(NOTIFY_SOCKET).filter(|name| !name.is_empty()) else { return };
     if let Err(error) = announce_to(&name) {
-        ::log::warn!("cannot tell {VARIABLE} {} that the server listens: {error}", name.display());
+        ::log::warn!("cannot tell {NOTIFY_SOCKET} {} that the server listens: {error}", name.display());
     }
 }
 
@@ -139,6 +141,8 @@ fn send_to_abstract(_: &UnixDatagram, _: &[u8]) -> io::Result<usize> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "only Linux has abstract names"))
 }
 
+/// Writes what the server knows as the state file from which builder 0.4.0 goes on. Changes nothing in the data directory, so
+/// whoever only has a look, as whatever user, leaves no trace.
 fn export(settings: &Settings, file: &Path) -> Result<(), StartError> {
     let paths = Paths::new(&settings.directory, directory::private(&settings.directory)?);
     let lock = DirectoryLock::acquire_to_read(paths.private())?;

@@ -217,7 +217,7 @@ const NOTHING_BUT_VALUES: [(&str, &str); 5] = [
     ("connection {connection}: {reason}", "connection …: the console cannot be read: …"),
 ];
 /// Constants in formats.
-const CONSTANTS: [(&str, &str); 2] = [("{NAME}", "builder-upload"), ("{VARIABLE}", "NOTIFY_SOCKET")];
+const CONSTANTS: [(&str, &str); 2] = [("{NAME}", "builder-upload"), ("{NOTIFY_SOCKET}", "NOTIFY_SOCKET")];
 
 /// All files of Rust below a path, or the path itself, with what is in them.
 fn sources(path: &Path) -> Vec<(PathBuf, String)> {
