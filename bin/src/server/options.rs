@@ -205,8 +205,7 @@ Upload results to this http:// or https:// URL once they are stored, one at a
 time, with
 .Xr builder-upload 1 .
 When the upload server has a result (it answered 2xx or 409), the result is
-removed from the
-.Ar dir .
+removed from the data directory.
 After any other answer, the upload is tried again after a second, and then after
 delays that double up to an hour.
 If the upload server refuses the credentials (401 with a challenge), all uploads
@@ -222,9 +221,7 @@ not be started, its files below
 .Pa bin/
 are not uploaded: builder-web would take them for the binary of a build that
 succeeded.
-The result that is stored in the
-.Ar dir
-stays as it is.
+The result that is stored in the data directory stays as it is.
 .Pp
 .Ql builder-client info
 shows the results that wait to be uploaded.
@@ -232,9 +229,7 @@ They are not lost when either side restarts.",
 );
 const KEEP_LOCAL: Flag = Flag::switch("keep-local", "keep results in DIR after they are uploaded").manual(
     "\
-Keep results in the
-.Ar dir
-after they are uploaded.",
+Keep results in the data directory after they are uploaded.",
 );
 const UPLOAD_TIMEOUT: Flag =
     Flag::with_value("upload-timeout", "TIME", Kind::Text, "the longest time that one upload may take")
