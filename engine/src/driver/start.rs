@@ -18,7 +18,6 @@ use crate::server::record::Record;
 use crate::server::{Recovered, Recovery, Server, Start, State, WriteBack, migration};
 use builder_proto::Uuid;
 use builder_proto::state_file::StateFile;
-use builder_proto::text::Text;
 use core::fmt::Display;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
@@ -193,8 +192,7 @@ fn write_pending<P: Platform>(
     Ok(write_back.synced(now))
 }
 
-/// Builds that the log knows as unfinished, but whose result is in place. It is made sure that it stays there. Of the others
-/// nothing stays: an earlier server may have ended after it made the directory of a result.
+/// Builds that the log knows as unfinished, but whose result is in place. It is made sure that it stays there.
 fn stored_builds<F: Files>(files: &F, state: &State) -> Result<BTreeSet<Uuid>, StartError> {
     let mut stored = BTreeSet::new();
     for (uuid, job) in state.unfinished() {
@@ -203,23 +201,9 @@ fn stored_builds<F: Files>(files: &F, state: &State) -> Result<BTreeSet<Uuid>, S
         if exists(files, name).map_err(|error| file_error(files, "look at", name, error))? {
             sync_result(files, job, uuid).map_err(|error| file_error(files, "sync", name, error))?;
             stored.insert(uuid);
-        } else if let Err(error) = remove_empty_directory(files, job, uuid) {
-            // It does no harm.
-            let directory = files.describe_directory(DirectoryName::Build(job, uuid));
-            ::log::warn!("cannot remove the empty directory {directory}: {error}");
         }
     }
     Ok(stored)
-}
-
-/// Removes the directory of a build, durably, if there is one with nothing in it. Once it is recorded how the build ended,
-/// nobody looks for it any more.
-fn remove_empty_directory<F: Files>(files: &F, job: &Text, uuid: Uuid) -> io::Result<()> {
-    match files.remove_directory(DirectoryName::Build(job, uuid)) {
-        Ok(()) => files.sync_directory(&files.open_directory(DirectoryName::Job(job))?),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 fn recover_spools<F: Files>(files: &F, state: &State) -> Result<Spools<F>, StartError> {

@@ -3,7 +3,7 @@
 use crate::site::{Site, large_results, settings, uploading};
 use builder_engine::driver::{Event, UploadEnd};
 use builder_proto::command::Command;
-use builder_tests::world::{Crash, ROOT, STAGINGS};
+use builder_tests::world::STAGINGS;
 use std::io::ErrorKind;
 
 /// A line of a console.
@@ -15,24 +15,6 @@ fn what_an_earlier_server_was_writing_is_removed_at_the_start() {
     site.machine().files.put(&format!("{STAGINGS}/result"), b"half of it");
     let mut site = site.restart();
     assert_eq!(site.machine().files.paths(), [""; 0]);
-}
-
-#[test]
-fn the_directory_of_a_result_that_was_not_put_in_place_is_removed_at_the_start() {
-    let mut site = Site::new(settings());
-    let [empty, used] = ["empty", "used"].map(|job| site.build(job).1);
-    let files = site.machine().files.clone();
-    let directory = format!("empty/{empty}");
-    for (path, above) in [("empty", ROOT), (&directory, "empty")] {
-        files.disk.borrow_mut().create_directory(path).unwrap();
-        files.disk.borrow_mut().sync_directory(above).unwrap();
-    }
-    files.put(&format!("used/{used}/notes"), b"of somebody else");
-    let _site = site.restart();
-    assert!(!files.disk.borrow().is_directory(&directory));
-    assert_eq!(files.paths(), [format!("used/{used}/notes")]);
-    files.disk.borrow_mut().crash(Crash::Power);
-    assert!(!files.disk.borrow().is_directory(&directory), "a power cut brings it back");
 }
 
 #[test]
