@@ -7,7 +7,7 @@ use builder_proto::build_result::BuildResult;
 use builder_proto::command::InfoReply;
 use builder_proto::execution::Execution;
 use builder_proto::text::Text;
-use builder_tests::Site;
+use builder_tests::{Site, wait_for};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -178,8 +178,10 @@ fn queues(info: &InfoReply) -> BTreeMap<Text, Vec<Text>> {
 }
 
 fn read_result(directory: &Path, name: &str, uuid: Uuid, ledger: &Ledger) -> Seen {
-    let files: Vec<_> = fs::read_dir(directory).unwrap().map(|file| file.unwrap().file_name()).collect();
-    assert_eq!(files, ["full"], "{}", directory.display());
+    let files = || fs::read_dir(directory).unwrap().map(|file| file.unwrap().file_name()).collect::<Vec<_>>();
+    // The server that runs may be between making the directory and putting the result there.
+    wait_for("a result in its directory", || !files().is_empty());
+    assert_eq!(files(), ["full"], "{}", directory.display());
     let bytes = fs::read(directory.join("full")).unwrap();
     let stored = Execution::decode(&bytes).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     assert_eq!((stored.uuid, stored.job.name.to_string().as_str()), (uuid, name));
