@@ -11,8 +11,9 @@
 //!    `command/table.rs`, is where a new one begins.
 //! 3. [`finished_frame`] writes the message of a finished build, [`finished`] walks over it while it arrives, and
 //!    [`execution`] is how it is stored; none of them holds it whole.
-//! 4. [`state_file`] reads and writes the `state` file of 0.4.0.
-//! 5. [`header`] and [`wire`] spell single values in DER. Outside this crate, only the engine's log needs them.
+//! 4. [`history`] is what a server remembers of builds.
+//! 5. [`state_file`] reads and writes the `state` file of 0.4.0.
+//! 6. [`header`] and [`wire`] spell single values in DER. Outside this crate, only the engine's log needs them.
 //!
 //! # Errors
 //!
@@ -55,6 +56,7 @@ pub mod finished;
 pub mod finished_frame;
 pub mod frame;
 pub mod header;
+pub mod history;
 pub mod job;
 pub mod malformed;
 pub mod signal;
@@ -65,8 +67,13 @@ pub mod wire;
 
 pub use uuid::Uuid;
 
-/// Version of the protocol between client and server that this crate speaks. Builder 0.4.0 speaks the same.
+/// Version of the protocol between client and server of which every server understands all messages up to number 22.
+/// Builder 0.4.0 speaks it.
 pub const CLIENT_VERSION: i64 = 13;
+
+/// Version of the protocol between client and server that knows the [history](crate::history). A server of this version
+/// speaks [`CLIENT_VERSION`] as well, with whoever says so.
+pub const HISTORY_VERSION: i64 = 14;
 
 /// Version of the protocol between worker and server that this crate speaks. Builder 0.4.0 speaks the same.
 pub const WORKER_VERSION: i64 = 5;

@@ -10,6 +10,7 @@ use crate::server::peer::ConnectionId;
 use crate::server::record::{Record, Rescheduled};
 use crate::server::sessions::{Phase, Step, unexpected};
 use crate::server::settings::Templates;
+use builder_proto::CLIENT_VERSION;
 use builder_proto::command::Command;
 use builder_proto::job::{Job, ScheduleItem};
 use builder_proto::text::Text;
@@ -52,6 +53,9 @@ impl Server {
                     drop_platform(jobs.journal, &platform).map(|()| self.dispatcher.forget(&platform))
                 }
                 Command::UndropPlatform(platform) => undrop_platform(jobs.journal, platform),
+                Command::History(_) | Command::Details(_) | Command::Console(_) | Command::Fetch { .. } => {
+                    Err("this server keeps no history yet".to_owned())
+                }
                 // No client sends these.
                 Command::JobSchedule { .. }
                 | Command::JobFinished { .. }
@@ -62,7 +66,10 @@ impl Server {
                 | Command::JobRequested(_)
                 | Command::Success
                 | Command::Failure(_)
-                | Command::InfoReply(_) => Err(unexpected(name, &Phase::Client)),
+                | Command::InfoReply(_)
+                | Command::Build(_)
+                | Command::Artifact(_)
+                | Command::Data(_) => Err(unexpected(name, &Phase::Client { version: CLIENT_VERSION })),
             };
         match outcome {
             Ok(()) => {

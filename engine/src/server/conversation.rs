@@ -11,7 +11,7 @@ use crate::server::sessions::{Connection, Phase, Step, unexpected};
 use builder_proto::command::{Command, OutputRef, PeerType};
 use builder_proto::frame::{FrameError, FrameEvent};
 use builder_proto::text::Text;
-use builder_proto::{CLIENT_VERSION, Uuid, WORKER_VERSION};
+use builder_proto::{CLIENT_VERSION, HISTORY_VERSION, Uuid, WORKER_VERSION};
 
 impl Server {
     pub(super) fn disconnect(&mut self, now: Now, id: ConnectionId, reason: &str) {
@@ -95,7 +95,7 @@ impl Server {
                 self.lose_build(now, *uuid, Loss::Gone(reason));
             }
             Phase::Hello
-            | Phase::Client
+            | Phase::Client { .. }
             | Phase::Worker
             | Phase::Storing
             | Phase::Uninformed
@@ -122,7 +122,7 @@ impl Server {
         };
         match (phase, command) {
             (Phase::Hello, Command::ClientHello { peer, version }) => self.on_hello(id, role, peer, version),
-            (Phase::Client, command) => self.on_client_command(now, id, command, frame.len()),
+            (Phase::Client { .. }, command) => self.on_client_command(now, id, command, frame.len()),
             (Phase::Worker, Command::JobRequested(platform)) => self.on_job_requested(id, platform),
             (
                 Phase::Hello
@@ -171,9 +171,9 @@ impl Server {
     }
 
     fn on_hello(&mut self, id: ConnectionId, role: Role, peer: PeerType, version: i64) -> Step {
-        let (kind, spoken, phase) = match peer {
-            PeerType::Client => ("client", CLIENT_VERSION, Phase::Client),
-            PeerType::Worker => ("worker", WORKER_VERSION, Phase::Worker),
+        let (kind, spoken, phase): (_, &[i64], _) = match peer {
+            PeerType::Client => ("client", &[CLIENT_VERSION, HISTORY_VERSION], Phase::Client { version }),
+            PeerType::Worker => ("worker", &[WORKER_VERSION], Phase::Worker),
         };
         match (role, peer) {
             (Role::Workers, PeerType::Client) => {
@@ -188,7 +188,9 @@ impl Server {
             }
             _ => {}
         }
-        if version != spoken {
+        if !spoken.contains(&version) {
+            let spoken: Vec<String> = spoken.iter().map(i64::to_string).collect();
+            let spoken = spoken.join(" or ");
             return Step::Refuse(format!(
                 "this server speaks {kind} version {spoken}, the peer speaks {kind} version {version}; use programs of the same release"
             ));

@@ -4,6 +4,7 @@ use super::info::{InfoReply, QueueInfo, RunningInfo};
 use super::peer::PeerType;
 use crate::Uuid;
 use crate::build_result::BuildResult;
+use crate::history::{Artifact, Build, HistoryQuery};
 use crate::job::{File, OrbBuildJob, ScheduleItem, ScriptJob};
 use crate::text::Text;
 use crate::time::{Period, Time};
@@ -104,6 +105,11 @@ macro_rules! named {
 
 named! {
     Text Time Period ScriptJob OrbBuildJob ScheduleItem File BuildResult PeerType QueueInfo RunningInfo InfoReply
+    Build HistoryQuery Artifact
+}
+
+impl Named for bool {
+    const NAME: &'static str = "BOOLEAN";
 }
 
 impl<T: Named + Encode> Written for T {

@@ -1,5 +1,6 @@
 //! The messages that programs send each other, one in each frame. `table.rs` says which there are.
 
+mod data;
 mod decode;
 mod encode;
 mod field;
@@ -10,6 +11,7 @@ mod output;
 mod peer;
 mod table;
 
+pub use data::{DataRef, append_data_frame, append_data_header};
 pub use field::FieldType;
 pub use info::{InfoReply, QueueInfo, RunningInfo, UPLOADS};
 pub use info_reader::{INFO_REPLY_TAG, InfoSource, read_info_reply};

@@ -4,24 +4,25 @@
 //! read and written, and who may send it. A new message is a new row; the compiler then names every place outside
 //! that has to say what becomes of it.
 //!
-//! Three messages can be long or many. They have rows like all others, and besides are handled without a [`Command`]:
+//! Four messages can be long or many. They have rows like all others, and besides are handled without a [`Command`]:
 //!
 //! | message | why | where |
 //! |---|---|---|
-//! | `output` | there are many, so they are read by reference and written in place | `output.rs` |
+//! | `output`, `data` | there are many, so they are read by reference and written in place | `output.rs`, `data.rs` |
 //! | `jobFinished` | artifacts exceed memory, so they pass by | [`finished`](crate::finished), [`finished_frame`](crate::finished_frame) |
 //! | `infoReply` | scripts are repeated, so they are copied late and skipped early | `info_stream.rs`, `info_reader.rs` |
 
 use super::field::{Field, FieldType, Message};
 use super::info::{InfoReply, QueueInfo, RunningInfo};
 use super::peer::PeerType;
-use crate::Uuid;
 use crate::budget::{MESSAGE_VALUES, STATE_VALUES};
 use crate::build_result::BuildResult;
+use crate::history::{Artifact, Build, HistoryQuery};
 use crate::job::{File, OrbBuildJob, ScheduleItem, ScriptJob};
 use crate::text::Text;
 use crate::time::{Period, Time};
 use crate::wire::decode_null;
+use crate::{CLIENT_VERSION, HISTORY_VERSION, Uuid};
 use der::Reader;
 use der::asn1::Null;
 
@@ -109,6 +110,12 @@ macro_rules! messages {
             #[must_use]
             pub const fn sender(self) -> Sender {
                 match self { $(Kind::$variant => Sender::$sender),* }
+            }
+
+            /// The lowest version of the protocol between client and server that has this message.
+            #[must_use]
+            pub const fn client_version(self) -> i64 {
+                if self.number() <= LAST_OF_CLIENT_VERSION { CLIENT_VERSION } else { HISTORY_VERSION }
             }
 
             /// What it holds: the name and the type of each field, in their order on the wire. A message of one value
@@ -241,7 +248,7 @@ messages! {
     14 "clientHello", Peer, MESSAGE_VALUES: ClientHello {
         /// What the sender is.
         peer: PeerType,
-        /// [`crate::CLIENT_VERSION`] or [`crate::WORKER_VERSION`].
+        /// [`crate::CLIENT_VERSION`], [`crate::HISTORY_VERSION`] or [`crate::WORKER_VERSION`].
         version: i64,
     };
     /// Server to both: the hello was understood.
@@ -266,7 +273,35 @@ messages! {
     /// Server to client: what is going on. See [`InfoStream`](super::InfoStream) for writing it piece by piece and
     /// [`read_info_reply`](super::read_info_reply) for reading it without the scripts.
     22 "infoReply", Server, STATE_VALUES: InfoReply(reply: InfoReply);
+    /// Client to server: answer with [`Command::Build`] for each build that fits, the one that started last first.
+    23 "history", ClientLooks, MESSAGE_VALUES: History(query: HistoryQuery);
+    /// Server to client: a build.
+    24 "build", Server, MESSAGE_VALUES: Build(build: Build);
+    /// Client to server: answer with [`Command::Build`], [`Command::JobSchedule`] with what ran if that is still there, and
+    /// [`Command::Artifact`] for each artifact, as far as they are known.
+    25 "details", ClientLooks, MESSAGE_VALUES: Details(uuid: Uuid);
+    /// Server to client: an artifact. After [`Command::Fetch`], its content follows.
+    26 "artifact", Server, MESSAGE_VALUES: Artifact(artifact: Artifact);
+    /// Client to server: send the console of this build as [`Command::Output`], as far as it is there.
+    27 "console", ClientLooks, MESSAGE_VALUES: Console(uuid: Uuid);
+    /// Client to server: answer with the artifacts of this build, in the order in which they are stored.
+    28 "fetch", ClientLooks, MESSAGE_VALUES: Fetch {
+        /// The build.
+        uuid: Uuid,
+        /// The path of one artifact, or of a directory that they are below; all of them when absent.
+        path: Option<Text>,
+        /// How many of them to leave out.
+        skip: i64,
+        /// Bytes to leave out of the first that is left.
+        offset: i64,
+    };
+    /// Server to client: the next bytes of the content of an artifact. See [`DataRef`](super::DataRef) for reading and
+    /// [`append_data_frame`](super::append_data_frame) for writing many of them.
+    29 "data", Server, MESSAGE_VALUES: Data(bytes: Text);
 }
+
+/// The last number that peers of [`CLIENT_VERSION`] know.
+const LAST_OF_CLIENT_VERSION: u8 = 22;
 
 /// Numbers that earlier versions used for something else.
 pub(super) const RESERVED: [u32; 3] = [0, 1, 8];

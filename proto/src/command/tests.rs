@@ -2,10 +2,11 @@ use super::*;
 use crate::Uuid;
 use crate::build_result::BuildResult;
 use crate::error::EncodeError;
+use crate::history::{Artifact, Build, BuildEnd, Cause, HistoryQuery, Sha256};
 use crate::job::{File, Job, OrbBuildJob, ScheduleItem, ScriptJob};
 use crate::text::Text;
 use crate::time::{Period, Time};
-use crate::wire::Integer;
+use crate::wire::{Integer, RawUuid};
 use proptest::prelude::*;
 
 fn text() -> impl Strategy<Value = Text> {
@@ -131,8 +132,57 @@ fn other_command() -> impl Strategy<Value = Command> {
     ]
 }
 
+fn build() -> impl Strategy<Value = Build> {
+    let cause = result().prop_map(|result| Cause::from(&result));
+    let numbers = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), prop::option::of(time()));
+    let end =
+        (time(), cause, numbers).prop_map(
+            |(finished, cause, (console_lines, console_bytes, artifacts, artifact_bytes, removed))| {
+                BuildEnd { finished, cause, console_lines, console_bytes, artifacts, artifact_bytes, removed }
+            },
+        );
+    let options = (prop::option::of(time()), prop::option::of(text()), prop::option::of(end));
+    (uuid(), text(), text(), time(), options).prop_map(
+        |(uuid, job, platform, started, (queued, host, end))| Build {
+            uuid: RawUuid(uuid),
+            job,
+            platform,
+            started,
+            queued,
+            host,
+            end,
+        },
+    )
+}
+
+fn history_command() -> impl Strategy<Value = Command> {
+    let texts = (prop::option::of(text()), prop::option::of(text()), prop::option::of(text()));
+    let query = (any::<bool>(), texts, prop::option::of(time()), prop::option::of(any::<u64>())).prop_map(
+        |(failed, (job, platform, uuid), since, limit)| HistoryQuery {
+            failed,
+            job,
+            platform,
+            uuid,
+            since,
+            limit,
+        },
+    );
+    let artifact = (text(), any::<u64>(), prop::option::of(any::<[u8; 32]>()))
+        .prop_map(|(path, size, digest)| Artifact { path, size, sha256: digest.map(Sha256) });
+    prop_oneof![
+        query.prop_map(Command::History),
+        build().prop_map(Command::Build),
+        prop::sample::select(vec![Command::Details as fn(Uuid) -> Command, Command::Console])
+            .prop_flat_map(|command| uuid().prop_map(command)),
+        artifact.prop_map(Command::Artifact),
+        (uuid(), prop::option::of(text()), number(), number())
+            .prop_map(|(uuid, path, skip, offset)| Command::Fetch { uuid, path, skip, offset }),
+        text().prop_map(Command::Data),
+    ]
+}
+
 fn command() -> impl Strategy<Value = Command> {
-    prop_oneof![text_command(), build_command(), schedule_command(), other_command()]
+    prop_oneof![text_command(), build_command(), schedule_command(), other_command(), history_command()]
 }
 
 proptest! {
@@ -162,6 +212,7 @@ proptest! {
             prop_assert!(command.encode().is_ok());
         }
         let _ = OutputRef::decode(&payload);
+        let _ = DataRef::decode(&payload);
     }
 
     #[test]
@@ -172,6 +223,14 @@ proptest! {
         prop_assert_eq!(OutputRef::decode(&frame[8..]), Ok(Some(output)));
         let command = Command::Output { uuid, line: line.clone(), timestamp };
         prop_assert_eq!(command.to_frame().unwrap(), frame);
+    }
+
+    #[test]
+    fn both_ways_of_handling_data_agree(bytes in text()) {
+        let mut frame = Vec::new();
+        append_data_frame(&mut frame, bytes.as_bytes());
+        prop_assert_eq!(DataRef::decode(&frame[8..]), Ok(Some(DataRef { bytes: bytes.as_bytes() })));
+        prop_assert_eq!(Command::Data(bytes).to_frame().unwrap(), frame);
     }
 }
 
@@ -187,8 +246,8 @@ fn refusals_say_what_is_wrong() {
     assert_eq!(refusal(b"\xbf\x1f\x00"), "message: begins with 0xbf, as no message does");
     assert_eq!(refusal(b"\xa8\x02\x05\x00"), "message: tag [8] is reserved");
     assert_eq!(
-        refusal(b"\xb7\x02\x05\x00"),
-        "message: tag [23] is unknown; the sender may be of a later version"
+        refusal(b"\xbe\x02\x05\x00"),
+        "message: tag [30] is unknown; the sender may be of a later version"
     );
     assert_eq!(refusal(b"\xa6\x02\x05\x00\x00"), "info: bytes left over: 1, at byte 4");
     assert_eq!(refusal(b"\xa6\x04\x05\x00\x05\x00"), "info: bytes left over: 2, at byte 4");
@@ -275,10 +334,38 @@ fn the_rows_of_the_table_are_in_order_and_none_has_a_reserved_number() {
 }
 
 #[test]
-fn clients_that_look_send_info_and_observe_and_nothing_else() {
+fn clients_that_look_can_change_nothing() {
     let looks: Vec<Kind> =
         Kind::ALL.iter().copied().filter(|kind| kind.sender() == Sender::ClientLooks).collect();
-    assert_eq!(looks, [Kind::Info, Kind::Observe]);
+    let expected = [Kind::Info, Kind::Observe, Kind::History, Kind::Details, Kind::Console, Kind::Fetch];
+    assert_eq!(looks, expected);
+}
+
+#[test]
+fn peers_of_version_13_know_what_0_4_0_knows() {
+    let known = |kind: &Kind| kind.client_version() == crate::CLIENT_VERSION;
+    assert!(Kind::ALL.iter().all(|kind| known(kind) == (kind.number() <= 22)));
+}
+
+#[test]
+fn messages_of_version_14_are_spelled_as_the_page_says() {
+    let uuid = Uuid::from_bytes([7; 16]);
+    let number = "0c10".to_owned() + &"07".repeat(16);
+    let fetch = |path, skip, offset| Command::Fetch { uuid, path, skip, offset };
+    let artifact = Artifact { path: "a".into(), size: 1, sha256: None };
+    for (command, bytes) in [
+        (Command::History(HistoryQuery::default()), "b7053003010100".to_owned()),
+        (Command::Details(uuid), format!("b912{number}")),
+        (Command::Artifact(artifact), "ba0830060c0161020101".to_owned()),
+        (Command::Console(uuid), format!("bb12{number}")),
+        (fetch(None, 0, 256), format!("bc1b3019{number}02010002020100")),
+        (fetch(Some("d".into()), 1, 0), format!("bc1d301b{number}0c0164020101020100")),
+        (Command::Data("x".into()), "bd030c0178".to_owned()),
+    ] {
+        let payload = command.encode().unwrap();
+        assert_eq!(payload.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), bytes);
+        assert_eq!(Command::decode(&payload).unwrap(), command);
+    }
 }
 
 /// The rows of `PROTOCOL.md` as the table in code has them: number, name, fields, and the first word of the sender.

@@ -15,7 +15,10 @@ pub(crate) enum Phase {
     /// Nothing was said yet.
     Hello,
     /// A client that has not given its command.
-    Client,
+    Client {
+        /// What it said: what it knows of the protocol.
+        version: i64,
+    },
     /// A worker that has not named its platform.
     Worker,
     /// A worker that waits for a job of the platform; `turn` is its place among all that wait.
@@ -67,7 +70,7 @@ impl Phase {
     /// and gets no room for it, as there may be many of them.
     fn frame_limit(&self) -> u64 {
         match self {
-            Phase::Client | Phase::Building(_) => COMMAND_FRAME_BYTES,
+            Phase::Client { .. } | Phase::Building(_) => COMMAND_FRAME_BYTES,
             Phase::Worker => REQUEST_FRAME_BYTES,
             Phase::Hello
             | Phase::Waiting { .. }
@@ -84,7 +87,9 @@ impl Phase {
     pub(crate) fn expects(&self, kind: Kind) -> bool {
         match kind.sender() {
             Sender::Peer => matches!(self, Phase::Hello),
-            Sender::ClientLooks | Sender::ClientChanges => matches!(self, Phase::Client),
+            Sender::ClientLooks | Sender::ClientChanges => {
+                matches!(self, Phase::Client { version } if kind.client_version() <= *version)
+            }
             // A jobFinished is streamed, so it never comes here.
             Sender::Worker | Sender::WorkerAndServer => matches!(
                 (self, kind),
@@ -98,7 +103,7 @@ impl Phase {
     pub(crate) fn expectation(&self) -> &'static str {
         match self {
             Phase::Hello => "clientHello",
-            Phase::Client => "a command of a client",
+            Phase::Client { .. } => "a command of a client",
             Phase::Worker => "jobRequested",
             Phase::Building(_) => "output or jobFinished",
             Phase::Waiting { .. }

@@ -105,7 +105,10 @@ impl Sessions {
             Step::Stay => {}
             Step::Enter(phase) => {
                 self.deadlines.clear(id);
-                if matches!(phase, Phase::Client | Phase::Worker | Phase::Uninformed | Phase::Informing(_)) {
+                if matches!(
+                    phase,
+                    Phase::Client { .. } | Phase::Worker | Phase::Uninformed | Phase::Informing(_)
+                ) {
                     self.deadlines.set(id, now.monotonic.saturating_add(COMMAND_TIME));
                 }
                 connection.enter(phase);
@@ -161,7 +164,7 @@ impl Sessions {
             self.answers.remove(id, journal);
             return None;
         }
-        match core::mem::replace(&mut connection.phase, Phase::Client) {
+        match core::mem::replace(&mut connection.phase, Phase::Uninformed) {
             Phase::Informing(stream) => Some(self.answers.go_on(now, id, *stream, journal)),
             _ => None,
         }

@@ -7,6 +7,7 @@ use crate::server::{Input, Role};
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, PeerType};
 use builder_proto::frame;
+use builder_proto::history::HistoryQuery;
 
 fn hello(peer: PeerType, version: i64) -> Command {
     Command::ClientHello { peer, version }
@@ -33,7 +34,7 @@ fn refusal(role: Role, message: &Command) -> String {
 
 #[test]
 fn clients_and_workers_of_the_right_version_are_greeted() {
-    for (peer, version) in [(PeerType::Client, 13), (PeerType::Worker, 5)] {
+    for (peer, version) in [(PeerType::Client, 13), (PeerType::Client, 14), (PeerType::Worker, 5)] {
         assert_eq!(first_answer(Role::Any, &hello(peer, version)), Command::ServerHello);
     }
     assert_eq!(first_answer(Role::Clients, &hello(PeerType::Client, 13)), Command::ServerHello);
@@ -44,7 +45,7 @@ fn clients_and_workers_of_the_right_version_are_greeted() {
 fn other_versions_are_told_both() {
     assert_eq!(
         refusal(Role::Any, &hello(PeerType::Client, 12)),
-        "this server speaks client version 13, the peer speaks client version 12; use programs of the same release"
+        "this server speaks client version 13 or 14, the peer speaks client version 12; use programs of the same release"
     );
     assert_eq!(
         refusal(Role::Any, &hello(PeerType::Worker, 6)),
@@ -261,4 +262,19 @@ fn many_incomplete_messages_hold_no_more_than_a_few_and_cost_no_build() {
     assert!(!rig.peers[&modest].finished, "who holds little may go on");
     assert!(!rig.peers[&worker].finished, "a line that has not arrived as a whole costs no build");
     assert_eq!(rig.info().running[0].uuid, uuid);
+}
+
+#[test]
+fn a_client_of_version_13_cannot_ask_for_the_history() {
+    let answers = |version| {
+        let mut rig = Rig::new();
+        let peer = rig.connect(Role::Any);
+        rig.say(peer, &hello(PeerType::Client, version));
+        rig.say(peer, &Command::History(HistoryQuery::default()));
+        rig.end_turn();
+        rig.heard(peer)
+    };
+    let refusal = Command::Failure("unexpected history; expected a command of a client".into());
+    assert_eq!(answers(13), [Command::ServerHello, refusal.clone()]);
+    assert!(!answers(14).contains(&refusal));
 }
