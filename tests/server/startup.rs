@@ -302,7 +302,7 @@ fn help_and_version_are_there() {
     {
         assert!(print("--help").contains(option), "{option}");
     }
-    assert!(print("--version").ends_with("(client protocol 13, worker protocol 5)\n"));
+    assert!(print("--version").ends_with("(client protocols 13 and 14, worker protocol 5)\n"));
 }
 
 #[test]

@@ -156,7 +156,11 @@ the command fails.",
         manual: "\
 Print the console of a build from its start to its end, each line with the
 seconds since the start, and then the result.
-If the build has ended, its console is replayed.",
+If the build has ended, its console is replayed.
+Of the
+.Ar uuid ,
+as many of the first digits are enough as no other build has, and four at least,
+if the server keeps a history of builds.",
     },
     ObserveLatest = CommandEntry {
         name: "observe-latest",

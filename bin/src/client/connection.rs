@@ -6,7 +6,7 @@ use crate::socket::{self, BlockingSocket, Socket};
 use builder_engine::limits::COMMAND_FRAME_BYTES;
 use builder_engine::reconnecting::Reconnecting;
 use builder_proto::CLIENT_VERSION;
-use builder_proto::command::{Command, INFO_REPLY_TAG, InfoSource, PeerType, read_info_reply};
+use builder_proto::command::{Command, INFO_REPLY_TAG, InfoSource, Kind, PeerType, read_info_reply};
 use builder_proto::frame::{FrameDecoder, FrameEvent};
 use builder_proto::malformed::Malformed;
 use std::io::{self, Read, Write};
@@ -34,11 +34,22 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects and says hello. A connection that is reset before the server's hello is made again after a pause.
-    pub(super) fn open(peer: &Address) -> Result<Connection, ClientError> {
+    /// Connects and says hello, in the lowest version that has this command, so that every server that knows the command
+    /// understands. A connection that is reset before the server's hello is made again after a pause.
+    pub(super) fn open(peer: &Address, command: Kind) -> Result<Connection, ClientError> {
+        let version = command.client_version();
+        match Connection::open_with(peer, version) {
+            Err(error) if version > CLIENT_VERSION && error.is_refused_hello() => {
+                Err(explain_refusal(peer, version, error))
+            }
+            result => result,
+        }
+    }
+
+    fn open_with(peer: &Address, version: i64) -> Result<Connection, ClientError> {
         let mut reconnecting = Reconnecting::new(socket::spread());
         loop {
-            match Connection::try_open(peer) {
+            match Connection::try_open(peer, version) {
                 Err(ClientError::Reset { peer }) => {
                     let Some(delay) = reconnecting.next_delay() else {
                         return Err(ClientError::Reset { peer });
@@ -51,7 +62,7 @@ impl Connection {
         }
     }
 
-    fn try_open(peer: &Address) -> Result<Connection, ClientError> {
+    fn try_open(peer: &Address, version: i64) -> Result<Connection, ClientError> {
         let stream = connect(peer).map_err(|error| match socket::is_reset(&error) {
             true => ClientError::Reset { peer: peer.clone() },
             false => ClientError::Connect { peer: peer.clone(), error },
@@ -67,12 +78,12 @@ impl Connection {
             unread: 0..0,
             was_reset: false,
         };
-        let hello = Command::ClientHello { peer: PeerType::Client, version: CLIENT_VERSION };
+        let hello = Command::ClientHello { peer: PeerType::Client, version };
         match connection.ask(&hello) {
             Ok(Command::ServerHello) => Ok(connection),
             Ok(other) => Err(connection.refusal(&hello, other)),
             Err(ClientError::Closed { peer, .. }) if connection.was_reset => Err(ClientError::Reset { peer }),
-            Err(ClientError::Closed { peer, .. }) => Err(ClientError::NoHello { peer }),
+            Err(ClientError::Closed { peer, .. }) => Err(ClientError::NoHello { peer, version }),
             Err(error) => Err(error),
         }
     }
@@ -104,6 +115,16 @@ impl Connection {
             if !self.read_more()? {
                 return Ok(None);
             }
+        }
+    }
+
+    /// Waits for the next of several answers; `None` when the server has said that this is all.
+    pub(super) fn receive_answer(&mut self, question: &Command) -> Result<Option<Command>, ClientError> {
+        match self.receive()? {
+            Some(Command::Success) => Ok(None),
+            Some(failure @ Command::Failure(_)) => Err(self.refusal(question, failure)),
+            Some(answer) => Ok(Some(answer)),
+            None => Err(self.closed("the end of its answer")),
         }
     }
 
@@ -230,6 +251,21 @@ impl InfoSource for Connection {
         ClientError::Malformed { peer: self.peer.clone(), error }
     }
 }
+
+/// Why a server does not greet who speaks this version. One that is merely of an earlier version greets who speaks the
+/// earliest; one that is busy, or serves others, says the same again.
+fn explain_refusal(peer: &Address, version: i64, refusal: ClientError) -> ClientError {
+    log::info!("{peer} does not take version {version}: {refusal}; trying version {CLIENT_VERSION}");
+    match Connection::open_with(peer, CLIENT_VERSION) {
+        // By now, it has time again.
+        Ok(_) if refusal.is_busy() => refusal,
+        Ok(_) => ClientError::TooOld { peer: peer.clone(), instead: READ_RESULTS },
+        Err(error) => error,
+    }
+}
+
+/// What can be done about a server that has no history.
+const READ_RESULTS: &str = "read the results in its data directory with builder-inspect";
 
 /// Whether nothing arrived in time; systems have two names for it.
 fn is_timeout(error: &io::Error) -> bool {

@@ -1,9 +1,9 @@
 //! What can go wrong after the command line was understood, from reading the script on.
 
 use super::info_filter::{BuildFilter, UnknownName};
+use super::selection::SelectionError;
 use crate::command_line::Address;
 use builder_engine::reconnecting::Reconnecting;
-use builder_proto::CLIENT_VERSION;
 use builder_proto::error::{DecodeError, EncodeError};
 use builder_proto::frame::FrameError;
 use builder_proto::malformed::Malformed;
@@ -32,7 +32,9 @@ pub(super) enum ClientError {
     /// The server, or the system it runs on, reset every connection before its hello.
     Reset { peer: Address },
     /// The server closed the connection instead of greeting.
-    NoHello { peer: Address },
+    NoHello { peer: Address, version: i64 },
+    /// The server knows no such command; until it does, this can be done.
+    TooOld { peer: Address, instead: &'static str },
     /// The server closed the connection when it still had something to say.
     Closed { peer: Address, missing: &'static str },
     /// What the server sent has no frames.
@@ -47,6 +49,8 @@ pub(super) enum ClientError {
     Refused { reason: Text, hint: String },
     /// What to print is not there.
     UnknownName(UnknownName),
+    /// No build, or more than one, is what was written.
+    Selection(SelectionError),
     /// There is no build to observe.
     NothingRuns(BuildFilter),
     /// The answer cannot be printed.
@@ -57,6 +61,16 @@ impl ClientError {
     /// Whether the reader of stdout has gone away. One such as `head` has seen enough, so that is no failure.
     pub(super) fn is_closed_stdout(&self) -> bool {
         matches!(self, ClientError::Print(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// Whether the server has no room for one more at the moment. Servers of 0.4.0 never say so.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self, ClientError::Refused { reason, .. } if reason.as_bytes().starts_with(b"busy"))
+    }
+
+    /// Whether the server was there and did not want to talk, as far as can be told when that happens before its hello.
+    pub(super) fn is_refused_hello(&self) -> bool {
+        matches!(self, ClientError::NoHello { .. } | ClientError::Refused { .. })
     }
 }
 
@@ -82,10 +96,16 @@ impl fmt::Display for ClientError {
                 "{peer} reset {} connections in a row before its hello, so it is overloaded, or no builder server",
                 Reconnecting::attempts()
             ),
-            ClientError::NoHello { peer } => write!(
+            ClientError::NoHello { peer, version } => write!(
                 f,
-                "{peer} closed the connection instead of greeting; it may not speak version {CLIENT_VERSION} \
+                "{peer} closed the connection instead of greeting; it may not speak version {version} \
                  of the protocol"
+            ),
+            ClientError::TooOld { peer, instead } => write!(
+                f,
+                "{peer}: this server is of an earlier version, which keeps no history of builds; update \
+                 builder-server to {} or later, or {instead}",
+                env!("CARGO_PKG_VERSION")
             ),
             ClientError::Closed { peer, missing } => {
                 write!(f, "{peer} closed the connection before {missing}")
@@ -104,6 +124,7 @@ impl fmt::Display for ClientError {
             }
             ClientError::Refused { reason, hint } => write!(f, "{reason}{hint}"),
             ClientError::UnknownName(name) => name.fmt(f),
+            ClientError::Selection(error) => error.fmt(f),
             ClientError::NothingRuns(filter) => {
                 write!(f, "no build{filter} is running; see 'builder-client info'")
             }

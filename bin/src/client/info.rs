@@ -9,7 +9,7 @@ use super::request::Form;
 use crate::command_line::Address;
 use crate::json::{self, string};
 use crate::terminal::{self, Palette};
-use builder_proto::command::{Command, InfoReply, QueueInfo};
+use builder_proto::command::{Command, InfoReply, Kind, QueueInfo};
 use builder_proto::job::Job;
 use builder_proto::time::Time;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use std::time::SystemTime;
 
 /// Asks a server what is going on.
 pub(super) fn ask(remote: &Address) -> Result<InfoReply, ClientError> {
-    let mut connection = Connection::open(remote)?;
+    let mut connection = Connection::open(remote, Kind::Info)?;
     match connection.ask(&Command::Info)? {
         Command::InfoReply(reply) => Ok(reply),
         Command::InfoReplyOld { schedule, queues, running } => {

@@ -1,5 +1,6 @@
 //! `builder-client`: one command to a server, and its answer.
 
+mod builds;
 mod commands;
 mod connection;
 mod done;
@@ -11,8 +12,11 @@ mod info_table;
 mod job_lines;
 mod observe;
 mod request;
+#[allow(dead_code, reason = "the commands that come next resolve what a person writes")]
+mod selection;
 
 use crate::command_line::{Address, Logging, Matches, Program, REMOTE, UsageError, remote};
+use builder_proto::Uuid;
 use builder_proto::command::Command;
 use commands::COMMANDS;
 use connection::Connection;
@@ -20,6 +24,7 @@ use done::Witness;
 use error::ClientError;
 use observe::IdleStatus;
 use request::{Form, Request};
+use selection::SelectionError;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -79,9 +84,16 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<(), Cl
         Request::Send(command) => send(&remote, &command, quiet),
         Request::Schedule(job) => send(&remote, &job.read()?, quiet),
         Request::Info(filter) => info::print(&info::ask(&remote)?, &filter, form),
-        Request::Observe(uuid) => {
-            let observed = observe::observe(&remote, uuid, form, IdleStatus::of_build(&remote, uuid, quiet));
-            observed.map_err(|error| explained(&remote, &Command::Observe(uuid), error))
+        Request::Observe(uuid) => observe_build(&remote, uuid, form, quiet),
+        Request::ObserveBeginning(word) => {
+            let build = selection::find_by_digits(&remote, &word).map_err(|error| match error {
+                ClientError::TooOld { peer, .. } => {
+                    ClientError::TooOld { peer, instead: "write the whole uuid" }
+                }
+                other => other,
+            })?;
+            let uuid = build.ok_or(SelectionError::UnknownUuid(word))?.uuid();
+            observe_build(&remote, uuid, form, quiet)
         }
         Request::ObserveLatest(filter) => {
             let reply = info::ask(&remote)?;
@@ -91,11 +103,16 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<(), Cl
     }
 }
 
+fn observe_build(remote: &Address, uuid: Uuid, form: Form, quiet: bool) -> Result<(), ClientError> {
+    let observed = observe::observe(remote, uuid, form, IdleStatus::of_build(remote, uuid, quiet));
+    observed.map_err(|error| explained(remote, &Command::Observe(uuid), error))
+}
+
 /// Sends a command to which the answer is that it was done or why not. A person is told what came of it.
 fn send(remote: &Address, command: &Command, quiet: bool) -> Result<(), ClientError> {
     let stdout = io::stdout();
     let witness = (stdout.is_terminal() && !quiet).then(|| Witness::before(remote, command));
-    let mut connection = Connection::open(remote)?;
+    let mut connection = Connection::open(remote, command.kind())?;
     match connection.ask(command)? {
         Command::Success => {}
         other => return Err(explained(remote, command, connection.refusal(command, other))),

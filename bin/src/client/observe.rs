@@ -10,7 +10,7 @@ use crate::json::{self, string};
 use crate::terminal::{Look, Palette, StatusLine};
 use crate::wording::{Elapsed, Span, append_for_terminal};
 use builder_proto::Uuid;
-use builder_proto::command::{Command, RunningInfo};
+use builder_proto::command::{Command, Kind, RunningInfo};
 use builder_proto::text::Text;
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal, Write};
@@ -26,7 +26,7 @@ pub(super) fn observe(
     form: Form,
     mut idle_status: IdleStatus,
 ) -> Result<(), ClientError> {
-    let mut connection = Connection::open(remote)?;
+    let mut connection = Connection::open(remote, Kind::Observe)?;
     // A build may be silent for as long as it likes.
     connection.wait_without_limit()?;
     let mut printer = to_stdout(form);

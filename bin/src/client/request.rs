@@ -3,6 +3,7 @@
 use super::commands::{COMMANDS, JOB, JSON, PERIOD, PLATFORM, Verb};
 use super::error::{ClientError, ScriptSource};
 use super::info_filter::{BuildFilter, InfoFilter};
+use super::selection::uuid_beginning;
 use crate::command_line::{CommandEntry, Flag, Matches, UsageError, value};
 use crate::wording::most_similar;
 use builder_engine::limits::COMMAND_FRAME_BYTES;
@@ -24,6 +25,8 @@ pub(super) enum Request {
     Info(InfoFilter),
     /// Print the console of this build.
     Observe(Uuid),
+    /// Print the console of the only build whose uuid begins like this.
+    ObserveBeginning(Text),
     /// Print the console of the build that started last.
     ObserveLatest(BuildFilter),
 }
@@ -139,17 +142,21 @@ fn parse_reschedule(line: &Line<'_>) -> Result<Command, UsageError> {
 }
 
 fn parse_observe(line: &Line<'_>) -> Result<Request, UsageError> {
-    let [uuid] = line.words()?;
-    uuid.parse().map(Request::Observe).map_err(|_| {
-        let advice = match uuid {
-            "latest" => "did you mean observe-latest?".to_owned(),
-            _ => format!(
-                "copy one from 'builder-client info'; if it is a job, write observe-latest --job {}",
-                Text::from(uuid)
-            ),
-        };
-        UsageError::new(format_args!("observe {uuid}: not a uuid; {advice}"))
-    })
+    let [word] = line.words()?;
+    if let Ok(uuid) = word.parse() {
+        return Ok(Request::Observe(uuid));
+    }
+    if uuid_beginning(word).is_some() {
+        return Ok(Request::ObserveBeginning(word.into()));
+    }
+    let advice = match word {
+        "latest" => "did you mean observe-latest?".to_owned(),
+        _ => format!(
+            "copy one from 'builder-client info'; if it is a job, write observe-latest --job {}",
+            Text::from(word)
+        ),
+    };
+    Err(UsageError::new(format_args!("observe {word}: not a uuid; {advice}")))
 }
 
 /// Refuses names that no server of ours accepts. One of 0.4.0 does not check them, and some end it.

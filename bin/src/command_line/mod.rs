@@ -51,7 +51,7 @@ pub use values::{
     Address, AddressError, ByteSize, ByteSizeError, Port, REMOTE, TimeSpan, TimeSpanError, remote,
 };
 
-use builder_proto::{CLIENT_VERSION, WORKER_VERSION};
+use builder_proto::{CLIENT_VERSION, HISTORY_VERSION, WORKER_VERSION};
 use getopts::Options;
 use std::ffi::OsString;
 use std::fmt;
@@ -124,7 +124,7 @@ impl Program {
     fn version(&self) -> String {
         let version = env!("CARGO_PKG_VERSION");
         format!(
-            "{} {version} (client protocol {CLIENT_VERSION}, worker protocol {WORKER_VERSION})\n",
+            "{} {version} (client protocols {CLIENT_VERSION} and {HISTORY_VERSION}, worker protocol {WORKER_VERSION})\n",
             self.name
         )
     }

@@ -137,8 +137,11 @@ Options:
 #[test]
 fn the_version_names_both_protocols() {
     let Ok(Request::Print(version)) = read(&["--version"]) else { panic!("no version") };
-    let expected =
-        concat!("builder-test ", env!("CARGO_PKG_VERSION"), " (client protocol 13, worker protocol 5)\n");
+    let expected = concat!(
+        "builder-test ",
+        env!("CARGO_PKG_VERSION"),
+        " (client protocols 13 and 14, worker protocol 5)\n"
+    );
     assert_eq!(version, expected);
 }
 

@@ -6,6 +6,7 @@ mod info;
 mod observe;
 mod refusal;
 mod schedule;
+mod selection;
 
 use builder::command_line::Count;
 use builder_proto::Uuid;
@@ -60,9 +61,13 @@ fn send(stream: &mut impl Write, command: &Command) {
 
 /// Greets a client and returns what it asks for.
 fn greet(stream: &mut (impl Read + Write)) -> Command {
-    assert_eq!(receive(stream), Command::ClientHello { peer: PeerType::Client, version: 13 });
+    let hello = receive(stream);
     send(stream, &Command::ServerHello);
-    receive(stream)
+    let question = receive(stream);
+    // The lowest version in which there is such a message.
+    let version = if question.kind().number() < 23 { 13 } else { 14 };
+    assert_eq!(hello, Command::ClientHello { peer: PeerType::Client, version }, "{question:?}");
+    question
 }
 
 /// A server that handles as many connections as there are lists of answers, and returns what it was asked.
@@ -264,7 +269,7 @@ fn help_and_version_need_no_server() {
     assert!(help.status.success());
     assert!(stdout(&help).contains("observe-latest"));
     let version = run("127.0.0.1:1", &["--version"]);
-    assert!(stdout(&version).ends_with(" (client protocol 13, worker protocol 5)\n"));
+    assert!(stdout(&version).ends_with(" (client protocols 13 and 14, worker protocol 5)\n"));
 }
 
 #[test]
@@ -338,9 +343,9 @@ fn a_server_that_misbehaves_is_named() {
 
     let garbled = complaint(|mut stream| {
         greet(&mut stream);
-        stream.write_all(b"\0\0\0\0\0\0\0\x04\xb7\x02\x05\0").unwrap();
+        stream.write_all(b"\0\0\0\0\0\0\0\x04\xbe\x02\x05\0").unwrap();
     });
-    let expected = "builder-client: PEER sent an invalid message: message: tag [23] is unknown";
+    let expected = "builder-client: PEER sent an invalid message: message: tag [30] is unknown";
     assert!(garbled.starts_with(expected), "{garbled}");
 }
 
