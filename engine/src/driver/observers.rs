@@ -51,6 +51,8 @@ struct Following<F: Files> {
     uuid: Uuid,
     spool: SharedSpool<F>,
     position: u64,
+    /// Where it ends, for an observer that does not wait for lines to come: they could come faster than it reads.
+    end: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -83,8 +85,16 @@ impl<F: Files> Observers<F> {
         }
     }
 
-    pub(crate) fn follow(&mut self, connection: ConnectionId, uuid: Uuid, spool: &SharedSpool<F>) {
-        let following = Following { uuid, spool: Rc::clone(spool), position: 0 };
+    /// The build runs, or its result is not stored yet. The observer `waits` for the lines to come, or gets those so far.
+    pub(crate) fn follow(
+        &mut self,
+        connection: ConnectionId,
+        uuid: Uuid,
+        spool: &SharedSpool<F>,
+        waits: bool,
+    ) {
+        let end = (!waits).then(|| spool.borrow().length());
+        let following = Following { uuid, spool: Rc::clone(spool), position: 0, end };
         self.observers.insert(connection, Observer::Following(following));
         self.followers.entry(uuid).or_default().insert(connection);
         self.active.insert(connection);
@@ -227,7 +237,8 @@ impl<F: Files> Following<F> {
         files: &F,
     ) -> io::Result<Filling> {
         let spool = self.spool.borrow();
-        let missing = spool.length() - self.position;
+        let end = self.end.unwrap_or(spool.length());
+        let missing = end - self.position;
         if let (Some(file), 1..) = (spool.file(), missing) {
             // More than the longest entry.
             let at_once = outbox_bytes + LINE_BYTES + ENTRY_OVERHEAD;
@@ -246,12 +257,16 @@ impl<F: Files> Following<F> {
             self.position += taken;
         }
         match spool.closing() {
-            _ if self.position < spool.length() => Ok(Filling::Ready),
-            Some(closing) => {
+            _ if self.position < end => Ok(Filling::Ready),
+            Some(closing) if end == spool.length() => {
                 outbox.extend_from_slice(closing);
                 Ok(Filling::Done)
             }
-            None => Ok(Filling::Waiting),
+            _ if self.end.is_some() => {
+                append_message(outbox, &Command::Success);
+                Ok(Filling::Done)
+            }
+            _ => Ok(Filling::Waiting),
         }
     }
 }
@@ -294,14 +309,19 @@ impl<F: Files> Replaying<F> {
                 Err(error) => {
                     ::log::error!("the stored result of build {} {error}", self.uuid);
                     let text = format!("the stored result of build {} {error}", self.uuid);
-                    if let Ok(failure) = Command::Failure(Text::from(text)).to_frame() {
-                        outbox.extend_from_slice(&failure);
-                    }
+                    append_message(outbox, &Command::Failure(Text::from(text)));
                     return Filling::Done;
                 }
             }
         }
         Filling::Ready
+    }
+}
+
+/// Appends a short message, which always can be written.
+fn append_message(outbox: &mut Vec<u8>, message: &Command) {
+    if let Ok(frame) = message.to_frame() {
+        outbox.extend_from_slice(&frame);
     }
 }
 

@@ -108,8 +108,8 @@ impl<P: Platform> Driver<P> {
             // An observer may have left since it asked.
             Deferred::Follow { connection, .. } | Deferred::Replay { connection, .. }
                 if !self.connections.has(connection) => {}
-            Deferred::Follow { connection, uuid } => {
-                self.observers.follow(connection, uuid, self.spools.get(uuid));
+            Deferred::Follow { connection, uuid, waits } => {
+                self.observers.follow(connection, uuid, self.spools.get(uuid), waits);
             }
             Deferred::Replay { connection, uuid } => self.replay(connection, uuid)?,
             Deferred::Send { connection, bytes } => {

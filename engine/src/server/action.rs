@@ -108,12 +108,15 @@ pub enum Deferred {
         /// Which build.
         uuid: Uuid,
     },
-    /// Send an observer the lines of a build, past and future.
+    /// Send an observer the lines of a build.
     Follow {
         /// Who.
         connection: ConnectionId,
         /// Which build.
         uuid: Uuid,
+        /// Whether those to come as well, and how it ended. If not, `success` follows what has been printed by now, unless
+        /// that is all there is.
+        waits: bool,
     },
     /// Send an observer the lines of a stored result; answered by [`ObserverFailed`](crate::server::Input::ObserverFailed) when
     /// there is none.

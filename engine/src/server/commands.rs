@@ -35,7 +35,8 @@ impl Server {
         let outcome =
             match command {
                 Command::Info => return self.sessions.inform(now, id, &self.uploads, &mut self.journal),
-                Command::Observe(uuid) => return self.sessions.observe(id, uuid, &mut self.journal),
+                Command::Observe(uuid) => return self.sessions.observe(id, uuid, true, &mut self.journal),
+                Command::Console(uuid) => return self.sessions.observe(id, uuid, false, &mut self.journal),
                 Command::Schedule { period, job } => check_room(jobs.journal, length)
                     .and_then(|()| schedule(&mut jobs, now, period, Job::Script(job))),
                 Command::ScheduleOrbBuild { period, job } => check_room(jobs.journal, length)
@@ -53,7 +54,7 @@ impl Server {
                     drop_platform(jobs.journal, &platform).map(|()| self.dispatcher.forget(&platform))
                 }
                 Command::UndropPlatform(platform) => undrop_platform(jobs.journal, platform),
-                Command::History(_) | Command::Details(_) | Command::Console(_) | Command::Fetch { .. } => {
+                Command::History(_) | Command::Details(_) | Command::Fetch { .. } => {
                     Err("this server keeps no history yet".to_owned())
                 }
                 // No client sends these.

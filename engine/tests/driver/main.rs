@@ -18,3 +18,4 @@ mod results;
 mod site;
 mod starts;
 mod stops;
+mod streams;

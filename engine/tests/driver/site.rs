@@ -9,7 +9,7 @@ use builder_proto::command::{Command, PeerType, append_output_frame};
 use builder_proto::frame::{FrameDecoder, FrameEvent};
 use builder_proto::job::{File, ScriptJob};
 use builder_proto::time::Period;
-use builder_proto::{CLIENT_VERSION, Uuid, WORKER_VERSION};
+use builder_proto::{Uuid, WORKER_VERSION};
 use builder_tests::world::DataDirectory;
 use std::time::Duration;
 
@@ -155,8 +155,8 @@ impl Site {
 
     /// A client with a command.
     pub(crate) fn client(&mut self, command: Command) -> ConnectionId {
-        let hello = Command::ClientHello { peer: PeerType::Client, version: CLIENT_VERSION };
-        self.connect(&[hello, command])
+        let version = command.kind().client_version();
+        self.connect(&[Command::ClientHello { peer: PeerType::Client, version }, command])
     }
 
     /// A worker that has asked for a job.

@@ -125,20 +125,35 @@ impl Sessions {
         }
     }
 
-    /// Begins to send an observer what it asked for, unless there are too many.
-    pub(crate) fn observe(&mut self, id: ConnectionId, uuid: Uuid, journal: &mut Journal) -> Step {
-        let limit = self.observer_limit;
-        if self.observers.len() >= limit {
-            return Step::Refuse(format!("busy: {limit} observers, the limit; try again later"));
+    /// Begins to send an observer what it asked for, unless there are too many. Of a build that runs it gets the lines to come
+    /// as well, if it `waits` for them.
+    pub(crate) fn observe(
+        &mut self,
+        id: ConnectionId,
+        uuid: Uuid,
+        waits: bool,
+        journal: &mut Journal,
+    ) -> Step {
+        if let Err(refusal) = self.admit_observer(id) {
+            return Step::Refuse(refusal);
         }
-        self.observers.insert(id);
         let state = journal.state();
         let known = state.running.contains_key(&uuid) || state.aborted.contains_key(&uuid);
         journal.act_after_commit(match known {
-            true => Deferred::Follow { connection: id, uuid },
+            true => Deferred::Follow { connection: id, uuid, waits },
             false => Deferred::Replay { connection: id, uuid },
         });
         Step::Enter(Phase::Observing)
+    }
+
+    /// Each may keep a file open for as long as it likes.
+    fn admit_observer(&mut self, id: ConnectionId) -> Result<(), String> {
+        let limit = self.observer_limit;
+        if self.observers.len() >= limit {
+            return Err(format!("busy: {limit} observers, the limit; try again later"));
+        }
+        self.observers.insert(id);
+        Ok(())
     }
 
     /// Answers `info`, at once or later.

@@ -15,6 +15,15 @@ fn observe(rig: &mut Rig, uuid: Uuid) -> ConnectionId {
     observer
 }
 
+/// Somebody who asks for the console as it is.
+fn console(rig: &mut Rig, uuid: Uuid) -> ConnectionId {
+    let reader = rig.versed_client();
+    rig.say(reader, &Command::Console(uuid));
+    rig.end_turn();
+    assert_eq!(rig.peers.get_mut(&reader).unwrap().inbox.remove(0), Command::ServerHello);
+    reader
+}
+
 /// The lines that an observer has, with the seconds since the start; `success` is a line of its own.
 fn lines(rig: &mut Rig, observer: ConnectionId) -> Vec<String> {
     let lines = rig.heard(observer).into_iter().map(|command| match command {
@@ -72,6 +81,32 @@ fn the_console_of_a_finished_build_is_replayed() {
 }
 
 #[test]
+fn the_console_of_a_running_build_is_sent_as_far_as_it_is_there() {
+    let mut rig = Rig::new();
+    let (worker, uuid) = started(&mut rig);
+    let reader = console(&mut rig, uuid);
+    assert_eq!(lines(&mut rig, reader), ["success"]);
+    rig.pass(SECOND);
+    rig.print(worker, "one");
+    rig.end_turn();
+    let reader = console(&mut rig, uuid);
+    assert_eq!(lines(&mut rig, reader), ["1 one", "success"]);
+    assert!(rig.peers[&reader].finished);
+    rig.finish(worker, BuildResult::Exited(0), Vec::new());
+    let reader = console(&mut rig, uuid);
+    assert_eq!(lines(&mut rig, reader), ["1 one", "1 exited 0", "success"]);
+    let unknown = console(&mut rig, Uuid::from_u128(99));
+    assert_eq!(rig.failure(unknown), "uuid not found");
+}
+
+#[test]
+fn who_speaks_version_13_cannot_ask_for_a_console() {
+    let mut rig = Rig::new();
+    let (_, uuid) = started(&mut rig);
+    assert_eq!(rig.refusal(Command::Console(uuid)), "unexpected console; expected a command of a client");
+}
+
+#[test]
 fn no_more_observers_are_served_than_there_are_files_for() {
     let mut rig = Rig::with(Settings { observers: 1, ..SETTINGS }, State::default());
     let (worker, uuid) = started(&mut rig);
@@ -90,6 +125,11 @@ fn no_more_observers_are_served_than_there_are_files_for() {
     rig.close(fourth);
     let fifth = observe(&mut rig, uuid);
     assert_eq!(lines(&mut rig, fifth), ["0 exited 0", "success"]);
+    let (sixth, seventh) = (rig.client(), rig.versed_client());
+    rig.say(sixth, &Command::Observe(uuid));
+    rig.say(seventh, &Command::Console(uuid));
+    rig.end_turn();
+    assert!(rig.heard(seventh).contains(&Command::Failure(busy.into())));
 }
 
 #[test]

@@ -63,9 +63,15 @@ pub(super) struct Rig {
     next_connection: ConnectionId,
     published: Vec<PendingResult>,
     deferred: Vec<Deferred>,
-    /// Observers with what they were sent of a spool.
-    followers: BTreeMap<ConnectionId, (Uuid, usize)>,
+    followers: BTreeMap<ConnectionId, Follower>,
     outcomes: Vec<Outcome>,
+}
+
+/// An observer of a spool, and how much of it that was sent.
+struct Follower {
+    uuid: Uuid,
+    sent: usize,
+    waits: bool,
 }
 
 /// What the world has to tell the server in the next turn.
@@ -329,9 +335,9 @@ impl Rig {
         match action {
             Deferred::Seal { uuid, closing } => self.spools.entry(uuid).or_default().closing = Some(closing),
             Deferred::RemoveSpool { uuid } => self.spools.entry(uuid).or_default().removed = true,
-            Deferred::Follow { connection, uuid } => {
+            Deferred::Follow { connection, uuid, waits } => {
                 assert!(!self.spools.entry(uuid).or_default().removed, "the spool is still there");
-                self.followers.insert(connection, (uuid, 0));
+                self.followers.insert(connection, Follower { uuid, sent: 0, waits });
             }
             Deferred::Replay { connection, uuid } => self.replay(connection, uuid),
             Deferred::Send { connection, bytes } => {
@@ -373,15 +379,18 @@ impl Rig {
     fn feed_followers(&mut self) {
         let spools = &self.spools;
         let (peers, outcomes) = (&mut self.peers, &mut self.outcomes);
-        self.followers.retain(|connection, (uuid, sent)| {
-            let peer = peers.get_mut(connection).unwrap();
-            while let Found::Entry(entry, bytes) = first_entry(&spools[uuid].bytes()[*sent..]) {
+        self.followers.retain(|connection, follower| {
+            let (peer, uuid) = (peers.get_mut(connection).unwrap(), follower.uuid);
+            while let Found::Entry(entry, bytes) = first_entry(&spools[&uuid].bytes()[follower.sent..]) {
                 let (line, timestamp) = (Text::from(entry.line), Some(entry.delta));
-                peer.inbox.push(Command::Output { uuid: *uuid, line, timestamp });
-                *sent += bytes;
+                peer.inbox.push(Command::Output { uuid, line, timestamp });
+                follower.sent += bytes;
             }
-            let Some(closing) = &spools[uuid].closing else { return true };
-            peer.receive(closing);
+            match &spools[&uuid].closing {
+                Some(closing) => peer.receive(closing),
+                None if follower.waits => return true,
+                None => peer.inbox.push(Command::Success),
+            }
             outcomes.push(Outcome::ObserverDone(*connection));
             false
         });

@@ -8,7 +8,7 @@ use builder_proto::execution::Execution;
 use builder_proto::job::{File, ScriptJob};
 use builder_proto::text::Text;
 use builder_proto::time::Time;
-use builder_proto::{CLIENT_VERSION, Uuid, WORKER_VERSION};
+use builder_proto::{CLIENT_VERSION, HISTORY_VERSION, Uuid, WORKER_VERSION};
 
 impl Rig {
     /// Gives a command on a connection of its own; what the server answers before `success`, or its refusal.
@@ -48,8 +48,17 @@ impl Rig {
 
     /// A client that has said hello.
     pub(super) fn client(&mut self) -> ConnectionId {
+        self.client_of_version(CLIENT_VERSION)
+    }
+
+    /// A client that has said hello, and knows of the history.
+    pub(super) fn versed_client(&mut self) -> ConnectionId {
+        self.client_of_version(HISTORY_VERSION)
+    }
+
+    fn client_of_version(&mut self, version: i64) -> ConnectionId {
         let connection = self.connect(Role::Any);
-        self.say(connection, &Command::ClientHello { peer: PeerType::Client, version: CLIENT_VERSION });
+        self.say(connection, &Command::ClientHello { peer: PeerType::Client, version });
         connection
     }
 

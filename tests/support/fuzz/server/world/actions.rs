@@ -128,7 +128,9 @@ impl World {
                 self.spools.entry(uuid).or_default().seal();
             }
             Deferred::RemoveSpool { uuid } => self.spools.entry(uuid).or_default().remove(),
-            Deferred::Follow { connection, uuid } => {
+            // Version 13, which these clients speak, cannot ask for less.
+            Deferred::Follow { connection, uuid, waits } => {
+                assert!(waits);
                 assert!(self.spools.entry(uuid).or_default().is_there(), "the spool of {uuid} is gone");
                 self.followers.insert(connection, uuid);
                 self.hear(connection, Said::Follow(uuid));
