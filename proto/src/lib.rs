@@ -11,6 +11,7 @@
 //!    `command/table.rs`, is where a new one begins.
 //! 3. [`finished_frame`] writes the message of a finished build, [`finished`] walks over it while it arrives, and
 //!    [`execution`] is how it is stored; none of them holds it whole.
+//!    [`artifacts`] is for whoever looks at what passes by.
 //! 4. [`history`] is what a server remembers of builds.
 //! 5. [`state_file`] reads and writes the `state` file of 0.4.0.
 //! 6. [`header`] and [`wire`] spell single values in DER. Outside this crate, only the engine's log needs them.
@@ -47,6 +48,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
 
+pub mod artifacts;
 mod budget;
 pub mod build_result;
 pub mod command;

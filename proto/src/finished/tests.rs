@@ -1,5 +1,6 @@
 use super::*;
 use crate::Uuid;
+use crate::artifacts::ArtifactVisitor;
 use crate::build_result::BuildResult;
 use crate::job::File;
 use der::{Decode, Encode};
@@ -27,8 +28,32 @@ fn file(path: &str, data: &[u8]) -> File {
 
 const EXITED_0: &[u8] = b"\xa0\x03\x02\x01\x00";
 
-/// What came out of a walk: the head, and the bytes to store.
-type Walked = (Option<FinishedHead>, Vec<u8>);
+/// What came out of a walk: the head, the bytes to store, and the artifacts that a visitor saw whole.
+type Walked = (Option<FinishedHead>, Vec<u8>, Vec<File>);
+
+/// Collects the artifacts that it sees.
+#[derive(Default)]
+struct Collector {
+    seen: Vec<File>,
+    open: Option<(Vec<u8>, u64, Vec<u8>)>,
+}
+
+impl ArtifactVisitor for Collector {
+    fn begin(&mut self, path: &[u8], size: u64) {
+        assert_eq!(self.open.replace((path.to_vec(), size, Vec::new())), None, "one after the other");
+    }
+
+    fn content(&mut self, bytes: &[u8]) {
+        assert!(!bytes.is_empty());
+        self.open.as_mut().expect("an artifact").2.extend_from_slice(bytes);
+    }
+
+    fn end(&mut self) {
+        let (path, size, data) = self.open.take().expect("an artifact");
+        assert_eq!(data.len() as u64, size);
+        self.seen.push(File { path: path.into(), data: data.into() });
+    }
+}
 
 /// Walks over pieces; also says whether the end was reached.
 fn walk<'a>(
@@ -37,10 +62,10 @@ fn walk<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<(Walked, bool), FinishedError> {
     let mut walker = FinishedWalker::new(length, limits);
-    let (mut head, mut stored) = (None, Vec::new());
+    let (mut head, mut stored, mut collector) = (None, Vec::new(), Collector::default());
     for mut rest in pieces {
         loop {
-            let (taken, event) = walker.push(rest)?;
+            let (taken, event) = walker.push_to(rest, &mut collector)?;
             match event {
                 FinishedEvent::More => {
                     assert_eq!(taken, rest.len(), "nothing is left over");
@@ -51,12 +76,15 @@ fn walk<'a>(
                     assert!(taken > 0 && head.is_some());
                     stored.extend_from_slice(&rest[..taken]);
                 }
-                FinishedEvent::End => return Ok(((head, stored), true)),
+                FinishedEvent::End => {
+                    assert_eq!(collector.open, None, "the last artifact has ended");
+                    return Ok(((head, stored, collector.seen), true));
+                }
             }
             rest = &rest[taken..];
         }
     }
-    Ok(((head, stored), false))
+    Ok(((head, stored, collector.seen), false))
 }
 
 fn walk_whole(bytes: &[u8], limits: ArtifactLimits) -> Result<Walked, FinishedError> {
@@ -71,20 +99,34 @@ fn refusal(bytes: &[u8], limits: ArtifactLimits) -> String {
 
 #[test]
 fn the_head_comes_first_and_the_artifacts_as_they_are() {
-    let artifacts = vec![file("bin/a", b"xyz"), file("empty", b"")].to_der().unwrap();
-    let (head, stored) = walk_whole(&message(EXITED_0, &artifacts), LIMITS).unwrap();
+    let files = vec![file("bin/a", b"xyz"), file("empty", b""), file("../b", b"\0")];
+    let artifacts = files.to_der().unwrap();
+    let (head, stored, seen) = walk_whole(&message(EXITED_0, &artifacts), LIMITS).unwrap();
     let head = head.unwrap();
     assert_eq!(head.uuid, UUID);
     assert_eq!(head.result, BuildResult::Exited(0));
     assert_eq!(head.data_length, artifacts.len() as u64);
     assert_eq!(stored, artifacts);
+    assert_eq!(seen, files);
 }
 
 #[test]
 fn a_message_without_artifacts_ends_too() {
-    let (head, stored) = walk_whole(&message(b"\xa3\x04\x0c\x02no", b"\x30\x00"), LIMITS).unwrap();
+    let (head, stored, seen) = walk_whole(&message(b"\xa3\x04\x0c\x02no", b"\x30\x00"), LIMITS).unwrap();
     assert_eq!(head.unwrap().result, BuildResult::Message("no".into()));
     assert_eq!(stored, b"\x30\x00");
+    assert_eq!(seen, []);
+}
+
+#[test]
+fn an_artifact_ends_with_its_last_byte() {
+    let artifacts = vec![file("a", b"xyz"), file("b", b"")].to_der().unwrap();
+    let bytes = message(EXITED_0, &artifacts);
+    let seen_of = |missing: usize| {
+        let ((_, _, seen), _) = walk(bytes.len() as u64, LIMITS, [&bytes[..bytes.len() - missing]]).unwrap();
+        seen.len()
+    };
+    assert_eq!([0, 1, 7, 8].map(seen_of), [2, 1, 1, 0]);
 }
 
 #[test]
@@ -265,18 +307,19 @@ proptest! {
         let in_pieces = walk(bytes.len() as u64, LIMITS, pieces);
         prop_assert_eq!(&in_pieces, &walk(bytes.len() as u64, LIMITS, [bytes.as_slice()]));
         if damage.is_none() {
-            let ((head, stored), ended) = in_pieces.unwrap();
+            let ((head, stored, seen), ended) = in_pieces.unwrap();
             prop_assert!(ended);
             prop_assert_eq!(head.unwrap().result, result);
-            prop_assert_eq!(Vec::<File>::from_der(&stored).unwrap(), files);
+            prop_assert_eq!(Vec::<File>::from_der(&stored).unwrap(), files.clone());
+            prop_assert_eq!(seen, files);
         }
     }
 
     #[test]
     fn what_is_accepted_can_be_decoded_whole(bytes in prop::collection::vec(0_u8..0x40, 0..60)) {
         let bytes = message(EXITED_0, &value(0x30, &bytes));
-        if let Ok((_, stored)) = walk_whole(&bytes, LIMITS) {
-            prop_assert!(Vec::<File>::from_der(&stored).is_ok());
+        if let Ok((_, stored, seen)) = walk_whole(&bytes, LIMITS) {
+            prop_assert_eq!(Vec::<File>::from_der(&stored).unwrap(), seen);
         }
     }
 }

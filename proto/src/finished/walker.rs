@@ -2,6 +2,7 @@
 
 use super::event::{ArtifactLimits, FINISHED_TAG, FinishedError, FinishedEvent, FinishedHead};
 use crate::Uuid;
+use crate::artifacts::ArtifactVisitor;
 use crate::build_result::BuildResult;
 use crate::header::{HEADER_BYTES, Header, HeaderError, SEQUENCE, UTF8_STRING, context};
 use crate::malformed::{Fit, Malformed, Problem, check_fit, check_header};
@@ -9,8 +10,8 @@ use der::Decode;
 
 /// Walks over the payload of a `jobFinished` message in whatever pieces it arrives.
 ///
-/// Memory does not depend on the message, except for the text of its result, which has a limit. How the payload
-/// is cut into pieces changes nothing but the number of [`FinishedEvent::Data`].
+/// Memory does not depend on the message, except for the text of its result and one path at a time, which have
+/// limits. How the payload is cut into pieces changes nothing but the number of [`FinishedEvent::Data`].
 ///
 /// ```
 /// use builder_proto::finished::{ArtifactLimits, FinishedEvent, FinishedWalker};
@@ -42,7 +43,7 @@ pub struct FinishedWalker {
     offset: u64,
     state: State,
     prefix: Prefix,
-    /// The uuid, then the result, until each is complete.
+    /// The uuid, then the result, then the path of each artifact, until it is complete.
     value: Vec<u8>,
     uuid: Uuid,
     files: u64,
@@ -95,10 +96,23 @@ impl FinishedWalker {
     ///
     /// When the message is malformed or exceeds a limit. The walker is of no further use then.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(usize, FinishedEvent), FinishedError> {
+        self.push_to(bytes, &mut ())
+    }
+
+    /// Like [`push`](Self::push), and shows a visitor the artifacts that the bytes taken belong to.
+    ///
+    /// # Errors
+    ///
+    /// As for [`push`](Self::push). The visitor may have seen artifacts of the message by then.
+    pub fn push_to(
+        &mut self,
+        bytes: &[u8],
+        visitor: &mut dyn ArtifactVisitor,
+    ) -> Result<(usize, FinishedEvent), FinishedError> {
         let mut rest = bytes;
         let in_artifacts = self.in_artifacts();
         let head = loop {
-            match self.step(&mut rest)? {
+            match self.step(&mut rest, visitor)? {
                 Step::Stepped => {}
                 Step::Starved => break None,
                 Step::Head(head) => break Some(head),
@@ -121,19 +135,24 @@ impl FinishedWalker {
         }
     }
 
-    fn step(&mut self, rest: &mut &[u8]) -> Result<Step, FinishedError> {
+    fn step(&mut self, rest: &mut &[u8], visitor: &mut dyn ArtifactVisitor) -> Result<Step, FinishedError> {
         match self.state {
             State::End => Ok(Step::Starved),
-            State::Value { part, rest: 0 } => self.leave(part),
+            State::Value { part, rest: 0 } => self.leave(part, visitor),
             _ if self.offset == self.length => {
                 Err(Malformed::new(self.offset, "jobFinished", Problem::EndsEarly).into())
             }
-            State::Header(part) => self.take_header(part, rest),
-            State::Value { part, rest: missing } => self.take_value(part, missing, rest),
+            State::Header(part) => self.take_header(part, rest, visitor),
+            State::Value { part, rest: missing } => self.take_value(part, missing, rest, visitor),
         }
     }
 
-    fn take_header(&mut self, part: Part, rest: &mut &[u8]) -> Result<Step, FinishedError> {
+    fn take_header(
+        &mut self,
+        part: Part,
+        rest: &mut &[u8],
+        visitor: &mut dyn ArtifactVisitor,
+    ) -> Result<Step, FinishedError> {
         let Some((&byte, tail)) = rest.split_first() else { return Ok(Step::Starved) };
         *rest = tail;
         self.offset += 1;
@@ -142,12 +161,18 @@ impl FinishedWalker {
             Malformed::new(start, part.name(), Problem::Header(error))
         })?;
         if let Some(header) = header {
-            self.enter(part, header)?;
+            self.enter(part, header, visitor)?;
         }
         Ok(Step::Stepped)
     }
 
-    fn take_value(&mut self, part: Part, missing: u64, rest: &mut &[u8]) -> Result<Step, FinishedError> {
+    fn take_value(
+        &mut self,
+        part: Part,
+        missing: u64,
+        rest: &mut &[u8],
+        visitor: &mut dyn ArtifactVisitor,
+    ) -> Result<Step, FinishedError> {
         if rest.is_empty() {
             return Ok(Step::Starved);
         }
@@ -160,7 +185,9 @@ impl FinishedWalker {
                     let place = self.offset + position as u64;
                     return Err(Malformed::new(place, part.name(), Problem::NulInPath).into());
                 }
+                self.value.extend_from_slice(bytes);
             }
+            Part::Content => visitor.content(bytes),
             _ => {}
         }
         *rest = tail;
@@ -170,7 +197,12 @@ impl FinishedWalker {
     }
 
     /// Checks the header of `part`, which ends here, and decides what comes next.
-    fn enter(&mut self, part: Part, header: Header) -> Result<(), FinishedError> {
+    fn enter(
+        &mut self,
+        part: Part,
+        header: Header,
+        visitor: &mut dyn ArtifactVisitor,
+    ) -> Result<(), FinishedError> {
         let start = self.offset - header.encoded_length();
         let end = if matches!(part, Part::Path | Part::Content) { self.file_end } else { self.length };
         let malformed = |problem| Malformed::new(start, part.name(), problem);
@@ -179,6 +211,10 @@ impl FinishedWalker {
         match part {
             Part::File => self.file_end = self.offset + header.length,
             Part::Result => header.append_to(&mut self.value),
+            Part::Content => {
+                visitor.begin(&self.value, header.length);
+                self.value.clear();
+            }
             _ => {}
         }
         self.state = match part {
@@ -214,7 +250,10 @@ impl FinishedWalker {
     }
 
     /// Takes in `part`, whose last byte was taken, and decides what comes next.
-    fn leave(&mut self, part: Part) -> Result<Step, FinishedError> {
+    fn leave(&mut self, part: Part, visitor: &mut dyn ArtifactVisitor) -> Result<Step, FinishedError> {
+        if part == Part::Content {
+            visitor.end();
+        }
         self.state = match part {
             Part::Uuid => {
                 let bytes = core::mem::take(&mut self.value);

@@ -4,6 +4,7 @@
 use super::choices::{Choices, Cuts};
 use super::command;
 use builder_proto::Uuid;
+use builder_proto::artifacts::ArtifactVisitor;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
 use builder_proto::finished::{
@@ -18,7 +19,33 @@ struct Walk {
     head: Option<FinishedHead>,
     /// The artifacts as they are to be stored.
     stored: Vec<u8>,
+    seen: Seen,
     end: End,
+}
+
+/// The artifacts that a visitor is shown.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    files: Vec<File>,
+    /// Path, size and content of the one that has begun.
+    open: Option<(Vec<u8>, u64, Vec<u8>)>,
+}
+
+impl ArtifactVisitor for Seen {
+    fn begin(&mut self, path: &[u8], size: u64) {
+        assert_eq!(self.open.replace((path.to_vec(), size, Vec::new())), None, "two at once");
+    }
+
+    fn content(&mut self, bytes: &[u8]) {
+        assert!(!bytes.is_empty());
+        self.open.as_mut().expect("content of nothing").2.extend_from_slice(bytes);
+    }
+
+    fn end(&mut self) {
+        let (path, size, data) = self.open.take().expect("the end of nothing");
+        assert_eq!(data.len() as u64, size);
+        self.files.push(File { path: path.into(), data: data.into() });
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -73,15 +100,16 @@ pub fn seeds() -> Vec<Vec<u8>> {
 }
 
 fn walk<'a>(mut walker: FinishedWalker, pieces: impl Iterator<Item = &'a [u8]>) -> Walk {
-    let mut walk = Walk { head: None, stored: Vec::new(), end: End::Starved };
+    let mut walk = Walk { head: None, stored: Vec::new(), seen: Seen::default(), end: End::Starved };
     // The last of it may have led to more than one event, so the walker is asked once more.
     for mut rest in pieces.chain([&[][..]]) {
         loop {
-            let (taken, event) = match walker.push(rest) {
+            let (taken, event) = match walker.push_to(rest, &mut walk.seen) {
                 Ok(step) => step,
                 Err(error) => {
                     // What is stored of a refused message is thrown away; how much that was depends on the pieces.
                     walk.stored.clear();
+                    walk.seen = Seen::default();
                     walk.end = End::Error(error);
                     return walk;
                 }
@@ -131,6 +159,7 @@ fn check_against(
             assert!(message_fits && files_fit && paths_fit, "a limit is exceeded");
             let data_length = walk.stored.len() as u64;
             assert!(data_length <= limits.total_bytes && payload.ends_with(&walk.stored));
+            assert_eq!((walk.seen.files.as_slice(), &walk.seen.open), (data, &None));
             assert_eq!(walk.head, Some(FinishedHead { uuid, result: result.clone(), data_length }));
         }
     }
