@@ -101,6 +101,11 @@ pub const ARTIFACT_FILES: u64 = 1_000_000;
 pub const ARTIFACT_PATH_BYTES: u64 = 4096;
 /// Bytes of the message with which a worker says why it could not run a job.
 pub const RESULT_MESSAGE_BYTES: u64 = 64 * 1024;
+/// Bytes of the DER encoding of the list of one build's artifacts, with their digests. It goes into one frame of the log, and is
+/// held in memory, where it takes up to three times as much, while the result comes in. There is room for 10,000 artifacts with
+/// paths of 50 bytes, and still for 250 with the longest paths. Of a build that leaves more, only their number and the bytes of
+/// all are known.
+pub const MANIFEST_BYTES: u64 = MEBIBYTE;
 /// Bytes of all artifacts of one build, unless a flag says otherwise.
 pub const ARTIFACT_BYTES: u64 = 4 * GIBIBYTE;
 /// Bytes of the console of one build as it is stored, unless a flag says otherwise.

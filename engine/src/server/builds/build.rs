@@ -1,5 +1,6 @@
 //! One build that a worker runs.
 
+use crate::manifest::{Manifest, ManifestBuilder};
 use crate::server::peer::ConnectionId;
 use crate::server::sessions::Step;
 use crate::spool;
@@ -27,10 +28,14 @@ pub(crate) enum Stage {
     /// The worker runs it.
     Running,
     /// The worker sends its result, of which bytes last came in at that time. How the job ended is known once the
-    /// head of the result is there.
-    Receiving { result: Option<BuildResult>, last_bytes: Duration },
+    /// head of the result is there, and its artifacts are looked at as they come.
+    Receiving { result: Option<BuildResult>, last_bytes: Duration, artifacts: Box<ManifestBuilder> },
     /// The result is complete.
-    Storing { result: BuildResult },
+    Storing {
+        result: BuildResult,
+        #[cfg_attr(not(test), expect(dead_code, reason = "nothing durable has room for it yet"))]
+        manifest: Manifest,
+    },
 }
 
 /// How far bytes of a result bring it.
@@ -73,7 +78,7 @@ impl Stage {
         match self {
             Stage::Running => None,
             Stage::Receiving { result, .. } => result.as_ref(),
-            Stage::Storing { result } => Some(result),
+            Stage::Storing { result, .. } => Some(result),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::Now;
 use crate::limits::{ARTIFACT_FILES, ARTIFACT_PATH_BYTES, ARTIFACT_PROGRESS_TIME, RESULT_MESSAGE_BYTES};
+use crate::manifest::ManifestBuilder;
 use crate::server::action::{Immediate, OutputSource, ResultHead};
 use crate::server::builds::build::{Build, Progress, Stage};
 use crate::server::builds::{Builds, Due};
@@ -30,7 +31,8 @@ impl Builds {
     ) -> Step {
         self.flush_console(uuid, journal);
         if let Some(build) = self.running.get_mut(&uuid) {
-            build.stage = Stage::Receiving { result: None, last_bytes: now.monotonic };
+            let artifacts = Box::new(ManifestBuilder::default());
+            build.stage = Stage::Receiving { result: None, last_bytes: now.monotonic, artifacts };
             build.has_spoken = true;
         }
         // The job is over: from here on progress counts, not the hour.
@@ -53,7 +55,7 @@ impl Builds {
         }
         let (mut rest, mut offset) = (bytes, offset);
         loop {
-            let (taken, event) = match walker.push(rest) {
+            let (taken, event) = match self.walk(uuid, walker, rest) {
                 Ok(step) => step,
                 Err(error @ FinishedError::Malformed(_)) => {
                     return Progress::Step(Step::Refuse(error.to_string()));
@@ -75,6 +77,21 @@ impl Builds {
                     return Progress::Complete;
                 }
             }
+        }
+    }
+
+    /// Lets the walker take what it can; the manifest of the build sees the artifacts.
+    fn walk(
+        &mut self,
+        uuid: Uuid,
+        walker: &mut FinishedWalker,
+        bytes: &[u8],
+    ) -> Result<(usize, FinishedEvent), FinishedError> {
+        match self.running.get_mut(&uuid) {
+            Some(Build { stage: Stage::Receiving { artifacts, .. }, .. }) => {
+                walker.push_to(bytes, artifacts.as_mut())
+            }
+            _ => walker.push(bytes),
         }
     }
 
@@ -106,12 +123,22 @@ impl Builds {
 
     fn complete_result(&mut self, uuid: Uuid, journal: &mut Journal) {
         if let Some(build) = self.running.get_mut(&uuid)
-            && let Stage::Receiving { result: Some(result), .. } = &build.stage
+            && let Stage::Receiving { result: Some(result), artifacts, .. } = &mut build.stage
         {
-            build.stage = Stage::Storing { result: result.clone() };
+            let manifest = core::mem::take(artifacts.as_mut()).finish();
+            build.stage = Stage::Storing { result: result.clone(), manifest };
         }
         self.deadlines.clear(Due::Result(uuid));
         journal.act_now(Immediate::CompleteResult { uuid });
+    }
+
+    /// What the complete result of a running build holds.
+    #[cfg(test)]
+    pub(crate) fn manifest(&self, uuid: Uuid) -> Option<&crate::manifest::Manifest> {
+        match &self.running.get(&uuid)?.stage {
+            Stage::Storing { manifest, .. } => Some(manifest),
+            _ => None,
+        }
     }
 
     /// The worker sends more than is stored. That is for the job to mend, so it is not run again at once.

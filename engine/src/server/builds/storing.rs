@@ -49,7 +49,7 @@ impl Builds {
             return None;
         };
         self.deadlines.clear(Due::Result(uuid));
-        if let Stage::Storing { result } = build.stage {
+        if let Stage::Storing { result, .. } = build.stage {
             let elapsed = now.monotonic.saturating_sub(build.started);
             if let Some(Running { script, platform, .. }) = &running {
                 log_end(uuid, script, platform, elapsed, &result);

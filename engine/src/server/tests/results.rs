@@ -3,13 +3,16 @@
 use super::rig::{Rig, SETTINGS, Storing};
 use super::words::{MINUTE, SECOND, daily, file, script};
 use crate::limits::{ARTIFACT_PROGRESS_TIME, RETRY_TIME};
-use crate::server::{ConnectionId, Input};
+use crate::manifest::Manifest;
+use crate::server::{ConnectionId, Input, Settings, State};
 use crate::spool::LINE_BYTES;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
+use builder_proto::history::{Artifact, Sha256};
 use builder_proto::job::File;
 use builder_proto::text::Text;
+use sha2::Digest;
 
 fn started(rig: &mut Rig) -> (ConnectionId, Uuid) {
     rig.done(daily("a", "p"));
@@ -68,6 +71,48 @@ fn how_the_bytes_of_a_result_arrive_makes_no_difference() {
         stored.push(rig.results.in_place[&uuid].clone());
     }
     assert!(stored.iter().all(|bytes| *bytes == stored[0]));
+}
+
+#[test]
+fn a_result_that_is_complete_has_the_digests_of_its_artifacts() {
+    let artifacts = vec![file("a", &"x".repeat(300)), file("../b", ""), file("c", "y\0z")];
+    let expected: Vec<_> = artifacts
+        .iter()
+        .map(|file| {
+            let content = file.data.as_bytes();
+            let sha256 = Some(Sha256(sha2::Sha256::digest(content).into()));
+            Artifact { path: file.path.clone(), size: content.len() as u64, sha256 }
+        })
+        .collect();
+    for size in [1, 2, 7, 100, 10_000] {
+        let mut rig = Rig::new();
+        rig.storing = Storing::Held;
+        let (worker, uuid) = started(&mut rig);
+        let bytes = finished(uuid, BuildResult::Exited(1), artifacts.clone());
+        let (last, before) = bytes.split_last().unwrap();
+        for piece in before.chunks(size) {
+            rig.say_bytes(worker, piece);
+        }
+        assert_eq!(rig.server.builds.manifest(uuid), None, "a byte is missing");
+        rig.say_bytes(worker, &[*last]);
+        let manifest = rig.server.builds.manifest(uuid).expect("the result is complete");
+        assert_eq!((manifest.artifacts, manifest.bytes), (3, 303));
+        assert_eq!(manifest.list.as_ref(), Some(&expected));
+    }
+}
+
+#[test]
+fn of_a_result_with_too_many_artifacts_their_number_and_bytes_are_known() {
+    let mut rig = Rig::with(Settings { artifact_bytes: 10_000_000, ..SETTINGS }, State::default());
+    rig.storing = Storing::Held;
+    let (worker, uuid) = started(&mut rig);
+    let path = "x".repeat(4096);
+    rig.finish(worker, BuildResult::Exited(0), vec![file(&path, "12345"); 300]);
+    let manifest = rig.server.builds.manifest(uuid).unwrap();
+    assert_eq!(*manifest, Manifest { artifacts: 300, bytes: 1500, list: None });
+    rig.finish_storing(uuid);
+    rig.end_turn();
+    assert_eq!(rig.stored(uuid).output.len(), 300, "the result itself is whole");
 }
 
 #[test]
