@@ -2,7 +2,9 @@
 
 use crate::limits::MANIFEST_BYTES;
 use builder_proto::artifacts::ArtifactVisitor;
+use builder_proto::execution::{ArtifactsReader, ReadAt, ReadError, StoredExecution};
 use builder_proto::history::{Artifact, Sha256};
+use core::mem;
 use der::{Encode, Length, Tag};
 use sha2::Digest;
 
@@ -52,6 +54,45 @@ enum Listing {
         hasher: sha2::Sha256,
     },
     TooLong,
+}
+
+/// Makes the manifest of a result that is stored already, in steps: it may take a minute.
+///
+/// ```no_run
+/// # use builder_proto::execution::{ReadAt, ReadError, StoredExecution};
+/// use builder_engine::manifest::{Manifest, ManifestReader};
+///
+/// fn manifest<S: ReadAt>(file: S, stored: &StoredExecution) -> Result<Manifest, ReadError<S::Error>> {
+///     let mut reader = ManifestReader::new(file, stored);
+///     loop {
+///         if let Some(manifest) = reader.step()? {
+///             return Ok(manifest);
+///         }
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct ManifestReader<S> {
+    artifacts: ArtifactsReader<S>,
+    builder: ManifestBuilder,
+}
+
+impl<S: ReadAt> ManifestReader<S> {
+    /// Reads the artifacts of `stored` from `source`, which is where that was opened.
+    pub fn new(source: S, stored: &StoredExecution) -> Self {
+        let artifacts = ArtifactsReader::new(source, stored.output.clone());
+        Self { artifacts, builder: ManifestBuilder::default() }
+    }
+
+    /// Reads at most a MiB further; gives the manifest when that was the last. The reader is of no further use then.
+    ///
+    /// # Errors
+    ///
+    /// When the source fails, or an artifact is malformed. The reader is of no further use then, either.
+    pub fn step(&mut self) -> Result<Option<Manifest>, ReadError<S::Error>> {
+        let more = self.artifacts.step(&mut self.builder)?;
+        Ok((!more).then(|| mem::take(&mut self.builder).finish()))
+    }
 }
 
 impl ManifestBuilder {
@@ -113,7 +154,15 @@ impl Default for Listing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use builder_proto::Uuid;
+    use builder_proto::build_result::BuildResult;
+    use builder_proto::command::Command;
+    use builder_proto::execution::Execution;
+    use builder_proto::finished::{ArtifactLimits, FinishedEvent, FinishedWalker};
+    use builder_proto::frame::HEADER_LENGTH;
+    use builder_proto::job::{File, ScriptJob};
     use builder_proto::text::Text;
+    use builder_proto::time::Time;
     use proptest::prelude::*;
 
     /// An artifact, its content, and the lengths of the pieces in which that comes, over and over.
@@ -213,6 +262,65 @@ mod tests {
         builder.begin(b"b", u64::MAX);
         builder.end();
         assert_eq!(builder.finish().bytes, u64::MAX);
+    }
+
+    /// The manifest of a result that arrives.
+    fn received(files: &[File]) -> Manifest {
+        let (uuid, result) = (Uuid::nil(), BuildResult::Exited(0));
+        let frame = Command::JobFinished { uuid, result, data: files.to_vec() }.to_frame().unwrap();
+        let mut rest = &frame[HEADER_LENGTH..];
+        let limit = u64::MAX;
+        let limits =
+            ArtifactLimits { total_bytes: limit, files: limit, path_bytes: limit, message_bytes: limit };
+        let mut walker = FinishedWalker::new(rest.len() as u64, limits);
+        let mut builder = ManifestBuilder::default();
+        loop {
+            let (taken, event) = walker.push_to(rest, &mut builder).unwrap();
+            if event == FinishedEvent::End {
+                return builder.finish();
+            }
+            rest = &rest[taken..];
+        }
+    }
+
+    /// The manifest of the same result when it is stored.
+    fn stored(files: &[File]) -> Manifest {
+        let bytes = Execution {
+            job: ScriptJob { name: "j".into(), script: "true".into(), platform: "p".into() },
+            uuid: Uuid::nil(),
+            console: Vec::new(),
+            started: Time::UNIX_EPOCH,
+            finished: Time::UNIX_EPOCH,
+            result: BuildResult::Exited(0),
+            output: files.to_vec(),
+        }
+        .encode()
+        .unwrap();
+        let stored = StoredExecution::open(bytes.as_slice(), bytes.len() as u64).unwrap();
+        let mut reader = ManifestReader::new(bytes.as_slice(), &stored);
+        loop {
+            if let Some(manifest) = reader.step().unwrap() {
+                return manifest;
+            }
+        }
+    }
+
+    fn file(path: &str, data: Vec<u8>) -> File {
+        File { path: path.into(), data: data.into() }
+    }
+
+    #[test]
+    fn a_stored_result_has_the_manifest_that_it_had_when_it_arrived() {
+        let large = (0..3_000_000_u32).map(|number| (number % 251) as u8).collect();
+        let files = [file("a", b"x".to_vec()), file("large", large), file("empty", Vec::new())];
+        let manifest = stored(&files);
+        assert_eq!((manifest.artifacts, manifest.bytes), (3, 3_000_001));
+        assert_eq!(manifest.list.as_ref().map(Vec::len), Some(3));
+        assert_eq!(manifest, received(&files));
+        let many = vec![file(&"x".repeat(4096), b"12345".to_vec()); 300];
+        assert_eq!(stored(&many), Manifest { artifacts: 300, bytes: 1500, list: None });
+        assert_eq!(stored(&many), received(&many));
+        assert_eq!(stored(&[]), received(&[]));
     }
 
     proptest! {

@@ -53,6 +53,11 @@ impl<S: ReadAt> FilesReader<S> {
         Ok(Some(StoredFile { path, data }))
     }
 
+    /// Bytes of the artifacts; see [`BlockReader::peek`].
+    pub(super) fn peek(&mut self, offset: u64, count: usize) -> Result<&[u8], ReadError<S::Error>> {
+        self.blocks.peek(offset, count)
+    }
+
     fn path(&mut self, range: Range<u64>) -> Result<Text, ReadError<S::Error>> {
         let malformed = |problem| Malformed::new(range.start, "artifact path", problem);
         let length = range.end - range.start;

@@ -8,13 +8,14 @@
 //! `jobFinished` message.
 //!
 //! To read one, [open](StoredExecution::open) it: that reads what is small and finds the rest, which
-//! [`ConsoleReader`] and [`FilesReader`] walk over. All three read from whatever implements [`ReadAt`]. To list many, read the
-//! [`StoredSummary`] of each.
+//! [`ConsoleReader`] and [`FilesReader`] walk over, and [`ArtifactsReader`] with the contents of the artifacts. All of them read
+//! from whatever implements [`ReadAt`]. To list many, read the [`StoredSummary`] of each.
 //!
 //! An [`Excerpt`] is a stored result without some of its artifacts.
 //!
 //! [`Execution`] is the same as one value in memory: the reference for tests.
 
+mod artifacts_reader;
 mod console;
 mod console_reader;
 mod excerpt;
@@ -29,6 +30,7 @@ mod whole;
 #[cfg(test)]
 mod tests;
 
+pub use artifacts_reader::ArtifactsReader;
 pub use console::{append_console_entry, console_entry_length};
 pub use console_reader::{ConsoleEntry, ConsoleReader, ConsoleStep, PIECE_BYTES};
 pub use excerpt::Excerpt;

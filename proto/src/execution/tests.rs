@@ -1,3 +1,4 @@
+mod artifacts;
 mod excerpts;
 mod last_lines;
 
