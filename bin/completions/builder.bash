@@ -9,8 +9,8 @@ _builder() {
     local flags='' valued='' commands='' command='' count=0
     case $program in
         builder-server)
-            flags='--ip --port --worker-listen --client-listen --socket-mode --socket-group --dir --config-dir --timeout --artifact-limit --console-limit --upload --upload-credentials --hold-back-failed --keep-local --upload-timeout --salvage --export-state -v --verbose -q --quiet -h --help --version'
-            valued='--ip --port --worker-listen --client-listen --socket-mode --socket-group --dir --config-dir --timeout --artifact-limit --console-limit --upload --upload-credentials --upload-timeout --export-state'
+            flags='--ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --artifact-limit --console-limit --upload --upload-credentials --hold-back-failed --keep-local --upload-timeout --salvage --export-state -v --verbose -q --quiet -h --help --version'
+            valued='--ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --artifact-limit --console-limit --upload --upload-credentials --upload-timeout --export-state'
             commands='' ;;
         builder-worker)
             flags='-r --remote --timeout -v --verbose -q --quiet -h --help --version'

@@ -9,7 +9,7 @@ function __builder_words
     set -l valued
     switch (string replace -r '.*/' '' -- $tokens[1])
         case builder-server
-            set valued --ip --port --worker-listen --client-listen --socket-mode --socket-group --dir --config-dir --timeout --artifact-limit --console-limit --upload --upload-credentials --upload-timeout --export-state
+            set valued --ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --artifact-limit --console-limit --upload --upload-credentials --upload-timeout --export-state
         case builder-worker
             set valued -r --remote --timeout
         case builder-client
@@ -49,6 +49,7 @@ complete -c builder-server -l ip -x -d 'Listen on this address'
 complete -c builder-server -l port -x -d 'Listen on this port; 0 means any free port'
 complete -c builder-server -l worker-listen -x -d 'Listen for workers on this address only; may be repeated'
 complete -c builder-server -l client-listen -x -d 'Listen for clients on this address only; may be repeated'
+complete -c builder-server -l viewer-listen -x -d 'Listen on this address for clients that may only look; may be repeated'
 complete -c builder-server -l socket-mode -x -d 'The mode of sockets for unix:PATH'
 complete -c builder-server -l socket-group -x -a '(__fish_complete_groups)' -d 'The group of sockets for unix:PATH'
 complete -c builder-server -l dir -x -a '(__fish_complete_directories)' -d 'Keep schedule, log and results here'

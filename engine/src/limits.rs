@@ -9,6 +9,8 @@ use core::time::Duration;
 pub const HELLO_FRAME_BYTES: u64 = 64;
 /// Bytes of the frame in which a worker names its platform.
 pub const REQUEST_FRAME_BYTES: u64 = 4096;
+/// Bytes of the frame of a command from a viewer: a few names, or the path of an artifact.
+pub const LOOK_FRAME_BYTES: u64 = 2 * ARTIFACT_PATH_BYTES;
 /// Bytes of any other frame that is held whole: a command, a console line.
 pub const COMMAND_FRAME_BYTES: u64 = 16 * MEBIBYTE;
 /// Bytes of a script, wherever it comes from: a client, a template that was expanded, a state of builder 0.4.0.

@@ -17,6 +17,7 @@ mod programs;
 mod signals;
 mod startup;
 mod templates;
+mod viewers;
 
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;

@@ -120,9 +120,10 @@ impl Plan {
             hanging_uploads: sometimes(&[0, 300]),
             keeps_uploaded: sometimes(&[0, 0, 1]) == 1,
             syncs_everything: sometimes(&[0, 1]) == 1,
-            listeners: match sometimes(&[0, 0, 1, 2]) {
+            listeners: match sometimes(&[0, 0, 1, 2, 3]) {
                 0 => vec![Role::Any],
                 1 => vec![Role::Workers, Role::Clients],
+                2 => vec![Role::Viewers, Role::Workers, Role::Clients],
                 _ => vec![Role::Clients, Role::Any, Role::Workers],
             },
             connections: sometimes(&[30, 1_000, 1_000]) as usize,

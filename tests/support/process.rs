@@ -60,6 +60,7 @@ pub struct Server {
     child: Child,
     for_clients: String,
     for_workers: String,
+    for_viewers: String,
     log: Arc<Mutex<String>>,
 }
 
@@ -129,7 +130,7 @@ impl Site {
             (0, 0) => 1,
             (workers, clients) => workers.max(1) + clients.max(1),
         };
-        Server::wait_for(command.spawn().unwrap(), listeners)
+        Server::wait_for(command.spawn().unwrap(), listeners + count("--viewer-listen"))
     }
 
     /// Runs a server that is expected to refuse to start.
@@ -175,8 +176,13 @@ impl Site {
 
     /// The command that runs a client against a server.
     pub fn client_command(&self, server: &Server) -> Command {
+        self.client_command_at(&server.for_clients)
+    }
+
+    /// The command that runs a client against a server at this address, as the client is told.
+    pub fn client_command_at(&self, remote: &str) -> Command {
         let mut command = Command::new(self.programs.client);
-        command.args(["--remote", &server.for_clients]).stdin(Stdio::null());
+        command.args(["--remote", remote]).stdin(Stdio::null());
         command
     }
 
@@ -237,7 +243,8 @@ impl Server {
             gather(stderr, Arc::clone(&log));
         }
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (mut for_clients, mut for_workers) = (String::new(), String::new());
+        let (mut for_clients, mut for_workers, mut for_viewers) =
+            (String::new(), String::new(), String::new());
         for _ in 0..listeners {
             let line = lines.next().and_then(Result::ok).unwrap_or_default();
             let Some(words) = line.strip_prefix("listening on ") else {
@@ -248,10 +255,11 @@ impl Server {
                 None => (for_clients, for_workers) = (words.to_owned(), words.to_owned()),
                 Some((address, "for clients")) => for_clients = address.to_owned(),
                 Some((address, "for workers")) => for_workers = address.to_owned(),
+                Some((address, "for viewers")) => for_viewers = address.to_owned(),
                 Some(_) => panic!("{line}"),
             }
         }
-        Server { child, for_clients, for_workers, log }
+        Server { child, for_clients, for_workers, for_viewers, log }
     }
 
     /// Where it listens for clients, and for workers unless these have an address of their own.
@@ -270,6 +278,11 @@ impl Server {
     /// When that is a socket in the file system.
     pub fn address_for_workers(&self) -> SocketAddr {
         self.for_workers.parse().unwrap()
+    }
+
+    /// Where it listens for viewers, as a client is told; empty if it does not.
+    pub fn remote_for_viewers(&self) -> &str {
+        &self.for_viewers
     }
 
     /// Gives a command on a connection of its own; gives the first answer.

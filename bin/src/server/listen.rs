@@ -27,7 +27,8 @@ pub(crate) struct Listening {
     pub(crate) socket_group: Option<String>,
 }
 
-/// Without further flags one port serves both roles; a role with an address of its own is served only there.
+/// Without further flags one port serves workers and clients; where one of these has an address of its own, it is served only
+/// there. Viewers are served where they have an address, and clients may look everywhere they are served.
 pub(crate) fn resolve(matches: &Matches) -> Result<Listening, UsageError> {
     let ip = value::<IpAddr>(matches, "ip")?;
     let port = value(matches, "port")?.map(|Port(port)| port);
@@ -36,7 +37,7 @@ pub(crate) fn resolve(matches: &Matches) -> Result<Listening, UsageError> {
         Address::Tcp { host: ip.unwrap_or(DEFAULT_IP).to_string(), port: port.unwrap_or(DEFAULT_PORT) };
     let mut workers = values(matches, "worker-listen")?;
     let mut clients = values(matches, "client-listen")?;
-    let addresses = match (workers.is_empty(), clients.is_empty()) {
+    let mut addresses: Vec<(Address, Role)> = match (workers.is_empty(), clients.is_empty()) {
         (true, true) => vec![(shared, Role::Any)],
         (false, false) if shared_is_named => {
             return Err(UsageError::new(
@@ -53,6 +54,7 @@ pub(crate) fn resolve(matches: &Matches) -> Result<Listening, UsageError> {
             workers.chain(clients.into_iter().map(|address| (address, Role::Clients))).collect()
         }
     };
+    addresses.extend(values(matches, "viewer-listen")?.into_iter().map(|address| (address, Role::Viewers)));
     Ok(Listening {
         addresses,
         socket_mode: socket_mode(matches)?,
@@ -350,7 +352,9 @@ mod tests {
         let listening =
             Listening { addresses: Vec::new(), socket_mode: DEFAULT_SOCKET_MODE, socket_group: None };
         let address = Address::Tcp { host: "127.0.0.1".to_owned(), port: 0 };
-        for (role, is_limited) in [(Role::Any, false), (Role::Clients, false), (Role::Workers, true)] {
+        let roles =
+            [(Role::Any, false), (Role::Clients, false), (Role::Viewers, false), (Role::Workers, true)];
+        for (role, is_limited) in roles {
             for listener in listening.bind(&address, role).unwrap() {
                 let Socket::Tcp(socket) = listener.socket else { panic!("the address is one of TCP") };
                 assert_eq!(sockopt::tcp_user_timeout(&socket).unwrap() > 0, is_limited, "{role:?}");

@@ -84,6 +84,25 @@ and
 .Fl -port
 are refused.",
     ),
+    Flag::with_value(
+        "viewer-listen",
+        "ADDRESS",
+        Kind::Text,
+        "listen on this address for clients that may only look; may be repeated",
+    )
+    .repeat(Repeat::Adds)
+    .manual(
+        "\
+Listen for viewers on this address, too; the option may be repeated.
+A viewer is a client that may look at everything and change nothing: its
+.Cm info ,
+.Cm observe
+and
+.Cm observe-latest
+are answered as usual, and every command that changes something is refused.
+Whoever can connect to the address can read all scripts and consoles.
+All viewers together take up to an eighth of the connections.",
+    ),
     Flag::with_value("socket-mode", "MODE", Kind::Text, "the mode of sockets for unix:PATH")
         .default("0660")
         .manual(

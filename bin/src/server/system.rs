@@ -113,6 +113,7 @@ impl Platform for System {
                     Role::Any => "",
                     Role::Workers => " for workers",
                     Role::Clients => " for clients",
+                    Role::Viewers => " for viewers",
                 };
                 let token = Tokens::of_listener(self.listeners.len());
                 listener.register(&self.registry, token, Interest::READABLE).map_err(failed)?;

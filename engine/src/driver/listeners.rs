@@ -1,4 +1,7 @@
 //! The listeners, and whose connection is accepted next.
+//!
+//! Where there are several, connections through one of them take three quarters of all places at most. Connections of viewers
+//! take an eighth, through however many listeners they come: whoever only looks leaves places to those who work.
 
 use super::platform::{Listener, ListenerId};
 use crate::server::Role;
@@ -79,8 +82,9 @@ impl Listeners {
     /// Whether a connection may be accepted as soon as one ends that came through this listener.
     pub(crate) fn wants_place(&self, listener: ListenerId) -> bool {
         let others_wait = self.is_full() && self.is_crowded();
-        let is_waited_at = |entrance: &Entrance| entrance.is_pending && !self.has_place(entrance);
-        others_wait || self.entrances.get(listener).is_some_and(is_waited_at)
+        let Some(entrance) = self.entrances.get(listener) else { return others_wait };
+        let is_waited_at = |other: &Entrance| other.is_pending && !self.has_place(other);
+        others_wait || self.sharing_with(entrance).any(is_waited_at)
     }
 
     /// Accepts a connection, with `try_accept`; none when nobody waits, or there is no place.
@@ -145,7 +149,7 @@ impl Listeners {
 
     /// Whether there is a place for another connection through this listener.
     fn has_place(&self, entrance: &Entrance) -> bool {
-        !self.is_full() && entrance.connections < self.share()
+        !self.is_full() && self.connections_sharing_with(entrance) < self.share(entrance.listener.role)
     }
 
     /// Says who waits for a place, if anybody may.
@@ -157,7 +161,7 @@ impl Listeners {
             }
             false => ::log::warn!(
                 "reached the limit of {} connections through {}; others wait until one ends",
-                entrance.connections,
+                self.connections_sharing_with(entrance),
                 entrance.listener.name
             ),
         }
@@ -168,9 +172,27 @@ impl Listeners {
         self.connections() >= self.limit
     }
 
-    /// How many connections there may be through the same listener. One alone may take all places.
-    fn share(&self) -> usize {
-        if self.entrances.len() > 1 { self.limit - self.limit / 4 } else { self.limit }
+    /// How many connections there may be that share places. Those of a listener that is alone may take all.
+    fn share(&self, role: Role) -> usize {
+        match role {
+            Role::Viewers => (self.limit / 8).max(1),
+            Role::Any | Role::Workers | Role::Clients if self.entrances.len() > 1 => {
+                self.limit - self.limit / 4
+            }
+            Role::Any | Role::Workers | Role::Clients => self.limit,
+        }
+    }
+
+    /// The listeners whose connections share places with those of this one: itself, or all for viewers.
+    fn sharing_with<'a>(&'a self, entrance: &'a Entrance) -> impl Iterator<Item = &'a Entrance> {
+        self.entrances.iter().filter(move |other| match entrance.listener.role {
+            Role::Viewers => other.listener.role == Role::Viewers,
+            Role::Any | Role::Workers | Role::Clients => core::ptr::eq(*other, entrance),
+        })
+    }
+
+    fn connections_sharing_with(&self, entrance: &Entrance) -> usize {
+        self.sharing_with(entrance).map(|other| other.connections).sum()
     }
 
     fn connections(&self) -> usize {
@@ -238,6 +260,26 @@ mod tests {
         assert!(site.listeners.wants_place(0) && site.listeners.wants_place(1), "any place would help now");
         site.listeners.on_closed(0);
         assert_eq!(site.accept(), [0], "whose turn it is: there is one place, and it had its share before");
+    }
+
+    #[test]
+    fn viewers_take_an_eighth_of_the_places_through_all_their_listeners_together() {
+        let roles = [Role::Workers, Role::Clients, Role::Viewers, Role::Viewers];
+        let mut site = Site::new(&roles, 16, &[20, 0, 9, 9]);
+        let accepted = site.accept();
+        let viewers = accepted.iter().filter(|listener| **listener > 1).count();
+        assert_eq!((viewers, accepted.len()), (2, 14), "{accepted:?}");
+        site.arrive(1, 3);
+        assert_eq!(site.accept(), [1, 1], "there are places for clients, however many the others are");
+        for listener in 0..4 {
+            assert!(site.listeners.wants_place(listener), "any place would help now");
+        }
+        site.listeners.on_closed(1);
+        assert!(!site.listeners.wants_place(1), "others have had their share");
+        assert!(site.listeners.wants_place(2) && site.listeners.wants_place(3));
+        let ended = *accepted.iter().find(|listener| **listener > 1).unwrap();
+        site.listeners.on_closed(ended);
+        assert!(site.accept()[0] > 1, "a place of a viewer serves another one, whichever listener it is at");
     }
 
     #[test]

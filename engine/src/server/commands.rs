@@ -6,7 +6,7 @@ use crate::server::Server;
 use crate::server::admission::check_job;
 use crate::server::jobs::{Jobs, check_platform_count};
 use crate::server::journal::Journal;
-use crate::server::peer::ConnectionId;
+use crate::server::peer::{ConnectionId, Role};
 use crate::server::record::{Record, Rescheduled};
 use crate::server::sessions::{Phase, Step, unexpected};
 use crate::server::settings::Templates;
@@ -27,6 +27,7 @@ impl Server {
         &mut self,
         now: Now,
         id: ConnectionId,
+        role: Role,
         command: Command,
         length: usize,
     ) -> Step {
@@ -35,8 +36,12 @@ impl Server {
         let outcome =
             match command {
                 Command::Info => return self.sessions.inform(now, id, &self.uploads, &mut self.journal),
-                Command::Observe(uuid) => return self.sessions.observe(id, uuid, true, &mut self.journal),
-                Command::Console(uuid) => return self.sessions.observe(id, uuid, false, &mut self.journal),
+                Command::Observe(uuid) => {
+                    return self.sessions.observe(id, role, uuid, true, &mut self.journal);
+                }
+                Command::Console(uuid) => {
+                    return self.sessions.observe(id, role, uuid, false, &mut self.journal);
+                }
                 Command::Schedule { period, job } => check_room(jobs.journal, length)
                     .and_then(|()| schedule(&mut jobs, now, period, Job::Script(job))),
                 Command::ScheduleOrbBuild { period, job } => check_room(jobs.journal, length)

@@ -33,7 +33,7 @@ impl Server {
                     let end = bytes.len() - input.len();
                     self.on_result_bytes(now, phase, streamed, end - streamed.len())
                 }
-                Err(error) => self.on_bad_frame(now, phase, error, input),
+                Err(error) => self.on_bad_frame(now, *role, phase, error, input),
             };
             self.take_step(now, id, &mut connection, step);
         }
@@ -113,8 +113,13 @@ impl Server {
                 Err(error) => return Step::Refuse(error.to_string()),
             }
         }
-        if let Some(kind) = Command::peek_kind(frame).filter(|kind| !phase.expects(*kind)) {
-            return Step::Refuse(unexpected(kind.name(), phase));
+        if let Some(kind) = Command::peek_kind(frame) {
+            if !phase.expects(kind) {
+                return Step::Refuse(unexpected(kind.name(), phase));
+            }
+            if let Some(refusal) = role.refuses(kind) {
+                return Step::Refuse(refusal);
+            }
         }
         let command = match Command::decode(frame) {
             Ok(command) => command,
@@ -122,7 +127,7 @@ impl Server {
         };
         match (phase, command) {
             (Phase::Hello, Command::ClientHello { peer, version }) => self.on_hello(id, role, peer, version),
-            (Phase::Client { .. }, command) => self.on_client_command(now, id, command, frame.len()),
+            (Phase::Client { .. }, command) => self.on_client_command(now, id, role, command, frame.len()),
             (Phase::Worker, Command::JobRequested(platform)) => self.on_job_requested(id, platform),
             (
                 Phase::Hello
@@ -141,10 +146,22 @@ impl Server {
     }
 
     /// What arrives cannot be cut into messages any more; the next bytes are `payload`.
-    fn on_bad_frame(&mut self, now: Now, phase: &Phase, error: FrameError, payload: &[u8]) -> Step {
+    fn on_bad_frame(
+        &mut self,
+        now: Now,
+        role: Role,
+        phase: &Phase,
+        error: FrameError,
+        payload: &[u8],
+    ) -> Step {
         match (phase, error) {
             (Phase::Building(uuid), FrameError::TooLong { length, limit }) if OutputRef::begins(payload) => {
                 self.builds.on_long_line(now, *uuid, length, limit, &mut self.journal)
+            }
+            // What changes something is longer than what only looks; its length is not what is wrong here.
+            (Phase::Client { .. }, FrameError::TooLong { .. }) => {
+                let refusal = Command::peek_kind(payload).and_then(|kind| role.refuses(kind));
+                Step::Refuse(refusal.unwrap_or_else(|| error.to_string()))
             }
             _ => Step::Refuse(error.to_string()),
         }
@@ -175,18 +192,8 @@ impl Server {
             PeerType::Client => ("client", &[CLIENT_VERSION, HISTORY_VERSION], Phase::Client { version }),
             PeerType::Worker => ("worker", &[WORKER_VERSION], Phase::Worker),
         };
-        match (role, peer) {
-            (Role::Workers, PeerType::Client) => {
-                return Step::Refuse(
-                    "this port serves workers; clients have an address of their own".to_owned(),
-                );
-            }
-            (Role::Clients, PeerType::Worker) => {
-                return Step::Refuse(
-                    "this port serves clients; workers have an address of their own".to_owned(),
-                );
-            }
-            _ => {}
+        if let Some(refusal) = role.refuses_peer(peer) {
+            return Step::Refuse(refusal.to_owned());
         }
         if !spoken.contains(&version) {
             let spoken: Vec<String> = spoken.iter().map(i64::to_string).collect();

@@ -1,4 +1,6 @@
-//! Connections as the driver knows them: a number, and where it came in.
+//! Connections as the driver knows them: a number, where it came in, and what may be said there.
+
+use builder_proto::command::{Kind, PeerType, Sender};
 
 /// A connection, numbered by the driver; never used again for another.
 pub type ConnectionId = u64;
@@ -12,4 +14,64 @@ pub enum Role {
     Workers,
     /// Clients only.
     Clients,
+    /// Clients that look at something and change nothing.
+    Viewers,
+}
+
+impl Role {
+    /// Why a peer of this kind is not served here.
+    pub(crate) fn refuses_peer(self, peer: PeerType) -> Option<&'static str> {
+        match (self, peer) {
+            (Role::Any, _)
+            | (Role::Workers, PeerType::Worker)
+            | (Role::Clients | Role::Viewers, PeerType::Client) => None,
+            (Role::Workers, PeerType::Client) => {
+                Some("this port serves workers; clients have an address of their own")
+            }
+            (Role::Clients, PeerType::Worker) => {
+                Some("this port serves clients; workers have an address of their own")
+            }
+            (Role::Viewers, PeerType::Worker) => {
+                Some("this port serves viewers; workers have an address of their own")
+            }
+        }
+    }
+
+    /// Why this message has no place here, whatever the phase of its conversation. The table of messages says which of them
+    /// change something, so that there is no list here that a new one could be missing from.
+    pub(crate) fn refuses(self, kind: Kind) -> Option<String> {
+        match (self, kind.sender()) {
+            (Role::Any | Role::Workers | Role::Clients, _)
+            | (Role::Viewers, Sender::Peer | Sender::ClientLooks) => None,
+            (
+                Role::Viewers,
+                Sender::ClientChanges | Sender::Worker | Sender::WorkerAndServer | Sender::Server,
+            ) => Some(format!(
+                "this port serves viewers, who change nothing; give {} at the address of the clients",
+                kind.name()
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn viewers_say_hello_and_look_and_nothing_else() {
+        let names: Vec<&str> = Kind::ALL
+            .iter()
+            .filter(|kind| Role::Viewers.refuses(**kind).is_none())
+            .map(|kind| kind.name())
+            .collect();
+        assert_eq!(names, ["info", "observe", "clientHello", "history", "details", "console", "fetch"]);
+    }
+
+    #[test]
+    fn no_other_role_says_anything_about_messages() {
+        for role in [Role::Any, Role::Workers, Role::Clients] {
+            assert!(Kind::ALL.iter().all(|kind| role.refuses(*kind).is_none()), "{role:?}");
+        }
+    }
 }

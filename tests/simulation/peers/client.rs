@@ -3,8 +3,8 @@
 use super::{Line, Peer, platform};
 use crate::model::OUT_OF_REACH;
 use crate::network::End;
-use builder_engine::server::ConnectionId;
-use builder_proto::command::{Command, PeerType};
+use builder_engine::server::{ConnectionId, Role};
+use builder_proto::command::{Command, PeerType, Sender};
 use builder_proto::job::{OrbBuildJob, ScriptJob};
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
@@ -21,9 +21,13 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client with a command that the model can follow; none when there is no such command right now.
-    pub(crate) fn new(line: &mut Line, connection: ConnectionId) -> Option<Client> {
+    /// A client with a command that the model can follow, and that is carried out on a listener for this role; none when
+    /// there is no such command right now.
+    pub(crate) fn new(line: &mut Line, connection: ConnectionId, role: Role) -> Option<Client> {
         let command = choose_command(line)?;
+        if role == Role::Viewers && command.kind().sender() != Sender::ClientLooks {
+            return None;
+        }
         if !line.environment.model.borrow_mut().begin(connection, &command) {
             return None;
         }

@@ -25,7 +25,11 @@ impl World {
         }
         let rogue = !calm && self.random.per_mille(plan.rogues);
         let client = !rogue && !calm && choice < 50;
-        let speaks = |role: &Role| rogue || *role != if client { Role::Workers } else { Role::Clients };
+        let speaks = |role: &Role| match role {
+            Role::Any => true,
+            Role::Workers => rogue || !client,
+            Role::Clients | Role::Viewers => rogue || client,
+        };
         let listeners: Vec<usize> =
             (0..plan.listeners.len()).filter(|number| speaks(&plan.listeners[*number])).collect();
         let listener = *self.random.pick(&listeners);
@@ -34,7 +38,7 @@ impl World {
         let platform = platform(&mut self.random, plan.platforms);
         let peer: Box<dyn Peer> = match client {
             _ if rogue => Box::new(Rogue::new(&mut line, platform)),
-            true => match Client::new(&mut line, connection) {
+            true => match Client::new(&mut line, connection, plan.listeners[listener]) {
                 Some(client) => Box::new(client),
                 None => return line.leave(End::Reset),
             },

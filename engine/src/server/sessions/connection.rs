@@ -1,6 +1,6 @@
 //! One connection: which conversation it is in, and what it may send next.
 
-use crate::limits::{COMMAND_FRAME_BYTES, HELLO_FRAME_BYTES, REQUEST_FRAME_BYTES};
+use crate::limits::{COMMAND_FRAME_BYTES, HELLO_FRAME_BYTES, LOOK_FRAME_BYTES, REQUEST_FRAME_BYTES};
 use crate::server::peer::Role;
 use crate::server::sessions::info_item::InfoItem;
 use builder_proto::Uuid;
@@ -55,7 +55,7 @@ impl Connection {
     }
 
     pub(crate) fn enter(&mut self, phase: Phase) {
-        self.decoder.set_limit(phase.frame_limit());
+        self.decoder.set_limit(phase.frame_limit(self.role));
         self.decoder.set_streamed_tag(matches!(phase, Phase::Building(_)).then_some(FINISHED_TAG));
         if matches!(phase, Phase::Closing) {
             // Nothing of what still comes is looked at.
@@ -68,8 +68,9 @@ impl Connection {
 impl Phase {
     /// Bytes of the longest frame that is collected before it is looked at. Whoever waits or watches has nothing to say
     /// and gets no room for it, as there may be many of them.
-    fn frame_limit(&self) -> u64 {
+    fn frame_limit(&self, role: Role) -> u64 {
         match self {
+            Phase::Client { .. } if role == Role::Viewers => LOOK_FRAME_BYTES,
             Phase::Client { .. } | Phase::Building(_) => COMMAND_FRAME_BYTES,
             Phase::Worker => REQUEST_FRAME_BYTES,
             Phase::Hello

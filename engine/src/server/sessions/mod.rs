@@ -29,14 +29,14 @@ use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::text::Text;
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// All connections and what is said on them.
 pub(crate) struct Sessions {
     connections: BTreeMap<ConnectionId, Connection>,
     incomplete: Incomplete,
-    /// Connections that observe a build.
-    observers: BTreeSet<ConnectionId>,
+    /// Connections that observe a build, and where they came in.
+    observers: BTreeMap<ConnectionId, Role>,
     /// How many there may be.
     observer_limit: usize,
     answers: Answers,
@@ -49,7 +49,7 @@ impl Sessions {
         Sessions {
             connections: BTreeMap::new(),
             incomplete: Incomplete::default(),
-            observers: BTreeSet::new(),
+            observers: BTreeMap::new(),
             observer_limit,
             answers: Answers::default(),
             deadlines: Deadlines::default(),
@@ -130,11 +130,12 @@ impl Sessions {
     pub(crate) fn observe(
         &mut self,
         id: ConnectionId,
+        role: Role,
         uuid: Uuid,
         waits: bool,
         journal: &mut Journal,
     ) -> Step {
-        if let Err(refusal) = self.admit_observer(id) {
+        if let Err(refusal) = self.admit_observer(id, role) {
             return Step::Refuse(refusal);
         }
         let state = journal.state();
@@ -146,14 +147,20 @@ impl Sessions {
         Step::Enter(Phase::Observing)
     }
 
-    /// Each may keep a file open for as long as it likes.
-    fn admit_observer(&mut self, id: ConnectionId) -> Result<(), String> {
-        let limit = self.observer_limit;
-        if self.observers.len() >= limit {
-            return Err(format!("busy: {limit} observers, the limit; try again later"));
-        }
-        self.observers.insert(id);
-        Ok(())
+    /// Each may keep a file open for as long as it likes. Viewers leave half of the places to others.
+    fn admit_observer(&mut self, id: ConnectionId, role: Role) -> Result<(), String> {
+        let all = self.observer_limit;
+        let for_viewers = (all / 2).max(1);
+        let viewers = || self.observers.values().filter(|role| **role == Role::Viewers).count();
+        let limit = match role {
+            _ if self.observers.len() >= all => all,
+            Role::Viewers if viewers() >= for_viewers => for_viewers,
+            Role::Any | Role::Workers | Role::Clients | Role::Viewers => {
+                self.observers.insert(id, role);
+                return Ok(());
+            }
+        };
+        Err(format!("busy: {limit} observers, the limit; try again later"))
     }
 
     /// Answers `info`, at once or later.

@@ -23,3 +23,4 @@ mod records;
 mod recovery;
 mod results;
 mod schedule;
+mod viewers;

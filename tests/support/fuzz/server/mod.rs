@@ -225,7 +225,7 @@ fn take_uploads(choices: &mut Choices<'_>) -> Option<UploadSettings> {
 }
 
 fn take_role(choices: &mut Choices<'_>) -> Role {
-    [Role::Any, Role::Workers, Role::Clients][choices.below(3)]
+    [Role::Any, Role::Workers, Role::Clients, Role::Viewers][choices.below(4)]
 }
 
 fn take_hello(choices: &mut Choices<'_>) -> (PeerType, i64) {

@@ -1,6 +1,6 @@
 //! Who is connected, and what was said to them.
 
-use builder_engine::limits::{COMMAND_FRAME_BYTES, HELLO_FRAME_BYTES, REQUEST_FRAME_BYTES};
+use builder_engine::limits::{COMMAND_FRAME_BYTES, HELLO_FRAME_BYTES, LOOK_FRAME_BYTES, REQUEST_FRAME_BYTES};
 use builder_engine::server::Role;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
@@ -73,12 +73,18 @@ impl Peer {
         match self.role {
             Role::Any => true,
             Role::Workers => kind == PeerType::Worker,
-            Role::Clients => kind == PeerType::Client,
+            Role::Clients | Role::Viewers => kind == PeerType::Client,
         }
+    }
+
+    /// Whether what it asks for may change something.
+    pub(super) fn may_change(&self) -> bool {
+        self.role != Role::Viewers
     }
 
     pub(super) fn enter(&mut self, phase: Phase, deadline: Option<Duration>) {
         self.decoder.set_limit(match phase {
+            Phase::Client if self.role == Role::Viewers => LOOK_FRAME_BYTES,
             Phase::Client | Phase::Building(_) => COMMAND_FRAME_BYTES,
             Phase::Worker => REQUEST_FRAME_BYTES,
             _ => HELLO_FRAME_BYTES,

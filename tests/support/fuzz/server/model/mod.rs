@@ -19,7 +19,7 @@ use builder_proto::frame::{FrameError, FrameEvent};
 use builder_proto::job::{Job, ScriptJob};
 use builder_proto::text::Text;
 use builder_proto::time::Period;
-use builder_proto::{CLIENT_VERSION, Uuid, WORKER_VERSION};
+use builder_proto::{CLIENT_VERSION, HISTORY_VERSION, Uuid, WORKER_VERSION};
 use core::time::Duration;
 use pacing::Pacing;
 use std::collections::{BTreeMap, BTreeSet};
@@ -277,11 +277,11 @@ impl Model {
     fn on_message(&mut self, now: Now, id: ConnectionId, peer: &mut Peer, command: Command) -> Verdict {
         match (&peer.phase, command) {
             (Phase::Hello, Command::ClientHello { peer: kind, version }) => {
-                let (phase, spoken) = match kind {
-                    PeerType::Client => (Phase::Client, CLIENT_VERSION),
-                    PeerType::Worker => (Phase::Worker, WORKER_VERSION),
+                let (phase, spoken): (_, &[i64]) = match kind {
+                    PeerType::Client => (Phase::Client, &[CLIENT_VERSION, HISTORY_VERSION]),
+                    PeerType::Worker => (Phase::Worker, &[WORKER_VERSION]),
                 };
-                if !peer.may_be(kind) || version != spoken {
+                if !peer.may_be(kind) || !spoken.contains(&version) {
                     return Verdict::Refused;
                 }
                 self.say(id, Said::Message(Command::ServerHello));
@@ -304,7 +304,7 @@ impl Model {
                 Verdict::Done
             }
             (Phase::Client, command) => {
-                if !self.carry_out(now, command) {
+                if !peer.may_change() || !self.carry_out(now, command) {
                     return Verdict::Refused;
                 }
                 self.say(id, Said::Message(Command::Success));
