@@ -17,9 +17,9 @@ _builder() {
             valued='-r --remote --timeout'
             commands='' ;;
         builder-client)
-            flags='-r --remote --period --platform --json --job -v --verbose -q --quiet -h --help --version'
-            valued='-r --remote --period --platform --job'
-            commands='schedule orb-build reschedule unschedule execute info observe observe-latest drop-platform undrop-platform' ;;
+            flags='-r --remote --period --platform --json --job --since --failed --limit -v --verbose -q --quiet -h --help --version'
+            valued='-r --remote --period --platform --job --since --limit'
+            commands='schedule orb-build reschedule unschedule execute info observe observe-latest history drop-platform undrop-platform' ;;
         builder-inspect)
             flags='--latest --failed --job --script --console --json --output -v --verbose -q --quiet -h --help --version'
             valued='--output'
@@ -39,6 +39,7 @@ _builder() {
         'builder-client info') flags='--platform --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client observe') flags='--json -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client observe-latest') flags='--platform --job --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client history') flags='--platform --since --failed --limit --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client drop-platform') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client undrop-platform') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
     esac

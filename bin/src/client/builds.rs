@@ -40,3 +40,33 @@ pub(super) fn ask(remote: &Address, query: HistoryQuery, limit: usize) -> Result
     })?;
     Ok(builds)
 }
+
+/// Builds for tests.
+#[cfg(test)]
+pub(super) mod samples {
+    use builder_proto::Uuid;
+    use builder_proto::history::{Build, BuildEnd, Cause};
+    use builder_proto::time::Time;
+    use builder_proto::wire::RawUuid;
+    use std::time::Duration;
+
+    /// A build that runs since so many seconds after 1970 began.
+    pub(crate) fn build(number: u8, job: &str, started: i64) -> Build {
+        Build {
+            uuid: RawUuid(Uuid::from_bytes([number; 16])),
+            job: job.into(),
+            platform: "p".into(),
+            started: Time::from_unix_milliseconds(started * 1000),
+            queued: None,
+            host: None,
+            end: None,
+        }
+    }
+
+    /// The same, ended after so many seconds.
+    pub(crate) fn ended(mut build: Build, seconds: u64, cause: Cause) -> Build {
+        let finished = build.started.saturating_add(Duration::from_secs(seconds));
+        build.end = Some(BuildEnd::new(finished, cause));
+        build
+    }
+}

@@ -52,6 +52,28 @@ const NEW_PERIOD: Flag = Flag { help: "how often the job runs from then on", ..P
 pub(super) const PLATFORM: Flag =
     Flag::with_value("platform", "PLATFORM", Kind::Platform, "only this platform");
 pub(super) const JOB: Flag = Flag::with_value("job", "NAME", Kind::Job, "only builds of this job");
+/// Only builds since then.
+pub(super) const SINCE: Flag =
+    Flag::with_value("since", "WHEN", Kind::Text, "only builds that started since WHEN").manual(
+        "\
+Only builds that started at
+.Ar when
+or later: so long ago, such as 90m, 2h, 7d or 2w, or a time, such as 2026-01-02,
+which is midnight in UTC, or 2026-01-02T03:04:05Z.",
+    );
+pub(super) const FAILED: Flag = Flag::switch("failed", "only builds that failed").manual(
+    "\
+Only builds that failed: all that have ended and did not exit with 0.",
+);
+pub(super) const LIMIT: Flag =
+    Flag::with_value("limit", "N", Kind::Text, "at most N builds, the newest ones")
+        .default("20, or all with --since")
+        .manual(
+            "\
+At most so many builds, those that started last.
+The default is 20, or no limit with
+.Fl -since .",
+        );
 pub(super) const JSON: Flag = Flag::switch("json", "print JSON").manual(
     "\
 Print JSON instead of text; see below.",
@@ -176,6 +198,34 @@ With
 or
 .Fl -job ,
 for the last one of those.",
+    },
+    History = CommandEntry {
+        name: "history",
+        words: &[Word::optional("JOB", Kind::Job)],
+        flags: &[PLATFORM, SINCE, FAILED, LIMIT, JSON],
+        help: "list builds, the newest first: how each ended, how long it took, what is usual, what it left",
+        manual: "\
+List the builds that the server remembers, the one that started last first; with
+.Ar job ,
+those of this job.
+Each has a line with its result, when it started, how long it took, how long its
+job usually takes on its platform, its artifacts, the first digits of its uuid,
+and the address of its worker.
+.Pp
+What is usual is the median of the last ten builds that succeeded, among the last
+50 builds of the job, or among the last 1000 of all jobs.
+A build that took longer than that by half, and by ten seconds at least, is
+marked as
+.Dq slow ,
+also while it runs;
+one that succeeded in so much less time, as
+.Dq fast .
+.Dq removed
+in place of the artifacts says that the result is no longer on the server.
+.Pp
+On a terminal too narrow for all columns, some are left out.
+In a file or a pipe, all are there, with whole uuids.
+If nothing fits, nothing is printed, and the exit status is 0.",
     },
     DropPlatform = CommandEntry {
         name: "drop-platform",

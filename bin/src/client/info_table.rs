@@ -54,7 +54,7 @@ impl Report<'_> {
         let columns = [
             ("JOB", Fit::Cut),
             ("PLATFORM", Fit::Cut),
-            ("STARTED (UTC)", Fit::Drop),
+            ("STARTED (UTC)", Fit::Drop(0)),
             ("AGE", Fit::Whole),
             ("UUID", Fit::Whole),
         ];
@@ -77,7 +77,7 @@ impl Report<'_> {
             ("JOB", Fit::Cut),
             ("PLATFORM", Fit::Cut),
             ("NOW", Fit::Whole),
-            ("NEXT RUN (UTC)", Fit::Drop),
+            ("NEXT RUN (UTC)", Fit::Drop(0)),
             ("NEXT RUN", Fit::Whole),
             ("PERIOD", Fit::Whole),
         ];

@@ -6,6 +6,7 @@ mod connection;
 mod done;
 mod error;
 mod hint;
+mod history;
 mod info;
 mod info_filter;
 mod info_table;
@@ -84,6 +85,7 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<(), Cl
         Request::Send(command) => send(&remote, &command, quiet),
         Request::Schedule(job) => send(&remote, &job.read()?, quiet),
         Request::Info(filter) => info::print(&info::ask(&remote)?, &filter, form),
+        Request::History(request) => history::print(&remote, &request, form, quiet),
         Request::Observe(uuid) => observe_build(&remote, uuid, form, quiet),
         Request::ObserveBeginning(word) => {
             let build = selection::find_by_digits(&remote, &word).map_err(|error| match error {

@@ -1,10 +1,11 @@
 //! What the words of a command line ask for.
 
-use super::commands::{COMMANDS, JOB, JSON, PERIOD, PLATFORM, Verb};
+use super::commands::{COMMANDS, FAILED, JOB, JSON, LIMIT, PERIOD, PLATFORM, SINCE, Verb};
 use super::error::{ClientError, ScriptSource};
+use super::history::HistoryRequest;
 use super::info_filter::{BuildFilter, InfoFilter};
 use super::selection::uuid_beginning;
-use crate::command_line::{CommandEntry, Flag, Matches, UsageError, value};
+use crate::command_line::{CommandEntry, Count, Flag, Matches, UsageError, value};
 use crate::wording::most_similar;
 use builder_engine::limits::COMMAND_FRAME_BYTES;
 use builder_engine::names::{NameKind, check_name};
@@ -23,6 +24,8 @@ pub(super) enum Request {
     Schedule(ScheduleFile),
     /// Print what is going on.
     Info(InfoFilter),
+    /// List builds.
+    History(HistoryRequest),
     /// Print the console of this build.
     Observe(Uuid),
     /// Print the console of the only build whose uuid begins like this.
@@ -88,6 +91,7 @@ impl Request {
                 let jobs = words.iter().map(|name| Text::from(name.as_str())).collect();
                 return Ok(Request::Info(InfoFilter { jobs, platform: line.text(PLATFORM) }));
             }
+            Verb::History => return parse_history(&line),
             Verb::Observe => return parse_observe(&line),
             Verb::ObserveLatest => {
                 let [] = line.words()?;
@@ -141,6 +145,17 @@ fn parse_reschedule(line: &Line<'_>) -> Result<Command, UsageError> {
     Ok(Command::Reschedule { name: name.into(), next, period: line.period()? })
 }
 
+fn parse_history(line: &Line<'_>) -> Result<Request, UsageError> {
+    let [job] = line.words_or_less()?;
+    Ok(Request::History(HistoryRequest {
+        job: job.map(Text::from),
+        platform: line.text(PLATFORM),
+        since: value(line.matches, SINCE.long)?,
+        failed: line.matches.opt_present(FAILED.long),
+        limit: value(line.matches, LIMIT.long)?,
+    }))
+}
+
 fn parse_observe(line: &Line<'_>) -> Result<Request, UsageError> {
     let [word] = line.words()?;
     if let Ok(uuid) = word.parse() {
@@ -180,13 +195,25 @@ impl<'a> Line<'a> {
     /// The words, which must be as many as the table has.
     fn words<const N: usize>(&self) -> Result<[&'a str; N], UsageError> {
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
-        words.try_into().map_err(|words: Vec<&str>| {
-            let form = self.entry.form();
-            UsageError::new(match (self.entry.words.get(words.len()), words.get(N)) {
-                (Some(missing), _) => format!("{} is missing; write {form}", missing.value.name),
-                (None, Some(extra)) => format!("{extra} is one word too many; write {form}"),
-                (None, None) => format!("write {form}"),
-            })
+        words.try_into().map_err(|_| self.wrong_words())
+    }
+
+    /// The words of a command of which the last may be missing.
+    fn words_or_less<const N: usize>(&self) -> Result<[Option<&'a str>; N], UsageError> {
+        let needed = self.entry.words.iter().filter(|word| word.count == Count::One).count();
+        if !(needed..=N).contains(&self.words.len()) {
+            return Err(self.wrong_words());
+        }
+        Ok(core::array::from_fn(|place| self.words.get(place).map(String::as_str)))
+    }
+
+    /// There are too few words, or too many.
+    fn wrong_words(&self) -> UsageError {
+        let (form, places) = (self.entry.form(), self.entry.words);
+        UsageError::new(match (places.get(self.words.len()), self.words.get(places.len())) {
+            (Some(missing), _) => format!("{} is missing; write {form}", missing.value.name),
+            (None, Some(extra)) => format!("{extra} is one word too many; write {form}"),
+            (None, None) => format!("write {form}"),
         })
     }
 

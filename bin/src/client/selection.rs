@@ -157,7 +157,7 @@ pub(super) fn find_by_digits(remote: &Address, word: &Text) -> Result<Option<Bui
 }
 
 /// There is no build of a job of this name: perhaps because it has not run yet, or because it is called otherwise.
-fn unknown_job(remote: &Address, name: &Text) -> Result<SelectionError, ClientError> {
+pub(super) fn unknown_job(remote: &Address, name: &Text) -> Result<SelectionError, ClientError> {
     let schedule = match info::ask(remote) {
         Ok(reply) => reply.schedule,
         Err(error) => {

@@ -43,13 +43,17 @@
 mod logging;
 mod table;
 mod values;
+mod when;
 
 pub use getopts::Matches;
 pub use logging::Logging;
 pub use table::{CommandEntry, Count, Flag, Kind, Program, Repeat, UsageError, Value, Word, value, values};
 pub use values::{
-    Address, AddressError, ByteSize, ByteSizeError, Port, REMOTE, TimeSpan, TimeSpanError, remote,
+    Address, AddressError, ByteSize, ByteSizeError, Limit, LimitError, Port, REMOTE, TimeSpan, TimeSpanError,
+    remote,
 };
+
+pub use when::{When, WhenError};
 
 use builder_proto::{CLIENT_VERSION, HISTORY_VERSION, WORKER_VERSION};
 use getopts::Options;

@@ -101,6 +101,8 @@ pub struct Word {
 pub enum Count {
     /// Exactly one.
     One,
+    /// One or none.
+    Optional,
     /// As many as one likes, or none.
     Any,
     /// One at least.
@@ -225,6 +227,12 @@ impl Word {
         Word { value: Value { name, kind }, count: Count::One }
     }
 
+    /// One word or none.
+    #[must_use]
+    pub const fn optional(name: &'static str, kind: Kind) -> Word {
+        Word { value: Value { name, kind }, count: Count::Optional }
+    }
+
     /// As many words as one likes, or none.
     #[must_use]
     pub const fn any(name: &'static str, kind: Kind) -> Word {
@@ -237,12 +245,13 @@ impl Word {
         Word { value: Value { name, kind }, count: Count::Several }
     }
 
-    /// How it stands in a synopsis: `NAME`, `[NAME]...` or `NAME...`.
+    /// How it stands in a synopsis: `NAME`, `[NAME]`, `[NAME]...` or `NAME...`.
     #[must_use]
     pub fn form(&self) -> String {
         let name = self.value.name;
         match self.count {
             Count::One => name.to_owned(),
+            Count::Optional => format!("[{name}]"),
             Count::Any => format!("[{name}]..."),
             Count::Several => format!("{name}..."),
         }

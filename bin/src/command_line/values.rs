@@ -210,6 +210,41 @@ impl FromStr for TimeSpan {
     }
 }
 
+/// How many of something are listed at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit(
+    /// From 1 to [`Limit::MOST`].
+    pub usize,
+);
+
+impl Limit {
+    /// More are not listed at once.
+    pub const MOST: Limit = Limit(1_000_000);
+}
+
+/// Why a word is no [`Limit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitError;
+
+impl fmt::Display for LimitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a limit is a number from 1 to {}", Limit::MOST.0)
+    }
+}
+
+impl std::error::Error for LimitError {}
+
+impl FromStr for Limit {
+    type Err = LimitError;
+
+    fn from_str(word: &str) -> Result<Limit, LimitError> {
+        // `usize::from_str` would take a plus sign.
+        let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
+        let number = word.parse().ok().filter(|number| is_number && (1..=Limit::MOST.0).contains(number));
+        number.map(Limit).ok_or(LimitError)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,6 +300,15 @@ mod tests {
         }
         for word in ["16777216TiB", "18446744073709551616"] {
             assert_eq!(word.parse::<ByteSize>(), Err(ByteSizeError::TooBig), "{word}");
+        }
+    }
+
+    #[test]
+    fn limits_are_numbers_from_1_on() {
+        assert_eq!("1".parse(), Ok(Limit(1)));
+        assert_eq!("1000000".parse(), Ok(Limit::MOST));
+        for word in ["", "0", "-1", "+1", "1000001", "ten", "99999999999999999999"] {
+            assert_eq!(word.parse::<Limit>(), Err(LimitError), "{word}");
         }
     }
 

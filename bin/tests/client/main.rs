@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
 
+mod history;
 mod info;
 mod observe;
 mod refusal;
@@ -223,6 +224,16 @@ fn wrong_usage_ends_with_2_and_advice() {
         (&["execute", "a", "--job", "b"], "--job does not go with execute"),
         (&["info", "-r", "localhost"], "--remote localhost: not an address; write HOST:PORT or unix:PATH"),
         (&["info", "-r", "::1:1234"], "an IPv6 address needs brackets; write it like [::1]:1234"),
+        (&["history", "a", "b"], "b is one word too many; write history [JOB]"),
+        (&["history", "--limit", "0"], "--limit 0: a limit is a number from 1 to 1000000"),
+        (&["history", "--limit", "some"], "--limit some: a limit is a number"),
+        (
+            &["history", "--since", "soon"],
+            "--since soon: not a time; write 90m, 2h, 7d or 2w for so long ago",
+        ),
+        (&["history", "--since", "2026-13-01"], "--since 2026-13-01: there is no such date"),
+        (&["history", "--period", "daily"], "--period does not go with history"),
+        (&["info", "--failed"], "--failed does not go with info"),
         (&["info", "--colour"], "there is no option --colour"),
         (&["info", "-r"], "-r needs a value after it"),
         (&["info", "-r", "a:1", "-r", "b:1"], "--remote is given twice; keep one"),
@@ -252,7 +263,7 @@ fn every_command_takes_the_words_that_help_names() {
         };
         let mut line = vec![entry.name];
         for expected in entry.words {
-            let is_optional = matches!(expected.count, Count::Any);
+            let is_optional = matches!(expected.count, Count::Any | Count::Optional);
             let output = run("127.0.0.1:1", &line);
             let missing = format!("{} is missing; write {}\n", expected.value.name, entry.form());
             assert_eq!(stderr(&output).contains(&missing), !is_optional, "{line:?}: {output:?}");

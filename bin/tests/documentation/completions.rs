@@ -72,7 +72,9 @@ pub(super) fn bash(programs: &[Program]) -> String {
             for (index, word) in places.iter().enumerate() {
                 if let Some(offer) = bash_offer(word.value.kind) {
                     let offer = match (word.count, index) {
-                        (Count::One, _) => format!("if ((count == {index})); then {offer}; fi"),
+                        (Count::One | Count::Optional, _) => {
+                            format!("if ((count == {index})); then {offer}; fi")
+                        }
                         (Count::Any | Count::Several, 0) => offer,
                         (Count::Any | Count::Several, _) => {
                             format!("if ((count >= {index})); then {offer}; fi")
@@ -222,7 +224,11 @@ fn zsh_flag(flag: &Flag) -> String {
 
 fn zsh_words(words: &[Word], first: usize) -> Vec<String> {
     let specification = |(index, word): (usize, &Word)| {
-        let place = if word.count == Count::One { (first + index).to_string() } else { "*".to_owned() };
+        let place = match word.count {
+            Count::One => (first + index).to_string(),
+            Count::Optional => format!("{}:", first + index),
+            Count::Any | Count::Several => "*".to_owned(),
+        };
         let name = word.value.name.to_lowercase().replace('_', " ").replace('|', " or ");
         format!("'{place}:{name}:{}'", zsh_action(word.value.kind))
     };
@@ -295,7 +301,10 @@ pub(super) fn fish(programs: &[Program]) -> String {
         }
         for (command, words) in places(program) {
             for (index, word) in words.iter().enumerate() {
-                let operator = if word.count == Count::One { "-eq" } else { "-ge" };
+                let operator = match word.count {
+                    Count::One | Count::Optional => "-eq",
+                    Count::Any | Count::Several => "-ge",
+                };
                 let before = index + usize::from(!command.is_empty());
                 let offer = match word.value.kind {
                     Kind::Text | Kind::Job | Kind::Platform | Kind::Uuid | Kind::Url => continue,

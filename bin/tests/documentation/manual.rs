@@ -73,6 +73,7 @@ fn place(word: &Word) -> String {
     let name = argument(word.value.name);
     match word.count {
         Count::One => format!("Ar {name}"),
+        Count::Optional => format!("Oo Ar {name} Oc"),
         Count::Any => format!("Oo Ar {name} ... Oc"),
         Count::Several => format!("Ar {name} ..."),
     }

@@ -49,6 +49,13 @@ impl Time {
         Time::from_unix_milliseconds(self.0.saturating_add(milliseconds))
     }
 
+    /// The time so much earlier, in whole milliseconds, or [`Time::MIN`].
+    #[must_use]
+    pub fn saturating_sub(self, duration: Duration) -> Time {
+        let milliseconds = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Time::from_unix_milliseconds(self.0.saturating_sub(milliseconds))
+    }
+
     /// The time that passed since `earlier`, or zero when that is in fact later.
     #[must_use]
     pub fn duration_since(self, earlier: Time) -> Duration {
@@ -75,6 +82,8 @@ mod tests {
         assert_eq!(Time::UNIX_EPOCH.saturating_add(second).unix_milliseconds(), 1000);
         assert_eq!(Time::NEVER.saturating_add(second), Time::NEVER);
         assert_eq!(Time::MIN.saturating_add(Duration::MAX), Time::NEVER);
+        assert_eq!(Time::NEVER.saturating_sub(Duration::MAX), Time::MIN);
+        assert_eq!(Time::UNIX_EPOCH.saturating_sub(second).unix_milliseconds(), -1000);
     }
 
     #[test]

@@ -1,0 +1,250 @@
+//! Builds as people read them: a line a build.
+
+use super::usual::{Pace, Usual, time_taken};
+use crate::client::info_filter::whole_seconds;
+use crate::terminal::{Cell, Fit, Look, Palette, Table};
+use crate::wording::{Size, Span};
+use builder_proto::history::{Build, Cause};
+use builder_proto::signal;
+use builder_proto::time::Time;
+use std::fmt;
+
+/// Fewer digits of a uuid are not shown.
+const FEWEST_DIGITS: usize = 8;
+/// Digits of a uuid.
+const UUID_DIGITS: usize = 32;
+
+/// A list of builds.
+pub(super) struct List<'a> {
+    pub(super) builds: &'a [Build],
+    pub(super) usual: &'a Usual,
+    /// So many digits of a uuid are shown on a terminal.
+    pub(super) digits: usize,
+    /// Whether all of them are of one job, which was named.
+    pub(super) omits_job: bool,
+    pub(super) now: Time,
+    pub(super) palette: Palette,
+    /// How many characters a line may have; `None` where it may have any number.
+    pub(super) columns: Option<usize>,
+}
+
+/// Head and fit of each column. Names stay whole, however short a line is.
+const COLUMNS: [(&str, Fit); 10] = [
+    ("RESULT", Fit::Whole),
+    ("JOB", Fit::Whole),
+    ("PLATFORM", Fit::Drop(3)),
+    ("STARTED (UTC)", Fit::Drop(1)),
+    ("AGO", Fit::Whole),
+    ("TOOK", Fit::Whole),
+    ("USUAL", Fit::Drop(2)),
+    ("ARTIFACTS", Fit::Drop(4)),
+    ("UUID", Fit::Whole),
+    ("HOST", Fit::Drop(0)),
+];
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let table = self.table(Cause::to_string);
+        match table.fits() {
+            true => table.fmt(f),
+            false => self.table(in_short).fmt(f),
+        }
+    }
+}
+
+impl List<'_> {
+    fn table(&self, cause: impl Fn(&Cause) -> String) -> Table<{ COLUMNS.len() }> {
+        let mut table = Table::new(self.palette, self.columns, COLUMNS);
+        for build in self.builds {
+            let name = if self.omits_job { String::new() } else { build.job.to_string() };
+            let usual = self.usual.of(build);
+            table.push([
+                self.result(build, &cause),
+                name.into(),
+                build.platform.to_string().into(),
+                whole_seconds(build.started).to_string().into(),
+                Span(self.now.duration_since(build.started)).to_string().into(),
+                self.took(build),
+                usual.map_or_else(|| "-".to_owned(), |usual| Span(usual).to_string()).into(),
+                artifacts(build),
+                self.uuid(build).into(),
+                self.host(build).into(),
+            ]);
+        }
+        table
+    }
+
+    fn result(&self, build: &Build, cause: impl Fn(&Cause) -> String) -> Cell {
+        let (sign, text, look) = match &build.end {
+            None => return format!("{}running", if self.palette.has_signs() { "  " } else { "" }).into(),
+            Some(end) if end.cause.is_success() => ("✓ ", "ok".to_owned(), Look::Good),
+            Some(end) => ("✗ ", cause(&end.cause), Look::Bad),
+        };
+        let sign = if self.palette.has_signs() { sign } else { "" };
+        Cell::new(format_args!("{sign}{text}"), look)
+    }
+
+    fn took(&self, build: &Build) -> Cell {
+        let took = Span(time_taken(build, self.now));
+        match self.usual.pace(build, self.now) {
+            Pace::Usual => took.to_string().into(),
+            Pace::Slow => Cell::new(format_args!("{took} slow"), Look::Bad),
+            Pace::Fast => Cell::new(format_args!("{took} fast"), Look::Bad),
+        }
+    }
+
+    fn uuid(&self, build: &Build) -> String {
+        let uuid = build.uuid().to_string();
+        match self.columns {
+            Some(_) => beginning(&uuid, self.digits).to_owned(),
+            None => uuid,
+        }
+    }
+
+    fn host(&self, build: &Build) -> String {
+        // A column without any goes on a terminal. Elsewhere all are there, so that they can be counted.
+        let none = if self.columns.is_some() { "" } else { "-" };
+        build.host.as_ref().map_or_else(|| none.to_owned(), ToString::to_string)
+    }
+}
+
+/// How a build ended, without the reason that its server gives.
+fn in_short(cause: &Cause) -> String {
+    match cause {
+        Cause::Exited(_) | Cause::Timeout(_) | Cause::Silence(_) => cause.to_string(),
+        Cause::Signalled(number) | Cause::Stopped(number) => signal::describe(*number).to_string(),
+        Cause::Cancelled(_) | Cause::Lost(_) | Cause::Limit(_) => cause.word().to_owned(),
+        Cause::CannotRun(_) => "cannot run".to_owned(),
+    }
+}
+
+fn artifacts(build: &Build) -> Cell {
+    match &build.end {
+        Some(end) if end.removed.is_some() => Cell::new("removed", Look::Aside),
+        Some(end) if end.artifacts > 0 => format!("{}, {}", end.artifacts, Size(end.artifact_bytes)).into(),
+        _ => "-".to_owned().into(),
+    }
+}
+
+/// How many digits tell the uuids of these builds from each other.
+pub(super) fn digits_to_tell_apart(builds: &[Build]) -> usize {
+    let mut uuids: Vec<_> = builds.iter().map(Build::uuid).collect();
+    uuids.sort();
+    uuids.dedup();
+    let equal_digits = |pair: &[builder_proto::Uuid]| match pair {
+        [one, other] => ((one.as_u128() ^ other.as_u128()).leading_zeros() / 4) as usize,
+        _ => 0,
+    };
+    let most = uuids.windows(2).map(equal_digits).max().unwrap_or(0);
+    (most + 1).clamp(FEWEST_DIGITS, UUID_DIGITS)
+}
+
+/// The beginning of a uuid with so many digits; hyphens do not count.
+fn beginning(uuid: &str, digits: usize) -> &str {
+    let places = uuid.char_indices().filter(|(_, character)| *character != '-');
+    let end = places.map(|(place, _)| place).nth(digits).unwrap_or(uuid.len());
+    uuid.get(..end).unwrap_or(uuid).trim_end_matches('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::builds::samples::{build, ended};
+    use builder_proto::Uuid;
+    use builder_proto::wire::RawUuid;
+
+    fn list(builds: &[Build], palette: Palette, columns: Option<usize>, omits_job: bool) -> String {
+        let (usual, now) = (Usual::new(builds), Time::from_unix_milliseconds(100_000_000));
+        let digits = digits_to_tell_apart(builds);
+        List { builds, usual: &usual, digits, omits_job, now, palette, columns }.to_string()
+    }
+
+    /// One of everything: the job runs for too long, was removed, failed, was fast.
+    fn samples() -> Vec<Build> {
+        let ok = || Cause::Exited(0);
+        let mut builds = vec![
+            build(1, "hello", 99_000),
+            ended(build(2, "hello", 90_000), 61, ok()),
+            ended(build(3, "x\x1b[2J", 80_000), 5, Cause::Lost("the worker\x1b[2J left".into())),
+            ended(build(4, "hello", 70_000), 300, Cause::Signalled(9)),
+            ended(build(5, "hello", 10_000), 63, ok()),
+            ended(build(6, "hello", 10_000), 12, ok()),
+        ];
+        let end = builds[1].end.as_mut().unwrap();
+        (end.artifacts, end.artifact_bytes) = (12, 1_600_000);
+        builds[4].end.as_mut().unwrap().removed = Some(Time::UNIX_EPOCH);
+        builds[1].host = Some("192.0.2.1".into());
+        builds
+    }
+
+    #[test]
+    fn a_pipe_gets_everything_and_nothing_controls_a_terminal() {
+        let text = list(&samples(), Palette::PLAIN, None, false);
+        let cells = |line: usize| {
+            let line = text.lines().nth(line).unwrap_or_default();
+            line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join("|")
+        };
+        assert_eq!(cells(0), "RESULT|JOB|PLATFORM|STARTED (UTC)|AGO|TOOK|USUAL|ARTIFACTS|UUID|HOST");
+        assert_eq!(
+            cells(2),
+            "ok|hello|p|1970-01-02T01:00:00Z|2h 46m|1m 1s|1m 1s|12, 1.5 MiB|02020202-0202-0202-0202-020202020202|192.0.2.1"
+        );
+        assert_eq!(
+            cells(3),
+            "lost: the worker\\x1b[2J left|x\\x1b[2J|p|1970-01-01T22:13:20Z|5h 33m|5s|-|-|03030303-0303-0303-0303-030303030303|-"
+        );
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_what_matters_most_on_one_line_a_build() {
+        let expected = [
+            "  RESULT   JOB       AGO      TOOK          ARTIFACTS    UUID",
+            "  running  hello     16m 40s  16m 40s slow  -            01010101",
+            "  ok       hello     2h 46m   1m 1s         12, 1.5 MiB  02020202",
+            "  lost     x\\x1b[2J  5h 33m   5s            -            03030303",
+            "  SIGKILL  hello     8h 20m   5m 0s slow    -            04040404",
+            "  ok       hello     1d 1h    1m 3s         removed      05050505",
+            "  ok       hello     1d 1h    12s fast      -            06060606",
+        ];
+        let text = list(&samples(), Palette::PLAIN, Some(70), false);
+        assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+        let lines = list(&samples(), Palette::PLAIN, Some(80), true);
+        assert!(!lines.contains("hello") && lines.contains("USUAL"), "{lines}");
+    }
+
+    #[test]
+    fn results_have_colours_and_signs_where_the_terminal_has_them() {
+        let text = list(&samples(), Palette::FULL, Some(80), true);
+        for cell in [
+            "\x1b[32m✓ ok\x1b[0m",
+            "\x1b[31m✗ lost\x1b[0m",
+            "    running",
+            "\x1b[31m5m 0s slow\x1b[0m",
+            "\x1b[2mremoved\x1b[0m",
+        ] {
+            assert!(text.contains(cell), "{cell}: {text}");
+        }
+    }
+
+    #[test]
+    fn uuids_are_as_long_as_it_takes_to_tell_them_apart() {
+        let with = |uuids: [&str; 3]| -> Vec<Build> {
+            let uuids = uuids.into_iter().map(|uuid| uuid.parse::<Uuid>().unwrap());
+            uuids.map(|uuid| Build { uuid: RawUuid(uuid), ..build(1, "hello", 0) }).collect()
+        };
+        let builds = with([
+            "988ad4a2-647b-4f84-9116-f936eeddac84",
+            "988ad4a2-657b-4f84-9116-f936eeddac84",
+            "188ad4a2-647b-4f84-9116-f936eeddac84",
+        ]);
+        assert_eq!(digits_to_tell_apart(&builds), 10);
+        assert_eq!(digits_to_tell_apart(&builds[1..]), 8);
+        assert_eq!(digits_to_tell_apart(&[]), 8);
+        let same = with(["988ad4a2-647b-4f84-9116-f936eeddac84"; 3]);
+        assert_eq!(digits_to_tell_apart(&same), 8, "a server that names one twice names one");
+        let uuid = "988ad4a2-647b-4f84-9116-f936eeddac84";
+        assert_eq!(beginning(uuid, 8), "988ad4a2");
+        assert_eq!(beginning(uuid, 10), "988ad4a2-64");
+        assert_eq!(beginning(uuid, 32), uuid);
+    }
+}
