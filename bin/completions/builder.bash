@@ -21,7 +21,7 @@ _builder() {
             valued='-r --remote --period --platform --job --since --limit'
             commands='schedule orb-build reschedule unschedule execute info observe observe-latest history drop-platform undrop-platform' ;;
         builder-inspect)
-            flags='--latest --failed --job --script --console --json --output -v --verbose -q --quiet -h --help --version'
+            flags='--latest --failed --job --script --console --sha256 --json --output -v --verbose -q --quiet -h --help --version'
             valued='--output'
             commands='' ;;
         builder-upload)

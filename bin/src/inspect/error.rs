@@ -43,14 +43,16 @@ pub(super) enum InspectError {
     Nothing(PathBuf),
     /// A file is no stored result, or not any more.
     Result(PathBuf, ReadError<io::Error>),
-    /// Artifacts of so many results would get into each other's way.
-    Several(usize),
+    /// Artifacts of so many results would get into each other's way, with this option.
+    Several(&'static str, usize),
     /// None of so many results is one of those whose artifacts are wanted.
     NoneFailed(usize),
     /// Standard output takes no more.
     Output(io::Error),
     /// Nothing can be written below a directory.
     Directory(PathBuf, io::Error),
+    /// Some artifacts have no line among the digests.
+    Unlisted(u64),
     /// Some artifacts are missing below a directory.
     Unwritten { artifacts: u64, directory: PathBuf },
 }
@@ -67,9 +69,9 @@ impl fmt::Display for InspectError {
                 path.display()
             ),
             Self::Result(path, error) => write!(f, "{} {error}", path.display()),
-            Self::Several(count) => write!(
+            Self::Several(option, count) => write!(
                 f,
-                "--output writes the artifacts of one result, and there are {count}; add --latest, or name the \
+                "--{option} is for the artifacts of one result, and there are {count}; add --latest, or name the \
                  file of one"
             ),
             Self::NoneFailed(count) => {
@@ -77,6 +79,9 @@ impl fmt::Display for InspectError {
             }
             Self::Output(error) => write!(f, "cannot write to stdout: {error}"),
             Self::Directory(path, error) => write!(f, "cannot write below {}: {error}", path.display()),
+            Self::Unlisted(artifacts) => {
+                write!(f, "{artifacts} artifacts have no line, as --output would not write them")
+            }
             Self::Unwritten { artifacts, directory } => {
                 write!(f, "{artifacts} artifacts were not written below {}", directory.display())
             }

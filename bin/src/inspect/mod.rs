@@ -1,7 +1,7 @@
 //! The program that shows stored results and takes artifacts out of them.
 //!
 //! First it looks for results in what it was given, reading little of each, and chooses among them (`search`, `settings`). Then
-//! it shows one after the other (`show`). A file may be larger than memory: it is read in passing, and only the job is held.
+//! it shows one after the other (`show`; what it prints is in `report` and `sums`). A file may be larger than memory: it is read in passing, and only the job is held.
 
 mod error;
 mod extraction;
@@ -9,11 +9,12 @@ mod report;
 mod search;
 mod settings;
 mod show;
+mod sums;
 
 use crate::command_line::{Kind, Logging, Program, Word};
 use error::{Complaints, InspectError, none_failed};
 use search::Search;
-use settings::{CONSOLE, FAILED, JOB, JSON, LATEST, OUTPUT, SCRIPT, Settings, resolve};
+use settings::{CONSOLE, FAILED, JOB, JSON, LATEST, OUTPUT, SCRIPT, SHA256, Settings, resolve};
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -33,7 +34,7 @@ builder-inspect(1) describes the members of the JSON object.",
     notes: "",
     logging: Logging::Command,
     words: &[Word::several("FILE|DIRECTORY", Kind::File)],
-    flags: &[LATEST, FAILED, JOB, SCRIPT, CONSOLE, JSON, OUTPUT],
+    flags: &[LATEST, FAILED, JOB, SCRIPT, CONSOLE, SHA256, JSON, OUTPUT],
     commands: &[],
 };
 
@@ -50,12 +51,12 @@ fn run(settings: &Settings) -> ExitCode {
     errors.iter().for_each(|error| complaints.add(error));
     let count = found.len();
     let chosen = settings.choice.choose(found);
-    match chosen.as_slice() {
+    match (chosen.as_slice(), settings.for_one()) {
         // Why there is none was said just now.
-        [] if count == 0 => {}
-        [] => say_that_none_failed(settings, count, &mut complaints),
-        [_, _, ..] if settings.output.is_some() => complaints.add(&InspectError::Several(chosen.len())),
-        chosen => show::show_all(settings, chosen, &mut complaints),
+        ([], _) if count == 0 => {}
+        ([], _) => say_that_none_failed(settings, count, &mut complaints),
+        ([_, _, ..], Some(option)) => complaints.add(&InspectError::Several(option, chosen.len())),
+        (chosen, _) => show::show_all(settings, chosen, &mut complaints),
     }
     complaints.exit_code()
 }

@@ -4,12 +4,14 @@
 //! shape. Console and list of artifacts may be longer than memory, so they are written piece by piece.
 
 use super::settings::Settings;
+use super::sums;
 use crate::json::{LongString, line, string};
 use crate::result_file::ResultFile;
 use crate::terminal::{Look, Palette};
 use crate::wording::{Elapsed, Size, append_for_terminal};
 use builder_proto::build_result::BuildResult;
 use builder_proto::execution::{ConsoleReader, FilesReader, ReadError, StoredExecution};
+use builder_proto::history::Artifact;
 use serde_json::{Value, json};
 use std::fmt;
 use std::io::{self, Write};
@@ -200,7 +202,7 @@ pub(super) fn print_json<W: Write>(
     // The object stays open for what is written piece by piece.
     let head = line(&head);
     printer.text(format_args!("{}", head.strip_suffix('}').unwrap_or(&head)))?;
-    print_json_artifacts(printer, file, stored)?;
+    print_json_artifacts(settings, printer, file, stored)?;
     if settings.console {
         print_json_console(printer, file, stored)?;
     }
@@ -222,18 +224,29 @@ fn summarise(stored: &StoredExecution) -> Value {
 }
 
 fn print_json_artifacts<W: Write>(
+    settings: &Settings,
     printer: &mut Printer<W>,
     file: &ResultFile,
     stored: &StoredExecution,
 ) -> Result<(), PrintError> {
     printer.text(format_args!(",\"artifacts\":["))?;
-    let mut artifacts = FilesReader::new(file, stored.output.clone());
     let mut separator = "";
-    while let Some(artifact) = artifacts.next_file()? {
-        let value =
-            json!({ "path": string(&artifact.path), "bytes": artifact.data.end - artifact.data.start });
-        printer.text(format_args!("{separator}{}", line(&value)))?;
+    let mut print = |value: &Value| {
+        let printed = printer.text(format_args!("{separator}{}", line(value)));
         separator = ",";
+        printed
+    };
+    if settings.sha256 {
+        sums::for_each(file, stored, |Artifact { path, size, sha256 }| {
+            let sha256 = sha256.map(|digest| digest.to_string());
+            print(&json!({ "path": string(&path), "bytes": size, "sha256": sha256 }))
+        })?;
+    } else {
+        let mut artifacts = FilesReader::new(file, stored.output.clone());
+        while let Some(artifact) = artifacts.next_file()? {
+            let bytes = artifact.data.end - artifact.data.start;
+            print(&json!({ "path": string(&artifact.path), "bytes": bytes }))?;
+        }
     }
     printer.text(format_args!("]"))
 }

@@ -12,6 +12,7 @@ pub(super) struct Settings {
     pub(super) job: bool,
     pub(super) script: bool,
     pub(super) console: bool,
+    pub(super) sha256: bool,
     pub(super) json: bool,
     pub(super) output: Option<PathBuf>,
     pub(super) quiet: bool,
@@ -19,7 +20,18 @@ pub(super) struct Settings {
 
 impl Settings {
     pub(super) fn wants_summary(&self) -> bool {
-        !self.job && !self.script && !self.console && self.output.is_none()
+        !self.job && !self.script && !self.console && !self.sha256 && self.output.is_none()
+    }
+
+    /// The option that takes the artifacts of one result alone, because those of several would get into each other's way.
+    pub(super) fn for_one(&self) -> Option<&'static str> {
+        if self.output.is_some() {
+            Some(OUTPUT.long)
+        } else if self.sha256 && !self.json {
+            Some(SHA256.long)
+        } else {
+            None
+        }
     }
 }
 
@@ -33,6 +45,7 @@ pub(super) fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
         job: matches.opt_present(JOB.long),
         script: matches.opt_present(SCRIPT.long),
         console: matches.opt_present(CONSOLE.long),
+        sha256: matches.opt_present(SHA256.long),
         json: matches.opt_present(JSON.long),
         output: matches.opt_str(OUTPUT.long).map(PathBuf::from),
         quiet: matches.opt_present("quiet"),
@@ -56,13 +69,29 @@ pub(super) const CONSOLE: Flag =
 Print the console, oldest line first, each line with the seconds since the
 start, and then how the build ended.",
         );
-pub(super) const JSON: Flag =
-    Flag::switch("json", "print one JSON object per result: the summary and, on request, script and console")
+pub(super) const SHA256: Flag =
+    Flag::switch("sha256", "print the SHA-256 of each artifact of one result, as sha256sum -c reads it")
         .repeat(Repeat::Harmless)
         .manual(
             "\
-Print a JSON object for each result instead of text; see below.",
+Print the SHA-256 of each artifact of one result, in the form that
+.Ql sha256sum -c
+reads in the directory to which
+.Fl -output
+has written the artifacts.
+An artifact whose path
+.Fl -output
+refuses has no line.",
         );
+pub(super) const JSON: Flag = Flag::switch(
+    "json",
+    "print one JSON object per result: the summary and, on request, script, console and digests",
+)
+.repeat(Repeat::Harmless)
+.manual(
+    "\
+Print a JSON object for each result instead of text; see below.",
+);
 pub(super) const OUTPUT: Flag = Flag::with_value(
     "output",
     "DIR",

@@ -6,6 +6,7 @@ use super::report;
 use super::report::{PrintError, Printer};
 use super::search::Found;
 use super::settings::Settings;
+use super::sums;
 use crate::result_file::ResultFile;
 use crate::terminal::{Look, Palette};
 use crate::wording::Size;
@@ -71,7 +72,7 @@ fn show<W: Write>(
     {
         complaints.add(&error);
     }
-    match print(settings, path, title, printer, &file, &stored) {
+    match print(settings, path, title, printer, &file, &stored, complaints) {
         Ok(()) => return ControlFlow::Continue(()),
         Err(PrintError::Result(error)) => {
             complaints.add(&InspectError::Result(path.to_owned(), error));
@@ -156,6 +157,7 @@ fn print<W: Write>(
     printer: &mut Printer<W>,
     file: &ResultFile,
     stored: &StoredExecution,
+    complaints: &mut Complaints,
 ) -> Result<(), PrintError> {
     if settings.json {
         report::print_json(settings, printer, path, file, stored)?;
@@ -175,6 +177,9 @@ fn print<W: Write>(
     }
     if settings.console {
         report::print_console(printer, file, stored)?;
+    }
+    if settings.sha256 {
+        sums::print_sums(printer, file, stored, complaints)?;
     }
     printer.flush()
 }

@@ -48,13 +48,15 @@ fn memory_does_not_depend_on_the_size_of_the_result() {
     const BYTES: u64 = 100 << 20;
     let place = Place { directory: tempfile::tempdir().unwrap() };
     write_large_result(&place.path("full"), LINES, BYTES);
-    let inspect = format!("ulimit -v 50000 && exec {PROGRAM} --console --output out full");
+    let inspect = format!("ulimit -v 50000 && exec {PROGRAM} --console --sha256 --output out full");
     let output = Command::new("sh").current_dir(&place.directory).args(["-c", &inspect]).output().unwrap();
     assert_eq!(stderr(&output), "");
     assert!(output.status.success());
     let lines = output.stdout.split(|&byte| byte == b'\n').filter(|line| line.ends_with(b"xxxx")).count();
     assert_eq!(lines as i64, LINES);
     assert_eq!(fs::metadata(place.path("out/big")).unwrap().len(), BYTES);
+    let sum = b"20492a4d0d84f8beb1767f6616229f85d44c2827b64bdbfb260ee12fa1109e0e  big\n";
+    assert!(output.stdout.ends_with(sum), "the digest of so many zeros");
 }
 
 #[test]

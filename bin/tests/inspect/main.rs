@@ -6,6 +6,7 @@ mod damage;
 mod large;
 mod output;
 mod several;
+mod sums;
 
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;

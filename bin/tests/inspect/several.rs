@@ -117,7 +117,7 @@ fn artifacts_are_those_of_one_result() {
     let complaints = place.fail(&["--output", "out", "data"]);
     assert_eq!(
         complaints,
-        "builder-inspect: --output writes the artifacts of one result, and there are 3; add --latest, or name \
+        "builder-inspect: --output is for the artifacts of one result, and there are 3; add --latest, or name \
          the file of one\n"
     );
     let complaints = place.fail(&["--failed", "--output", "out", "data/b"]);
