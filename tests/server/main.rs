@@ -17,6 +17,7 @@ mod programs;
 mod signals;
 mod startup;
 mod templates;
+mod versions;
 mod viewers;
 
 use builder_proto::Uuid;

@@ -199,8 +199,13 @@ impl Site {
 
     /// The command that starts a worker.
     pub fn worker_command(&self, server: &Server, platform: &str) -> Command {
+        self.worker_command_at(&server.for_workers, platform)
+    }
+
+    /// The command that starts a worker of a server at this address, as the worker is told.
+    pub fn worker_command_at(&self, remote: &str, platform: &str) -> Command {
         let mut command = Command::new(self.programs.worker);
-        command.args(["--remote", &server.for_workers, platform]).env("TMPDIR", self.root.path());
+        command.args(["--remote", remote, platform]).env("TMPDIR", self.root.path());
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         command
     }
@@ -278,6 +283,11 @@ impl Server {
     /// When that is a socket in the file system.
     pub fn address_for_workers(&self) -> SocketAddr {
         self.for_workers.parse().unwrap()
+    }
+
+    /// Where it listens for clients, as a client is told.
+    pub fn remote_for_clients(&self) -> &str {
+        &self.for_clients
     }
 
     /// Where it listens for viewers, as a client is told; empty if it does not.
