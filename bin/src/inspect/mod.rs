@@ -3,6 +3,7 @@
 //! First it looks for results in what it was given, reading little of each, and chooses among them (`search`, `settings`). Then
 //! it shows one after the other (`show`; what it prints is in `report` and `sums`). A file may be larger than memory: it is read in passing, and only the job is held.
 
+mod digests;
 mod error;
 mod extraction;
 mod report;

@@ -3,8 +3,8 @@
 //! As text for people, who may sit at a terminal, or as one JSON object: the manual page `builder-inspect` promises its
 //! shape. Console and list of artifacts may be longer than memory, so they are written piece by piece.
 
+use super::digests;
 use super::settings::Settings;
-use super::sums;
 use crate::json::{LongString, line, string};
 use crate::result_file::ResultFile;
 use crate::terminal::{Look, Palette};
@@ -237,7 +237,7 @@ fn print_json_artifacts<W: Write>(
         printed
     };
     if settings.sha256 {
-        sums::for_each(file, stored, |Artifact { path, size, sha256 }| {
+        digests::for_each(file, stored, |Artifact { path, size, sha256 }| {
             let sha256 = sha256.map(|digest| digest.to_string());
             print(&json!({ "path": string(&path), "bytes": size, "sha256": sha256 }))
         })?;

@@ -2,17 +2,14 @@
 //!
 //! It reads them in the directory to which `--output` has written the artifacts, so what that refuses is left out here.
 
+use super::digests::for_each;
 use super::error::{Complaints, InspectError};
 use super::extraction::ArtifactPath;
 use super::report::{PrintError, Printer};
 use crate::result_file::ResultFile;
-use builder_proto::artifacts::ArtifactVisitor;
-use builder_proto::execution::{ArtifactsReader, StoredExecution};
-use builder_proto::history::{Artifact, Sha256};
-use builder_proto::text::Text;
-use sha2::Digest;
+use builder_proto::execution::StoredExecution;
+use builder_proto::history::Artifact;
 use std::io::Write;
-use std::mem;
 
 /// Prints a line for each artifact that `--output` would write, and complains about the others.
 pub(super) fn print_sums<W: Write>(
@@ -39,53 +36,6 @@ pub(super) fn print_sums<W: Write>(
         complaints.add(&InspectError::Unlisted(unlisted));
     }
     Ok(())
-}
-
-/// Computes the digests of one artifact after the other.
-pub(super) fn for_each(
-    file: &ResultFile,
-    stored: &StoredExecution,
-    each: impl FnMut(Artifact) -> Result<(), PrintError>,
-) -> Result<(), PrintError> {
-    let mut artifacts = ArtifactsReader::new(file, stored.output.clone());
-    let mut digests =
-        Digests { path: Text::default(), size: 0, hasher: sha2::Sha256::default(), each, outcome: Ok(()) };
-    loop {
-        let more = artifacts.step(&mut digests)?;
-        mem::replace(&mut digests.outcome, Ok(()))?;
-        if !more {
-            return Ok(());
-        }
-    }
-}
-
-/// Computes the digest of the artifact that passes by.
-struct Digests<F> {
-    path: Text,
-    size: u64,
-    hasher: sha2::Sha256,
-    /// What becomes of each artifact.
-    each: F,
-    /// What went wrong with that. Nothing more becomes of the others then.
-    outcome: Result<(), PrintError>,
-}
-
-impl<F: FnMut(Artifact) -> Result<(), PrintError>> ArtifactVisitor for Digests<F> {
-    fn begin(&mut self, path: &[u8], size: u64) {
-        (self.path, self.size) = (path.into(), size);
-    }
-
-    fn content(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
-    }
-
-    fn end(&mut self) {
-        let sha256 = Some(Sha256(self.hasher.finalize_reset().into()));
-        let artifact = Artifact { path: mem::take(&mut self.path), size: self.size, sha256 };
-        if self.outcome.is_ok() {
-            self.outcome = (self.each)(artifact);
-        }
-    }
 }
 
 /// A name as it stands behind a digest.
