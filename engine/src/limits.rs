@@ -76,6 +76,10 @@ pub const INFO_PIECE_BYTES: usize = 128 * 1024;
 /// Answers to `info` of which not everything has been sent, at the same time. Each takes a piece, and a few bytes for each
 /// job while there is more to come.
 pub const UNREAD_ANSWERS: usize = 128;
+/// Bytes of artifacts that are read at once for a client that fetches them. While they are sent, as many are read again.
+pub const FETCH_PIECE_BYTES: usize = 256 * 1024;
+/// Clients that fetch artifacts at the same time. Each is an observer, too, and takes more memory than others.
+pub const FETCHES: usize = 128;
 /// Bytes of jobs that have been unscheduled, or whose builds have ended, and that answers to `info` still hold. Beyond it the
 /// client that has not read for the longest time is cut off.
 pub const DEPARTED_BYTES: u64 = 32 * MEBIBYTE;

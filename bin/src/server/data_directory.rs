@@ -261,13 +261,13 @@ impl Paths {
 #[derive(Debug)]
 pub(crate) struct Threads {
     tasks: BTreeMap<TaskKind, Sender<Task<DataDirectory>>>,
-    outcomes: Receiver<Outcome>,
+    outcomes: Receiver<Outcome<DataDirectory>>,
 }
 
 /// Where threads report what they have done.
 #[derive(Clone, Debug)]
 struct Reports {
-    sender: Sender<Outcome>,
+    sender: Sender<Outcome<DataDirectory>>,
     waker: Arc<Waker>,
 }
 
@@ -288,7 +288,7 @@ impl Threads {
         }
     }
 
-    pub(crate) fn next_outcome(&self) -> Option<Outcome> {
+    pub(crate) fn next_outcome(&self) -> Option<Outcome<DataDirectory>> {
         self.outcomes.try_recv().ok()
     }
 }
@@ -305,6 +305,7 @@ fn serve(
         TaskKind::Store => "storer",
         TaskKind::Write => "writer",
         TaskKind::Find => "searcher",
+        TaskKind::Fetch => "reader",
     };
     for number in 0..kind.threads() {
         let (receiver, reports, directory) = (Arc::clone(&receiver), reports.clone(), directory.clone());
@@ -321,7 +322,7 @@ fn serve(
 }
 
 impl Reports {
-    fn send(&self, outcome: Outcome) {
+    fn send(&self, outcome: Outcome<DataDirectory>) {
         // Without a receiver the program is about to end.
         if self.sender.send(outcome).is_ok()
             && let Err(error) = self.waker.wake()

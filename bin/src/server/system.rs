@@ -45,7 +45,7 @@ pub(crate) struct Connection {
 
 impl System {
     /// What a thread has done, if any.
-    pub(crate) fn next_outcome(&self) -> Option<Outcome> {
+    pub(crate) fn next_outcome(&self) -> Option<Outcome<DataDirectory>> {
         self.threads.next_outcome()
     }
 

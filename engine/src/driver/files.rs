@@ -173,13 +173,19 @@ pub(crate) fn exists<F: Files>(files: &F, name: FileName<'_>) -> io::Result<bool
     }
 }
 
+/// The job that has the result of a build, if one has: looks into the directory of every job.
+pub(crate) fn find_result<F: Files>(files: &F, uuid: Uuid) -> io::Result<Option<Text>> {
+    let jobs = files.list(DirectoryName::Root)?.into_iter().map(Text::from);
+    Ok(jobs.into_iter().find(|job| exists(files, FileName::Result { job, uuid }).unwrap_or(false)))
+}
+
 /// Makes the names in a directory durable.
 pub(crate) fn sync_names<F: Files>(files: &F, name: DirectoryName<'_>) -> io::Result<()> {
     files.sync_directory(&files.open_directory(name)?)
 }
 
 /// A stored result that is read from both ends.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum StoredResult<F: Files> {
     /// In its place.
     File(F, F::File),

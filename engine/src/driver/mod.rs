@@ -13,6 +13,7 @@
 //! | `budget` | how many connections, builds and observers the descriptors allow |
 //! | `listeners`, `connections`, `peer` | whose connection is accepted, read from, sent to, closed |
 //! | `spools`, `observers` | consoles, and what those who follow them are sent |
+//! | `fetching` | artifacts, piece by piece on their way to clients |
 //! | `staged`, `result_files`, `tasks` | results on their way to their files, one operation at a time |
 //! | `space`, `rotation` | when the log is written anew, and when the reserve is filled again |
 //! | `upload_slot`, `uploading` | when an upload starts, how long it may take, and what its end means |
@@ -22,6 +23,7 @@
 
 mod budget;
 mod connections;
+mod fetching;
 mod files;
 mod listeners;
 mod observers;

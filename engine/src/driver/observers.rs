@@ -1,8 +1,10 @@
 //! Observers: what each is sent next, and when. They are an offset into a spool or a stored result, and take bytes when their
 //! connection has room.
 
+use super::fetching::Fetching;
 use super::files::{FileName, Files, StoredResult, read_exact};
 use super::spools::SharedSpool;
+use super::tasks::Task;
 use crate::server::record::Contents;
 use crate::server::{ConnectionId, closing_messages};
 use crate::spool::{ENTRY_OVERHEAD, Found, LINE_BYTES, first_entry};
@@ -28,6 +30,8 @@ pub(crate) struct Observers<F: Files> {
     active: BTreeSet<ConnectionId>,
     /// Those of each spool.
     followers: BTreeMap<Uuid, BTreeSet<ConnectionId>>,
+    /// What threads are to do.
+    tasks: Vec<Task<F>>,
     /// Bytes of an outbox up to which it is filled.
     outbox_bytes: usize,
     block: Vec<u8>,
@@ -42,6 +46,8 @@ enum Observer<F: Files> {
     Following(Following<F>),
     /// The result is stored.
     Replaying(Box<Replaying<F>>),
+    /// Artifacts are sent; none while a thread reads.
+    Fetching(Option<Box<Fetching<F>>>),
     /// All is in the outbox.
     Served,
 }
@@ -80,6 +86,7 @@ impl<F: Files> Observers<F> {
             observers: BTreeMap::new(),
             active: BTreeSet::new(),
             followers: BTreeMap::new(),
+            tasks: Vec::new(),
             outbox_bytes,
             block: Vec::new(),
         }
@@ -156,6 +163,32 @@ impl<F: Files> Observers<F> {
         self.active.insert(connection);
     }
 
+    /// Artifacts are to be sent.
+    pub(crate) fn fetch(&mut self, connection: ConnectionId, fetching: Fetching<F>) {
+        self.observers.insert(connection, Observer::Fetching(None));
+        self.tasks.push(Task::fetch(connection, Box::new(fetching)));
+    }
+
+    /// A thread has read some of them. The client may have left meanwhile.
+    pub(crate) fn fetched(&mut self, connection: ConnectionId, fetching: Box<Fetching<F>>) {
+        match self.observers.get_mut(&connection) {
+            Some(Observer::Fetching(read)) => {
+                *read = Some(fetching);
+                self.active.insert(connection);
+            }
+            _ => self.abandon(&fetching),
+        }
+    }
+
+    fn abandon(&mut self, fetching: &Fetching<F>) {
+        self.tasks.extend(fetching.file().map(Task::close));
+    }
+
+    /// What threads are to do.
+    pub(crate) fn take_tasks(&mut self) -> Vec<Task<F>> {
+        core::mem::take(&mut self.tasks)
+    }
+
     /// There may be room for more.
     pub(crate) fn activate(&mut self, connection: ConnectionId) {
         if self.observers.contains_key(&connection) {
@@ -205,6 +238,18 @@ impl<F: Files> Observers<F> {
                 following.fill(outbox, full, self.outbox_bytes, &mut self.block, files)
             }
             Some(Observer::Replaying(replaying)) => Ok(replaying.fill(outbox, full)),
+            Some(Observer::Fetching(read)) => {
+                let Some(mut fetching) = read.take() else { return Ok(Filling::Waiting) };
+                let Some(outcome) = fetching.take_piece(outbox) else {
+                    // The next piece is read while this one is sent.
+                    self.tasks.push(Task::fetch(connection, fetching));
+                    return Ok(Filling::Waiting);
+                };
+                let message =
+                    outcome.map_or_else(|text| Command::Failure(Text::from(text)), |()| Command::Success);
+                append_message(outbox, &message);
+                Ok(Filling::Done)
+            }
         }
     }
 
@@ -222,6 +267,9 @@ impl<F: Files> Observers<F> {
             && let Some(followers) = self.followers.get_mut(&following.uuid)
         {
             followers.remove(&connection);
+        }
+        if let Some(Observer::Fetching(Some(fetching))) = &observer {
+            self.abandon(fetching);
         }
         observer.is_some()
     }

@@ -1,5 +1,6 @@
 //! What the server wants done, done: at once, or when the commit and the files of results allow it.
 
+use super::fetching::Fetching;
 use super::files::{DirectoryName, FileName, Files};
 use super::observers::Filling;
 use super::platform::Platform;
@@ -106,12 +107,18 @@ impl<P: Platform> Driver<P> {
             }
             Deferred::RemoveResult { uuid, name } => self.platform.submit(Task::remove((uuid, name))),
             // An observer may have left since it asked.
-            Deferred::Follow { connection, .. } | Deferred::Replay { connection, .. }
+            Deferred::Follow { connection, .. }
+            | Deferred::Replay { connection, .. }
+            | Deferred::Fetch { connection, .. }
                 if !self.connections.has(connection) => {}
             Deferred::Follow { connection, uuid, waits } => {
                 self.observers.follow(connection, uuid, self.spools.get(uuid), waits);
             }
             Deferred::Replay { connection, uuid } => self.replay(connection, uuid)?,
+            Deferred::Fetch { connection, selection } => {
+                let held = self.write_back.result(selection.uuid).map(|result| result.contents.clone());
+                self.observers.fetch(connection, Fetching::new(*selection, held));
+            }
             Deferred::Send { connection, bytes } => {
                 if let Some(peer) = self.connections.sending(connection) {
                     peer.send(&bytes);
@@ -198,6 +205,9 @@ impl<P: Platform> Driver<P> {
                     self.input(Input::ObserverFailed { connection, error: &reason }, &[])?;
                 }
             }
+        }
+        for task in self.observers.take_tasks() {
+            self.platform.submit(task);
         }
         Ok(())
     }

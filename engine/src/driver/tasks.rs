@@ -1,6 +1,7 @@
 //! What waits for the disk is left to threads: as tasks that take one step at a time.
 
-use super::files::{DirectoryName, FileName, Files, exists, sync_names, write_all};
+use super::fetching::Fetching;
+use super::files::{DirectoryName, FileName, Files, find_result, sync_names, write_all};
 use super::release::{BatchNumber, WriteOrder};
 use super::result_files::{Directory, FileOperation, Progress, ResultWork, WorkError};
 use super::staged::{self, LargeResult};
@@ -32,6 +33,8 @@ enum Work<F: Files> {
     Close { file: Option<F::File> },
     /// Look for the stored result of a build whose job is not known.
     Find { connection: ConnectionId, uuid: Uuid },
+    /// Read the next artifacts for a client.
+    Fetch { connection: ConnectionId, fetching: Option<Box<Fetching<F>>> },
 }
 
 type WriteOutcomes = Vec<(Uuid, io::Result<()>)>;
@@ -45,23 +48,25 @@ pub enum TaskKind {
     Write,
     /// Results are looked for: any number of clients may ask for any uuid.
     Find,
+    /// Artifacts are read, by which no build is held up.
+    Fetch,
 }
 
 /// How it goes on with a task.
 #[derive(Debug)]
-pub enum Step {
+pub enum Step<F: Files> {
     /// There is more to do.
     Again,
     /// All is done. An outcome is to be told with [`Event::TaskDone`](super::Event::TaskDone).
-    Done(Option<Outcome>),
+    Done(Option<Outcome<F>>),
 }
 
 /// What came of a task.
 #[derive(Debug)]
-pub struct Outcome(pub(crate) Done);
+pub struct Outcome<F: Files>(pub(crate) Done<F>);
 
 #[derive(Debug)]
-pub(crate) enum Done {
+pub(crate) enum Done<F: Files> {
     Written {
         batch: Option<BatchNumber>,
         outcomes: WriteOutcomes,
@@ -82,18 +87,23 @@ pub(crate) enum Done {
         uuid: Uuid,
         job: io::Result<Option<Text>>,
     },
+    /// There is a piece for a client, or there are no more.
+    Fetched {
+        connection: ConnectionId,
+        fetching: Box<Fetching<F>>,
+    },
 }
 
 impl TaskKind {
     /// All kinds.
-    pub const ALL: [TaskKind; 3] = [TaskKind::Store, TaskKind::Write, TaskKind::Find];
+    pub const ALL: [TaskKind; 4] = [TaskKind::Store, TaskKind::Write, TaskKind::Find, TaskKind::Fetch];
 
     /// How many threads do tasks of this kind: for large results enough that one of them does not hold up a small task; for
     /// small ones two, as file systems take as long for a new directory as for a commit.
     pub const fn threads(self) -> usize {
         match self {
             TaskKind::Store => 3,
-            TaskKind::Write => 2,
+            TaskKind::Write | TaskKind::Fetch => 2,
             TaskKind::Find => 1,
         }
     }
@@ -134,6 +144,10 @@ impl<F: Files> Task<F> {
         Task(Work::Find { connection, uuid })
     }
 
+    pub(crate) fn fetch(connection: ConnectionId, fetching: Box<Fetching<F>>) -> Self {
+        Task(Work::Fetch { connection, fetching: Some(fetching) })
+    }
+
     /// Which threads it is for.
     pub fn kind(&self) -> TaskKind {
         match &self.0 {
@@ -142,11 +156,12 @@ impl<F: Files> Task<F> {
             }
             Work::Write { .. } => TaskKind::Write,
             Work::Find { .. } => TaskKind::Find,
+            Work::Fetch { .. } => TaskKind::Fetch,
         }
     }
 
     /// Does all of it, one step after the other.
-    pub fn run(mut self, files: &F) -> Option<Outcome> {
+    pub fn run(mut self, files: &F) -> Option<Outcome<F>> {
         loop {
             if let Step::Done(outcome) = self.step(files) {
                 return outcome;
@@ -155,7 +170,7 @@ impl<F: Files> Task<F> {
     }
 
     /// Takes the next step: at most one operation on a result. Any two can have a crash between them.
-    pub fn step(&mut self, files: &F) -> Step {
+    pub fn step(&mut self, files: &F) -> Step<F> {
         match self.0.step(files) {
             Some(done) => Step::Done(Some(Outcome(done))),
             None if matches!(self.0, Work::Close { .. }) => Step::Done(None),
@@ -165,7 +180,7 @@ impl<F: Files> Task<F> {
 }
 
 impl<F: Files> Work<F> {
-    fn step(&mut self, files: &F) -> Option<Done> {
+    fn step(&mut self, files: &F) -> Option<Done<F>> {
         match self {
             Work::Store { result, steps } => {
                 let uuid = result.uuid();
@@ -210,16 +225,15 @@ impl<F: Files> Work<F> {
                 None
             }
             Work::Find { connection, uuid } => {
-                Some(Done::Found { connection: *connection, uuid: *uuid, job: find(files, *uuid) })
+                Some(Done::Found { connection: *connection, uuid: *uuid, job: find_result(files, *uuid) })
+            }
+            Work::Fetch { connection, fetching } => {
+                let has_piece = fetching.as_mut()?.step(files);
+                let fetching = fetching.take_if(|_| has_piece)?;
+                Some(Done::Fetched { connection: *connection, fetching })
             }
         }
     }
-}
-
-/// Looks into the directory of every job.
-fn find<F: Files>(files: &F, uuid: Uuid) -> io::Result<Option<Text>> {
-    let jobs = files.list(DirectoryName::Root)?.into_iter().map(Text::from);
-    Ok(jobs.into_iter().find(|job| exists(files, FileName::Result { job, uuid }).unwrap_or(false)))
 }
 
 /// Work on the files of one result, and what came of its last operation.

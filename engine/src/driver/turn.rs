@@ -1,6 +1,7 @@
 //! One turn of the server: what happened goes in, what it led to is made durable, and only then others learn of it.
 
 use super::connections::Connections;
+use super::files::Files;
 use super::observers::Observers;
 use super::platform::{ListenerId, Look, Platform, UploadEnd};
 use super::reasons::StopReason;
@@ -25,7 +26,7 @@ const STOP_TIME: Duration = Duration::from_millis(300);
 
 /// Something that happened outside. It is looked at in the next [turn](Driver::turn).
 #[derive(Debug)]
-pub enum Event {
+pub enum Event<F: Files> {
     /// Connections may wait at a listener.
     Pending(ListenerId),
     /// There is something to read from a connection.
@@ -38,7 +39,7 @@ pub enum Event {
     /// A connection takes more.
     Writable(ConnectionId),
     /// A [task](super::Task) is done.
-    TaskDone(Outcome),
+    TaskDone(Outcome<F>),
     /// The process that uploads has ended.
     UploadEnded(UploadEnd),
     /// Somebody wants the templates read again, and uploads resumed.
@@ -74,7 +75,7 @@ pub struct Driver<P: Platform> {
     pub(super) release_queue: ReleaseQueue<Waiting>,
     pub(super) limits: Limits,
     /// What threads have done since the last turn.
-    pub(super) outcomes: VecDeque<Done>,
+    pub(super) outcomes: VecDeque<Done<P::Files>>,
     pub(super) templates: TemplateWatch,
     pub(super) wish: Option<Wish>,
     /// The record that is being encoded.
@@ -101,7 +102,7 @@ pub(super) enum Wish {
 
 impl<P: Platform> Driver<P> {
     /// Takes note of something that happened.
-    pub fn notice(&mut self, event: Event) {
+    pub fn notice(&mut self, event: Event<P::Files>) {
         match event {
             Event::Pending(listener) => self.connections.on_pending(listener),
             Event::Readable { connection, is_end } => self.connections.on_readable(connection, is_end),
@@ -233,6 +234,7 @@ impl<P: Platform> Driver<P> {
                 }
                 Done::Removed { build, outcome } => self.on_removed(build, outcome)?,
                 Done::Found { connection, uuid, job } => self.on_found(connection, uuid, job)?,
+                Done::Fetched { connection, fetching } => self.observers.fetched(connection, fetching),
             }
         }
         // What was held back for files need not wait for this turn's commit, too.

@@ -3,6 +3,7 @@
 use crate::server::peer::ConnectionId;
 use crate::server::record::Record;
 use crate::server::recovery::PendingResult;
+use crate::server::selection::Selection;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, append_output_frame};
@@ -125,6 +126,14 @@ pub enum Deferred {
         connection: ConnectionId,
         /// Which build.
         uuid: Uuid,
+    },
+    /// Send a client artifacts of a stored result, or why that cannot be done; answered by
+    /// [`ObserverDone`](crate::server::Input::ObserverDone).
+    Fetch {
+        /// Who.
+        connection: ConnectionId,
+        /// Which artifacts.
+        selection: Box<Selection>,
     },
     /// Send bytes.
     Send {

@@ -12,6 +12,7 @@
 //! | [`start`](Start), [`input`](Input), [`action`](Action), `settings`, `peer` | what goes in and comes out |
 //! | `conversation`, `endings` | which part a message goes to, and what the end of a build means for the others |
 //! | `sessions` | a part: who may say what, how much, and until when; long answers |
+//! | `selection` | which artifacts a client fetches |
 //! | `dispatcher` | a part: workers that wait, and how fast they get jobs |
 //! | `builds` | a part: what workers run, and the results of that |
 //! | `uploads` | a part: results on their way to an upload server |
@@ -43,6 +44,7 @@ mod queue;
 pub mod record;
 mod recovery;
 mod schedule;
+mod selection;
 mod sessions;
 mod settings;
 mod start;
@@ -57,6 +59,7 @@ pub use inconsistency::Inconsistency;
 pub use input::Input;
 pub use peer::{ConnectionId, Role};
 pub use recovery::{PendingResult, Recovered, Recovery, RecoveryError};
+pub use selection::Selection;
 pub use settings::{Settings, Templates};
 pub use start::Start;
 pub use state::State;

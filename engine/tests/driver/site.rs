@@ -97,7 +97,7 @@ impl Site {
         self.try_turn().unwrap();
     }
 
-    pub(crate) fn tell(&mut self, event: Event) {
+    pub(crate) fn tell(&mut self, event: Event<DataDirectory>) {
         self.driver.notice(event);
         self.turn();
     }

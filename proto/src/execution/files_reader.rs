@@ -35,6 +35,11 @@ impl<S: ReadAt> FilesReader<S> {
         Self { blocks: BlockReader::new(source, output.end), rest: output }
     }
 
+    /// Gives back the memory of the block that was read last, for those who go on later.
+    pub fn release(&mut self) {
+        self.blocks.release();
+    }
+
     /// The next artifact, or `None` after the last.
     ///
     /// # Errors

@@ -65,7 +65,7 @@ impl Server {
         self.driver.turn()
     }
 
-    fn next_outcome(&self) -> Option<builder_engine::driver::Outcome> {
+    fn next_outcome(&self) -> Option<builder_engine::driver::Outcome<builder_tests::world::DataDirectory>> {
         self.tasks.borrow_mut().next_outcome()
     }
 

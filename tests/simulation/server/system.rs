@@ -90,9 +90,9 @@ impl System {
     }
 
     /// What happened on the network since the last turn.
-    pub(super) fn network_events(&mut self) -> Vec<driver::Event> {
+    pub(super) fn network_events(&mut self) -> Vec<driver::Event<DataDirectory>> {
         let mut network = self.environment.network.borrow_mut();
-        let mut events: Vec<driver::Event> =
+        let mut events: Vec<driver::Event<DataDirectory>> =
             std::mem::take(&mut network.pending).into_iter().map(driver::Event::Pending).collect();
         let known = |id: &NetworkId| {
             let connection = *self.numbers.get(id)?;

@@ -15,7 +15,7 @@ pub(super) struct Tasks {
     running: BTreeMap<u64, Task<DataDirectory>>,
     waiting: VecDeque<Task<DataDirectory>>,
     next: u64,
-    outcomes: VecDeque<Outcome>,
+    outcomes: VecDeque<Outcome<DataDirectory>>,
 }
 
 impl Tasks {
@@ -35,7 +35,7 @@ impl Tasks {
         self.begin(environment);
     }
 
-    pub(super) fn next_outcome(&mut self) -> Option<Outcome> {
+    pub(super) fn next_outcome(&mut self) -> Option<Outcome<DataDirectory>> {
         self.outcomes.pop_front()
     }
 

@@ -17,11 +17,12 @@ pub(crate) use connection::{Connection, Phase, unexpected};
 pub(crate) use step::Step;
 
 use crate::Now;
-use crate::limits::{COMMAND_TIME, DEPARTED_BYTES, HELLO_TIME, LINGER_TIME, UNREAD_ANSWERS};
+use crate::limits::{COMMAND_TIME, DEPARTED_BYTES, FETCHES, HELLO_TIME, LINGER_TIME, UNREAD_ANSWERS};
 use crate::server::action::Deferred;
 use crate::server::deadlines::Deadlines;
 use crate::server::journal::Journal;
 use crate::server::peer::{ConnectionId, Role};
+use crate::server::selection::Selection;
 use crate::server::sessions::answers::Answers;
 use crate::server::sessions::incomplete::Incomplete;
 use crate::server::uploads::Uploads;
@@ -29,7 +30,7 @@ use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::text::Text;
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All connections and what is said on them.
 pub(crate) struct Sessions {
@@ -39,6 +40,8 @@ pub(crate) struct Sessions {
     observers: BTreeMap<ConnectionId, Role>,
     /// How many there may be.
     observer_limit: usize,
+    /// Those of them that fetch artifacts.
+    fetches: BTreeSet<ConnectionId>,
     answers: Answers,
     /// Until when a connection has to say hello, to give its command or to close.
     deadlines: Deadlines<ConnectionId>,
@@ -51,6 +54,7 @@ impl Sessions {
             incomplete: Incomplete::default(),
             observers: BTreeMap::new(),
             observer_limit,
+            fetches: BTreeSet::new(),
             answers: Answers::default(),
             deadlines: Deadlines::default(),
         }
@@ -65,7 +69,7 @@ impl Sessions {
     pub(crate) fn disconnect(&mut self, id: ConnectionId, journal: &mut Journal) -> Option<Connection> {
         let connection = self.take(id)?;
         self.deadlines.clear(id);
-        self.observers.remove(&id);
+        self.dismiss_observer(id);
         self.answers.remove(id, journal);
         Some(connection)
     }
@@ -147,6 +151,51 @@ impl Sessions {
         Step::Enter(Phase::Observing)
     }
 
+    /// Begins to send a client the artifacts that it asked for, if they are there.
+    pub(crate) fn fetch(
+        &mut self,
+        id: ConnectionId,
+        role: Role,
+        selection: Result<Selection, &'static str>,
+        journal: &mut Journal,
+    ) -> Step {
+        let selection = match selection {
+            Ok(selection) => selection,
+            Err(refusal) => return Step::Refuse(refusal.to_owned()),
+        };
+        let (uuid, state) = (selection.uuid, journal.state());
+        if state.running.contains_key(&uuid) {
+            return Step::Refuse(format!(
+                "build {uuid} still runs; its artifacts are there when it has ended"
+            ));
+        }
+        if state.aborted.contains_key(&uuid) {
+            let text =
+                format!("build {uuid} has just ended and its result is not stored yet; try again later");
+            return Step::Refuse(text);
+        }
+        if state.outbox.is_leaving(uuid) {
+            return Step::Refuse(format!("the result of build {uuid} was uploaded, and is not kept here"));
+        }
+        if let Err(refusal) = self.admit_fetch(role).and_then(|()| self.admit_observer(id, role)) {
+            return Step::Refuse(refusal);
+        }
+        self.fetches.insert(id);
+        journal.act_after_commit(Deferred::Fetch { connection: id, selection: Box::new(selection) });
+        Step::Enter(Phase::Observing)
+    }
+
+    /// Each takes memory for what it has not read. Viewers leave half of the places to others.
+    fn admit_fetch(&self, role: Role) -> Result<(), String> {
+        let is_viewer = |id: &&ConnectionId| self.observers.get(id) == Some(&Role::Viewers);
+        let limit = match role {
+            _ if self.fetches.len() >= FETCHES => FETCHES,
+            Role::Viewers if self.fetches.iter().filter(is_viewer).count() >= FETCHES / 2 => FETCHES / 2,
+            Role::Any | Role::Workers | Role::Clients | Role::Viewers => return Ok(()),
+        };
+        Err(format!("busy: {limit} clients fetch artifacts, the limit; try again later"))
+    }
+
     /// Each may keep a file open for as long as it likes. Viewers leave half of the places to others.
     fn admit_observer(&mut self, id: ConnectionId, role: Role) -> Result<(), String> {
         let all = self.observer_limit;
@@ -161,6 +210,11 @@ impl Sessions {
             }
         };
         Err(format!("busy: {limit} observers, the limit; try again later"))
+    }
+
+    fn dismiss_observer(&mut self, id: ConnectionId) {
+        self.observers.remove(&id);
+        self.fetches.remove(&id);
     }
 
     /// Answers `info`, at once or later.
@@ -259,7 +313,7 @@ impl Sessions {
     }
 
     fn close(&mut self, now: Now, id: ConnectionId, connection: &mut Connection, journal: &mut Journal) {
-        self.observers.remove(&id);
+        self.dismiss_observer(id);
         self.answers.end(id);
         journal.act_after_commit(Deferred::Finish { connection: id });
         connection.enter(Phase::Closing);

@@ -6,6 +6,7 @@
 use super::words::SECOND;
 use super::world::{Log, Peer, Results, Spool, depends_on_record};
 use crate::Now;
+use crate::server::Selection;
 use crate::server::record::{Contents, Record};
 use crate::server::{
     Action, ConnectionId, Deferred, Immediate, Input, PendingResult, Role, Server, Settings, Start, State,
@@ -64,6 +65,8 @@ pub(super) struct Rig {
     published: Vec<PendingResult>,
     deferred: Vec<Deferred>,
     followers: BTreeMap<ConnectionId, Follower>,
+    /// Clients that are to be sent artifacts.
+    pub(super) fetches: Vec<(ConnectionId, Selection)>,
     outcomes: Vec<Outcome>,
 }
 
@@ -113,6 +116,7 @@ impl Rig {
             published: Vec::new(),
             deferred: Vec::new(),
             followers: BTreeMap::new(),
+            fetches: Vec::new(),
             outcomes: Vec::new(),
         }
     }
@@ -340,6 +344,7 @@ impl Rig {
                 self.followers.insert(connection, Follower { uuid, sent: 0, waits });
             }
             Deferred::Replay { connection, uuid } => self.replay(connection, uuid),
+            Deferred::Fetch { connection, selection } => self.fetches.push((connection, *selection)),
             Deferred::Send { connection, bytes } => {
                 if let Some(peer) = self.peers.get_mut(&connection) {
                     peer.receive(&bytes);

@@ -142,6 +142,9 @@ impl World {
                 });
                 self.hear(connection, Said::Replay(uuid));
             }
+            Deferred::Fetch { connection, .. } => {
+                panic!("connection {connection} cannot fetch with version 13")
+            }
             Deferred::Send { connection, bytes } => {
                 self.hear_messages(connection, &bytes);
             }
