@@ -2,6 +2,7 @@
 
 use crate::terminal::Palette;
 pub use builder_engine::wording::Span;
+use builder_proto::Uuid;
 use builder_proto::text::Text;
 use std::fmt;
 
@@ -45,6 +46,16 @@ impl fmt::Display for Elapsed {
         let sign = if self.nanoseconds < 0 { "-" } else { "" };
         write!(f, "{sign}{}.{:03}s", milliseconds / 1000, milliseconds % 1000)
     }
+}
+
+/// So many digits of a uuid, from its beginning; hyphens do not count.
+pub fn uuid_beginning(uuid: Uuid, digits: usize) -> String {
+    let mut uuid = uuid.to_string();
+    let mut places = uuid.char_indices().filter(|(_, character)| *character != '-');
+    if let Some((end, _)) = places.nth(digits) {
+        uuid.truncate(end);
+    }
+    uuid.trim_end_matches('-').to_owned()
 }
 
 /// Appends bytes that a job wrote in a form that a terminal can be given.
@@ -163,6 +174,16 @@ mod tests {
             (u64::MAX, "16777215.9 TiB"),
         ] {
             assert_eq!(Size(bytes).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_beginning_of_a_uuid_has_so_many_digits() {
+        let uuid: Uuid = "988ad4a2-647b-4f84-9116-f936eeddac84".parse().unwrap();
+        for (digits, text) in
+            [(8, "988ad4a2"), (10, "988ad4a2-64"), (12, "988ad4a2-647b"), (32, &uuid.to_string())]
+        {
+            assert_eq!(uuid_beginning(uuid, digits), text);
         }
     }
 

@@ -3,9 +3,15 @@
 use super::connection::Connection;
 use super::error::ClientError;
 use crate::command_line::Address;
+use builder_proto::Uuid;
 use builder_proto::command::{Command, Kind};
 use builder_proto::history::{Build, HistoryQuery};
 use std::ops::ControlFlow;
+
+/// Fewer digits of a uuid are not shown.
+const FEWEST_DIGITS: usize = 8;
+/// Digits of a uuid.
+const UUID_DIGITS: usize = 32;
 
 /// Gives each build that fits to `take`, the one that started last first, until that has seen enough. However many there
 /// are, one is held at a time.
@@ -41,6 +47,19 @@ pub(super) fn ask(remote: &Address, query: HistoryQuery, limit: usize) -> Result
     Ok(builds)
 }
 
+/// How many digits tell the uuids of these builds from each other.
+pub(super) fn digits_to_tell_apart(builds: &[Build]) -> usize {
+    let mut uuids: Vec<_> = builds.iter().map(Build::uuid).collect();
+    uuids.sort();
+    uuids.dedup();
+    let equal_digits = |pair: &[Uuid]| match pair {
+        [one, other] => ((one.as_u128() ^ other.as_u128()).leading_zeros() / 4) as usize,
+        _ => 0,
+    };
+    let most = uuids.windows(2).map(equal_digits).max().unwrap_or(0);
+    (most + 1).clamp(FEWEST_DIGITS, UUID_DIGITS)
+}
+
 /// Builds for tests.
 #[cfg(test)]
 pub(super) mod samples {
@@ -68,5 +87,30 @@ pub(super) mod samples {
         let finished = build.started.saturating_add(Duration::from_secs(seconds));
         build.end = Some(BuildEnd::new(finished, cause));
         build
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::samples::build;
+    use super::*;
+    use builder_proto::wire::RawUuid;
+
+    #[test]
+    fn uuids_are_as_long_as_it_takes_to_tell_them_apart() {
+        let with = |uuids: [&str; 3]| -> Vec<Build> {
+            let uuids = uuids.into_iter().map(|uuid| uuid.parse::<Uuid>().unwrap());
+            uuids.map(|uuid| Build { uuid: RawUuid(uuid), ..build(1, "hello", 0) }).collect()
+        };
+        let builds = with([
+            "988ad4a2-647b-4f84-9116-f936eeddac84",
+            "988ad4a2-657b-4f84-9116-f936eeddac84",
+            "188ad4a2-647b-4f84-9116-f936eeddac84",
+        ]);
+        assert_eq!(digits_to_tell_apart(&builds), 10);
+        assert_eq!(digits_to_tell_apart(&builds[1..]), 8);
+        assert_eq!(digits_to_tell_apart(&[]), 8);
+        let same = with(["988ad4a2-647b-4f84-9116-f936eeddac84"; 3]);
+        assert_eq!(digits_to_tell_apart(&same), 8, "a server that names one twice names one");
     }
 }

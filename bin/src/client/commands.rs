@@ -74,6 +74,43 @@ At most so many builds, those that started last.
 The default is 20, or no limit with
 .Fl -since .",
         );
+/// The same where only those are searched.
+pub(super) const SEARCH_LIMIT: Flag =
+    Flag::with_value("limit", "N", Kind::Text, "with --grep: search at most N builds, the newest ones")
+        .default("all");
+pub(super) const FOLLOW: Flag = Flag::switch("follow", "wait for lines to come, up to the end of the build");
+pub(super) const GREP: Flag = Flag::with_value(
+    "grep",
+    "PATTERN",
+    Kind::Text,
+    "print only lines that match PATTERN; of a job, search all builds",
+)
+.manual(
+    "\
+Print only lines that match this regular expression.
+It matches anywhere in a line unless it has
+.Ql ^
+or
+.Ql $ ;
+.Ql (?i)
+in front makes capital letters the same as small ones.",
+);
+pub(super) const TIMES: Flag = Flag::with_value(
+    "times",
+    "FORM",
+    Kind::OneOf(&["relative", "absolute", "none"]),
+    "what stands in front of each line",
+)
+.default("relative")
+.manual(
+    "\
+What stands in front of each line:
+.Cm relative ,
+the seconds since the build started (the default),
+.Cm absolute ,
+the time in UTC, or
+.Cm none .",
+);
 pub(super) const JSON: Flag = Flag::switch("json", "print JSON").manual(
     "\
 Print JSON instead of text; see below.",
@@ -212,8 +249,8 @@ Each has a line with its result, when it started, how long it took, how long its
 job usually takes on its platform, its artifacts, the first digits of its uuid,
 and the address of its worker.
 .Pp
-What is usual is the median of the last ten builds that succeeded, among the last
-50 builds of the job, or among the last 1000 of all jobs.
+What is usual is the median of the last ten builds that succeeded, among the
+last 50 builds of the job, or among the last 1000 of all jobs.
 A build that took longer than that by half, and by ten seconds at least, is
 marked as
 .Dq slow ,
@@ -226,6 +263,45 @@ in place of the artifacts says that the result is no longer on the server.
 On a terminal too narrow for all columns, some are left out.
 In a file or a pipe, all are there, with whole uuids.
 If nothing fits, nothing is printed, and the exit status is 0.",
+    },
+    Logs = CommandEntry {
+        name: "logs",
+        words: &[Word::one("JOB|UUID", Kind::Job)],
+        flags: &[PLATFORM, FAILED, FOLLOW, TIMES, GREP, SINCE, SEARCH_LIMIT, JSON],
+        help: "print the console of a build, or of the newest build of a job; with --failed, of the newest that failed",
+        manual: "\
+Print the console of the newest build of a job, or of one build, as far as it is
+there, and then the result, if the build has ended.
+With
+.Fl -failed ,
+it is the newest build that failed; with
+.Fl -platform ,
+the newest one there.
+Of a uuid, as many of the first digits are enough as no other build has, and four
+at least.
+A job of exactly that name counts more than a uuid that begins so.
+With
+.Fl -follow ,
+wait for lines to come, up to the end of the build.
+.Pp
+With
+.Fl -grep ,
+print only the lines that match.
+If a job is named, search the consoles of all its builds, the newest first, and
+print
+.Ar uuid : Ns Ar line : Ns Ar text
+for each line that matches, with the first digits of the uuid and the number of
+the line;
+.Fl -failed , -platform , -since
+and
+.Fl -limit
+make them fewer, and
+.Fl -follow
+is for the newest one alone.
+Consoles that are no longer on the server are left out, and a warning says how
+many.
+The exit status is 1 if no line matches.
+The result is no line of the console.",
     },
     DropPlatform = CommandEntry {
         name: "drop-platform",

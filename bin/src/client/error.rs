@@ -68,6 +68,11 @@ impl ClientError {
         matches!(self, ClientError::Refused { reason, .. } if reason.as_bytes().starts_with(b"busy"))
     }
 
+    /// Whether the server has answered, and will not do what it was asked to.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, ClientError::Refused { .. }) && !self.is_busy()
+    }
+
     /// Whether the server was there and did not want to talk, as far as can be told when that happens before its hello.
     pub(super) fn is_refused_hello(&self) -> bool {
         matches!(self, ClientError::NoHello { .. } | ClientError::Refused { .. })

@@ -7,13 +7,16 @@ mod done;
 mod error;
 mod hint;
 mod history;
+mod idle_status;
 mod info;
 mod info_filter;
 mod info_table;
 mod job_lines;
+mod line_printer;
+mod logs;
 mod observe;
+mod pattern;
 mod request;
-#[allow(dead_code, reason = "the commands that come next resolve what a person writes")]
 mod selection;
 
 use crate::command_line::{Address, Logging, Matches, Program, REMOTE, UsageError, remote};
@@ -23,7 +26,7 @@ use commands::COMMANDS;
 use connection::Connection;
 use done::Witness;
 use error::ClientError;
-use observe::IdleStatus;
+use idle_status::IdleStatus;
 use request::{Form, Request};
 use selection::SelectionError;
 use std::io::{self, IsTerminal, Write};
@@ -32,7 +35,7 @@ use std::process::ExitCode;
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    PROGRAM.main(Settings::resolve, run)
+    PROGRAM.main_with_code(Settings::resolve, run)
 }
 
 /// What may be typed after its name.
@@ -42,15 +45,15 @@ pub const PROGRAM: Program = Program {
     notes: "\
 'builder-client COMMAND --help' describes one command.
 
-With --json, info prints one object, and observe prints one object per line; see
-builder-client(1).
+With --json, info prints one object, and history, logs and observe print one
+object per line; see builder-client(1).
 
 A PERIOD is hourly, daily, weekly or never; with never, NAME runs once, and then
 only on 'execute'. Without --remote, the environment variable BUILDER_REMOTE
 names the server.
 
-Exit status: 0 done, 1 refused or failed, 2 wrong usage. The result of an
-observed build does not change it.",
+Exit status: 0 done, 1 refused or failed, or nothing found by 'logs --grep',
+2 wrong usage. The result of a build does not change it.",
     logging: Logging::Command,
     words: &[],
     flags: &[REMOTE],
@@ -73,15 +76,24 @@ impl Settings {
     }
 }
 
-fn run(settings: Settings) -> Result<(), ClientError> {
+fn run(settings: Settings) -> ExitCode {
     match perform(settings) {
-        Err(error) if error.is_closed_stdout() => Ok(()),
-        result => result,
+        Ok(code) => code,
+        Err(error) if error.is_closed_stdout() => ExitCode::SUCCESS,
+        Err(error) => {
+            PROGRAM.complain(&error);
+            ExitCode::FAILURE
+        }
     }
 }
 
-fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<(), ClientError> {
-    match request {
+/// Does what is asked for. Some commands answer by the exit status, too.
+fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<ExitCode, ClientError> {
+    let done = match request {
+        Request::Logs(request) => {
+            let has_found = logs::print(&remote, &request, form, quiet)?;
+            return Ok(if has_found { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
         Request::Send(command) => send(&remote, &command, quiet),
         Request::Schedule(job) => send(&remote, &job.read()?, quiet),
         Request::Info(filter) => info::print(&info::ask(&remote)?, &filter, form),
@@ -102,7 +114,8 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<(), Cl
             let latest = filter.find_latest(&reply).ok_or(ClientError::NothingRuns(filter))?;
             observe::observe(&remote, latest.uuid, form, IdleStatus::of_running(latest, quiet))
         }
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 fn observe_build(remote: &Address, uuid: Uuid, form: Form, quiet: bool) -> Result<(), ClientError> {

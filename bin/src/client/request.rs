@@ -1,9 +1,12 @@
 //! What the words of a command line ask for.
 
-use super::commands::{COMMANDS, FAILED, JOB, JSON, LIMIT, PERIOD, PLATFORM, SINCE, Verb};
+use super::commands::{
+    COMMANDS, FAILED, FOLLOW, GREP, JOB, JSON, LIMIT, PERIOD, PLATFORM, SINCE, TIMES, Verb,
+};
 use super::error::{ClientError, ScriptSource};
 use super::history::HistoryRequest;
 use super::info_filter::{BuildFilter, InfoFilter};
+use super::logs::LogsRequest;
 use super::selection::uuid_beginning;
 use crate::command_line::{CommandEntry, Count, Flag, Matches, UsageError, value};
 use crate::wording::most_similar;
@@ -26,6 +29,8 @@ pub(super) enum Request {
     Info(InfoFilter),
     /// List builds.
     History(HistoryRequest),
+    /// Print consoles, or what matches in them.
+    Logs(LogsRequest),
     /// Print the console of this build.
     Observe(Uuid),
     /// Print the console of the only build whose uuid begins like this.
@@ -92,6 +97,7 @@ impl Request {
                 return Ok(Request::Info(InfoFilter { jobs, platform: line.text(PLATFORM) }));
             }
             Verb::History => return parse_history(&line),
+            Verb::Logs => return parse_logs(&line),
             Verb::Observe => return parse_observe(&line),
             Verb::ObserveLatest => {
                 let [] = line.words()?;
@@ -154,6 +160,30 @@ fn parse_history(line: &Line<'_>) -> Result<Request, UsageError> {
         failed: line.matches.opt_present(FAILED.long),
         limit: value(line.matches, LIMIT.long)?,
     }))
+}
+
+fn parse_logs(line: &Line<'_>) -> Result<Request, UsageError> {
+    let [word] = line.words()?;
+    let request = LogsRequest {
+        word: word.into(),
+        platform: line.text(PLATFORM),
+        failed: line.matches.opt_present(FAILED.long),
+        follow: line.matches.opt_present(FOLLOW.long),
+        times: value(line.matches, TIMES.long)?.unwrap_or_default(),
+        pattern: value(line.matches, GREP.long)?,
+        since: value(line.matches, SINCE.long)?,
+        limit: value(line.matches, LIMIT.long)?,
+    };
+    // Otherwise it is one build in any case.
+    let searches = request.pattern.is_some() && !request.follow;
+    let given = [(request.since.is_some(), SINCE), (request.limit.is_some(), LIMIT)];
+    match given.into_iter().find(|(is_given, _)| *is_given && !searches) {
+        Some((_, flag)) => Err(UsageError::new(format_args!(
+            "--{} tells which builds --grep searches, without --follow; leave it out",
+            flag.long
+        ))),
+        None => Ok(Request::Logs(request)),
+    }
 }
 
 fn parse_observe(line: &Line<'_>) -> Result<Request, UsageError> {

@@ -91,6 +91,7 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
             let mut cells = self.rows.iter().skip(1).filter_map(|row| row.get(column));
             *width = width.filter(|_| cells.any(|cell| !cell.text.is_empty()));
         }
+        let usable = widths;
         while length(&widths) > line {
             let droppable = widths.iter_mut().zip(self.fits).filter_map(|(width, fit)| match fit {
                 Fit::Drop(rank) if width.is_some() => Some((rank, width)),
@@ -99,6 +100,23 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
             match droppable.min_by_key(|(rank, _)| *rank) {
                 Some((_, width)) => *width = None,
                 None => break,
+            }
+        }
+        // What went early may be so short that it fits.
+        let mut gone: Vec<(u8, usize)> = Vec::new();
+        for (column, (width, fit)) in widths.iter().zip(self.fits).enumerate() {
+            match fit {
+                Fit::Drop(rank) if width.is_none() => gone.push((rank, column)),
+                _ => {}
+            }
+        }
+        gone.sort_by(|one, other| other.cmp(one));
+        for (_, column) in gone {
+            let mut more = widths;
+            let full = usable.get(column).copied().flatten();
+            more.iter_mut().skip(column).take(1).for_each(|width| *width = full);
+            if length(&more) <= line {
+                widths = more;
             }
         }
         // The widest one gives way, character by character, so that none is cut off while another is much wider.
@@ -205,7 +223,9 @@ mod tests {
         let head = |text: &str| format!("\x1b[2m{text}\x1b[0m\n");
         assert_eq!(table(14), format!("{}  {bad}  b  {good}\n       b\n", head("  A    B  C")));
         assert_eq!(table(13), format!("{}  {bad}  {good}\n\n", head("  A    C")));
-        assert_eq!(table(10), format!("{}  {good}\n\n", head("  C")));
+        let both = format!("{}  b  {good}\n  b\n", head("  B  C"));
+        assert_eq!(table(10), both, "what went first is there again where it fits");
+        assert_eq!(table(8), format!("{}  {good}\n\n", head("  C")));
     }
 
     #[test]

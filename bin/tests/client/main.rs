@@ -4,6 +4,7 @@
 
 mod history;
 mod info;
+mod logs;
 mod observe;
 mod refusal;
 mod schedule;
@@ -234,6 +235,21 @@ fn wrong_usage_ends_with_2_and_advice() {
         (&["history", "--since", "2026-13-01"], "--since 2026-13-01: there is no such date"),
         (&["history", "--period", "daily"], "--period does not go with history"),
         (&["info", "--failed"], "--failed does not go with info"),
+        (&["logs"], "JOB|UUID is missing; write logs JOB|UUID"),
+        (
+            &["logs", "x", "--grep", "("],
+            "--grep (: not a regular expression: unclosed group; write \\ in front of",
+        ),
+        (&["logs", "x", "--grep", "a{1000}{1000}"], "the pattern takes too much memory"),
+        (&["logs", "x", "--times", "late"], "--times late: choose relative, absolute or none"),
+        (
+            &["logs", "x", "--since", "1h"],
+            "--since tells which builds --grep searches, without --follow; leave it out",
+        ),
+        (
+            &["logs", "x", "--grep", "a", "--follow", "--limit", "1"],
+            "--limit tells which builds --grep searches",
+        ),
         (&["info", "--colour"], "there is no option --colour"),
         (&["info", "-r"], "-r needs a value after it"),
         (&["info", "-r", "a:1", "-r", "b:1"], "--remote is given twice; keep one"),

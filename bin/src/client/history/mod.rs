@@ -16,7 +16,7 @@ use builder_proto::history::{Build, HistoryQuery};
 use builder_proto::text::Text;
 use builder_proto::time::Time;
 use std::io::{self, IsTerminal, Write};
-use table::{List, digits_to_tell_apart};
+use table::List;
 use usual::Usual;
 
 /// Which builds are listed.
@@ -107,7 +107,7 @@ fn ask(remote: &Address, request: &HistoryRequest, now: Time) -> Result<Answer, 
         let known = if builds.is_empty() { Vec::new() } else { builds::ask(remote, all, looked_at)? };
         (builds, Usual::new(&known))
     };
-    let digits = digits_to_tell_apart(&shown);
+    let digits = builds::digits_to_tell_apart(&shown);
     let has_more = shown.len() > limit;
     shown.truncate(limit);
     Ok(Answer { shown, usual, has_more, digits })

@@ -3,16 +3,11 @@
 use super::usual::{Pace, Usual, time_taken};
 use crate::client::info_filter::whole_seconds;
 use crate::terminal::{Cell, Fit, Look, Palette, Table};
-use crate::wording::{Size, Span};
+use crate::wording::{Size, Span, uuid_beginning};
 use builder_proto::history::{Build, Cause};
 use builder_proto::signal;
 use builder_proto::time::Time;
 use std::fmt;
-
-/// Fewer digits of a uuid are not shown.
-const FEWEST_DIGITS: usize = 8;
-/// Digits of a uuid.
-const UUID_DIGITS: usize = 32;
 
 /// A list of builds.
 pub(super) struct List<'a> {
@@ -94,10 +89,9 @@ impl List<'_> {
     }
 
     fn uuid(&self, build: &Build) -> String {
-        let uuid = build.uuid().to_string();
         match self.columns {
-            Some(_) => beginning(&uuid, self.digits).to_owned(),
-            None => uuid,
+            Some(_) => uuid_beginning(build.uuid(), self.digits),
+            None => build.uuid().to_string(),
         }
     }
 
@@ -126,32 +120,11 @@ fn artifacts(build: &Build) -> Cell {
     }
 }
 
-/// How many digits tell the uuids of these builds from each other.
-pub(super) fn digits_to_tell_apart(builds: &[Build]) -> usize {
-    let mut uuids: Vec<_> = builds.iter().map(Build::uuid).collect();
-    uuids.sort();
-    uuids.dedup();
-    let equal_digits = |pair: &[builder_proto::Uuid]| match pair {
-        [one, other] => ((one.as_u128() ^ other.as_u128()).leading_zeros() / 4) as usize,
-        _ => 0,
-    };
-    let most = uuids.windows(2).map(equal_digits).max().unwrap_or(0);
-    (most + 1).clamp(FEWEST_DIGITS, UUID_DIGITS)
-}
-
-/// The beginning of a uuid with so many digits; hyphens do not count.
-fn beginning(uuid: &str, digits: usize) -> &str {
-    let places = uuid.char_indices().filter(|(_, character)| *character != '-');
-    let end = places.map(|(place, _)| place).nth(digits).unwrap_or(uuid.len());
-    uuid.get(..end).unwrap_or(uuid).trim_end_matches('-')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::builds::digits_to_tell_apart;
     use crate::client::builds::samples::{build, ended};
-    use builder_proto::Uuid;
-    use builder_proto::wire::RawUuid;
 
     fn list(builds: &[Build], palette: Palette, columns: Option<usize>, omits_job: bool) -> String {
         let (usual, now) = (Usual::new(builds), Time::from_unix_milliseconds(100_000_000));
@@ -224,27 +197,5 @@ mod tests {
         ] {
             assert!(text.contains(cell), "{cell}: {text}");
         }
-    }
-
-    #[test]
-    fn uuids_are_as_long_as_it_takes_to_tell_them_apart() {
-        let with = |uuids: [&str; 3]| -> Vec<Build> {
-            let uuids = uuids.into_iter().map(|uuid| uuid.parse::<Uuid>().unwrap());
-            uuids.map(|uuid| Build { uuid: RawUuid(uuid), ..build(1, "hello", 0) }).collect()
-        };
-        let builds = with([
-            "988ad4a2-647b-4f84-9116-f936eeddac84",
-            "988ad4a2-657b-4f84-9116-f936eeddac84",
-            "188ad4a2-647b-4f84-9116-f936eeddac84",
-        ]);
-        assert_eq!(digits_to_tell_apart(&builds), 10);
-        assert_eq!(digits_to_tell_apart(&builds[1..]), 8);
-        assert_eq!(digits_to_tell_apart(&[]), 8);
-        let same = with(["988ad4a2-647b-4f84-9116-f936eeddac84"; 3]);
-        assert_eq!(digits_to_tell_apart(&same), 8, "a server that names one twice names one");
-        let uuid = "988ad4a2-647b-4f84-9116-f936eeddac84";
-        assert_eq!(beginning(uuid, 8), "988ad4a2");
-        assert_eq!(beginning(uuid, 10), "988ad4a2-64");
-        assert_eq!(beginning(uuid, 32), uuid);
     }
 }

@@ -1,0 +1,232 @@
+//! The console of a build that is named by its job or its uuid, and what matches in the consoles of a job.
+
+use super::error::ClientError;
+use super::idle_status::IdleStatus;
+use super::line_printer::{Front, to_stdout};
+use super::observe::print_console;
+use super::pattern::Pattern;
+use super::request::Form;
+use super::selection::{Selection, Wanted};
+use super::{builds, info};
+use crate::client::info_filter::whole_seconds;
+use crate::command_line::{Address, Limit, When};
+use crate::terminal::{Look, Palette};
+use crate::wording::Span;
+use builder_proto::command::Command;
+use builder_proto::history::{Build, HistoryQuery};
+use builder_proto::text::Text;
+use builder_proto::time::Time;
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::str::FromStr;
+
+/// Which consoles are printed, and what of them.
+#[derive(Debug)]
+pub(super) struct LogsRequest {
+    /// A job or a uuid.
+    pub(super) word: Text,
+    pub(super) platform: Option<Text>,
+    /// Only builds that failed.
+    pub(super) failed: bool,
+    /// Whether to wait for lines to come.
+    pub(super) follow: bool,
+    pub(super) times: Times,
+    /// Only lines that match.
+    pub(super) pattern: Option<Pattern>,
+    /// Which builds are searched: those that started then or later.
+    pub(super) since: Option<When>,
+    /// Which builds are searched: so many.
+    pub(super) limit: Option<Limit>,
+}
+
+/// What stands in front of a line of one console.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Times {
+    /// The time since the start.
+    #[default]
+    Relative,
+    /// The time of day.
+    Absolute,
+    /// Nothing.
+    None,
+}
+
+impl FromStr for Times {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Times, &'static str> {
+        match word {
+            "relative" => Ok(Times::Relative),
+            "absolute" => Ok(Times::Absolute),
+            "none" => Ok(Times::None),
+            _ => Err("choose relative, absolute or none"),
+        }
+    }
+}
+
+/// Prints what is asked for. Returns whether there was anything, if only lines are wanted that match.
+pub(super) fn print(
+    remote: &Address,
+    request: &LogsRequest,
+    form: Form,
+    quiet: bool,
+) -> Result<bool, ClientError> {
+    if let (Some(pattern), false) = (&request.pattern, request.follow) {
+        let builds = request.builds_of_job(remote, request.since, request.limit.unwrap_or(Limit::MOST))?;
+        // None since then is not none at all.
+        if !builds.is_empty() || !request.builds_of_job(remote, None, Limit(1))?.is_empty() {
+            return search(remote, &builds, pattern, form);
+        }
+    }
+    let wanted = if request.failed { Wanted::Failed } else { Wanted::Any };
+    let selection = Selection { word: request.word.clone(), platform: request.platform.clone(), wanted };
+    request.print_one(remote, &selection.resolve(remote)?, form, quiet)
+}
+
+impl LogsRequest {
+    /// The builds that are searched, if what was written is a job.
+    fn builds_of_job(
+        &self,
+        remote: &Address,
+        since: Option<When>,
+        limit: Limit,
+    ) -> Result<Vec<Build>, ClientError> {
+        let query = HistoryQuery {
+            failed: self.failed,
+            job: Some(self.word.clone()),
+            platform: self.platform.clone(),
+            since: since.map(|when| when.resolve(info::now())),
+            ..HistoryQuery::default()
+        };
+        builds::ask(remote, query, limit.0)
+    }
+
+    /// Prints the console of one build, or what matches in it.
+    fn print_one(
+        &self,
+        remote: &Address,
+        build: &Build,
+        form: Form,
+        quiet: bool,
+    ) -> Result<bool, ClientError> {
+        let is_for_person = form == Form::People && io::stdout().is_terminal() && !quiet;
+        if is_for_person {
+            let palette = Palette::of(&io::stdout());
+            let head = palette.paint(Look::Title, Head { build, now: info::now() });
+            writeln!(io::stdout().lock(), "{head}").map_err(ClientError::Print)?;
+        }
+        let front = match self.times {
+            Times::Relative => Front::Elapsed,
+            Times::Absolute => Front::Time(build.started),
+            Times::None => Front::Nothing,
+        };
+        let (question, idle_status) = match self.follow {
+            true => (Command::Observe(build.uuid()), IdleStatus::of_remembered(build, quiet)),
+            false => (Command::Console(build.uuid()), IdleStatus::none()),
+        };
+        let has_result = self.follow || build.end.is_some();
+        let mut printer = to_stdout(form, front, self.pattern.clone());
+        print_console(remote, &question, &mut printer, idle_status, has_result)
+            .map_err(|error| explained(build, error))?;
+        let has_matched = self.pattern.is_none() || printer.has_matched();
+        if !has_result && is_for_person {
+            let palette = Palette::of(&io::stdout());
+            let rest = palette
+                .paint(Look::Aside, "the build still runs; with --follow, lines to come are waited for");
+            drop(printer);
+            writeln!(io::stdout().lock(), "{rest}").map_err(ClientError::Print)?;
+        }
+        Ok(has_matched)
+    }
+}
+
+/// Prints what matches in the consoles of these builds. Returns whether anything does.
+fn search(remote: &Address, builds: &[Build], pattern: &Pattern, form: Form) -> Result<bool, ClientError> {
+    let digits = builds::digits_to_tell_apart(builds);
+    let (mut has_found, mut missing) = (false, 0usize);
+    for build in builds {
+        let front = Front::Place(build.uuid(), digits);
+        let mut printer = to_stdout(form, front, Some(pattern.clone()));
+        let question = Command::Console(build.uuid());
+        match print_console(remote, &question, &mut printer, IdleStatus::none(), build.end.is_some()) {
+            Ok(()) => {}
+            Err(error) if error.is_refusal() => {
+                log::info!("cannot search build {}: {error}", build.uuid());
+                missing += 1;
+            }
+            Err(error) => return Err(error),
+        }
+        has_found |= printer.has_matched();
+    }
+    if missing > 0 {
+        log::warn!(
+            "of {} builds, {missing} could not be searched: their consoles are no longer on the server",
+            builds.len()
+        );
+    }
+    Ok(has_found)
+}
+
+/// The error, and if the server does not have the console, what became of it.
+fn explained(build: &Build, error: ClientError) -> ClientError {
+    let removed = build.end.as_ref().and_then(|end| end.removed);
+    match (error, removed) {
+        (ClientError::Refused { reason, .. }, Some(removed)) => {
+            let removed = whole_seconds(removed);
+            let hint =
+                format!("; the result of build {} was removed from the server at {removed}", build.uuid());
+            ClientError::Refused { reason, hint }
+        }
+        (error, _) => error,
+    }
+}
+
+/// Which build it is, and how it ended.
+struct Head<'a> {
+    build: &'a Build,
+    now: Time,
+}
+
+impl fmt::Display for Head<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Build { job, platform, started, .. } = self.build;
+        write!(f, "{job} on {platform}, build {}, started {}", self.build.uuid(), whole_seconds(*started))?;
+        let ago = Span(self.now.duration_since(*started));
+        match &self.build.end {
+            None => write!(f, ", running for {ago}"),
+            Some(end) => {
+                let took = Span(end.finished.duration_since(*started));
+                write!(f, ", {ago} ago: {} after {took}", end.cause)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::builds::samples::{build, ended};
+    use builder_proto::history::Cause;
+
+    #[test]
+    fn the_head_says_which_build_it_is_and_how_it_ended() {
+        let head = |build: &Build| Head { build, now: Time::from_unix_milliseconds(100_000) }.to_string();
+        let running = build(7, "hello\x1b[2J", 40);
+        let name =
+            "hello\\x1b[2J on p, build 07070707-0707-0707-0707-070707070707, started 1970-01-01T00:00:40Z";
+        assert_eq!(head(&running), format!("{name}, running for 1m 0s"));
+        let lost = ended(running, 5, Cause::Lost("x\n".into()));
+        assert_eq!(head(&lost), format!("{name}, 1m 0s ago: lost: x\\n after 5s"));
+    }
+
+    #[test]
+    fn a_console_that_is_gone_is_explained() {
+        let refused = || ClientError::Refused { reason: "uuid not found".into(), hint: String::new() };
+        let mut build = ended(build(7, "hello", 40), 5, Cause::Exited(0));
+        assert_eq!(explained(&build, refused()).to_string(), "uuid not found");
+        build.end.as_mut().unwrap().removed = Some(Time::UNIX_EPOCH);
+        let expected = "uuid not found; the result of build 07070707-0707-0707-0707-070707070707 was removed \
+                        from the server at 1970-01-01T00:00:00Z";
+        assert_eq!(explained(&build, refused()).to_string(), expected);
+    }
+}
