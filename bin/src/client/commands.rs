@@ -277,8 +277,8 @@ With
 it is the newest build that failed; with
 .Fl -platform ,
 the newest one there.
-Of a uuid, as many of the first digits are enough as no other build has, and four
-at least.
+Of a uuid, as many of the first digits are enough as no other build has, and
+four at least.
 A job of exactly that name counts more than a uuid that begins so.
 With
 .Fl -follow ,
