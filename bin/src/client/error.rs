@@ -1,7 +1,7 @@
 //! What can go wrong after the command line was understood, from reading the script on.
 
 use super::info_filter::{BuildFilter, UnknownName};
-use super::selection::SelectionError;
+use super::selection_error::SelectionError;
 use crate::command_line::Address;
 use builder_engine::reconnecting::Reconnecting;
 use builder_proto::error::{DecodeError, EncodeError};
@@ -139,6 +139,12 @@ impl fmt::Display for ClientError {
 }
 
 impl std::error::Error for ClientError {}
+
+impl From<SelectionError> for ClientError {
+    fn from(error: SelectionError) -> ClientError {
+        ClientError::Selection(error)
+    }
+}
 
 /// Where a script is read from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 
 use super::connection::Connection;
 use super::error::ClientError;
+use super::form::Form;
 use super::info_filter::{InfoFilter, queues, upload_destination, upload_uuid};
 use super::info_table::Report;
-use super::request::Form;
 use crate::command_line::Address;
 use crate::json::{self, string};
 use crate::terminal::{self, Palette};

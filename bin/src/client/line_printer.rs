@@ -1,8 +1,8 @@
 //! Lines of a console, printed as they come: for people, for programs, or as they are.
 
 use super::error::ClientError;
+use super::form::Form;
 use super::pattern::Pattern;
-use super::request::Form;
 use crate::json::{self, string};
 use crate::terminal::{Look, Palette};
 use crate::wording::{Elapsed, append_for_terminal, uuid_beginning};

@@ -1,14 +1,15 @@
 //! The console of a build that is named by its job or its uuid, and what matches in the consoles of a job.
 
 use super::error::ClientError;
+use super::form::Form;
 use super::idle_status::IdleStatus;
+use super::info_filter::whole_seconds;
 use super::line_printer::{Front, to_stdout};
 use super::observe::print_console;
 use super::pattern::Pattern;
-use super::request::Form;
-use super::selection::{Selection, Wanted};
+use super::selection::Selection;
+use super::wanted::Wanted;
 use super::{builds, info};
-use crate::client::info_filter::whole_seconds;
 use crate::command_line::{Address, Limit, When};
 use crate::terminal::{Look, Palette};
 use crate::wording::Span;
@@ -16,7 +17,6 @@ use builder_proto::command::Command;
 use builder_proto::history::{Build, HistoryQuery};
 use builder_proto::text::Text;
 use builder_proto::time::Time;
-use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::str::FromStr;
 
@@ -112,8 +112,9 @@ impl LogsRequest {
         let is_for_person = form == Form::People && io::stdout().is_terminal() && !quiet;
         if is_for_person {
             let palette = Palette::of(&io::stdout());
-            let head = palette.paint(Look::Title, Head { build, now: info::now() });
-            writeln!(io::stdout().lock(), "{head}").map_err(ClientError::Print)?;
+            let (title, which) = (title(build, info::now()), which(build));
+            let (title, which) = (palette.paint(Look::Title, title), palette.paint(Look::Aside, which));
+            writeln!(io::stdout().lock(), "{title}\n{which}").map_err(ClientError::Print)?;
         }
         let front = match self.times {
             Times::Relative => Front::Elapsed,
@@ -181,25 +182,22 @@ fn explained(build: &Build, error: ClientError) -> ClientError {
     }
 }
 
-/// Which build it is, and how it ended.
-struct Head<'a> {
-    build: &'a Build,
-    now: Time,
-}
-
-impl fmt::Display for Head<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Build { job, platform, started, .. } = self.build;
-        write!(f, "{job} on {platform}, build {}, started {}", self.build.uuid(), whole_seconds(*started))?;
-        let ago = Span(self.now.duration_since(*started));
-        match &self.build.end {
-            None => write!(f, ", running for {ago}"),
-            Some(end) => {
-                let took = Span(end.finished.duration_since(*started));
-                write!(f, ", {ago} ago: {} after {took}", end.cause)
-            }
+/// Of which job a build is, and how it ended.
+fn title(build: &Build, now: Time) -> String {
+    let Build { job, platform, started, .. } = build;
+    let ago = Span(now.duration_since(*started));
+    match &build.end {
+        None => format!("{job} on {platform}: running for {ago}"),
+        Some(end) => {
+            let took = Span(end.finished.duration_since(*started));
+            format!("{job} on {platform}: {} after {took}, started {ago} ago", end.cause)
         }
     }
+}
+
+/// Which build it is: what fits a line of a terminal.
+fn which(build: &Build) -> String {
+    format!("build {}, started {}", build.uuid(), whole_seconds(build.started))
 }
 
 #[cfg(test)]
@@ -210,13 +208,13 @@ mod tests {
 
     #[test]
     fn the_head_says_which_build_it_is_and_how_it_ended() {
-        let head = |build: &Build| Head { build, now: Time::from_unix_milliseconds(100_000) }.to_string();
+        let now = Time::from_unix_milliseconds(100_000);
         let running = build(7, "hello\x1b[2J", 40);
-        let name =
-            "hello\\x1b[2J on p, build 07070707-0707-0707-0707-070707070707, started 1970-01-01T00:00:40Z";
-        assert_eq!(head(&running), format!("{name}, running for 1m 0s"));
+        assert_eq!(title(&running, now), "hello\\x1b[2J on p: running for 1m 0s");
+        let uuid = "07070707-0707-0707-0707-070707070707";
+        assert_eq!(which(&running), format!("build {uuid}, started 1970-01-01T00:00:40Z"));
         let lost = ended(running, 5, Cause::Lost("x\n".into()));
-        assert_eq!(head(&lost), format!("{name}, 1m 0s ago: lost: x\\n after 5s"));
+        assert_eq!(title(&lost, now), "hello\\x1b[2J on p: lost: x\\n after 5s, started 1m 0s ago");
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use super::connection::Connection;
 use super::error::ClientError;
+use super::form::Form;
 use super::idle_status::IdleStatus;
 use super::line_printer::{Front, LinePrinter, to_stdout};
-use super::request::Form;
 use crate::command_line::Address;
 use builder_proto::Uuid;
 use builder_proto::command::Command;

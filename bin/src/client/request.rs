@@ -1,8 +1,6 @@
 //! What the words of a command line ask for.
 
-use super::commands::{
-    COMMANDS, FAILED, FOLLOW, GREP, JOB, JSON, LIMIT, PERIOD, PLATFORM, SINCE, TIMES, Verb,
-};
+use super::commands::{COMMANDS, FAILED, FOLLOW, GREP, JOB, LIMIT, PERIOD, PLATFORM, SINCE, TIMES, Verb};
 use super::error::{ClientError, ScriptSource};
 use super::history::HistoryRequest;
 use super::info_filter::{BuildFilter, InfoFilter};
@@ -37,21 +35,6 @@ pub(super) enum Request {
     ObserveBeginning(Text),
     /// Print the console of the build that started last.
     ObserveLatest(BuildFilter),
-}
-
-/// In what form to print.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    /// For people.
-    People,
-    /// For programs.
-    Json,
-}
-
-impl Form {
-    pub(super) fn of(matches: &Matches) -> Form {
-        if matches.opt_present(JSON.long) { Form::Json } else { Form::People }
-    }
 }
 
 /// A script job whose script is still to be read.
