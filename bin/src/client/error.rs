@@ -109,7 +109,7 @@ impl fmt::Display for ClientError {
             ClientError::TooOld { peer, instead } => write!(
                 f,
                 "{peer}: this server is of an earlier version, which keeps no history of builds; update \
-                 builder-server to {} or later, or {instead}",
+                 builder-server to the version of this client ({}), or {instead}",
                 env!("CARGO_PKG_VERSION")
             ),
             ClientError::Closed { peer, missing } => {

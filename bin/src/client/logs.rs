@@ -75,7 +75,11 @@ pub(super) fn print(
         let builds = request.builds_of_job(remote, request.since, request.limit.unwrap_or(Limit::MOST))?;
         // None since then is not none at all.
         if !builds.is_empty() || !request.builds_of_job(remote, None, Limit(1))?.is_empty() {
-            return search(remote, &builds, pattern, form);
+            let has_found = search(remote, &builds, pattern, form)?;
+            if !has_found && io::stderr().is_terminal() && !quiet {
+                tell_that_nothing_matches(builds.len());
+            }
+            return Ok(has_found);
         }
     }
     let wanted = if request.failed { Wanted::Failed } else { Wanted::Any };
@@ -166,6 +170,18 @@ fn search(remote: &Address, builds: &[Build], pattern: &Pattern, form: Form) -> 
         );
     }
     Ok(has_found)
+}
+
+/// Tells a person, who would otherwise see nothing at all.
+fn tell_that_nothing_matches(count: usize) {
+    let searched = match count {
+        0 => "no build was searched".to_owned(),
+        1 => "no line of one build matches".to_owned(),
+        more => format!("no line of {more} builds matches"),
+    };
+    let text = Palette::of(&io::stderr()).paint(Look::Aside, searched);
+    // The exit status says the same.
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// The error, and if the server does not have the console, what became of it.

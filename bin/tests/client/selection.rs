@@ -121,7 +121,7 @@ fn a_server_of_an_earlier_version_is_named_with_what_to_do() {
         let version = env!("CARGO_PKG_VERSION");
         let expected = format!(
             "builder-client: {remote}: this server is of an earlier version, which keeps no history of builds; \
-             update builder-server to {version} or later, or write the whole uuid\n"
+             update builder-server to the version of this client ({version}), or write the whole uuid\n"
         );
         assert_eq!(stderr(&output), expected);
     }
