@@ -49,7 +49,7 @@ impl fmt::Display for Elapsed {
 }
 
 /// So many digits of a uuid, from its beginning; hyphens do not count.
-pub fn uuid_beginning(uuid: Uuid, digits: usize) -> String {
+pub fn shortened_uuid(uuid: Uuid, digits: usize) -> String {
     let mut uuid = uuid.to_string();
     let mut places = uuid.char_indices().filter(|(_, character)| *character != '-');
     if let Some((end, _)) = places.nth(digits) {
@@ -183,7 +183,7 @@ mod tests {
         for (digits, text) in
             [(8, "988ad4a2"), (10, "988ad4a2-64"), (12, "988ad4a2-647b"), (32, &uuid.to_string())]
         {
-            assert_eq!(uuid_beginning(uuid, digits), text);
+            assert_eq!(shortened_uuid(uuid, digits), text);
         }
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Connection {
     buffer: Vec<u8>,
     /// The part of the buffer that was received and not yet looked at.
     unread: Range<usize>,
+    /// How long to wait for what comes next; `None` for as long as it takes.
+    patience: Option<Duration>,
     /// Whether the server ended the connection without regard to what was still under way.
     was_reset: bool,
 }
@@ -76,6 +78,7 @@ impl Connection {
             decoder,
             buffer: vec![0; READ_BYTES],
             unread: 0..0,
+            patience: Some(ANSWER_TIME),
             was_reset: false,
         };
         let hello = Command::ClientHello { peer: PeerType::Client, version };
@@ -170,7 +173,9 @@ impl Connection {
     /// Waits until more has arrived, but not longer than `time`; `None` when that is over.
     pub(super) fn read_within(&mut self, time: Duration) -> Result<Option<bool>, ClientError> {
         set_read_time(&self.stream, Some(time)).map_err(|error| self.broken(error))?;
-        match self.read() {
+        let result = self.read();
+        set_read_time(&self.stream, self.patience).map_err(|error| self.broken(error))?;
+        match result {
             Ok(arrived) => Ok(Some(arrived)),
             Err(error) if is_timeout(&error) => Ok(None),
             Err(error) => Err(self.broken(error)),
@@ -195,8 +200,9 @@ impl Connection {
     }
 
     /// Waits for the next message as long as it takes, as a build may be silent for long.
-    pub(super) fn wait_without_limit(&self) -> Result<(), ClientError> {
-        set_read_time(&self.stream, None).map_err(|error| self.broken(error))
+    pub(super) fn wait_without_limit(&mut self) -> Result<(), ClientError> {
+        self.patience = None;
+        set_read_time(&self.stream, self.patience).map_err(|error| self.broken(error))
     }
 
     /// The error for an answer other than the one that was hoped for.

@@ -5,7 +5,7 @@ use super::form::Form;
 use super::pattern::Pattern;
 use crate::json::{self, string};
 use crate::terminal::{Look, Palette};
-use crate::wording::{Elapsed, append_for_terminal, uuid_beginning};
+use crate::wording::{Elapsed, append_for_terminal, shortened_uuid};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
@@ -167,7 +167,7 @@ impl<W: Write> LinePrinter<W> {
         };
         let front = match (self.front, timestamp) {
             (Front::Place(uuid, digits), _) => {
-                format!("{}:{}:", uuid_beginning(uuid, digits), self.count)
+                format!("{}:{}:", shortened_uuid(uuid, digits), self.count)
             }
             (Front::Nothing, _) | (_, None) => return,
             (Front::Elapsed, Some(nanoseconds)) => Elapsed { nanoseconds }.to_string(),

@@ -34,8 +34,10 @@ pub(super) fn print_console<W: Write>(
     has_result: bool,
 ) -> Result<(), ClientError> {
     let mut connection = Connection::open(remote, question.kind())?;
-    // A build may be silent for as long as it likes.
-    connection.wait_without_limit()?;
+    // A build may be silent for as long as it likes; what is there already comes at once.
+    if let Command::Observe(_) = question {
+        connection.wait_without_limit()?;
+    }
     let result = follow(&mut connection, printer, &mut idle_status, question);
     match result {
         Ok(()) if has_result => printer.end_with_result(),
@@ -82,9 +84,7 @@ fn wait_for_result<W: Write>(
     printer: &mut LinePrinter<W>,
     idle_status: &mut IdleStatus,
 ) -> Result<bool, ClientError> {
-    let arrived = connection.read_within(RESULT_TIME)?;
-    connection.wait_without_limit()?;
-    if let Some(arrived) = arrived {
+    if let Some(arrived) = connection.read_within(RESULT_TIME)? {
         idle_status.end();
         return Ok(arrived);
     }

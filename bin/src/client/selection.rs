@@ -40,8 +40,8 @@ impl Selection {
     ///
     /// [`ClientError::Selection`] when there is no such build, or more than one; others when the server cannot say.
     pub(super) fn resolve(&self, remote: &Address) -> Result<Build, ClientError> {
-        if self.word.as_str().is_some_and(|word| word.parse::<Uuid>().is_ok()) {
-            let found = find_by_digits(remote, &self.word)?;
+        if let Some(Ok(uuid)) = self.word.as_str().map(str::parse::<Uuid>) {
+            let found = find_by_digits(remote, &uuid.to_string().into())?;
             return self.checked(found.ok_or_else(|| SelectionError::UnknownUuid(self.word.clone()))?);
         }
         if let Some(build) = self.find_of_job(remote)? {

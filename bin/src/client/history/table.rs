@@ -3,7 +3,7 @@
 use super::usual::{Pace, Usual, time_taken};
 use crate::client::info_filter::whole_seconds;
 use crate::terminal::{Cell, Fit, Look, Palette, Table};
-use crate::wording::{Size, Span, uuid_beginning};
+use crate::wording::{Size, Span, shortened_uuid};
 use builder_proto::history::{Build, Cause};
 use builder_proto::signal;
 use builder_proto::time::Time;
@@ -90,7 +90,7 @@ impl List<'_> {
 
     fn uuid(&self, build: &Build) -> String {
         match self.columns {
-            Some(_) => uuid_beginning(build.uuid(), self.digits),
+            Some(_) => shortened_uuid(build.uuid(), self.digits),
             None => build.uuid().to_string(),
         }
     }
