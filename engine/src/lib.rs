@@ -7,7 +7,8 @@
 //!
 //! Read in this order: [`server`] decides what happens to jobs, builds and connections; [`driver`] decides in which order
 //! that takes effect, and has all of it done by a [`Platform`](driver::Platform); [`log`] makes it durable; [`worker`] is the
-//! other end. They share [`spool`], the format of consoles; [`manifest`], what artifacts a build left; [`names`], what a job may be called; [`limits`], all of them in
+//! other end. They share [`history`], what is remembered of builds; [`manifest`], what artifacts a build left; [`spool`], the
+//! format of consoles; [`names`], what a job may be called; [`limits`], all of them in
 //! one place; [`reconnecting`] and [`wording`].
 //!
 //! # The loop
@@ -83,6 +84,7 @@
 #![forbid(unsafe_code)]
 
 pub mod driver;
+pub mod history;
 pub mod limits;
 pub mod log;
 pub mod manifest;

@@ -74,6 +74,9 @@ impl DataDirectory {
             FileName::Spool(uuid) => paths.spool(uuid),
             FileName::Staged(uuid) => paths.staging(uuid),
             FileName::Result { job, uuid } => paths.result(job, uuid),
+            FileName::History => paths.private().join("history"),
+            FileName::HistoryDraft => paths.private().join("history.new"),
+            FileName::DamagedHistory(number) => paths.private().join(format!("history.damaged-{number}")),
             FileName::OldState => paths.old_state(),
             FileName::Entry(directory, name) => self.directory(directory).join(OsStr::from_bytes(name)),
         }
@@ -306,6 +309,7 @@ fn serve(
         TaskKind::Write => "writer",
         TaskKind::Find => "searcher",
         TaskKind::Fetch => "reader",
+        TaskKind::Survey => "surveyor",
     };
     for number in 0..kind.threads() {
         let (receiver, reports, directory) = (Arc::clone(&receiver), reports.clone(), directory.clone());

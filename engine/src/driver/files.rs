@@ -21,6 +21,12 @@ pub enum FileName<'a> {
         /// The build.
         uuid: Uuid,
     },
+    /// What is remembered of builds.
+    History,
+    /// A file of the history that is being made.
+    HistoryDraft,
+    /// A damaged file of the history, set aside; they are numbered from 1.
+    DamagedHistory(u32),
     /// The state file of builder 0.4.0.
     OldState,
     /// Whatever [`Files::list`] found in a directory.

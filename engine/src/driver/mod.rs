@@ -14,7 +14,8 @@
 //! | `listeners`, `connections`, `peer` | whose connection is accepted, read from, sent to, closed |
 //! | `spools`, `observers` | consoles, and what those who follow them are sent |
 //! | `fetching` | artifacts, piece by piece on their way to clients |
-//! | `staged`, `result_files`, `tasks` | results on their way to their files, one operation at a time |
+//! | `staged`, `result_files`, `result_steps`, `tasks` | results on their way to their files, one operation at a time |
+//! | `history`, `history_file`, `history_tasks` | how the log's word about builds gets into the history, and what clients are told of it |
 //! | `space`, `rotation` | when the log is written anew, and when the reserve is filled again |
 //! | `upload_slot`, `uploading` | when an upload starts, how long it may take, and what its end means |
 //! | `platform`, `files` | what all of this runs on |
@@ -25,6 +26,10 @@ mod budget;
 mod connections;
 mod fetching;
 mod files;
+mod history;
+mod history_file;
+mod history_tasks;
+mod history_turn;
 mod listeners;
 mod observers;
 mod peer;
@@ -33,6 +38,7 @@ mod platform;
 mod reasons;
 mod release;
 mod result_files;
+mod result_steps;
 mod rotation;
 mod settings;
 mod space;
@@ -49,9 +55,10 @@ pub use connections::ConnectionLimits;
 pub use files::{DirectoryName, FileName, Files};
 pub use platform::{FreeSpace, Listener, ListenerId, Look, Platform, TemplateReading, UploadEnd};
 pub use reasons::{StartError, StopReason};
+pub use result_steps::sync_result;
 pub use rotation::RotationLimits;
 pub use settings::{Limits, Settings, Uploads};
 pub use start::import_old_state;
-pub use tasks::{Outcome, Step, Task, TaskKind, sync_result};
+pub use tasks::{Outcome, Step, Task, TaskKind};
 pub use turn::{Driver, Event, Next};
 pub use upload_slot::upload_time;

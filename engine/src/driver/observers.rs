@@ -3,6 +3,7 @@
 
 use super::fetching::Fetching;
 use super::files::{FileName, Files, StoredResult, read_exact};
+use super::history::Listing;
 use super::spools::SharedSpool;
 use super::tasks::Task;
 use crate::server::record::Contents;
@@ -48,6 +49,8 @@ enum Observer<F: Files> {
     Replaying(Box<Replaying<F>>),
     /// Artifacts are sent; none while a thread reads.
     Fetching(Option<Box<Fetching<F>>>),
+    /// It is told of builds, a few at a time.
+    Listing(Box<Telling>),
     /// All is in the outbox.
     Served,
 }
@@ -68,11 +71,25 @@ struct Replaying<F: Files> {
     closing: Vec<u8>,
 }
 
+/// What a client is told that is put together elsewhere.
+#[derive(Debug)]
+pub(crate) struct Telling {
+    /// What comes after that; none when it is all.
+    listing: Option<Listing>,
+    /// Whole messages, of which some bytes are in the outbox.
+    messages: Vec<u8>,
+    sent: usize,
+    /// Whether more is being put together.
+    is_asked: bool,
+}
+
 /// How it goes on with an observer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Filling {
     /// When there is more to send, or room to send it.
     Waiting,
+    /// When it has been given more to be sent.
+    Hungry,
     /// At once, after others had their turn.
     Ready,
     /// All is in the outbox.
@@ -156,6 +173,50 @@ impl<F: Files> Observers<F> {
                 Err(format!("the stored result of build {uuid} {error}"))
             }
         }
+    }
+
+    /// The client is to be told of builds; more is asked for when there is room.
+    pub(crate) fn tell(&mut self, connection: ConnectionId, listing: Option<Listing>) {
+        let is_asked = listing.is_none();
+        let telling = Telling { listing, messages: Vec::new(), sent: 0, is_asked };
+        self.observers.insert(connection, Observer::Listing(Box::new(telling)));
+        self.active.insert(connection);
+    }
+
+    /// What a client is to be told further.
+    pub(crate) fn listing(&mut self, connection: ConnectionId) -> Option<&mut Listing> {
+        match self.observers.get_mut(&connection) {
+            Some(Observer::Listing(telling)) => telling.listing.as_mut(),
+            _ => None,
+        }
+    }
+
+    /// More is being put together for a client.
+    pub(crate) fn asked(&mut self, connection: ConnectionId) {
+        if let Some(Observer::Listing(telling)) = self.observers.get_mut(&connection) {
+            telling.is_asked = true;
+        }
+    }
+
+    /// Messages for a client are there. With `is_last` there are no more.
+    pub(crate) fn told(&mut self, connection: ConnectionId, messages: Vec<u8>, is_last: bool) {
+        if let Some(Observer::Listing(telling)) = self.observers.get_mut(&connection) {
+            telling.messages = messages;
+            telling.is_asked = false;
+            if is_last {
+                telling.listing = None;
+            }
+            self.active.insert(connection);
+        }
+    }
+
+    /// Bytes that are held for clients.
+    pub(crate) fn told_bytes(&self) -> usize {
+        let bytes = |observer: &Observer<F>| match observer {
+            Observer::Listing(telling) => telling.messages.len(),
+            _ => 0,
+        };
+        self.observers.values().map(bytes).sum()
     }
 
     fn begin_replay(&mut self, connection: ConnectionId, replaying: Replaying<F>) {
@@ -250,6 +311,7 @@ impl<F: Files> Observers<F> {
                 append_message(outbox, &message);
                 Ok(Filling::Done)
             }
+            Some(Observer::Listing(telling)) => Ok(telling.fill(outbox, full)),
         }
     }
 
@@ -272,6 +334,26 @@ impl<F: Files> Observers<F> {
             self.abandon(fetching);
         }
         observer.is_some()
+    }
+}
+
+impl Telling {
+    fn fill(&mut self, outbox: &mut Vec<u8>, full: usize) -> Filling {
+        let rest = self.messages.get(self.sent..).unwrap_or_default();
+        let piece = rest.get(..full.saturating_sub(outbox.len())).unwrap_or(rest);
+        outbox.reserve_exact(piece.len());
+        outbox.extend_from_slice(piece);
+        self.sent += piece.len();
+        if self.sent < self.messages.len() {
+            return Filling::Ready;
+        }
+        (self.messages, self.sent) = (Vec::new(), 0);
+        match self.listing {
+            None if self.is_asked => Filling::Waiting,
+            None => Filling::Done,
+            Some(_) if self.is_asked => Filling::Waiting,
+            Some(_) => Filling::Hungry,
+        }
     }
 }
 

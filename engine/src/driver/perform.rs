@@ -106,10 +106,19 @@ impl<P: Platform> Driver<P> {
                 }
             }
             Deferred::RemoveResult { uuid, name } => self.platform.submit(Task::remove((uuid, name))),
+            Deferred::Remember { uuid } => {
+                let now = self.platform.now().monotonic;
+                self.history.remember(now, uuid, self.server.state().ended_build(uuid));
+            }
+            Deferred::RememberRemoval { uuid, at } => {
+                self.history.remember_removal(self.platform.now().monotonic, uuid, at);
+            }
             // An observer may have left since it asked.
             Deferred::Follow { connection, .. }
             | Deferred::Replay { connection, .. }
             | Deferred::Fetch { connection, .. }
+            | Deferred::List { connection, .. }
+            | Deferred::Describe { connection, .. }
                 if !self.connections.has(connection) => {}
             Deferred::Follow { connection, uuid, waits } => {
                 self.observers.follow(connection, uuid, self.spools.get(uuid), waits);
@@ -119,6 +128,8 @@ impl<P: Platform> Driver<P> {
                 let held = self.write_back.result(selection.uuid).map(|result| result.contents.clone());
                 self.observers.fetch(connection, Fetching::new(*selection, held));
             }
+            Deferred::List { connection, query } => self.list(connection, &query)?,
+            Deferred::Describe { connection, uuid } => self.describe(connection, uuid)?,
             Deferred::Send { connection, bytes } => {
                 if let Some(peer) = self.connections.sending(connection) {
                     peer.send(&bytes);
@@ -187,6 +198,7 @@ impl<P: Platform> Driver<P> {
             let unsent = peer.unsent();
             match self.observers.fill(connection, peer.outbox(), unsent, &self.files) {
                 Ok(Filling::Waiting) => {}
+                Ok(Filling::Hungry) => self.list_further(connection)?,
                 Ok(Filling::Ready) => {
                     // When the connection is full, an event will say that it has room again.
                     if peer.flush(&mut self.platform).is_ok() && peer.is_writable() {

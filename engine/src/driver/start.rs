@@ -3,14 +3,17 @@
 
 use super::connections::Connections;
 use super::files::{DirectoryName, FileName, Files, exists, read_whole};
+use super::history::History;
+use super::history_file;
 use super::observers::Observers;
 use super::platform::{Look, Platform, TemplateReading};
 use super::reasons::{StartError, StopReason};
 use super::release::ReleaseQueue;
+use super::result_steps::{sync_result, write_now};
 use super::rotation::Rotation;
 use super::settings::Settings;
 use super::spools::{Spools, prepare_directories};
-use super::tasks::{sync_now, sync_result, write_now};
+use super::tasks::sync_now;
 use super::turn::{Driver, TemplateWatch};
 use super::upload_slot::UploadSlot;
 use crate::log::{self, LogFile};
@@ -47,6 +50,7 @@ impl<P: Platform> Driver<P> {
             let waiting = recovered.state.waiting_uploads();
             ::log::warn!("results waiting for upload: {waiting}; to upload them, start with --upload URL");
         }
+        let history = open_history(&mut platform, &files, &recovered.state)?;
         let now = platform.now();
         let start = Start {
             settings: settings.server,
@@ -71,6 +75,7 @@ impl<P: Platform> Driver<P> {
             write_back,
             uploads: settings.uploads.map(|uploads| UploadSlot::new(uploads.time_limit)),
             observers: Observers::new(limits.observer_outbox),
+            history,
             release_queue: ReleaseQueue::default(),
             limits,
             outcomes: VecDeque::new(),
@@ -204,6 +209,17 @@ fn stored_builds<F: Files>(files: &F, state: &State) -> Result<BTreeSet<Uuid>, S
         }
     }
     Ok(stored)
+}
+
+/// Opens the history, and adds to it what only the log knows.
+fn open_history<P: Platform>(
+    platform: &mut P,
+    files: &P::Files,
+    state: &State,
+) -> Result<History<P::Files>, StartError> {
+    let opened = history_file::open(files, || platform.salt(), state.history_length());
+    let opened = opened.map_err(|(name, error)| file_error(files, "use", name, error))?;
+    Ok(History::new(opened, state))
 }
 
 fn recover_spools<F: Files>(files: &F, state: &State) -> Result<Spools<F>, StartError> {

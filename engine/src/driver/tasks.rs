@@ -1,10 +1,15 @@
 //! What waits for the disk is left to threads: as tasks that take one step at a time.
 
 use super::fetching::Fetching;
-use super::files::{DirectoryName, FileName, Files, find_result, sync_names, write_all};
+use super::files::{Files, StoredResult, find_result};
+use super::history_file::HistoryFile;
+use super::history_tasks::{AppendStep, Appending, Item, Recall, Survey, describe, read_listed};
 use super::release::{BatchNumber, WriteOrder};
-use super::result_files::{Directory, FileOperation, Progress, ResultWork, WorkError};
+use super::result_files::{ResultWork, WorkError};
+use super::result_steps::{Source, Steps};
 use super::staged::{self, LargeResult};
+use crate::history::EndedBuild;
+use crate::server::record::Contents;
 use crate::server::{BuildOfJob, ConnectionId, PendingResult};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
@@ -35,6 +40,14 @@ enum Work<F: Files> {
     Find { connection: ConnectionId, uuid: Uuid },
     /// Read the next artifacts for a client.
     Fetch { connection: ConnectionId, fetching: Option<Box<Fetching<F>>> },
+    /// Append to the file of the history.
+    Append { file: F::File, appending: Option<Appending>, step: AppendStep },
+    /// Look for builds that the history does not have.
+    Survey(Option<Survey>),
+    /// Read builds for a client.
+    List { connection: ConnectionId, file: HistoryFile<F>, items: Vec<Item> },
+    /// Put together what is known of a build for a client; the log may still hold its result.
+    Describe { connection: ConnectionId, recall: Recall<F>, held: Option<Contents> },
 }
 
 type WriteOutcomes = Vec<(Uuid, io::Result<()>)>;
@@ -50,6 +63,8 @@ pub enum TaskKind {
     Find,
     /// Artifacts are read, by which no build is held up.
     Fetch,
+    /// All stored results are looked at, which may take hours.
+    Survey,
 }
 
 /// How it goes on with a task.
@@ -92,11 +107,26 @@ pub(crate) enum Done<F: Files> {
         connection: ConnectionId,
         fetching: Box<Fetching<F>>,
     },
+    Appended {
+        appending: Appending,
+        outcome: io::Result<()>,
+    },
+    /// Builds that a survey has found, and what is left to be looked at.
+    Surveyed {
+        found: Vec<EndedBuild>,
+        outcome: io::Result<Option<Survey>>,
+    },
+    /// Whole messages for a client.
+    Read {
+        connection: ConnectionId,
+        messages: io::Result<Vec<u8>>,
+    },
 }
 
 impl TaskKind {
     /// All kinds.
-    pub const ALL: [TaskKind; 4] = [TaskKind::Store, TaskKind::Write, TaskKind::Find, TaskKind::Fetch];
+    pub const ALL: [TaskKind; 5] =
+        [TaskKind::Store, TaskKind::Write, TaskKind::Find, TaskKind::Fetch, TaskKind::Survey];
 
     /// How many threads do tasks of this kind: for large results enough that one of them does not hold up a small task; for
     /// small ones two, as file systems take as long for a new directory as for a commit.
@@ -104,7 +134,7 @@ impl TaskKind {
         match self {
             TaskKind::Store => 3,
             TaskKind::Write | TaskKind::Fetch => 2,
-            TaskKind::Find => 1,
+            TaskKind::Find | TaskKind::Survey => 1,
         }
     }
 }
@@ -148,15 +178,34 @@ impl<F: Files> Task<F> {
         Task(Work::Fetch { connection, fetching: Some(fetching) })
     }
 
+    pub(crate) fn append(file: F::File, appending: Appending) -> Self {
+        Task(Work::Append { file, appending: Some(appending), step: AppendStep::default() })
+    }
+
+    pub(crate) fn survey(survey: Survey) -> Self {
+        Task(Work::Survey(Some(survey)))
+    }
+
+    pub(crate) fn list(connection: ConnectionId, file: HistoryFile<F>, items: Vec<Item>) -> Self {
+        Task(Work::List { connection, file, items })
+    }
+
+    pub(crate) fn describe(connection: ConnectionId, recall: Recall<F>, held: Option<Contents>) -> Self {
+        Task(Work::Describe { connection, recall, held })
+    }
+
     /// Which threads it is for.
     pub fn kind(&self) -> TaskKind {
         match &self.0 {
-            Work::Store { .. } | Work::Sync { .. } | Work::Remove { .. } | Work::Close { .. } => {
-                TaskKind::Store
-            }
+            Work::Store { .. }
+            | Work::Sync { .. }
+            | Work::Remove { .. }
+            | Work::Close { .. }
+            | Work::Append { .. } => TaskKind::Store,
             Work::Write { .. } => TaskKind::Write,
-            Work::Find { .. } => TaskKind::Find,
             Work::Fetch { .. } => TaskKind::Fetch,
+            Work::Find { .. } | Work::List { .. } | Work::Describe { .. } => TaskKind::Find,
+            Work::Survey(_) => TaskKind::Survey,
         }
     }
 
@@ -232,58 +281,27 @@ impl<F: Files> Work<F> {
                 let fetching = fetching.take_if(|_| has_piece)?;
                 Some(Done::Fetched { connection: *connection, fetching })
             }
-        }
-    }
-}
-
-/// Work on the files of one result, and what came of its last operation.
-#[derive(Debug)]
-struct Steps<F: Files> {
-    work: ResultWork,
-    outcome: io::Result<()>,
-    has_begun: bool,
-    operations: Operations<F>,
-}
-
-impl<F: Files> Steps<F> {
-    fn new(work: ResultWork) -> Self {
-        Steps { work, outcome: Ok(()), has_begun: false, operations: Operations { directories: None } }
-    }
-
-    fn has_begun(&self) -> bool {
-        self.has_begun
-    }
-
-    /// Carries out one operation. Gives what came of all, after the last.
-    fn step(
-        &mut self,
-        files: &F,
-        build: (&Text, Uuid),
-        source: &Source<'_, F>,
-    ) -> Option<Result<(), WorkError>> {
-        self.has_begun = true;
-        match self.work.next(core::mem::replace(&mut self.outcome, Ok(()))) {
-            Progress::Next(operation) => {
-                self.outcome = self.operations.perform(files, build, source, operation);
-                None
+            Work::Append { file, appending, step } => {
+                let outcome = appending.as_ref()?.step(files, file, step)?;
+                appending.take().map(|appending| Done::Appended { appending, outcome })
             }
-            Progress::Done(outcome) => Some(outcome),
+            Work::Survey(survey) => {
+                let outcome = survey.as_mut()?.step(files)?;
+                let mut rest = survey.take()?;
+                let found = rest.take_found();
+                let outcome = outcome.map(|has_more| has_more.then_some(rest));
+                Some(Done::Surveyed { found, outcome })
+            }
+            Work::List { connection, file, items } => {
+                Some(Done::Read { connection: *connection, messages: read_listed(files, file, items) })
+            }
+            Work::Describe { connection, recall, held } => {
+                let held = held.take().map(StoredResult::Held);
+                let messages = describe(files, recall, held.as_ref());
+                Some(Done::Read { connection: *connection, messages })
+            }
         }
     }
-}
-
-/// Writes a result that the log holds, at once. It is made durable later, with others.
-pub(crate) fn write_now<F: Files>(files: &F, result: &PendingResult) -> io::Result<()> {
-    run(files, ResultWork::write(), &result.name, result.uuid, &Source::Small(&result.contents.0))
-}
-
-/// Makes a result that is in place durable, with all names that lead to it, at once.
-///
-/// # Errors
-///
-/// What the disk says; what is durable is then unknown.
-pub fn sync_result<F: Files>(files: &F, job: &Text, uuid: Uuid) -> io::Result<()> {
-    run(files, ResultWork::sync(), job, uuid, &Source::InPlace)
 }
 
 /// Makes results durable, at once.
@@ -291,94 +309,5 @@ pub(crate) fn sync_now<F: Files>(files: &F, builds: Vec<BuildOfJob>) -> io::Resu
     match Task::sync(builds).run(files) {
         Some(Outcome(Done::Synced(outcome))) => outcome,
         _ => Ok(()),
-    }
-}
-
-fn run<F: Files>(
-    files: &F,
-    work: ResultWork,
-    job: &Text,
-    uuid: Uuid,
-    source: &Source<'_, F>,
-) -> io::Result<()> {
-    let mut operations = Operations { directories: None };
-    work.run(|operation| operations.perform(files, (job, uuid), source, operation))
-        .map_err(WorkError::into_inner)
-}
-
-/// Where the contents of a result come from.
-enum Source<'a, F: Files> {
-    /// They are all here.
-    Small(&'a [u8]),
-    /// Some are in the staged file.
-    Large(&'a LargeResult<F>),
-    /// They are where they are to be.
-    InPlace,
-}
-
-/// Carries out operations on the files of one result.
-#[derive(Debug)]
-struct Operations<F: Files> {
-    /// Those of build, job and root, once they are to be open.
-    directories: Option<[OpenDirectory<F>; 3]>,
-}
-
-/// A directory that is kept open for its sync.
-struct OpenDirectory<F: Files>(F::Directory);
-
-impl<F: Files> core::fmt::Debug for OpenDirectory<F> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("OpenDirectory")
-    }
-}
-
-impl<F: Files> Operations<F> {
-    fn perform(
-        &mut self,
-        files: &F,
-        (job, uuid): (&Text, Uuid),
-        source: &Source<'_, F>,
-        operation: FileOperation,
-    ) -> io::Result<()> {
-        let (staged, placed) = (FileName::Staged(uuid), FileName::Result { job, uuid });
-        let name = |directory| match directory {
-            Directory::Build => DirectoryName::Build(job, uuid),
-            Directory::Job => DirectoryName::Job(job),
-            Directory::Root => DirectoryName::Root,
-        };
-        match operation {
-            FileOperation::Complete => match source {
-                Source::Small(contents) => write_all(files, &staged::create(files, uuid)?, 0, contents),
-                Source::Large(large) => large.complete(files),
-                Source::InPlace => Ok(()),
-            },
-            FileOperation::SetLength => match source {
-                Source::Large(large) => files.set_length(large.file(), large.total_length()),
-                Source::Small(_) | Source::InPlace => Ok(()),
-            },
-            FileOperation::SyncStaged => match source {
-                Source::Large(large) => files.sync(large.file()),
-                Source::Small(_) | Source::InPlace => files.sync(&files.open(staged)?),
-            },
-            FileOperation::MakeDirectory(directory) => files.make_directory(name(directory)),
-            FileOperation::OpenDirectories => {
-                let open = |directory| files.open_directory(name(directory)).map(OpenDirectory);
-                let directories = [open(Directory::Build)?, open(Directory::Job)?, open(Directory::Root)?];
-                self.directories = Some(directories);
-                Ok(())
-            }
-            FileOperation::PutInPlace => files.rename(staged, placed),
-            FileOperation::SyncPlaced => files.sync(&files.open(placed)?),
-            FileOperation::SyncDirectory(directory) => match &self.directories {
-                None => sync_names(files, name(directory)),
-                Some([build, job, root]) => files.sync_directory(match directory {
-                    Directory::Build => &build.0,
-                    Directory::Job => &job.0,
-                    Directory::Root => &root.0,
-                }),
-            },
-            FileOperation::RemovePlaced => files.remove(placed),
-            FileOperation::RemoveDirectory => files.remove_directory(name(Directory::Build)),
-        }
     }
 }

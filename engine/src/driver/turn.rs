@@ -2,6 +2,7 @@
 
 use super::connections::Connections;
 use super::files::Files;
+use super::history::History;
 use super::observers::Observers;
 use super::platform::{ListenerId, Look, Platform, UploadEnd};
 use super::reasons::StopReason;
@@ -71,6 +72,7 @@ pub struct Driver<P: Platform> {
     /// None when results are not uploaded.
     pub(super) uploads: Option<UploadSlot>,
     pub(super) observers: Observers<P::Files>,
+    pub(super) history: History<P::Files>,
     /// What waits for the commit, or for the files of results.
     pub(super) release_queue: ReleaseQueue<Waiting>,
     pub(super) limits: Limits,
@@ -171,6 +173,7 @@ impl<P: Platform> Driver<P> {
             && self.uploads.as_ref().is_none_or(UploadSlot::is_idle)
             && self.outcomes.is_empty()
             && self.release_queue.is_empty()
+            && self.history.is_at_rest()
             && !self.log.has_pending()
     }
 
@@ -182,6 +185,7 @@ impl<P: Platform> Driver<P> {
         let deadlines = [
             self.server.next_deadline(),
             self.write_back.next_deadline(),
+            self.history.next_deadline(),
             self.connections.next_deadline(),
             self.uploads.as_ref().and_then(UploadSlot::next_deadline),
             // Nothing tells when a template that could not be read is put right.
@@ -235,6 +239,9 @@ impl<P: Platform> Driver<P> {
                 Done::Removed { build, outcome } => self.on_removed(build, outcome)?,
                 Done::Found { connection, uuid, job } => self.on_found(connection, uuid, job)?,
                 Done::Fetched { connection, fetching } => self.observers.fetched(connection, fetching),
+                Done::Appended { appending, outcome } => self.on_appended(appending, outcome)?,
+                Done::Surveyed { found, outcome } => self.on_surveyed(found, outcome),
+                Done::Read { connection, messages } => self.on_read(connection, messages)?,
             }
         }
         // What was held back for files need not wait for this turn's commit, too.
@@ -297,6 +304,7 @@ impl<P: Platform> Driver<P> {
         self.release()?;
         self.feed_observers()?;
         self.write_back();
+        self.carry_over();
         self.go_on_uploading()?;
         self.flush()?;
         self.rotate_log()

@@ -94,6 +94,11 @@ impl Position {
         (Position { salt, sequence: 0, checksum }, join(&[&unsigned, &checksum.to_be_bytes()]))
     }
 
+    /// The salt of the file.
+    pub fn salt(&self) -> Salt {
+        self.salt
+    }
+
     /// The position before `frame`, as far as `frame` tells.
     pub(super) fn before(frame: &FrameHeader) -> Position {
         Position { salt: frame.salt, sequence: frame.sequence.saturating_sub(1), checksum: frame.previous }
@@ -206,6 +211,14 @@ pub(super) fn inspect(bytes: &[u8], salt: Salt) -> Inspection {
         Inspection::Sound(header)
     } else {
         Inspection::Unsound
+    }
+}
+
+/// The payload of a frame that begins with these bytes, if it is a sound one of a file with this salt.
+pub fn payload(bytes: &[u8], salt: Salt) -> Option<&[u8]> {
+    match inspect(bytes, salt) {
+        Inspection::Sound(header) => bytes.get(FRAME_HEADER_LENGTH..header.frame_length()),
+        Inspection::Incomplete | Inspection::Unsound => None,
     }
 }
 

@@ -56,7 +56,7 @@ mod reserve;
 mod storage;
 
 pub use file::{LogFile, Settings, WriteError};
-pub use format::{FRAME_HEADER_LENGTH, Frame, HEADER_LENGTH, Position, Salt};
+pub use format::{FRAME_HEADER_LENGTH, Frame, HEADER_LENGTH, Position, Salt, payload};
 pub use reader::{Damage, Event, LogReader, Verdict};
 pub use recovery::read;
 pub use report::{OpenError, Reading, RecoveryReport, Salvaged, Saved};

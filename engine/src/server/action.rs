@@ -8,6 +8,7 @@ use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, append_output_frame};
 use builder_proto::execution::ConsoleLine;
+use builder_proto::history::HistoryQuery;
 use builder_proto::job::ScriptJob;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
@@ -95,6 +96,33 @@ pub enum Deferred {
         uuid: Uuid,
         /// The name of its job.
         name: Text,
+    },
+    /// Take a build that has finished into the history; its record says how it ended. When that is safe in the history's file,
+    /// say so with [`Remembered`](crate::server::Input::Remembered).
+    Remember {
+        /// Which build.
+        uuid: Uuid,
+    },
+    /// The same for the removal of a result.
+    RememberRemoval {
+        /// Which build.
+        uuid: Uuid,
+        /// When it was removed.
+        at: Time,
+    },
+    /// Send a client builds that fit; answered as an observation is.
+    List {
+        /// Who.
+        connection: ConnectionId,
+        /// Which builds.
+        query: HistoryQuery,
+    },
+    /// Send a client what is known of a build; answered as an observation is.
+    Describe {
+        /// Who.
+        connection: ConnectionId,
+        /// Which build.
+        uuid: Uuid,
     },
     /// No more lines come: observers that have had all get `closing` and are reported with
     /// [`ObserverDone`](crate::server::Input::ObserverDone).

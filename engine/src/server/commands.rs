@@ -9,7 +9,7 @@ use crate::server::journal::Journal;
 use crate::server::peer::{ConnectionId, Role};
 use crate::server::record::{Record, Rescheduled};
 use crate::server::selection::Selection;
-use crate::server::sessions::{Phase, Step, unexpected};
+use crate::server::sessions::{Phase, Question, Step, unexpected};
 use crate::server::settings::Templates;
 use builder_proto::CLIENT_VERSION;
 use builder_proto::command::Command;
@@ -34,53 +34,57 @@ impl Server {
     ) -> Step {
         let name = command.name();
         let mut jobs = Jobs { journal: &mut self.journal, templates: &self.templates };
-        let outcome = match command {
-            Command::Info => return self.sessions.inform(now, id, &self.uploads, &mut self.journal),
-            Command::Observe(uuid) => {
-                return self.sessions.observe(id, role, uuid, true, &mut self.journal);
-            }
-            Command::Console(uuid) => {
-                return self.sessions.observe(id, role, uuid, false, &mut self.journal);
-            }
-            Command::Fetch { uuid, path, skip, offset } => {
-                let selection = Selection::new(uuid, path, skip, offset);
-                return self.sessions.fetch(id, role, selection, &mut self.journal);
-            }
-            Command::Schedule { period, job } => check_room(jobs.journal, length)
-                .and_then(|()| schedule(&mut jobs, now, period, Job::Script(job))),
-            Command::ScheduleOrbBuild { period, job } => check_room(jobs.journal, length)
-                .and_then(|()| schedule(&mut jobs, now, period, Job::OrbBuild(job))),
-            Command::Execute { name, platform } => {
-                check_room(jobs.journal, length).and_then(|()| execute(&mut jobs, &name, platform.as_ref()))
-            }
-            Command::ExecuteOld(name) => {
-                check_room(jobs.journal, length).and_then(|()| execute(&mut jobs, &name, None))
-            }
-            Command::Reschedule { name, next, period } => {
-                check_room(jobs.journal, length).and_then(|()| reschedule(jobs.journal, name, next, period))
-            }
-            // These give room or take next to none, so they are carried out even when the disk is full.
-            Command::Unschedule(name) => unschedule(jobs.journal, name),
-            Command::DropPlatform(platform) => {
-                drop_platform(jobs.journal, &platform).map(|()| self.dispatcher.forget(&platform))
-            }
-            Command::UndropPlatform(platform) => undrop_platform(jobs.journal, platform),
-            Command::History(_) | Command::Details(_) => Err("this server keeps no history yet".to_owned()),
-            // No client sends these.
-            Command::JobSchedule { .. }
-            | Command::JobFinished { .. }
-            | Command::Output { .. }
-            | Command::InfoReplyOld { .. }
-            | Command::ClientHello { .. }
-            | Command::ServerHello
-            | Command::JobRequested(_)
-            | Command::Success
-            | Command::Failure(_)
-            | Command::InfoReply(_)
-            | Command::Build(_)
-            | Command::Artifact(_)
-            | Command::Data(_) => Err(unexpected(name, &Phase::Client { version: CLIENT_VERSION })),
-        };
+        let outcome =
+            match command {
+                Command::Info => return self.sessions.inform(now, id, &self.uploads, &mut self.journal),
+                Command::Observe(uuid) => {
+                    return self.sessions.observe(id, role, uuid, true, &mut self.journal);
+                }
+                Command::Console(uuid) => {
+                    return self.sessions.observe(id, role, uuid, false, &mut self.journal);
+                }
+                Command::Fetch { uuid, path, skip, offset } => {
+                    let selection = Selection::new(uuid, path, skip, offset);
+                    return self.sessions.fetch(id, role, selection, &mut self.journal);
+                }
+                Command::Schedule { period, job } => check_room(jobs.journal, length)
+                    .and_then(|()| schedule(&mut jobs, now, period, Job::Script(job))),
+                Command::ScheduleOrbBuild { period, job } => check_room(jobs.journal, length)
+                    .and_then(|()| schedule(&mut jobs, now, period, Job::OrbBuild(job))),
+                Command::Execute { name, platform } => check_room(jobs.journal, length)
+                    .and_then(|()| execute(&mut jobs, &name, platform.as_ref())),
+                Command::ExecuteOld(name) => {
+                    check_room(jobs.journal, length).and_then(|()| execute(&mut jobs, &name, None))
+                }
+                Command::Reschedule { name, next, period } => check_room(jobs.journal, length)
+                    .and_then(|()| reschedule(jobs.journal, name, next, period)),
+                // These give room or take next to none, so they are carried out even when the disk is full.
+                Command::Unschedule(name) => unschedule(jobs.journal, name),
+                Command::DropPlatform(platform) => {
+                    drop_platform(jobs.journal, &platform).map(|()| self.dispatcher.forget(&platform))
+                }
+                Command::UndropPlatform(platform) => undrop_platform(jobs.journal, platform),
+                Command::History(query) => {
+                    return self.sessions.look_up(id, role, Question::List(query), &mut self.journal);
+                }
+                Command::Details(uuid) => {
+                    return self.sessions.look_up(id, role, Question::Describe(uuid), &mut self.journal);
+                }
+                // No client sends these.
+                Command::JobSchedule { .. }
+                | Command::JobFinished { .. }
+                | Command::Output { .. }
+                | Command::InfoReplyOld { .. }
+                | Command::ClientHello { .. }
+                | Command::ServerHello
+                | Command::JobRequested(_)
+                | Command::Success
+                | Command::Failure(_)
+                | Command::InfoReply(_)
+                | Command::Build(_)
+                | Command::Artifact(_)
+                | Command::Data(_) => Err(unexpected(name, &Phase::Client { version: CLIENT_VERSION })),
+            };
         match outcome {
             Ok(()) => {
                 self.journal.send(id, &Command::Success);

@@ -1,12 +1,15 @@
 //! How builds end: what that means for their workers, their platforms and the upload of their results.
 
 use crate::Now;
+use crate::history::words;
 use crate::server::Server;
 use crate::server::action::Deferred;
 use crate::server::builds::{Due, Loss, Overdue};
 use crate::server::record::Contents;
 use crate::server::sessions::Step;
 use builder_proto::Uuid;
+use builder_proto::history::Cause;
+use der::asn1::Null;
 
 impl Server {
     pub(super) fn on_due(&mut self, now: Now, due: Due) {
@@ -30,15 +33,16 @@ impl Server {
     }
 
     pub(super) fn on_result_failed(&mut self, now: Now, uuid: Uuid, error: &str) {
-        if let Some(reason) = self.builds.on_result_failed(now, uuid, error, &self.journal) {
-            self.fail_build(now, uuid, &reason);
+        if let Some(cause) = self.builds.on_result_failed(now, uuid, error, &self.journal) {
+            self.fail_build(now, uuid, cause);
         }
     }
 
     /// Ends a build that will have no result of its worker, and the conversation with that worker.
-    pub(super) fn fail_build(&mut self, now: Now, uuid: Uuid, reason: &str) {
-        if let Some(worker) = self.builds.fail(now, uuid, reason, &mut self.journal) {
-            self.step_by_id(now, worker, Step::Close(reason.to_owned()));
+    pub(super) fn fail_build(&mut self, now: Now, uuid: Uuid, cause: Cause) {
+        let reason = words(&cause).to_string();
+        if let Some(worker) = self.builds.fail(now, uuid, cause, &mut self.journal) {
+            self.step_by_id(now, worker, Step::Close(reason));
         }
     }
 
@@ -57,7 +61,7 @@ impl Server {
                 self.lose_build(now, uuid, Loss::Unheard(&text));
                 self.step_by_id(now, worker, Step::Close(text));
             }
-            Some(Overdue::Timeout) => self.fail_build(now, uuid, "timeout"),
+            Some(Overdue::Timeout) => self.fail_build(now, uuid, Cause::Timeout(Null)),
             Some(Overdue::Stalled(text)) => self.refuse_by_id(now, worker, &text),
         }
     }

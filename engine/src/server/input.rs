@@ -88,6 +88,13 @@ pub enum Input<'a> {
         /// Which build.
         uuid: Uuid,
     },
+    /// The file of the history has what the log says of these builds.
+    Remembered {
+        /// The builds.
+        uuids: Vec<Uuid>,
+        /// Bytes of the file.
+        length: u64,
+    },
     /// Bytes that the log can still grow by. What is appended later is subtracted until the next such input.
     LogSpace(u64),
 }

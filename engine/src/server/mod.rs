@@ -19,7 +19,7 @@
 //! | `jobs`, `commands`, `admission` | how jobs get into queues, what clients ask for, and which jobs can be kept at all |
 //! | `journal`, `departed` | the state with what is to be done, and what answers still hold of it |
 //! | [`record`], [`state`](State), [`recovery`](Recovery) | what is durable, and how it is rebuilt |
-//! | `schedule`, `queue`, `outbox` | the parts of the state |
+//! | `schedule`, `queue`, `outbox`, `unremembered` | the parts of the state |
 //! | [`write_back`](WriteBack) | which results the log still has to keep |
 //! | `deadlines` | times, each with what it is about |
 //! | [`migration`] | the state file of builder 0.4.0 |
@@ -51,6 +51,7 @@ mod start;
 mod state;
 #[cfg(test)]
 mod tests;
+mod unremembered;
 mod uploads;
 mod write_back;
 
@@ -72,11 +73,13 @@ use crate::server::builds::Builds;
 use crate::server::dispatcher::{Assignment, Dispatcher};
 use crate::server::jobs::Jobs;
 use crate::server::journal::Journal;
-use crate::server::record::{Record, WrittenBack};
+use crate::server::record::{Record, Remembered, WrittenBack};
 use crate::server::sessions::{Phase, Sessions, Step};
 use crate::server::uploads::Uploads;
 use builder_proto::Uuid;
 use builder_proto::command::Command;
+use builder_proto::history::Cause;
+use builder_proto::text::Text;
 use builder_proto::wire::RawUuid;
 use core::time::Duration;
 
@@ -140,7 +143,8 @@ impl Server {
                 self.dispatcher.look_at_all();
             }
             Input::SpoolFailed { uuid, error } => {
-                self.fail_build(now, uuid, &format!("the server could not keep the console: {error}"));
+                let reason = format!("the server could not keep the console: {error}");
+                self.fail_build(now, uuid, Cause::CannotRun(Text::from(reason)));
             }
             Input::ResultStored { uuid, contents } => self.on_result_stored(now, uuid, contents),
             Input::ResultFailed { uuid, error } => self.on_result_failed(now, uuid, error),
@@ -149,7 +153,11 @@ impl Server {
                 self.uploads.on_ended(now, uuid, outcome, &mut self.journal);
             }
             Input::ResumeUploads => self.uploads.resume(),
-            Input::ResultRemoved { uuid } => Uploads::on_removed(uuid, &mut self.journal),
+            Input::ResultRemoved { uuid } => Uploads::on_removed(now, uuid, &mut self.journal),
+            Input::Remembered { uuids, length } => {
+                let uuids = uuids.into_iter().map(RawUuid).collect();
+                self.journal.commit(Record::Remembered(Remembered { uuids, length }));
+            }
             Input::LogSpace(bytes) => self.journal.set_log_space(bytes),
         }
     }

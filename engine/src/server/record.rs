@@ -3,6 +3,7 @@
 //! A record says what happened, not what was asked. The list of all records of a log, applied in order,
 //! is the durable state; a snapshot is the shortest list that rebuilds it. Both are read by the same code.
 
+use crate::history::{EndedBuild, Gone};
 use builder_proto::job::{ScheduleItem, ScriptJob};
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
@@ -74,6 +75,16 @@ pub enum Record {
     /// The server set the next run of a job: it was due, or the clock has gone back.
     #[asn1(context_specific = "18", tag_mode = "EXPLICIT", constructed = "true")]
     Advanced(Rescheduled),
+    /// How a build ended, for the history. It comes before the build is finished, and the last one counts. In a snapshot it may
+    /// stand alone: the build has finished then, and the history files do not have it yet.
+    #[asn1(context_specific = "19", tag_mode = "EXPLICIT", constructed = "true")]
+    Ended(EndedBuild),
+    /// The result of a build was removed, for the history.
+    #[asn1(context_specific = "20", tag_mode = "EXPLICIT", constructed = "true")]
+    Gone(Gone),
+    /// What earlier records say for the history is safe in its file.
+    #[asn1(context_specific = "21", tag_mode = "EXPLICIT", constructed = "true")]
+    Remembered(Remembered),
 }
 
 /// The next run of a job.
@@ -215,6 +226,15 @@ pub struct Uploaded {
 pub struct Removed {
     /// The build.
     pub uuid: RawUuid,
+}
+
+/// Builds about which the log need not say anything for the history any longer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Sequence)]
+pub struct Remembered {
+    /// The builds.
+    pub uuids: Vec<RawUuid>,
+    /// Bytes that the file of the history is known to have. A shorter one has lost something.
+    pub length: u64,
 }
 
 /// The bytes of a whole result file, shared between the log and whoever writes the file.

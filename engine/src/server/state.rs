@@ -1,5 +1,6 @@
 //! The durable state of the server, and the only way to change it: [`State::apply`].
 
+use crate::history::EndedBuild;
 use crate::server::inconsistency::Inconsistency;
 use crate::server::outbox::Outbox;
 use crate::server::queue::Queue;
@@ -7,7 +8,9 @@ use crate::server::record::{
     Aborted, Enqueued, Finished, Losses, Record, Requeue, Rescheduled, Started, Unstored, WrittenBack,
 };
 use crate::server::schedule::{Item, Schedule};
+use crate::server::unremembered::Unremembered;
 use builder_proto::Uuid;
+use builder_proto::history::Build;
 use builder_proto::job::{Job, ScheduleItem, ScriptJob};
 use builder_proto::text::Text;
 use builder_proto::time::Time;
@@ -29,6 +32,8 @@ pub struct State {
     pub(crate) outbox: Outbox,
     /// Losses in a row by platform and job; absent means none.
     pub(crate) losses: BTreeMap<(Text, Text), u32>,
+    /// What the file of the history does not have yet.
+    pub(crate) unremembered: Unremembered,
 }
 
 /// A build that a worker has, or had when the server stopped.
@@ -135,6 +140,18 @@ impl State {
                 self.apply_unstored(unstored);
                 Ok(())
             }
+            Record::Ended(ended) => {
+                self.unremembered.apply_ended(ended);
+                Ok(())
+            }
+            Record::Gone(gone) => {
+                self.unremembered.apply_gone(gone);
+                Ok(())
+            }
+            Record::Remembered(remembered) => {
+                self.unremembered.apply_remembered(remembered);
+                Ok(())
+            }
             Record::UploadQueued(queued) => self.outbox.apply_queued(queued),
             Record::Uploaded(uploaded) => self.outbox.apply_uploaded(uploaded),
             Record::Removed(removed) => self.outbox.apply_removed(removed),
@@ -183,6 +200,7 @@ impl State {
             .chain(enqueued)
             .chain(losses)
             .chain(self.outbox.snapshot())
+            .chain(self.unremembered.snapshot())
     }
 
     /// Builds whose result is not known to be stored, with the names of their jobs: where to look after a crash.
@@ -195,6 +213,49 @@ impl State {
     pub(crate) fn name_of_build(&self, uuid: Uuid) -> Option<&Text> {
         let running = self.running.get(&uuid).map(|build| build.script.name());
         running.or_else(|| self.aborted.get(&uuid).map(|build| build.script.name()))
+    }
+
+    /// Whether it is known of a build how it ended, and that its result is stored, but the file of the history need not have it.
+    pub(crate) fn awaits_history(&self, uuid: Uuid) -> bool {
+        self.unremembered.ended(uuid).is_some() && self.name_of_build(uuid).is_none()
+    }
+
+    /// How builds ended about which the file of the history need not say anything yet.
+    pub fn ended_builds(&self) -> impl Iterator<Item = &EndedBuild> {
+        self.unremembered.all_ended()
+    }
+
+    /// How a build ended, as far as the log has to know.
+    pub fn ended_build(&self, uuid: Uuid) -> Option<&EndedBuild> {
+        self.unremembered.ended(uuid)
+    }
+
+    /// Results that were removed, and when; the file of the history need not say so yet.
+    pub fn removed_results(&self) -> impl Iterator<Item = (Uuid, Time)> + '_ {
+        self.unremembered.all_gone()
+    }
+
+    /// Bytes that the file of the history has at least.
+    pub(crate) fn history_length(&self) -> u64 {
+        self.unremembered.length()
+    }
+
+    /// Builds that are not finished, as the history tells of them.
+    pub(crate) fn builds_under_way(&self) -> impl Iterator<Item = Build> + '_ {
+        let running = self.running.iter().map(|(uuid, build)| {
+            under_way(*uuid, build.script.name().clone(), build.platform.clone(), build.started)
+        });
+        let aborted = self.aborted.iter().map(|(uuid, build)| {
+            let platform = build.script.job().platform.clone();
+            under_way(*uuid, build.script.name().clone(), platform, build.started)
+        });
+        running.chain(aborted)
+    }
+
+    /// What a build runs that is not finished.
+    pub(crate) fn script_under_way(&self, uuid: Uuid) -> Option<ScriptJob> {
+        let running = self.running.get(&uuid).map(|build| &build.script);
+        running.or_else(|| self.aborted.get(&uuid).map(|build| &build.script)).map(Script::to_job)
     }
 
     /// How many results wait to be uploaded.
@@ -363,6 +424,10 @@ impl State {
         }
         self.dropped.insert(platform.clone());
     }
+}
+
+fn under_way(uuid: Uuid, job: Text, platform: Text, started: Time) -> Build {
+    Build { uuid: RawUuid(uuid), job, platform, started, queued: None, host: None, end: None }
 }
 
 fn unknown(kind: &str, name: &Text, what: &str) -> Inconsistency {

@@ -69,6 +69,9 @@ fn file(name: FileName<'_>) -> String {
         FileName::Spool(uuid) => format!("{SPOOLS}/{uuid}"),
         FileName::Staged(uuid) => format!("{STAGINGS}/{uuid}"),
         FileName::Result { job, uuid } => result_path(job, uuid),
+        FileName::History => format!("{PRIVATE}/history"),
+        FileName::HistoryDraft => format!("{PRIVATE}/history.new"),
+        FileName::DamagedHistory(number) => format!("{PRIVATE}/history.damaged-{number}"),
         FileName::OldState => "state".to_owned(),
         FileName::Entry(parent, name) => format!("{}/{}", directory(parent), Text::from(name)),
     }
@@ -144,6 +147,12 @@ impl DataDirectory {
         }
         paths.sort();
         paths
+    }
+
+    /// The same without what is remembered of builds, which is always there.
+    pub fn paths_besides_history(&self) -> Vec<String> {
+        let history = file(FileName::History);
+        self.paths().into_iter().filter(|path| *path != history).collect()
     }
 
     /// What a file holds, which has to be there.

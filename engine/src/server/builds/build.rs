@@ -15,11 +15,20 @@ pub(crate) struct Build {
     pub(crate) started: Duration,
     /// Bytes that the console takes in the stored result.
     pub(crate) console_bytes: u64,
+    /// Lines of the console, and bytes in them with their newlines.
+    pub(crate) printed: Printed,
     /// Console entries not handed out yet.
     pub(crate) entries: Vec<u8>,
     /// Whether its worker has said anything about it.
     pub(crate) has_spoken: bool,
     pub(crate) stage: Stage,
+}
+
+/// How much a job has printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Printed {
+    pub(crate) lines: u64,
+    pub(crate) bytes: u64,
 }
 
 /// How far a running build has come.
@@ -31,11 +40,7 @@ pub(crate) enum Stage {
     /// head of the result is there, and its artifacts are looked at as they come.
     Receiving { result: Option<BuildResult>, last_bytes: Duration, artifacts: Box<ManifestBuilder> },
     /// The result is complete.
-    Storing {
-        result: BuildResult,
-        #[cfg_attr(not(test), expect(dead_code, reason = "nothing durable has room for it yet"))]
-        manifest: Manifest,
-    },
+    Storing { result: BuildResult, manifest: Manifest },
 }
 
 /// How far bytes of a result bring it.
@@ -53,6 +58,7 @@ impl Build {
             connection,
             started,
             console_bytes: 0,
+            printed: Printed::default(),
             entries: Vec::new(),
             has_spoken: false,
             stage: Stage::Running,
@@ -68,6 +74,8 @@ impl Build {
             return false;
         }
         self.console_bytes = bytes;
+        self.printed.lines += 1;
+        self.printed.bytes += line.len() as u64 + 1;
         true
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `build` | one build that a worker runs |
 //! | `results` | results that workers send |
+//! | `remembering` | what the history is to say |
 //! | `storing` | results on their way into their files |
 //! | `losses` | what becomes of jobs whose workers are lost |
 //! | `log` | the line for each build that has ended |
@@ -11,6 +12,7 @@
 mod build;
 mod log;
 mod losses;
+mod remembering;
 mod results;
 mod storing;
 
@@ -18,11 +20,14 @@ pub(crate) use build::Progress;
 pub(crate) use losses::Loss;
 
 use crate::Now;
+use crate::history::words;
 use crate::limits::{ARTIFACT_PROGRESS_TIME, LOSSES_IN_A_ROW, TIMEOUT_GRACE};
+use crate::manifest::ManifestBuilder;
 use crate::server::action::{Immediate, nanoseconds};
-use crate::server::builds::build::{Build, Stage};
+use crate::server::builds::build::{Build, Printed, Stage};
 use crate::server::builds::log::log_end;
 use crate::server::builds::losses::{Fate, judge};
+use crate::server::builds::remembering::ended_build;
 use crate::server::deadlines::Deadlines;
 use crate::server::dispatcher::Row;
 use crate::server::journal::Journal;
@@ -34,6 +39,7 @@ use crate::server::state::State;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::OutputRef;
+use builder_proto::history::Cause;
 use builder_proto::text::Text;
 use builder_proto::wire::RawUuid;
 use core::time::Duration;
@@ -123,7 +129,7 @@ impl Builds {
             return Step::Stay;
         }
         let reason = format!("the console exceeds the limit of {limit} bytes (--console-limit)");
-        self.fail(now, uuid, &reason, journal);
+        self.fail(now, uuid, Cause::Limit(Text::from(reason.clone())), journal);
         Step::Close(reason)
     }
 
@@ -141,7 +147,7 @@ impl Builds {
             "a console line in a message of {length} bytes exceeds the limit of {limit} bytes; let the job print \
              shorter lines, or use a builder-worker that splits them"
         );
-        self.fail(now, uuid, &reason, journal);
+        self.fail(now, uuid, Cause::Limit(Text::from(reason.clone())), journal);
         Step::Close(reason)
     }
 
@@ -196,17 +202,18 @@ impl Builds {
         &mut self,
         now: Now,
         uuid: Uuid,
-        reason: &str,
+        cause: Cause,
         journal: &mut Journal,
     ) -> Option<ConnectionId> {
         let build = self.take(uuid, journal)?;
-        self.abort(now, uuid, reason, Requeue::No, journal);
+        self.abort(now, uuid, cause, build.printed, Requeue::No, journal);
         Some(build.connection)
     }
 
     /// Ends a build that no worker has; its job waits for its schedule.
     pub(crate) fn fail_unassigned(&mut self, now: Now, uuid: Uuid, reason: &str, journal: &mut Journal) {
-        self.abort(now, uuid, reason, Requeue::No, journal);
+        let cause = Cause::CannotRun(Text::from(reason));
+        self.abort(now, uuid, cause, Printed::default(), Requeue::No, journal);
     }
 
     /// Ends a running build whose worker is lost; `row` is what that means for its platform, if that is still there. What its
@@ -230,14 +237,15 @@ impl Builds {
         };
         let row = row.filter(|_| may_be_to_blame);
         let (reason, fate) = judge(journal.state(), templates, uuid, reason, row);
+        let (cause, printed) = (Cause::Lost(Text::from(reason)), build.printed);
         match fate {
-            Fate::Fails => self.abort(now, uuid, &reason, Requeue::No, journal),
-            Fate::RunsAgain => self.abort(now, uuid, &reason, Requeue::FrontAfterLoss, journal),
+            Fate::Fails => self.abort(now, uuid, cause, printed, Requeue::No, journal),
+            Fate::RunsAgain => self.abort(now, uuid, cause, printed, Requeue::FrontAfterLoss, journal),
             Fate::RunsAgainLater => {
                 // In this order, so that a crash in between finds the job in its queue.
                 let entry = Enqueued { platform: platform.clone(), name: name.clone(), front: false };
                 journal.commit(Record::Enqueued(entry));
-                self.abort(now, uuid, &reason, Requeue::No, journal);
+                self.abort(now, uuid, cause, printed, Requeue::No, journal);
                 journal.commit(Record::Losses(Losses { name, platform, count: LOSSES_IN_A_ROW - 1 }));
             }
         }
@@ -272,8 +280,16 @@ impl Builds {
         Some(build)
     }
 
-    fn abort(&mut self, now: Now, uuid: Uuid, reason: &str, requeue: Requeue, journal: &mut Journal) {
-        record_abort(now, uuid, reason, requeue, journal);
+    fn abort(
+        &mut self,
+        now: Now,
+        uuid: Uuid,
+        cause: Cause,
+        printed: Printed,
+        requeue: Requeue,
+        journal: &mut Journal,
+    ) {
+        record_abort(now, uuid, cause, printed, requeue, journal);
         self.seal_aborted(uuid, journal);
         self.store_aborted(uuid, journal);
     }
@@ -288,13 +304,23 @@ fn abort_interrupted(now: Now, uuid: Uuid, journal: &mut Journal) {
         None => (format!("it is no longer scheduled on {platform}"), Requeue::No),
     };
     let reason = format!("the server stopped while the job was running; {outcome}");
-    record_abort(now, uuid, &reason, requeue, journal);
+    // What it had printed is not known: the spool is read only now.
+    record_abort(now, uuid, Cause::Lost(Text::from(reason)), Printed::default(), requeue, journal);
 }
 
-fn record_abort(now: Now, uuid: Uuid, reason: &str, requeue: Requeue, journal: &mut Journal) {
+fn record_abort(
+    now: Now,
+    uuid: Uuid,
+    cause: Cause,
+    printed: Printed,
+    requeue: Requeue,
+    journal: &mut Journal,
+) {
     let Some(build) = journal.state().running.get(&uuid) else { return };
     let finished = now.wall.max(build.started);
-    let (reason, elapsed) = (Text::from(reason), finished.duration_since(build.started));
+    let (reason, elapsed) = (words(&cause), finished.duration_since(build.started));
     log_end(uuid, &build.script, &build.platform, elapsed, &BuildResult::Message(reason.clone()));
+    let ended = ended_build(uuid, build, finished, cause, printed, ManifestBuilder::default().finish());
+    journal.commit(Record::Ended(ended));
     journal.commit(Record::Aborted(Aborted { uuid: RawUuid(uuid), finished, reason, requeue }));
 }

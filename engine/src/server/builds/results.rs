@@ -5,11 +5,15 @@ use crate::limits::{ARTIFACT_FILES, ARTIFACT_PATH_BYTES, ARTIFACT_PROGRESS_TIME,
 use crate::manifest::ManifestBuilder;
 use crate::server::action::{Immediate, OutputSource, ResultHead};
 use crate::server::builds::build::{Build, Progress, Stage};
+use crate::server::builds::remembering::ended_build;
 use crate::server::builds::{Builds, Due};
 use crate::server::journal::Journal;
+use crate::server::record::Record;
 use crate::server::sessions::{Phase, Step};
 use builder_proto::Uuid;
 use builder_proto::finished::{ArtifactLimits, FinishedError, FinishedEvent, FinishedHead, FinishedWalker};
+use builder_proto::history::Cause;
+use builder_proto::text::Text;
 
 /// What the walker refuses. The bytes of all artifacts are judged here instead, when the head is known, so that the
 /// refusal can say how the job ended.
@@ -73,7 +77,7 @@ impl Builds {
                 },
                 FinishedEvent::Data => journal.act_now(Immediate::AppendArtifacts { uuid, range }),
                 FinishedEvent::End => {
-                    self.complete_result(uuid, journal);
+                    self.complete_result(now, uuid, journal);
                     return Progress::Complete;
                 }
             }
@@ -121,15 +125,28 @@ impl Builds {
         Step::Stay
     }
 
-    fn complete_result(&mut self, uuid: Uuid, journal: &mut Journal) {
+    fn complete_result(&mut self, now: Now, uuid: Uuid, journal: &mut Journal) {
         if let Some(build) = self.running.get_mut(&uuid)
             && let Stage::Receiving { result: Some(result), artifacts, .. } = &mut build.stage
         {
             let manifest = core::mem::take(artifacts.as_mut()).finish();
             build.stage = Stage::Storing { result: result.clone(), manifest };
         }
+        self.record_end(now, uuid, journal);
         self.deadlines.clear(Due::Result(uuid));
         journal.act_now(Immediate::CompleteResult { uuid });
+    }
+
+    /// Records how a build ended whose result its worker has sent. It comes before the result is put in place, so that no crash
+    /// leaves a result of which the history does not know.
+    fn record_end(&self, now: Now, uuid: Uuid, journal: &mut Journal) {
+        let Some(build) = self.running.get(&uuid) else { return };
+        let Stage::Storing { result, manifest } = &build.stage else { return };
+        let Some(running) = journal.state().running.get(&uuid) else { return };
+        let finished = now.wall.max(running.started);
+        let ended =
+            ended_build(uuid, running, finished, Cause::from(result), build.printed, manifest.clone());
+        journal.commit(Record::Ended(ended));
     }
 
     /// What the complete result of a running build holds.
@@ -152,7 +169,7 @@ impl Builds {
         let result = self.running.get(&uuid).and_then(|build| build.stage.result());
         let result = result.map_or_else(String::new, |result| format!("; the job itself: {result}"));
         let reason = format!("{limit}; the artifacts were not kept{result}");
-        self.fail(now, uuid, &reason, journal);
+        self.fail(now, uuid, Cause::Limit(Text::from(reason.clone())), journal);
         Step::Close(reason)
     }
 }

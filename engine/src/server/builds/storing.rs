@@ -13,6 +13,7 @@ use crate::server::recovery::PendingResult;
 use crate::server::state::Running;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
+use builder_proto::history::Cause;
 use builder_proto::text::Text;
 use builder_proto::wire::RawUuid;
 
@@ -33,6 +34,7 @@ impl Builds {
         let name = journal.state().name_of_build(uuid)?.clone();
         let running = journal.state().running.get(&uuid).cloned();
         journal.commit(Record::Finished(Finished { uuid: RawUuid(uuid), contents: contents.clone() }));
+        journal.act_after_commit(Deferred::Remember { uuid });
         if let Some(contents) = contents {
             journal.publish(PendingResult { uuid, name, contents });
         }
@@ -68,10 +70,11 @@ impl Builds {
         uuid: Uuid,
         error: &str,
         journal: &Journal,
-    ) -> Option<String> {
+    ) -> Option<Cause> {
         if let Some(build) = self.running.get(&uuid) {
             let result = build.stage.result().map_or_else(String::new, |result| format!(" ({result})"));
-            return Some(format!("the server could not store the result{result}: {error}"));
+            let reason = format!("the server could not store the result{result}: {error}");
+            return Some(Cause::CannotRun(Text::from(reason)));
         }
         if journal.state().aborted.contains_key(&uuid) {
             let pause = RETRY_TIME.as_secs();

@@ -28,6 +28,7 @@ use crate::server::sessions::incomplete::Incomplete;
 use crate::server::uploads::Uploads;
 use builder_proto::Uuid;
 use builder_proto::command::Command;
+use builder_proto::history::HistoryQuery;
 use builder_proto::text::Text;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +46,15 @@ pub(crate) struct Sessions {
     answers: Answers,
     /// Until when a connection has to say hello, to give its command or to close.
     deadlines: Deadlines<ConnectionId>,
+}
+
+/// What a client asks about builds.
+#[derive(Debug)]
+pub(crate) enum Question {
+    /// Which there are.
+    List(HistoryQuery),
+    /// All that is known of this one.
+    Describe(Uuid),
 }
 
 impl Sessions {
@@ -194,6 +204,24 @@ impl Sessions {
             Role::Any | Role::Workers | Role::Clients | Role::Viewers => return Ok(()),
         };
         Err(format!("busy: {limit} clients fetch artifacts, the limit; try again later"))
+    }
+
+    /// Begins to tell a client what it asked about builds.
+    pub(crate) fn look_up(
+        &mut self,
+        connection: ConnectionId,
+        role: Role,
+        question: Question,
+        journal: &mut Journal,
+    ) -> Step {
+        if let Err(refusal) = self.admit_observer(connection, role) {
+            return Step::Refuse(refusal);
+        }
+        journal.act_after_commit(match question {
+            Question::List(query) => Deferred::List { connection, query },
+            Question::Describe(uuid) => Deferred::Describe { connection, uuid },
+        });
+        Step::Enter(Phase::Observing)
     }
 
     /// Each may keep a file open for as long as it likes. Viewers leave half of the places to others.

@@ -4,10 +4,10 @@ use super::rig::Rig;
 use super::words::{SECOND, daily};
 use crate::limits::{COMMAND_FRAME_BYTES, COMMAND_TIME, HELD_BYTES, HELLO_TIME, LINGER_TIME};
 use crate::server::{Input, Role};
+use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, PeerType};
 use builder_proto::frame;
-use builder_proto::history::HistoryQuery;
 
 fn hello(peer: PeerType, version: i64) -> Command {
     Command::ClientHello { peer, version }
@@ -270,11 +270,11 @@ fn a_client_of_version_13_cannot_ask_for_the_history() {
         let mut rig = Rig::new();
         let peer = rig.connect(Role::Any);
         rig.say(peer, &hello(PeerType::Client, version));
-        rig.say(peer, &Command::History(HistoryQuery::default()));
+        rig.say(peer, &Command::Console(Uuid::nil()));
         rig.end_turn();
         rig.heard(peer)
     };
-    let refusal = Command::Failure("unexpected history; expected a command of a client".into());
+    let refusal = Command::Failure("unexpected console; expected a command of a client".into());
     assert_eq!(answers(13), [Command::ServerHello, refusal.clone()]);
     assert!(!answers(14).contains(&refusal));
 }

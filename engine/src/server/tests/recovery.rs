@@ -333,6 +333,7 @@ fn a_start_first_records_what_files_show_then_what_is_interrupted() {
         Record::WrittenBack(WrittenBack { uuids }),
         Record::UploadQueued(queued),
         Record::Finished(Finished { uuid: finished, contents: None }),
+        Record::Ended(ended),
         Record::Aborted(aborted),
     ] = records.as_slice()
     else {
@@ -340,4 +341,5 @@ fn a_start_first_records_what_files_show_then_what_is_interrupted() {
     };
     assert_eq!(*uuids, [RawUuid(written_back)]);
     assert_eq!((queued.uuid.0, finished.0, aborted.uuid.0), (stored, stored, interrupted));
+    assert_eq!(ended.uuid(), interrupted, "for the history");
 }

@@ -338,6 +338,9 @@ impl Rig {
     fn perform_deferred(&mut self, action: Deferred) {
         match action {
             Deferred::Seal { uuid, closing } => self.spools.entry(uuid).or_default().closing = Some(closing),
+            Deferred::Remember { uuid } => {
+                assert!(self.server.state().ended_build(uuid).is_some(), "the log says how {uuid} ended");
+            }
             Deferred::RemoveSpool { uuid } => self.spools.entry(uuid).or_default().removed = true,
             Deferred::Follow { connection, uuid, waits } => {
                 assert!(!self.spools.entry(uuid).or_default().removed, "the spool is still there");
@@ -359,9 +362,11 @@ impl Rig {
             }
             Deferred::Finish { connection } => self.peers.get_mut(&connection).unwrap().finished = true,
             Deferred::Drop { connection } => self.peers.get_mut(&connection).unwrap().dropped = true,
-            other @ (Deferred::Upload { .. } | Deferred::RemoveResult { .. }) => {
-                panic!("{other:?} without uploads")
-            }
+            other @ (Deferred::Upload { .. }
+            | Deferred::RemoveResult { .. }
+            | Deferred::RememberRemoval { .. }
+            | Deferred::List { .. }
+            | Deferred::Describe { .. }) => panic!("{other:?} of a client of version 13, without uploads"),
         }
     }
 
@@ -417,12 +422,14 @@ pub(super) fn fresh(state: State, uuids: Box<dyn Iterator<Item = Uuid>>) -> Star
 
 /// All of a state, except where in memory things are.
 fn picture(state: &State) -> String {
-    let State { schedule, queues, running, aborted, dropped, losses, outbox } = state;
+    let State { schedule, queues, running, aborted, dropped, losses, outbox, unremembered } = state;
     let outbox = (outbox.waiting().collect::<Vec<_>>(), outbox.leaving().collect::<Vec<_>>());
     let queues: Vec<_> =
         queues.iter().map(|(platform, queue)| (platform, queue.jobs().collect::<Vec<_>>())).collect();
     let schedule = schedule.without_bound();
-    format!("{schedule:?} {queues:?} {running:?} {aborted:?} {dropped:?} {losses:?} {outbox:?}")
+    format!(
+        "{schedule:?} {queues:?} {running:?} {aborted:?} {dropped:?} {losses:?} {outbox:?} {unremembered:?}"
+    )
 }
 
 /// Uuids that are never the same, over restarts too.

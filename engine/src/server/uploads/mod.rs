@@ -19,6 +19,7 @@ pub use filter::UploadFilter;
 pub(crate) use retry_schedule::RetrySchedule;
 
 use crate::Now;
+use crate::history::Gone;
 use crate::limits::{UPLOAD_DOUBTS, UPLOADS_SHOWN};
 use crate::server::action::Deferred;
 use crate::server::journal::Journal;
@@ -153,7 +154,7 @@ impl Uploads {
                 self.retry_schedule.forget(uuid);
                 // Whether the server takes the others remains to be seen.
                 self.complaint.take_if(|complaint| complaint.about == Some(uuid));
-                journal.commit(Record::Removed(Removed { uuid: RawUuid(uuid) }));
+                record_removal(now, uuid, journal);
             }
             UploadOutcome::Unavailable(error) => {
                 let delay = self.retry_schedule.delay_all(now.monotonic, uuid);
@@ -208,9 +209,9 @@ impl Uploads {
         self.retry_schedule.resume();
     }
 
-    pub(crate) fn on_removed(uuid: Uuid, journal: &mut Journal) {
+    pub(crate) fn on_removed(now: Now, uuid: Uuid, journal: &mut Journal) {
         if journal.state().outbox.is_leaving(uuid) {
-            journal.commit(Record::Removed(Removed { uuid: RawUuid(uuid) }));
+            record_removal(now, uuid, journal);
         }
     }
 
@@ -277,6 +278,14 @@ impl Uploads {
 }
 
 /// In wall time to the second, as it may be read much later.
+/// The result of a build is no longer here; the history is to say since when.
+fn record_removal(now: Now, uuid: Uuid, journal: &mut Journal) {
+    let (uuid, at) = (RawUuid(uuid), now.wall);
+    journal.commit(Record::Removed(Removed { uuid }));
+    journal.commit(Record::Gone(Gone { uuid, at }));
+    journal.act_after_commit(Deferred::RememberRemoval { uuid: uuid.0, at });
+}
+
 fn next_attempt(now: Now, delay: Duration) -> String {
     let milliseconds = now.wall.saturating_add(delay).unix_milliseconds();
     let at = Time::from_unix_milliseconds(milliseconds - milliseconds.rem_euclid(1000));

@@ -57,7 +57,7 @@ impl Jobs {
     /// Takes in a record of a snapshot.
     fn take(&mut self, record: Record) {
         match record {
-            Record::WrittenBack(_) => {}
+            Record::WrittenBack(_) | Record::Ended(_) | Record::Gone(_) | Record::Remembered(_) => {}
             Record::Dropped(platform) => assert!(self.dropped.insert(platform)),
             Record::Scheduled(item) => {
                 let name = item.job.name().clone();

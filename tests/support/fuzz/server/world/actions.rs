@@ -99,6 +99,7 @@ impl World {
                 self.hand_in(Input::ResultFailed { uuid, error: "no space left" });
             }
             Outcome::Removed(uuid) => self.hand_in(Input::ResultRemoved { uuid }),
+            Outcome::Remembered(uuid) => self.hand_in(Input::Remembered { uuids: vec![uuid], length: 1 }),
             Outcome::PartSent(connection) => self.hand_in(Input::PartSent { connection }),
             Outcome::ObserverDone(connection) => self.hand_in(Input::ObserverDone { connection }),
             Outcome::ObserverFailed(connection) => {
@@ -118,6 +119,18 @@ impl World {
                 assert_eq!(self.model.jobs.leaving.get(&uuid), Some(&name));
                 self.results.in_place.remove(&uuid);
                 self.outcomes.push(Outcome::Removed(uuid));
+            }
+            Deferred::Remember { uuid } => {
+                let ended = self.server.state().ended_build(uuid).expect("the log says how it ended");
+                assert!(ended.build.end.is_some(), "{ended:?}");
+                assert!(!self.model.jobs.running.contains_key(&uuid), "{uuid} runs");
+                assert!(!self.model.jobs.aborted.contains_key(&uuid), "{uuid} has no result");
+                self.outcomes.push(Outcome::Remembered(uuid));
+            }
+            Deferred::RememberRemoval { uuid, .. } => self.outcomes.push(Outcome::Remembered(uuid)),
+            // Version 13, which these clients speak, has no questions of this kind.
+            Deferred::List { connection, .. } | Deferred::Describe { connection, .. } => {
+                panic!("connection {connection} asks for the history")
             }
             Deferred::Seal { uuid, closing } => {
                 let closing = read_messages(&closing);

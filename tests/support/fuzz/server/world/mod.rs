@@ -80,6 +80,7 @@ enum Outcome {
     ObserverDone(ConnectionId),
     ObserverFailed(ConnectionId),
     Removed(Uuid),
+    Remembered(Uuid),
     PartSent(ConnectionId),
 }
 

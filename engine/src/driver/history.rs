@@ -1,0 +1,404 @@
+//! The history at work: what the log holds is carried over into the file, what is missing is looked for, and clients are
+//! told what they ask for.
+
+use super::files::Files;
+use super::history_file::{Append, HistoryFile, Opened, told};
+use super::history_tasks::{Appending, Item, Recall, Survey};
+use super::tasks::Task;
+use crate::history::{EndedBuild, Entry, Found, Gone, Index, Key, Listed, Place, Query};
+use crate::limits::{RETRY_TIME, WRITE_BACK_TIME};
+use crate::server::State;
+use builder_proto::Uuid;
+use builder_proto::history::{Build, HistoryQuery};
+use builder_proto::time::Time;
+use builder_proto::wire::RawUuid;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+/// Entries that are appended at a time.
+const ENTRIES_PER_APPEND: usize = 1000;
+/// Bytes that are appended at a time, but for the last entry.
+const BYTES_PER_APPEND: usize = 4 * 1024 * 1024;
+/// Builds that are read for one client at a time.
+const BUILDS_PER_READ: usize = 64;
+
+/// Everything about builds that have ended.
+#[derive(Debug)]
+pub(crate) struct History<F: Files> {
+    index: Index,
+    file: HistoryFile<F>,
+    /// Builds that the log knows and the file does not.
+    waiting: BTreeSet<Uuid>,
+    /// Removals that the log knows and the file does not.
+    removals: BTreeMap<Uuid, Time>,
+    /// Builds that were found in stored results, and that neither has.
+    found: Vec<EndedBuild>,
+    /// When to carry over what waits, in monotonic time.
+    append_at: Option<Duration>,
+    is_appending: bool,
+    /// Whether something of a failed attempt may be behind the end of the file.
+    is_unclean: bool,
+    survey: Stage,
+}
+
+/// How far the look at all stored results is.
+#[derive(Debug)]
+enum Stage {
+    /// The file has everything.
+    Whole,
+    /// It is to begin.
+    Wanted,
+    /// A thread is at it; whether it has to be done once more.
+    UnderWay { again: bool },
+    /// The thread waits until what it found is in the file.
+    Paused { rest: Survey, again: bool },
+    /// All is found; the file is to say so.
+    Over,
+}
+
+/// A client that is told of builds, as many as there is room for.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    query: Query,
+    /// Builds that run, the one that started first at the front.
+    running: Vec<Build>,
+    /// Those of them that the client was told of. They may have ended since.
+    told: BTreeSet<Uuid>,
+    left: u64,
+}
+
+/// What a client is to be told next.
+#[derive(Debug)]
+pub(crate) enum Batch {
+    /// These builds, some of which have to be read first.
+    Builds(Vec<Item>),
+    /// Nothing for now; others are to have their turn.
+    NotYet,
+    /// Nothing any more.
+    End,
+}
+
+impl<F: Files> History<F> {
+    /// Goes on from what a start found in the file and in the log.
+    pub(super) fn new(opened: Opened<F>, state: &State) -> History<F> {
+        let Opened { file, index, is_whole } = opened;
+        let mut history = History {
+            index,
+            file,
+            waiting: BTreeSet::new(),
+            removals: BTreeMap::new(),
+            found: Vec::new(),
+            append_at: None,
+            is_appending: false,
+            is_unclean: false,
+            survey: if is_whole { Stage::Whole } else { Stage::Wanted },
+        };
+        let finished = state.ended_builds().filter(|ended| state.awaits_history(ended.uuid()));
+        for ended in finished {
+            history.index.insert(&ended.build, Place::Memory);
+            history.waiting.insert(ended.uuid());
+        }
+        for (uuid, at) in state.removed_results() {
+            history.index.set_removed(uuid, at);
+            history.removals.insert(uuid, at);
+        }
+        if history.has_waiting() {
+            history.append_at = Some(Duration::ZERO);
+        }
+        history
+    }
+
+    pub(super) fn uuids(&self) -> impl Iterator<Item = Uuid> + '_ {
+        self.index.uuids()
+    }
+
+    /// Takes in a build whose end is durable in the log. One about which the log says nothing ended under an earlier version.
+    pub(super) fn remember(&mut self, now: Duration, uuid: Uuid, ended: Option<&EndedBuild>) {
+        let Some(ended) = ended else { return self.look_again() };
+        if self.index.insert(&ended.build, Place::Memory) {
+            // Of a build that a survey has found in its place just now, the log knows more.
+            self.found.retain(|found| found.uuid() != uuid);
+        }
+        self.waiting.insert(uuid);
+        self.append_at.get_or_insert(now.saturating_add(WRITE_BACK_TIME));
+    }
+
+    pub(super) fn remember_removal(&mut self, now: Duration, uuid: Uuid, at: Time) {
+        self.index.set_removed(uuid, at);
+        self.removals.insert(uuid, at);
+        self.append_at.get_or_insert(now.saturating_add(WRITE_BACK_TIME));
+    }
+
+    fn look_again(&mut self) {
+        match &mut self.survey {
+            Stage::UnderWay { again } | Stage::Paused { again, .. } => *again = true,
+            Stage::Whole | Stage::Wanted | Stage::Over => self.survey = Stage::Wanted,
+        }
+    }
+
+    /// When [`History::next_task`] has something to do, in monotonic time.
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        self.append_at.filter(|_| !self.is_appending)
+    }
+
+    /// Whether nothing is under way, and nothing waits.
+    pub(super) fn is_at_rest(&self) -> bool {
+        !self.is_appending && !self.has_waiting() && matches!(self.survey, Stage::Whole)
+    }
+
+    fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty() || !self.removals.is_empty() || !self.found.is_empty()
+    }
+
+    /// What a thread is to do now.
+    pub(super) fn next_task(&mut self, now: Duration, state: &State) -> Option<Task<F>> {
+        if matches!(self.survey, Stage::Wanted) {
+            self.survey = Stage::UnderWay { again: false };
+            return Some(Task::survey(Survey::new(self.index.uuids().collect())));
+        }
+        if self.is_appending {
+            return None;
+        }
+        if self.found.is_empty()
+            && let Stage::Paused { .. } = self.survey
+            && let Stage::Paused { rest, again } = core::mem::replace(&mut self.survey, Stage::Whole)
+        {
+            self.survey = Stage::UnderWay { again };
+            return Some(Task::survey(rest));
+        }
+        let is_due = self.append_at.is_some_and(|at| at <= now);
+        if !is_due {
+            return None;
+        }
+        self.append_at = None;
+        match self.append(state) {
+            Ok(appending) => {
+                self.is_appending = true;
+                Some(Task::append(self.file.file.clone(), appending))
+            }
+            Err(error) => {
+                self.delay(now, &error);
+                None
+            }
+        }
+    }
+
+    /// Puts together what is to be appended.
+    fn append(&mut self, state: &State) -> io::Result<Appending> {
+        let mut append = Append::new(self.file.position, self.file.end);
+        let mut uuids = BTreeSet::new();
+        let has_room = |append: &Append, count: usize| {
+            append.bytes.len() < BYTES_PER_APPEND && count < ENTRIES_PER_APPEND
+        };
+        for uuid in &self.waiting {
+            if !has_room(&append, uuids.len()) {
+                break;
+            }
+            // The file may have it already, if a crash came before the log said so.
+            let is_new = self.index.get(*uuid).is_some_and(|listed| listed.place == Place::Memory);
+            if let (true, Some(ended)) = (is_new, state.ended_build(*uuid)) {
+                append.build(ended)?;
+            }
+            uuids.insert(*uuid);
+        }
+        let mut gone = BTreeSet::new();
+        for (uuid, at) in &self.removals {
+            // The log speaks of both at once, and must not forget one of them.
+            if self.waiting.contains(uuid) && !uuids.contains(uuid) || !has_room(&append, gone.len()) {
+                continue;
+            }
+            append.entry(&Entry::Gone(Gone { uuid: RawUuid(*uuid), at: *at }))?;
+            gone.insert(*uuid);
+        }
+        let found = self.found.len();
+        for ended in &self.found {
+            append.build(ended)?;
+        }
+        let says_whole = matches!(self.survey, Stage::Over);
+        if says_whole {
+            append.entry(&Entry::IsWhole(true))?;
+        }
+        Ok(Appending { append, cuts: self.is_unclean, uuids, gone, found, says_whole })
+    }
+
+    /// Takes note of what was appended, durably. Gives the builds that the log may forget about, and the length of the file.
+    pub(super) fn appended(
+        &mut self,
+        now: Duration,
+        appending: Appending,
+        outcome: io::Result<()>,
+    ) -> Option<(Vec<Uuid>, u64)> {
+        self.is_appending = false;
+        self.is_unclean = outcome.is_err();
+        if let Err(error) = outcome {
+            self.delay(now, &error);
+            return None;
+        }
+        let Appending { append, uuids, gone, found, says_whole, .. } = appending;
+        (self.file.position, self.file.end) = (append.position, append.end());
+        for (uuid, place) in &append.places {
+            self.index.set_place(*uuid, Place::File(*place));
+        }
+        for uuid in &uuids {
+            self.waiting.remove(uuid);
+        }
+        for uuid in &gone {
+            self.removals.remove(uuid);
+        }
+        self.found.drain(..found.min(self.found.len()));
+        if says_whole && matches!(self.survey, Stage::Over) {
+            self.survey = Stage::Whole;
+        }
+        if self.has_waiting() {
+            self.append_at.get_or_insert(now);
+        }
+        // Of a build of which only one of the two is in the file, the log goes on to hold both.
+        let forgotten: BTreeSet<Uuid> = uuids.union(&gone).copied().collect();
+        let is_done = |uuid: &Uuid| !self.waiting.contains(uuid) && !self.removals.contains_key(uuid);
+        let forgotten: Vec<Uuid> = forgotten.into_iter().filter(is_done).collect();
+        (!forgotten.is_empty()).then_some((forgotten, self.file.end))
+    }
+
+    fn delay(&mut self, now: Duration, error: &io::Error) {
+        let pause = RETRY_TIME.as_secs();
+        ::log::error!(
+            "cannot write to the history: {error}; it is safe in the log; next attempt in {pause} seconds"
+        );
+        self.append_at = Some(now.saturating_add(RETRY_TIME));
+    }
+
+    /// Takes in what a look at stored results has found. Builds that are under way are not meant.
+    pub(super) fn surveyed(
+        &mut self,
+        now: Duration,
+        found: Vec<EndedBuild>,
+        rest: Option<Survey>,
+        state: &State,
+    ) {
+        for ended in found {
+            let uuid = ended.uuid();
+            let is_known = state.name_of_build(uuid).is_some() || state.ended_build(uuid).is_some();
+            if !is_known && self.index.insert(&ended.build, Place::Memory) {
+                self.found.push(ended);
+            }
+        }
+        let again = matches!(self.survey, Stage::UnderWay { again: true });
+        self.survey = match rest {
+            Some(rest) => Stage::Paused { rest, again },
+            None if again => Stage::Wanted,
+            None => Stage::Over,
+        };
+        if self.has_waiting() || matches!(self.survey, Stage::Over) {
+            self.append_at = Some(now);
+        }
+    }
+
+    /// A look at stored results came to nothing; it begins again with the next start.
+    pub(super) fn not_surveyed(&mut self, error: &io::Error) {
+        ::log::error!(
+            "cannot look for builds in the stored results: {error}; the next start of the server tries again"
+        );
+        self.survey = Stage::Whole;
+    }
+
+    /// Builds that are not finished, and those of which nobody may hear yet that they are.
+    pub(super) fn under_way<'a>(&'a self, state: &'a State) -> impl Iterator<Item = Build> + 'a {
+        let finished = state.ended_builds().filter(|ended| {
+            state.name_of_build(ended.uuid()).is_none() && self.index.get(ended.uuid()).is_none()
+        });
+        state.builds_under_way().chain(finished.map(|ended| Build { end: None, ..ended.build.clone() }))
+    }
+
+    /// Begins to tell a client of builds.
+    pub(super) fn list(&self, query: &HistoryQuery, state: &State) -> Listing {
+        let running = running_builds(query, self.under_way(state));
+        let left = query.limit.unwrap_or(u64::MAX);
+        Listing { query: self.index.search(query), running, told: BTreeSet::new(), left }
+    }
+
+    /// What a client is to be told next.
+    pub(super) fn next_batch(&self, listing: &mut Listing, state: &State) -> Batch {
+        let mut items = Vec::new();
+        while listing.left > 0 && items.len() < BUILDS_PER_READ {
+            let found = self.index.next(&mut listing.query);
+            let listed = match &found {
+                Found::Build(listed) => Some(listed),
+                Found::NotYet if items.is_empty() => return Batch::NotYet,
+                Found::NotYet => break,
+                Found::End => None,
+            };
+            let is_later = |build: &mut Build| listed.is_none_or(|listed| Key::of(build) > listed.key);
+            let item = match (listing.running.pop_if(is_later), listed) {
+                // It has ended since, so that it comes again.
+                (Some(build), _) if self.index.get(build.uuid()).is_some() => None,
+                (Some(build), _) => {
+                    listing.told.insert(build.uuid());
+                    Some(Item::Held(Box::new(build)))
+                }
+                (None, Some(listed)) => {
+                    listing.query.advance(listed);
+                    self.item(listed, state).filter(|_| !listing.told.contains(&listed.uuid))
+                }
+                (None, None) => break,
+            };
+            if let Some(item) = item {
+                items.push(item);
+                listing.left -= 1;
+            }
+        }
+        if items.is_empty() { Batch::End } else { Batch::Builds(items) }
+    }
+
+    fn item(&self, listed: &Listed, state: &State) -> Option<Item> {
+        match listed.place {
+            Place::File(place) => Some(Item::Stored { place, removed: listed.removed }),
+            Place::Memory => {
+                let ended = self.held(listed.uuid, state)?;
+                Some(Item::Held(Box::new(told(ended.build.clone(), listed.removed))))
+            }
+        }
+    }
+
+    /// A build that the file does not have.
+    fn held<'a>(&'a self, uuid: Uuid, state: &'a State) -> Option<&'a EndedBuild> {
+        state.ended_build(uuid).or_else(|| self.found.iter().find(|found| found.uuid() == uuid))
+    }
+
+    /// What is known of a build, or where it is to be read; none when the history does not have it.
+    pub(super) fn recall(&self, uuid: Uuid, state: &State) -> Option<Recall<F>> {
+        let listed = self.index.get(uuid)?;
+        let (file, salt) = (self.file.file.clone(), self.file.position.salt());
+        match listed.place {
+            Place::File(place) => Some(Recall::Stored { file, salt, place, removed: listed.removed }),
+            Place::Memory => {
+                let mut ended = self.held(uuid, state)?.clone();
+                ended.build = told(ended.build, listed.removed);
+                Some(Recall::Held(Box::new(ended)))
+            }
+        }
+    }
+
+    /// Where a thread reads builds.
+    pub(super) fn file(&self) -> &HistoryFile<F> {
+        &self.file
+    }
+}
+
+/// Builds that run and fit a query, the one that started first at the front.
+fn running_builds(query: &HistoryQuery, under_way: impl Iterator<Item = Build>) -> Vec<Build> {
+    if query.failed {
+        return Vec::new();
+    }
+    let range = query.uuid.as_ref().map(crate::history::range_of_uuids);
+    let fits = |build: &Build| {
+        query.job.as_ref().is_none_or(|job| *job == build.job)
+            && query.platform.as_ref().is_none_or(|platform| *platform == build.platform)
+            && query.since.is_none_or(|since| build.started >= since)
+            && range
+                .is_none_or(|range| range.is_some_and(|(first, last)| (first..=last).contains(&build.uuid())))
+    };
+    let mut running: Vec<Build> = under_way.filter(fits).collect();
+    running.sort_by_key(Key::of);
+    running
+}
