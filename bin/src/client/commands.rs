@@ -71,8 +71,12 @@ pub(super) const LIMIT: Flag =
         .manual(
             "\
 At most so many builds, those that started last.
-The default is 20, or no limit with
-.Fl -since .",
+The default of
+.Cm history
+is 20, or no limit with
+.Fl -since ;
+.Cm logs
+has none.",
         );
 /// The same where only those are searched.
 pub(super) const SEARCH_LIMIT: Flag =
