@@ -186,15 +186,19 @@ fn tell_that_nothing_matches(count: usize) {
 
 /// The error, and if the server does not have the console, what became of it.
 fn explained(build: &Build, error: ClientError) -> ClientError {
-    let removed = build.end.as_ref().and_then(|end| end.removed);
-    match (error, removed) {
-        (ClientError::Refused { reason, .. }, Some(removed)) => {
-            let removed = whole_seconds(removed);
-            let hint =
-                format!("; the result of build {} was removed from the server at {removed}", build.uuid());
+    match error {
+        ClientError::Refused { reason, .. } if reason.as_bytes() == b"uuid not found" => {
+            let uuid = build.uuid();
+            let hint = match build.end.as_ref().and_then(|end| end.removed) {
+                Some(removed) => {
+                    let removed = whole_seconds(removed);
+                    format!(": the result of build {uuid} was removed from the server at {removed}")
+                }
+                None => format!(": the server remembers build {uuid}, but its result is no longer there"),
+            };
             ClientError::Refused { reason, hint }
         }
-        (error, _) => error,
+        error => error,
     }
 }
 
@@ -237,10 +241,14 @@ mod tests {
     fn a_console_that_is_gone_is_explained() {
         let refused = || ClientError::Refused { reason: "uuid not found".into(), hint: String::new() };
         let mut build = ended(build(7, "hello", 40), 5, Cause::Exited(0));
-        assert_eq!(explained(&build, refused()).to_string(), "uuid not found");
+        let name = "build 07070707-0707-0707-0707-070707070707";
+        let expected =
+            format!("uuid not found: the server remembers {name}, but its result is no longer there");
+        assert_eq!(explained(&build, refused()).to_string(), expected);
         build.end.as_mut().unwrap().removed = Some(Time::UNIX_EPOCH);
-        let expected = "uuid not found; the result of build 07070707-0707-0707-0707-070707070707 was removed \
-                        from the server at 1970-01-01T00:00:00Z";
+        let expected = format!(
+            "uuid not found: the result of {name} was removed from the server at 1970-01-01T00:00:00Z"
+        );
         assert_eq!(explained(&build, refused()).to_string(), expected);
     }
 }
