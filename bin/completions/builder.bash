@@ -17,9 +17,9 @@ _builder() {
             valued='-r --remote --timeout'
             commands='' ;;
         builder-client)
-            flags='-r --remote --period --platform --json --job --since --failed --limit --follow --times --grep -v --verbose -q --quiet -h --help --version'
-            valued='-r --remote --period --platform --job --since --limit --times --grep'
-            commands='schedule orb-build reschedule unschedule execute info observe observe-latest history logs drop-platform undrop-platform' ;;
+            flags='-r --remote --period --platform --json --job --since --failed --limit --follow --times --grep --output -v --verbose -q --quiet -h --help --version'
+            valued='-r --remote --period --platform --job --since --limit --times --grep --output'
+            commands='schedule orb-build reschedule unschedule execute info observe observe-latest history logs fetch drop-platform undrop-platform' ;;
         builder-inspect)
             flags='--latest --failed --job --script --console --sha256 --json --output -v --verbose -q --quiet -h --help --version'
             valued='--output'
@@ -41,6 +41,7 @@ _builder() {
         'builder-client observe-latest') flags='--platform --job --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client history') flags='--platform --since --failed --limit --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client logs') flags='--platform --failed --follow --times --grep --since --limit --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client fetch') flags='--platform --output --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client drop-platform') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client undrop-platform') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
     esac
@@ -53,6 +54,7 @@ _builder() {
         'builder-server --export-state') compopt -o default; return ;;
         'builder-client --period') _builder_offer -W 'hourly daily weekly never'; return ;;
         'builder-client --times') _builder_offer -W 'relative absolute none'; return ;;
+        'builder-client --output') compopt -o filenames; _builder_offer -d; return ;;
         'builder-inspect --output') compopt -o filenames; _builder_offer -d; return ;;
         'builder-upload --upload-credentials') compopt -o default; return ;;
     esac

@@ -13,7 +13,7 @@ function __builder_words
         case builder-worker
             set valued -r --remote --timeout
         case builder-client
-            set valued -r --remote --period --platform --job --since --limit --times --grep
+            set valued -r --remote --period --platform --job --since --limit --times --grep --output
         case builder-inspect
             set valued --output
         case builder-upload
@@ -88,12 +88,13 @@ complete -c builder-client -n __builder_goes_with -a observe -d 'Print the conso
 complete -c builder-client -n __builder_goes_with -a observe-latest -d 'Print the console of the running build that started last; with --platform or --job, of the last one of those'
 complete -c builder-client -n __builder_goes_with -a history -d 'List builds, the newest first: how each ended, how long it took, what is usual, what it left'
 complete -c builder-client -n __builder_goes_with -a logs -d 'Print the console of a build, or of the newest build of a job; with --failed, of the newest that failed'
+complete -c builder-client -n __builder_goes_with -a fetch -d 'Fetch the artifacts of a build, or those at PATH, and verify them; the same again goes on where it was interrupted'
 complete -c builder-client -n __builder_goes_with -a drop-platform -d 'Remove the queue and the jobs of PLATFORM, and refuse new ones'
 complete -c builder-client -n __builder_goes_with -a undrop-platform -d 'Accept jobs for PLATFORM again'
 complete -c builder-client -s r -l remote -x -d 'The server, as HOST:PORT or unix:PATH'
 complete -c builder-client -n '__builder_goes_with schedule orb-build reschedule' -l period -x -a 'hourly daily weekly never' -d 'How often the job runs'
-complete -c builder-client -n '__builder_goes_with execute info observe-latest history logs' -l platform -x -d 'Only this platform'
-complete -c builder-client -n '__builder_goes_with info observe observe-latest history logs' -l json -d 'Print JSON'
+complete -c builder-client -n '__builder_goes_with execute info observe-latest history logs fetch' -l platform -x -d 'Only this platform'
+complete -c builder-client -n '__builder_goes_with info observe observe-latest history logs fetch' -l json -d 'Print JSON'
 complete -c builder-client -n '__builder_goes_with observe-latest' -l job -x -d 'Only builds of this job'
 complete -c builder-client -n '__builder_goes_with history logs' -l since -x -d 'Only builds that started since WHEN'
 complete -c builder-client -n '__builder_goes_with history logs' -l failed -d 'Only builds that failed'
@@ -101,6 +102,7 @@ complete -c builder-client -n '__builder_goes_with history logs' -l limit -x -d 
 complete -c builder-client -n '__builder_goes_with logs' -l follow -d 'Wait for lines to come, up to the end of the build'
 complete -c builder-client -n '__builder_goes_with logs' -l times -x -a 'relative absolute none' -d 'What stands in front of each line'
 complete -c builder-client -n '__builder_goes_with logs' -l grep -x -d 'Print only lines that match PATTERN; of a job, search all builds'
+complete -c builder-client -n '__builder_goes_with fetch' -l output -x -a '(__fish_complete_directories)' -d 'Write below DIR, which is created if it is not there'
 complete -c builder-client -s v -l verbose -d 'Log what happens; twice: log every detail'
 complete -c builder-client -s q -l quiet -d 'Log errors only'
 complete -c builder-client -s h -l help -d 'Print this help'

@@ -9,6 +9,7 @@
 //! `README.md` beside this crate follows a message from the socket to the disk and
 //! back, and says where to put what.
 
+mod artifact_path;
 pub mod client;
 pub mod command_line;
 pub mod directory;
@@ -16,6 +17,7 @@ pub mod durable;
 pub mod inspect;
 pub mod json;
 pub mod log_file;
+mod progress;
 pub mod result_file;
 pub mod server;
 mod socket;

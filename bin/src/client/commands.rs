@@ -120,6 +120,13 @@ pub(super) const JSON: Flag = Flag::switch("json", "print JSON").manual(
 Print JSON instead of text; see below.",
 );
 
+pub(super) const OUTPUT: Flag = Flag::with_value(
+    "output",
+    "DIR",
+    Kind::Directory,
+    "write below DIR, which is created if it is not there",
+);
+
 commands! {
     Schedule = CommandEntry {
         name: "schedule",
@@ -306,6 +313,51 @@ Consoles that are no longer on the server are left out, and a warning says how
 many.
 The exit status is 1 if no line matches.
 The result is no line of the console.",
+    },
+    Fetch = CommandEntry {
+        name: "fetch",
+        words: &[Word::one("JOB|UUID", Kind::Job), Word::optional("PATH", Kind::Text)],
+        flags: &[PLATFORM, OUTPUT, JSON],
+        help: "fetch the artifacts of a build, or those at PATH, and verify them; the same again goes on where it was interrupted",
+        manual: "\
+Fetch the artifacts of the newest build of a job that has ended, or of one
+build; with
+.Fl -platform ,
+of the newest one there.
+Of a uuid, as many of the first digits are enough as no other build has, and
+four at least.
+With a
+.Ar path ,
+fetch only the artifact of this path, or those below a directory of this name.
+.Pp
+The artifacts keep their paths below a directory.
+Without
+.Fl -output ,
+that is a new one, called after the job and the first digits of the uuid.
+A single artifact whose
+.Ar path
+was given is put into the current directory, or into that of
+.Fl -output ,
+under its own name.
+.Pp
+An artifact gets its name when its size and SHA-256 are those that the server
+knows.
+A server does not know them of builds that it has not looked through yet, and of
+those that left too many artifacts; then a warning says so.
+Until it is complete, an artifact is in a file whose name begins with a dot and
+ends with
+.Pa .part .
+If the connection breaks, the exit status is 1, and the same command goes on in
+the middle of the artifact.
+Artifacts that are there already, of the same size and digest, are not fetched
+again.
+.Pp
+Nothing else that is there is changed, and nothing is written outside the
+directory: the command complains about an artifact whose name is taken, and
+about one whose path is absolute, contains
+.Ql ..
+or leads through a link.
+It fetches the others, and fails.",
     },
     DropPlatform = CommandEntry {
         name: "drop-platform",

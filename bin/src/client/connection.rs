@@ -6,7 +6,9 @@ use crate::socket::{self, BlockingSocket, Socket};
 use builder_engine::limits::COMMAND_FRAME_BYTES;
 use builder_engine::reconnecting::Reconnecting;
 use builder_proto::CLIENT_VERSION;
-use builder_proto::command::{Command, INFO_REPLY_TAG, InfoSource, Kind, PeerType, read_info_reply};
+use builder_proto::command::{
+    Command, DATA_TAG, INFO_REPLY_TAG, InfoSource, Kind, PeerType, read_data_header, read_info_reply,
+};
 use builder_proto::frame::{FrameDecoder, FrameEvent};
 use builder_proto::malformed::Malformed;
 use std::io::{self, Read, Write};
@@ -20,6 +22,8 @@ const ANSWER_TIME: Duration = Duration::from_secs(60);
 const ANSWER_BYTES: u64 = 16 * COMMAND_FRAME_BYTES;
 /// Bytes that are read at once.
 const READ_BYTES: usize = 64 * 1024;
+/// The same for the content of artifacts.
+const CONTENT_READ_BYTES: usize = 256 * 1024;
 
 /// A connection on which both sides have said hello.
 pub(super) struct Connection {
@@ -33,6 +37,16 @@ pub(super) struct Connection {
     patience: Option<Duration>,
     /// Whether the server ended the connection without regard to what was still under way.
     was_reset: bool,
+    /// Bytes of content that are still to come in the message that is read in passing.
+    content_left: u64,
+}
+
+/// What comes while artifacts are fetched.
+pub(super) enum Piece<'a> {
+    /// A message.
+    Message(Command),
+    /// The next bytes of content.
+    Content(&'a [u8]),
 }
 
 impl Connection {
@@ -80,6 +94,7 @@ impl Connection {
             unread: 0..0,
             patience: Some(ANSWER_TIME),
             was_reset: false,
+            content_left: 0,
         };
         let hello = Command::ClientHello { peer: PeerType::Client, version };
         match connection.ask(&hello) {
@@ -146,6 +161,59 @@ impl Connection {
             }
             Ok(Some(FrameEvent::StreamBytes { .. }) | None) => Ok(None),
             Err(error) => Err(ClientError::Frame { peer: self.peer.clone(), error }),
+        }
+    }
+
+    /// Reads the content of artifacts in passing from now on, with [`Connection::receive_piece`], and in larger pieces.
+    pub(super) fn stream_content(&mut self) {
+        self.decoder.set_streamed_tag(Some(DATA_TAG));
+        self.decoder.set_limit(COMMAND_FRAME_BYTES);
+        self.buffer.resize(CONTENT_READ_BYTES, 0);
+    }
+
+    /// Waits for a message, or for more of the content of an artifact; `None` when the server has closed the connection.
+    pub(super) fn receive_piece(&mut self) -> Result<Option<Piece<'_>>, ClientError> {
+        while self.content_left == 0 {
+            let mut input = &self.buffer[self.unread.clone()];
+            let event = self.decoder.next(&mut input);
+            self.unread.start = self.unread.end - input.len();
+            match event {
+                Ok(Some(FrameEvent::StreamStart { length })) => {
+                    self.content_left = self.read_data_header(length)?;
+                }
+                Ok(Some(FrameEvent::Frame(payload))) => {
+                    let command = Command::decode(payload);
+                    let peer = &self.peer;
+                    let decoded = command.map_err(|error| ClientError::Decode { peer: peer.clone(), error });
+                    return decoded.map(|command| Some(Piece::Message(command)));
+                }
+                Ok(Some(FrameEvent::StreamBytes { .. }) | None) => {
+                    if !self.read_more()? {
+                        return Ok(None);
+                    }
+                }
+                Err(error) => return Err(ClientError::Frame { peer: self.peer.clone(), error }),
+            }
+        }
+        let most = usize::try_from(self.content_left).unwrap_or(usize::MAX);
+        if self.unread.is_empty() && !self.read_more()? {
+            return Ok(None);
+        }
+        let length = self.unread.len().min(most);
+        // It is in the buffer, and the decoder gives it without a copy.
+        self.content_left -= length as u64;
+        self.next_streamed(length).map(|bytes| Some(Piece::Content(bytes)))
+    }
+
+    /// Reads up to the bytes of a `data` message, and says how many these are.
+    fn read_data_header(&mut self, length: u64) -> Result<u64, ClientError> {
+        let mut beginning = Vec::new();
+        loop {
+            match read_data_header(&beginning, length) {
+                Ok(Some((_, bytes))) => return Ok(bytes),
+                Ok(None) => beginning.extend_from_slice(self.next_streamed(1)?),
+                Err(error) => return Err(self.malformed(error)),
+            }
         }
     }
 

@@ -53,6 +53,16 @@ pub(super) enum ClientError {
     Selection(SelectionError),
     /// There is no build to observe.
     NothingRuns(BuildFilter),
+    /// The server sends what cannot be.
+    Senseless { peer: Address, what: &'static str },
+    /// The connection broke while artifacts came.
+    Interrupted(Box<ClientError>),
+    /// Nothing can be written into a directory.
+    Output { directory: PathBuf, error: io::Error },
+    /// An artifact cannot be written, and neither can others.
+    Artifact { path: Text, error: String },
+    /// Some artifacts are not in their places; what was wrong with each has been said.
+    NotFetched { artifacts: u64 },
     /// The answer cannot be printed.
     Print(io::Error),
 }
@@ -133,6 +143,20 @@ impl fmt::Display for ClientError {
             ClientError::NothingRuns(filter) => {
                 write!(f, "no build{filter} is running; see 'builder-client info'")
             }
+            ClientError::Senseless { peer, what } => write!(f, "{peer} sent {what}"),
+            ClientError::Interrupted(error) => {
+                write!(f, "{error}; what has come is kept, and the same command goes on from there")
+            }
+            ClientError::Output { directory, error } => {
+                write!(
+                    f,
+                    "cannot write into {}: {error}; name another directory with --output",
+                    directory.display()
+                )
+            }
+            ClientError::Artifact { path, error } => write!(f, "artifact {path}: {error}"),
+            ClientError::NotFetched { artifacts: 1 } => f.write_str("one artifact was not fetched"),
+            ClientError::NotFetched { artifacts } => write!(f, "{artifacts} artifacts were not fetched"),
             ClientError::Print(error) => write!(f, "cannot write to stdout: {error}"),
         }
     }

@@ -5,6 +5,7 @@ mod commands;
 mod connection;
 mod done;
 mod error;
+mod fetch;
 mod form;
 mod hint;
 mod history;
@@ -49,8 +50,8 @@ pub const PROGRAM: Program = Program {
     notes: "\
 'builder-client COMMAND --help' describes one command.
 
-With --json, info prints one object, and history, logs and observe print one
-object per line; see builder-client(1).
+With --json, info prints one object, and fetch, history, logs and observe print
+one object per line; see builder-client(1).
 
 A PERIOD is hourly, daily, weekly or never; with never, NAME runs once, and then
 only on 'execute'. Without --remote, the environment variable BUILDER_REMOTE
@@ -102,6 +103,7 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<ExitCo
         Request::Schedule(job) => send(&remote, &job.read()?, quiet),
         Request::Info(filter) => info::print(&info::ask(&remote)?, &filter, form),
         Request::History(request) => history::print(&remote, &request, form, quiet),
+        Request::Fetch(request) => fetch::fetch(&remote, request, form, quiet),
         Request::Observe(uuid) => observe_build(&remote, uuid, form, quiet),
         Request::ObserveBeginning(word) => {
             let build = selection::find_by_digits(&remote, &word).map_err(|error| match error {

@@ -1,11 +1,15 @@
 //! What the words of a command line ask for.
 
-use super::commands::{COMMANDS, FAILED, FOLLOW, GREP, JOB, LIMIT, PERIOD, PLATFORM, SINCE, TIMES, Verb};
+use super::commands::{
+    COMMANDS, FAILED, FOLLOW, GREP, JOB, LIMIT, OUTPUT, PERIOD, PLATFORM, SINCE, TIMES, Verb,
+};
 use super::error::{ClientError, ScriptSource};
+use super::fetch::FetchRequest;
 use super::history::HistoryRequest;
 use super::info_filter::{BuildFilter, InfoFilter};
 use super::logs::LogsRequest;
-use super::selection::uuid_beginning;
+use super::selection::{Selection, uuid_beginning};
+use super::wanted::Wanted;
 use crate::command_line::{CommandEntry, Count, Flag, Matches, UsageError, value};
 use crate::wording::most_similar;
 use builder_engine::limits::COMMAND_FRAME_BYTES;
@@ -15,6 +19,7 @@ use builder_proto::command::Command;
 use builder_proto::job::{OrbBuildJob, ScriptJob};
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
+use std::path::PathBuf;
 
 /// What to do.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub(super) enum Request {
     History(HistoryRequest),
     /// Print consoles, or what matches in them.
     Logs(LogsRequest),
+    /// Fetch artifacts.
+    Fetch(FetchRequest),
     /// Print the console of this build.
     Observe(Uuid),
     /// Print the console of the only build whose uuid begins like this.
@@ -81,6 +88,7 @@ impl Request {
             }
             Verb::History => return parse_history(&line),
             Verb::Logs => return parse_logs(&line),
+            Verb::Fetch => return parse_fetch(&line),
             Verb::Observe => return parse_observe(&line),
             Verb::ObserveLatest => {
                 let [] = line.words()?;
@@ -167,6 +175,19 @@ fn parse_logs(line: &Line<'_>) -> Result<Request, UsageError> {
         ))),
         None => Ok(Request::Logs(request)),
     }
+}
+
+fn parse_fetch(line: &Line<'_>) -> Result<Request, UsageError> {
+    let [word, path] = line.words_or_less()?;
+    Ok(Request::Fetch(FetchRequest {
+        build: Selection {
+            word: word.unwrap_or_default().into(),
+            platform: line.text(PLATFORM),
+            wanted: Wanted::Ended,
+        },
+        path: path.map(Text::from),
+        output: line.matches.opt_str(OUTPUT.long).map(PathBuf::from),
+    }))
 }
 
 fn parse_observe(line: &Line<'_>) -> Result<Request, UsageError> {

@@ -1,12 +1,13 @@
 //! Showing results that were chosen, one after the other.
 
 use super::error::{Complaints, InspectError};
-use super::extraction::{Extraction, Progress};
+use super::extraction::Extraction;
 use super::report;
 use super::report::{PrintError, Printer};
 use super::search::Found;
 use super::settings::Settings;
 use super::sums;
+use crate::progress::Progress;
 use crate::result_file::ResultFile;
 use crate::terminal::{Look, Palette};
 use crate::wording::Size;

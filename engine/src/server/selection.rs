@@ -23,12 +23,7 @@ impl Selection {
     /// # Errors
     ///
     /// Why nobody can ask for that.
-    pub(crate) fn new(
-        uuid: Uuid,
-        path: Option<Text>,
-        skip: i64,
-        offset: i64,
-    ) -> Result<Selection, &'static str> {
+    pub fn new(uuid: Uuid, path: Option<Text>, skip: i64, offset: i64) -> Result<Selection, &'static str> {
         let (Ok(skip), Ok(offset)) = (u64::try_from(skip), u64::try_from(offset)) else {
             return Err("a number of artifacts or bytes to leave out is negative");
         };
@@ -39,8 +34,9 @@ impl Selection {
         Ok(Selection { uuid, path: path.map(Text::from), skip, offset })
     }
 
-    /// Whether an artifact of this path is among them.
-    pub(crate) fn includes(&self, artifact: &Text) -> bool {
+    /// Whether an artifact of this path is among them, but for those to leave out.
+    #[must_use]
+    pub fn includes(&self, artifact: &Text) -> bool {
         let Some(path) = &self.path else { return true };
         match artifact.as_bytes().strip_prefix(path.as_bytes()) {
             Some(rest) => rest.is_empty() || rest.starts_with(b"/"),

@@ -11,7 +11,7 @@ mod output;
 mod peer;
 mod table;
 
-pub use data::{DataRef, append_data_frame, append_data_header};
+pub use data::{DATA_TAG, DataRef, append_data_frame, append_data_header, read_data_header};
 pub use field::FieldType;
 pub use info::{InfoReply, QueueInfo, RunningInfo, UPLOADS};
 pub use info_reader::{INFO_REPLY_TAG, InfoSource, read_info_reply};

@@ -9,6 +9,7 @@ use std::process::Command;
 pub(crate) struct Programs {
     pub(crate) server: PathBuf,
     pub(crate) worker: PathBuf,
+    pub(crate) client: PathBuf,
 }
 
 /// Finds the programs beside this one. Under `cargo run` they are built first, so that what is measured is what the tree
@@ -36,5 +37,9 @@ pub(crate) fn find() -> Outcome<Programs> {
             ))),
         }
     };
-    Ok(Programs { server: find("builder-server")?, worker: find("builder-worker")? })
+    Ok(Programs {
+        server: find("builder-server")?,
+        worker: find("builder-worker")?,
+        client: find("builder-client")?,
+    })
 }

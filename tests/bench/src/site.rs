@@ -51,6 +51,7 @@ impl Site {
         let stderr = File::create(&log).during("create the server's log")?;
         let mut command = Command::new(&self.programs.server);
         command.args(["--port", "0", "--dir"]).arg(self.data()).arg("--config-dir").arg(self.path("config"));
+        command.arg("--viewer-listen").arg(format!("unix:{}", self.socket().display()));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().during("start the server")?;
         let mut line = String::new();
@@ -66,6 +67,18 @@ impl Site {
                 Err(Failure::new(format_args!("the server does not start: {complaint}")))
             }
         }
+    }
+
+    /// Where the server listens for clients, besides.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path("clients")
+    }
+
+    /// The command that runs a client, through a socket of this system.
+    pub(crate) fn client_command(&self) -> Command {
+        let mut command = Command::new(&self.programs.client);
+        command.env("BUILDER_REMOTE", format!("unix:{}", self.socket().display())).stdin(Stdio::null());
+        command
     }
 
     /// The command that runs a worker of `platform`; its job directories are on this site.

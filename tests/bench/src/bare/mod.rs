@@ -2,5 +2,6 @@
 
 pub(crate) mod copy;
 pub(crate) mod lines;
+pub(crate) mod relay;
 pub(crate) mod responder;
 pub(crate) mod sync;

@@ -16,7 +16,7 @@ use std::process::Child;
 use std::thread;
 use std::time::Duration;
 
-const GIBIBYTE: u64 = 1024 * 1024 * 1024;
+pub(super) const GIBIBYTE: u64 = 1024 * 1024 * 1024;
 /// Pause between two looks at the memory of a worker.
 const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 
@@ -85,7 +85,7 @@ fn size(bench: &Bench) -> (u64, usize) {
 }
 
 /// Runs a job that leaves one artifact; gives the time from its end until it is stored.
-fn store(server: &Server, length: u64) -> Outcome<Duration> {
+pub(super) fn store(server: &Server, length: u64) -> Outcome<Duration> {
     let (worker, uuid) = Peer::worker(server.address())?;
     let mut stream = worker.into_stream()?;
     let ((), time) = time(|| -> Outcome<()> {
@@ -99,7 +99,7 @@ fn store(server: &Server, length: u64) -> Outcome<Duration> {
 }
 
 /// Waits for a worker to end; gives the most memory it used.
-fn watch(mut worker: Child) -> Outcome<Memory> {
+pub(super) fn watch(mut worker: Child) -> Outcome<Memory> {
     let process = Process(worker.id());
     let mut peak = None;
     loop {
@@ -141,14 +141,14 @@ fn remove_results(site: &Site) -> Outcome<()> {
     super::results(site)?.iter().try_for_each(fs::remove_file).during("remove results")
 }
 
-fn speed(length: u64, time: Duration) -> f64 {
+pub(super) fn speed(length: u64, time: Duration) -> f64 {
     length as f64 / GIBIBYTE as f64 / time.as_secs_f64()
 }
 
-fn medians(speeds: &[(f64, f64)]) -> (f64, f64) {
+pub(super) fn medians(speeds: &[(f64, f64)]) -> (f64, f64) {
     (median(speeds.iter().map(|(measured, _)| *measured)), median(speeds.iter().map(|(_, bare)| *bare)))
 }
 
-fn gibibytes(length: u64) -> String {
+pub(super) fn gibibytes(length: u64) -> String {
     format!("{} GiB", length as f64 / GIBIBYTE as f64)
 }

@@ -3,6 +3,7 @@
 pub(crate) mod artifact;
 pub(crate) mod console;
 mod drain;
+mod fetch;
 mod info;
 mod observers;
 mod schedule;
@@ -26,9 +27,10 @@ pub(crate) struct Row {
 }
 
 /// All rows, in the order of the table.
-pub(crate) const ALL: [Row; 12] = [
+pub(crate) const ALL: [Row; 13] = [
     Row { name: "artifact", measure: artifact::measure },
     Row { name: "artifact-worker", measure: artifact::measure_worker },
+    Row { name: "fetch", measure: fetch::measure },
     Row { name: "console", measure: console::measure },
     Row { name: "observers", measure: observers::measure },
     Row { name: "schedule-1", measure: schedule::measure_alone },
