@@ -265,13 +265,15 @@ fn the_recipes_of_the_page_about_operating_work() {
         DIR=$PWD/data
         mkdir data
         builder-server --dir data & listens
-        printf '#!/bin/sh\necho oops; exit 3\n' >site.sh
+        printf '#!/bin/sh\necho error: oops; exit 3\n' >site.sh
         builder-client schedule site linux site.sh
         builder-worker linux"#;
     let told = Site::new().run(before, "bin/OPERATING.md");
-    // The list of failures, and then the console; and the script.
+    // Both lists of failures, and then the console; the script, and what was found.
     assert_eq!(told.matches("exited 3\n").count(), 2, "{told}");
-    assert!(told.contains(" oops\n") && told.contains("echo oops; exit 3\n"), "{told}");
+    assert!(told.contains("  exited 3  site  linux  "), "{told}");
+    assert!(told.contains("s error: oops\n") && told.contains("echo error: oops; exit 3\n"), "{told}");
+    assert!(told.contains(":1: error: oops\n"), "{told}");
 }
 
 #[test]
