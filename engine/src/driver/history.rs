@@ -5,7 +5,7 @@ use super::files::Files;
 use super::history_file::{Append, HistoryFile, Opened, told};
 use super::history_tasks::{Appending, Item, Recall, Survey};
 use super::tasks::Task;
-use crate::history::{EndedBuild, Entry, Found, Gone, Index, Key, Listed, Place, Query};
+use crate::history::{EndedBuild, Entry, Found, Gone, Index, Key, Listed, Place, Query, running_builds};
 use crate::limits::{RETRY_TIME, WRITE_BACK_TIME};
 use crate::server::State;
 use builder_proto::Uuid;
@@ -39,6 +39,8 @@ pub(crate) struct History<F: Files> {
     is_appending: bool,
     /// Whether something of a failed attempt may be behind the end of the file.
     is_unclean: bool,
+    /// Whether the file says that it has everything, although it does not.
+    is_belied: bool,
     survey: Stage,
 }
 
@@ -82,7 +84,7 @@ pub(crate) enum Batch {
 impl<F: Files> History<F> {
     /// Goes on from what a start found in the file and in the log.
     pub(super) fn new(opened: Opened<F>, state: &State) -> History<F> {
-        let Opened { file, index, is_whole } = opened;
+        let Opened { file, index, is_whole, says_whole } = opened;
         let mut history = History {
             index,
             file,
@@ -92,6 +94,7 @@ impl<F: Files> History<F> {
             append_at: None,
             is_appending: false,
             is_unclean: false,
+            is_belied: says_whole && !is_whole,
             survey: if is_whole { Stage::Whole } else { Stage::Wanted },
         };
         let finished = state.ended_builds().filter(|ended| state.awaits_history(ended.uuid()));
@@ -116,10 +119,7 @@ impl<F: Files> History<F> {
     /// Takes in a build whose end is durable in the log. One about which the log says nothing ended under an earlier version.
     pub(super) fn remember(&mut self, now: Duration, uuid: Uuid, ended: Option<&EndedBuild>) {
         let Some(ended) = ended else { return self.look_again() };
-        if self.index.insert(&ended.build, Place::Memory) {
-            // Of a build that a survey has found in its place just now, the log knows more.
-            self.found.retain(|found| found.uuid() != uuid);
-        }
+        self.index.insert(&ended.build, Place::Memory);
         self.waiting.insert(uuid);
         self.append_at.get_or_insert(now.saturating_add(WRITE_BACK_TIME));
     }
@@ -131,6 +131,7 @@ impl<F: Files> History<F> {
     }
 
     fn look_again(&mut self) {
+        self.is_belied = true;
         match &mut self.survey {
             Stage::UnderWay { again } | Stage::Paused { again, .. } => *again = true,
             Stage::Whole | Stage::Wanted | Stage::Over => self.survey = Stage::Wanted,
@@ -187,6 +188,10 @@ impl<F: Files> History<F> {
     /// Puts together what is to be appended.
     fn append(&mut self, state: &State) -> io::Result<Appending> {
         let mut append = Append::new(self.file.position, self.file.end);
+        // What follows makes the file longer, so that its length does not show any more that something is missing.
+        if self.is_belied {
+            append.entry(&Entry::IsWhole(false))?;
+        }
         let mut uuids = BTreeSet::new();
         let has_room = |append: &Append, count: usize| {
             append.bytes.len() < BYTES_PER_APPEND && count < ENTRIES_PER_APPEND
@@ -219,7 +224,8 @@ impl<F: Files> History<F> {
         if says_whole {
             append.entry(&Entry::IsWhole(true))?;
         }
-        Ok(Appending { append, cuts: self.is_unclean, uuids, gone, found, says_whole })
+        let belies = self.is_belied;
+        Ok(Appending { append, cuts: self.is_unclean, uuids, gone, found, belies, says_whole })
     }
 
     /// Takes note of what was appended, durably. Gives the builds that the log may forget about, and the length of the file.
@@ -235,7 +241,8 @@ impl<F: Files> History<F> {
             self.delay(now, &error);
             return None;
         }
-        let Appending { append, uuids, gone, found, says_whole, .. } = appending;
+        let Appending { append, uuids, gone, found, belies, says_whole, .. } = appending;
+        self.is_belied &= !belies;
         (self.file.position, self.file.end) = (append.position, append.end());
         for (uuid, place) in &append.places {
             self.index.set_place(*uuid, Place::File(*place));
@@ -257,7 +264,8 @@ impl<F: Files> History<F> {
         let forgotten: BTreeSet<Uuid> = uuids.union(&gone).copied().collect();
         let is_done = |uuid: &Uuid| !self.waiting.contains(uuid) && !self.removals.contains_key(uuid);
         let forgotten: Vec<Uuid> = forgotten.into_iter().filter(is_done).collect();
-        (!forgotten.is_empty()).then_some((forgotten, self.file.end))
+        // What a survey found is missed only if the log knows how long the file is with it.
+        (says_whole || !forgotten.is_empty()).then_some((forgotten, self.file.end))
     }
 
     fn delay(&mut self, now: Duration, error: &io::Error) {
@@ -280,6 +288,10 @@ impl<F: Files> History<F> {
             let uuid = ended.uuid();
             let is_known = state.name_of_build(uuid).is_some() || state.ended_build(uuid).is_some();
             if !is_known && self.index.insert(&ended.build, Place::Memory) {
+                // It may have been removed since it was looked at.
+                if let Some(at) = self.removals.get(&uuid) {
+                    self.index.set_removed(uuid, *at);
+                }
                 self.found.push(ended);
             }
         }
@@ -328,13 +340,16 @@ impl<F: Files> History<F> {
                 Found::NotYet => break,
                 Found::End => None,
             };
-            let is_later = |build: &mut Build| listed.is_none_or(|listed| Key::of(build) > listed.key);
-            let item = match (listing.running.pop_if(is_later), listed) {
-                // It has ended since, so that it comes again.
-                (Some(build), _) if self.index.get(build.uuid()).is_some() => None,
+            // One that has ended since may be the same.
+            let is_next = |build: &mut Build| listed.is_none_or(|listed| Key::of(build) >= listed.key);
+            let item = match (listing.running.pop_if(is_next), listed) {
                 (Some(build), _) => {
                     listing.told.insert(build.uuid());
-                    Some(Item::Held(Box::new(build)))
+                    // It may have ended since, and the search may be past it.
+                    match self.index.get(build.uuid()) {
+                        Some(ended) => self.item(&ended, state),
+                        None => Some(Item::Held(Box::new(build))),
+                    }
                 }
                 (None, Some(listed)) => {
                     listing.query.advance(listed);
@@ -383,22 +398,4 @@ impl<F: Files> History<F> {
     pub(super) fn file(&self) -> &HistoryFile<F> {
         &self.file
     }
-}
-
-/// Builds that run and fit a query, the one that started first at the front.
-fn running_builds(query: &HistoryQuery, under_way: impl Iterator<Item = Build>) -> Vec<Build> {
-    if query.failed {
-        return Vec::new();
-    }
-    let range = query.uuid.as_ref().map(crate::history::range_of_uuids);
-    let fits = |build: &Build| {
-        query.job.as_ref().is_none_or(|job| *job == build.job)
-            && query.platform.as_ref().is_none_or(|platform| *platform == build.platform)
-            && query.since.is_none_or(|since| build.started >= since)
-            && range
-                .is_none_or(|range| range.is_some_and(|(first, last)| (first..=last).contains(&build.uuid())))
-    };
-    let mut running: Vec<Build> = under_way.filter(fits).collect();
-    running.sort_by_key(Key::of);
-    running
 }

@@ -32,6 +32,8 @@ pub(super) struct Opened<F: Files> {
     pub(super) index: Index,
     /// Whether the file is known to have every build of which a result is stored.
     pub(super) is_whole: bool,
+    /// Whether it says so itself.
+    pub(super) says_whole: bool,
 }
 
 /// Frames in the making: those of one append.
@@ -95,7 +97,7 @@ pub(super) fn open<F: Files>(
     let Some(file) = file else {
         let draft = begin(files, salt()).map_err(named(FileName::HistoryDraft))?;
         let file = put_in_place(files, draft).map_err(named(FileName::History))?;
-        return Ok(Opened { file, index: Index::default(), is_whole: false });
+        return Ok(Opened { file, index: Index::default(), is_whole: false, says_whole: false });
     };
     // What is read must be there after the next crash, too.
     files.sync(&file).map_err(named(FileName::History))?;
@@ -120,7 +122,8 @@ pub(super) fn open<F: Files>(
             );
         }
         let file = HistoryFile { file, position: reading.position, end };
-        return Ok(Opened { file, index: found.index(), is_whole });
+        let says_whole = found.is_whole;
+        return Ok(Opened { file, index: found.index(), is_whole, says_whole });
     }
     let number = set_aside(files, &file).map_err(named(FileName::HistoryDraft))?;
     let (path, aside) = (files.describe(FileName::History), files.describe(FileName::DamagedHistory(number)));
@@ -129,7 +132,7 @@ pub(super) fn open<F: Files>(
     );
     let (file, index) = rewrite(files, &file, salt()).map_err(named(FileName::HistoryDraft))?;
     let file = put_in_place(files, file).map_err(named(FileName::History))?;
-    Ok(Opened { file, index, is_whole: false })
+    Ok(Opened { file, index, is_whole: false, says_whole: false })
 }
 
 /// What came of reading a whole file.

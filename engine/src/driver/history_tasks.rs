@@ -30,6 +30,8 @@ pub(crate) struct Appending {
     pub(super) gone: BTreeSet<Uuid>,
     /// How many builds of a survey are in it.
     pub(super) found: usize,
+    /// Whether it takes back that the file has everything.
+    pub(super) belies: bool,
     pub(super) says_whole: bool,
 }
 

@@ -8,8 +8,10 @@
 //! results. Until that is over, and said in the file, each start begins with it again.
 
 mod index;
+mod running;
 
 pub use index::{Found, Index, Key, Listed, Place, Query, range_of_uuids};
+pub use running::running_builds;
 
 use builder_proto::Uuid;
 use builder_proto::history::{Artifact, Build, Cause};

@@ -12,6 +12,7 @@
 
 mod connections;
 mod deadlines;
+mod history;
 mod leftovers;
 mod platform;
 mod results;

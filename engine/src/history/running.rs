@@ -1,0 +1,23 @@
+//! Which of the builds that have not ended somebody wants to hear of.
+
+use crate::history::index::{Key, range_of_uuids};
+use builder_proto::history::{Build, HistoryQuery};
+
+/// Of these builds, which have not ended, those that fit a query, the one that started first at the front.
+#[must_use]
+pub fn running_builds(query: &HistoryQuery, under_way: impl Iterator<Item = Build>) -> Vec<Build> {
+    if query.failed {
+        return Vec::new();
+    }
+    let range = query.uuid.as_ref().map(range_of_uuids);
+    let fits = |build: &Build| {
+        query.job.as_ref().is_none_or(|job| *job == build.job)
+            && query.platform.as_ref().is_none_or(|platform| *platform == build.platform)
+            && query.since.is_none_or(|since| build.started >= since)
+            && range
+                .is_none_or(|range| range.is_some_and(|(first, last)| (first..=last).contains(&build.uuid())))
+    };
+    let mut running: Vec<Build> = under_way.filter(fits).collect();
+    running.sort_by_key(Key::of);
+    running
+}

@@ -1,0 +1,487 @@
+//! The history: what is in it after crashes, damage and failures, and what clients are told of it.
+
+use crate::site::{Site, schedule, settings, uploading};
+use builder_engine::driver::{Event, UploadEnd};
+use builder_engine::history::Entry;
+use builder_engine::limits::{RETRY_TIME, WRITE_BACK_TIME};
+use builder_engine::log::{Event as Reading, LogReader};
+use builder_engine::server::ConnectionId;
+use builder_engine::server::record::Record;
+use builder_proto::Uuid;
+use builder_proto::build_result::BuildResult;
+use builder_proto::command::Command;
+use builder_proto::history::{Artifact, Build, Cause, HistoryQuery};
+use builder_proto::time::Time;
+use sha2::{Digest, Sha256};
+use std::io::ErrorKind;
+
+const HISTORY: &str = ".builder/history";
+
+/// Where each frame begins, and what it says.
+fn frames(bytes: &[u8]) -> Vec<(usize, Entry)> {
+    let (mut reader, mut frames) = (LogReader::new(), Vec::new());
+    reader.push(bytes);
+    loop {
+        match reader.poll() {
+            Reading::NeedInput => reader.finish(),
+            Reading::Frame { offset, payload } => {
+                frames.push((offset as usize, Entry::decode(payload).unwrap()));
+            }
+            Reading::Damage(_) => {}
+            Reading::End(_) => return frames,
+        }
+    }
+}
+
+/// The builds that a file has, one after the other.
+fn stored(bytes: &[u8]) -> Vec<Uuid> {
+    let build = |(_, entry)| match entry {
+        Entry::Build(entry) => Some(entry.build.uuid()),
+        _ => None,
+    };
+    frames(bytes).into_iter().filter_map(build).collect()
+}
+
+/// Where the frame of a build begins.
+fn place(bytes: &[u8], uuid: Uuid) -> usize {
+    let is_there =
+        |(_, entry): &(usize, Entry)| matches!(entry, Entry::Build(entry) if entry.build.uuid() == uuid);
+    frames(bytes).into_iter().find(is_there).expect("the build is there").0
+}
+
+fn history(site: &mut Site) -> Vec<u8> {
+    site.machine().files.read(HISTORY)
+}
+
+/// Puts other bytes in the place of the history.
+fn replace(site: &mut Site, bytes: &[u8]) {
+    remove(site);
+    site.machine().files.put(HISTORY, bytes);
+}
+
+fn remove(site: &mut Site) {
+    site.machine().files.disk.borrow_mut().remove_file(HISTORY).unwrap();
+}
+
+/// Bytes that the file has, as far as the log knows.
+fn known_length(site: &Site) -> u64 {
+    let length = |record| match record {
+        Record::Remembered(remembered) => Some(remembered.length),
+        _ => None,
+    };
+    site.driver.server().state().snapshot().find_map(length).unwrap_or_default()
+}
+
+fn completed(site: &mut Site, name: &str) -> Uuid {
+    let build = site.build(name);
+    site.complete(build);
+    build.1
+}
+
+fn remembered(site: &Site) -> Vec<Uuid> {
+    site.driver.remembered().collect()
+}
+
+fn sorted(mut uuids: Vec<Uuid>) -> Vec<Uuid> {
+    uuids.sort();
+    uuids
+}
+
+fn settle(site: &mut Site) {
+    site.rest();
+    site.pass(WRITE_BACK_TIME);
+    site.rest();
+}
+
+/// What a client is told of builds.
+fn told(site: &mut Site, client: ConnectionId) -> Vec<Build> {
+    site.rest();
+    let mut heard = site.heard(client);
+    assert_eq!(heard.remove(0), Command::ServerHello);
+    assert_eq!(heard.pop(), Some(Command::Success), "{heard:?}");
+    let build = |command| match command {
+        Command::Build(build) => build,
+        other => panic!("{other:?}"),
+    };
+    heard.into_iter().map(build).collect()
+}
+
+fn list(site: &mut Site, query: HistoryQuery) -> Vec<Build> {
+    let client = site.client(Command::History(query));
+    told(site, client)
+}
+
+fn uuids(builds: &[Build]) -> Vec<Uuid> {
+    builds.iter().map(Build::uuid).collect()
+}
+
+/// What is known of one build: the build, and its artifacts.
+fn details(site: &mut Site, uuid: Uuid) -> (Build, Vec<Artifact>) {
+    let client = site.client(Command::Details(uuid));
+    site.rest();
+    let (mut builds, mut artifacts) = (Vec::new(), Vec::new());
+    let mut heard = site.heard(client);
+    assert_eq!(heard.pop(), Some(Command::Success), "{heard:?}");
+    for command in heard {
+        match command {
+            Command::Build(build) => builds.push(build),
+            Command::Artifact(artifact) => artifacts.push(artifact),
+            _ => {}
+        }
+    }
+    assert_eq!(builds.len(), 1);
+    (builds.remove(0), artifacts)
+}
+
+/// The digest of what [`Site::finish`] sends.
+fn check_artifact(artifacts: &[Artifact]) {
+    let [artifact] = artifacts else { panic!("{artifacts:?}") };
+    assert_eq!((&artifact.path, artifact.size), (&"bin/artifact".into(), 8));
+    let digest: [u8; 32] = Sha256::digest(b"artifact").into();
+    assert_eq!(artifact.sha256.map(|sha256| sha256.0), Some(digest));
+}
+
+#[test]
+fn what_was_carried_over_is_there_after_a_restart() {
+    let mut site = Site::new(settings());
+    let builds = vec![completed(&mut site, "a"), completed(&mut site, "b")];
+    assert_eq!(stored(&history(&mut site)), builds);
+    assert_eq!(site.driver.server().state().ended_builds().count(), 0, "the log need not hold them any more");
+    let mut site = site.restart();
+    assert_eq!(remembered(&site), sorted(builds.clone()));
+    settle(&mut site);
+    assert_eq!(stored(&history(&mut site)), builds);
+    let (build, artifacts) = details(&mut site, builds[0]);
+    let end = build.end.unwrap();
+    assert_eq!((end.cause, end.artifacts, end.artifact_bytes), (Cause::Exited(0), 1, 8));
+    check_artifact(&artifacts);
+}
+
+#[test]
+fn what_the_file_has_is_not_appended_again_when_the_log_was_not_told() {
+    let mut site = Site::new(settings());
+    settle(&mut site);
+    let build = site.build("job");
+    site.finish(build);
+    site.rest();
+    site.pass(WRITE_BACK_TIME);
+    site.turns();
+    site.finish_tasks();
+    // The server dies before it hears of that.
+    assert_eq!(stored(&history(&mut site)), [build.1]);
+    assert!(site.driver.server().state().ended_build(build.1).is_some());
+    let mut site = site.restart();
+    settle(&mut site);
+    assert_eq!(stored(&history(&mut site)), [build.1], "once");
+    assert!(site.driver.server().state().ended_build(build.1).is_none(), "the log was told");
+}
+
+#[test]
+fn a_torn_end_is_cut_off_and_written_again() {
+    let mut site = Site::new(settings());
+    let first = completed(&mut site, "a");
+    let build = site.build("b");
+    site.finish(build);
+    site.rest();
+    // Half of an append that a crash interrupted.
+    let mut bytes = history(&mut site);
+    let torn = bytes[place(&bytes, first)..].to_vec();
+    let good = bytes.len();
+    bytes.extend_from_slice(&torn[..torn.len() / 2]);
+    replace(&mut site, &bytes);
+    let mut site = site.restart();
+    assert_eq!(history(&mut site).len(), good, "it is cut off");
+    settle(&mut site);
+    assert_eq!(stored(&history(&mut site)), [first, build.1]);
+    let site = site.restart();
+    assert_eq!(remembered(&site), sorted(vec![first, build.1]));
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_and_what_is_good_in_it_kept() {
+    let mut site = Site::new(uploading());
+    let mut builds = Vec::new();
+    for name in ["a", "b", "c"] {
+        builds.push(completed(&mut site, name));
+        site.tell(Event::UploadEnded(UploadEnd::Done));
+        settle(&mut site);
+    }
+    let mut bytes = history(&mut site);
+    let at = place(&bytes, builds[1]) + 60;
+    bytes[at] ^= 1;
+    replace(&mut site, &bytes);
+    let mut site = site.restart();
+    settle(&mut site);
+    assert_eq!(site.machine().files.read(".builder/history.damaged-1"), bytes);
+    // The result of the second has left, so that nothing tells of it any more.
+    assert_eq!(remembered(&site), sorted(vec![builds[0], builds[2]]));
+    let mut site = site.restart();
+    assert!(!site.machine().files.paths().iter().any(|path| path.ends_with("damaged-2")));
+    for uuid in [builds[0], builds[2]] {
+        let (build, artifacts) = details(&mut site, uuid);
+        check_artifact(&artifacts);
+        assert!(build.end.unwrap().removed.is_some());
+    }
+}
+
+#[test]
+fn what_a_damaged_file_lacks_is_found_in_the_stored_results() {
+    let mut site = Site::new(settings());
+    let builds = vec![completed(&mut site, "a"), completed(&mut site, "b")];
+    let mut bytes = history(&mut site);
+    let at = place(&bytes, builds[0]) + 60;
+    bytes[at] ^= 1;
+    replace(&mut site, &bytes);
+    let mut site = site.restart();
+    settle(&mut site);
+    assert_eq!(remembered(&site), sorted(builds.clone()));
+    check_artifact(&details(&mut site, builds[0]).1);
+    assert_eq!(stored(&history(&mut site)).len(), 2, "each once");
+}
+
+#[test]
+fn a_file_that_ends_too_early_is_noticed_however_often_the_server_dies() {
+    let mut site = Site::new(settings());
+    let first = completed(&mut site, "a");
+    let second = completed(&mut site, "b");
+    let bytes = history(&mut site);
+    // Between two frames, where nothing looks torn.
+    let before_second = frames(&bytes)
+        .into_iter()
+        .find(|(_, entry)| matches!(entry, Entry::Artifacts(list) if list.uuid.0 == second));
+    replace(&mut site, &bytes[..before_second.unwrap().0]);
+    let mut site = site.restart();
+    assert_eq!(remembered(&site), [first]);
+    // The survey does not come to its end, but other builds do, and make the file longer than it was.
+    let mut later = Vec::new();
+    for name in ["c", "d", "e"] {
+        site.client(schedule(name, "true"));
+        let worker = site.worker();
+        site.turns();
+        let Some(Command::JobSchedule { uuid, .. }) = site.heard(worker).pop() else { panic!("no job") };
+        site.finish((worker, uuid));
+        for _ in 0..10 {
+            site.turns();
+            finish_all_but_surveys(&mut site);
+        }
+        site.pass(WRITE_BACK_TIME);
+        for _ in 0..10 {
+            site.turns();
+            finish_all_but_surveys(&mut site);
+        }
+        later.push(uuid);
+    }
+    assert!(history(&mut site).len() >= bytes.len());
+    assert_eq!(site.driver.server().state().ended_builds().count(), 0, "the log was told");
+    let mut site = site.restart();
+    settle(&mut site);
+    assert_eq!(remembered(&site), sorted([vec![first, second], later].concat()));
+}
+
+/// Has threads do all that is not a look at stored results.
+fn finish_all_but_surveys(site: &mut Site) {
+    let tasks: Vec<_> = site.machine().tasks.drain(..).collect();
+    for task in tasks {
+        if format!("{task:?}").contains("Survey") {
+            site.machine().tasks.push_back(task);
+            continue;
+        }
+        let files = site.machine().files.clone();
+        if let Some(outcome) = task.run(&files) {
+            site.driver.notice(Event::TaskDone(outcome));
+        }
+    }
+}
+
+#[test]
+fn a_file_that_nothing_can_be_read_of_or_that_is_gone_is_made_anew() {
+    let mut site = Site::new(settings());
+    let builds = sorted(vec![completed(&mut site, "a"), completed(&mut site, "b")]);
+    let whole = history(&mut site);
+    for (number, bytes) in [Vec::new(), whole[..7].to_vec(), vec![b'x'; whole.len()]].into_iter().enumerate()
+    {
+        replace(&mut site, &bytes);
+        site = site.restart();
+        settle(&mut site);
+        assert_eq!(remembered(&site), builds);
+        let aside = format!(".builder/history.damaged-{}", number + 1);
+        assert_eq!(site.machine().files.read(&aside), bytes);
+    }
+    remove(&mut site);
+    site = site.restart();
+    settle(&mut site);
+    assert_eq!(remembered(&site), builds);
+    assert_eq!(known_length(&site), history(&mut site).len() as u64);
+    // From now on the file has them.
+    for uuid in builds.clone() {
+        let job = list(
+            &mut site,
+            HistoryQuery { uuid: Some(uuid.to_string().as_str().into()), ..HistoryQuery::default() },
+        );
+        let path = format!("{}/{uuid}/full", job[0].job);
+        site.machine().files.disk.borrow_mut().remove_file(&path).unwrap();
+    }
+    let mut site = site.restart();
+    settle(&mut site);
+    assert_eq!(remembered(&site), builds);
+    check_artifact(&details(&mut site, builds[0]).1);
+}
+
+#[test]
+fn a_good_file_whose_header_is_damaged_costs_nothing() {
+    let mut site = Site::new(uploading());
+    let uuid = completed(&mut site, "a");
+    site.tell(Event::UploadEnded(UploadEnd::Done));
+    settle(&mut site);
+    let mut bytes = history(&mut site);
+    bytes[0] ^= 1;
+    replace(&mut site, &bytes);
+    let mut site = site.restart();
+    settle(&mut site);
+    assert_eq!(remembered(&site), [uuid]);
+    check_artifact(&details(&mut site, uuid).1);
+}
+
+#[test]
+fn a_failed_attempt_is_repeated_later_and_leaves_nothing() {
+    for operation in ["write", "sync"] {
+        let mut site = Site::new(settings());
+        settle(&mut site);
+        let before = history(&mut site);
+        site.machine().files.fail(operation, HISTORY, ErrorKind::StorageFull);
+        let (worker, uuid) = site.build("job");
+        let data = vec![];
+        let finished = Command::JobFinished { uuid, result: BuildResult::Exited(1), data };
+        site.say(worker, &finished.to_frame().unwrap());
+        settle(&mut site);
+        assert!(history(&mut site).len() > before.len(), "{operation}: some of it is there");
+        assert_eq!(remembered(&site), [uuid], "{operation}: what the log has counts");
+        assert!(site.driver.server().state().ended_build(uuid).is_some(), "{operation}");
+        // What stands there now is longer than what comes next.
+        let rest = [history(&mut site), vec![0xaa; 4096]].concat();
+        site.machine().files.put(HISTORY, &rest);
+        site.machine().files.mend();
+        site.pass(RETRY_TIME - WRITE_BACK_TIME);
+        site.rest();
+        assert!(site.driver.server().state().ended_build(uuid).is_some(), "{operation}: not yet");
+        site.pass(WRITE_BACK_TIME);
+        site.rest();
+        let bytes = history(&mut site);
+        assert_eq!(stored(&bytes), [uuid], "{operation}");
+        assert_eq!(known_length(&site), bytes.len() as u64, "{operation}");
+        let site = site.restart();
+        assert_eq!(remembered(&site), [uuid], "{operation}");
+    }
+}
+
+#[test]
+fn a_build_whose_result_was_removed_is_told_of_with_the_time() {
+    let mut site = Site::new(uploading());
+    let uuid = completed(&mut site, "job");
+    assert_eq!(details(&mut site, uuid).0.end.unwrap().removed, None);
+    site.tell(Event::UploadEnded(UploadEnd::Done));
+    settle(&mut site);
+    assert!(site.machine().files.paths_besides_history().is_empty());
+    let removed = details(&mut site, uuid).0.end.unwrap().removed;
+    assert!(removed.is_some());
+    assert_eq!(site.driver.server().state().removed_results().count(), 0, "the file has it");
+    let mut site = site.restart();
+    settle(&mut site);
+    let (build, artifacts) = details(&mut site, uuid);
+    assert_eq!(build.end.unwrap().removed, removed);
+    check_artifact(&artifacts);
+    assert_eq!(list(&mut site, HistoryQuery::default())[0].end.as_ref().unwrap().removed, removed);
+}
+
+#[test]
+fn a_removal_that_the_log_knows_survives_a_crash() {
+    let mut site = Site::new(uploading());
+    let uuid = completed(&mut site, "job");
+    site.tell(Event::UploadEnded(UploadEnd::Done));
+    site.rest();
+    assert_eq!(site.driver.server().state().removed_results().count(), 1);
+    let mut site = site.restart();
+    assert!(details(&mut site, uuid).0.end.unwrap().removed.is_some());
+    settle(&mut site);
+    let gone = |(_, entry): &(usize, Entry)| matches!(entry, Entry::Gone(gone) if gone.uuid.0 == uuid);
+    assert!(frames(&history(&mut site)).iter().any(gone));
+}
+
+#[test]
+fn no_build_is_told_of_twice_or_left_out_while_builds_end() {
+    let by_time = HistoryQuery::default();
+    let by_uuid = HistoryQuery { uuid: Some("".into()), ..HistoryQuery::default() };
+    for query in [by_time, by_uuid] {
+        let mut site = Site::new(settings());
+        let mut all: Vec<Uuid> =
+            (0..100).map(|number| completed(&mut site, &format!("job-{number}"))).collect();
+        // It began after fifty others, and is still at it when the client asks.
+        let old = site.build("old");
+        all.push(old.1);
+        all.extend((0..100).map(|number| completed(&mut site, &format!("later-{number}"))));
+        let client = site.client(Command::History(query.clone()));
+        site.turns();
+        // The first builds are read. The old one ends before it is its turn.
+        site.finish(old);
+        let told = told(&mut site, client);
+        assert_eq!(told.len(), all.len(), "{query:?}");
+        assert_eq!(sorted(uuids(&told)), sorted(all), "{query:?}");
+    }
+}
+
+#[test]
+fn builds_are_found_by_what_is_asked_for() {
+    let mut site = Site::new(settings());
+    let first = completed(&mut site, "a");
+    site.pass(core::time::Duration::from_secs(60));
+    let (worker, failed) = site.build("b");
+    let finished = Command::JobFinished { uuid: failed, result: BuildResult::Exited(1), data: vec![] };
+    site.say(worker, &finished.to_frame().unwrap());
+    settle(&mut site);
+    site.pass(core::time::Duration::from_secs(60));
+    let (_, running) = site.build("c");
+    let all = list(&mut site, HistoryQuery::default());
+    assert_eq!(uuids(&all), [running, failed, first], "the latest first");
+    assert_eq!(all[0].end, None);
+    let since: Time = all[1].started;
+    let none = HistoryQuery::default();
+    let prefix = |uuid: Uuid, digits: usize| Some(uuid.simple().to_string()[..digits].into());
+    for (query, expected) in [
+        (HistoryQuery { failed: true, ..none.clone() }, vec![failed]),
+        (HistoryQuery { job: Some("a".into()), ..none.clone() }, vec![first]),
+        (HistoryQuery { job: Some("z".into()), ..none.clone() }, vec![]),
+        (HistoryQuery { platform: Some("platform".into()), ..none.clone() }, vec![running, failed, first]),
+        (HistoryQuery { platform: Some("other".into()), ..none.clone() }, vec![]),
+        (HistoryQuery { since: Some(since), ..none.clone() }, vec![running, failed]),
+        (HistoryQuery { limit: Some(2), ..none.clone() }, vec![running, failed]),
+        (HistoryQuery { limit: Some(0), ..none.clone() }, vec![]),
+        (HistoryQuery { uuid: prefix(running, 32), ..none.clone() }, vec![running]),
+        (HistoryQuery { uuid: prefix(first, 32), ..none.clone() }, vec![first]),
+        (HistoryQuery { uuid: prefix(first, 1), limit: Some(1), ..none.clone() }, vec![running]),
+        (HistoryQuery { uuid: Some("x".into()), ..none }, vec![]),
+    ] {
+        assert_eq!(uuids(&list(&mut site, query.clone())), expected, "{query:?}");
+    }
+}
+
+#[test]
+fn a_build_whose_result_is_not_in_its_place_yet_still_runs() {
+    let mut site = Site::new(crate::site::large_results());
+    let build = site.build("job");
+    site.finish(build);
+    // A thread is to put the result in its place.
+    site.turns();
+    let state = site.driver.server().state();
+    assert!(state.ended_build(build.1).is_some(), "the log says how it ended");
+    assert_eq!(remembered(&site), [] as [Uuid; 0]);
+    let client = site.client(Command::History(HistoryQuery::default()));
+    site.turns();
+    let heard = site.heard(client);
+    let told = heard.iter().find_map(|command| match command {
+        Command::Build(build) => Some(build.end.clone()),
+        _ => None,
+    });
+    assert!(matches!(told, None | Some(None)), "{heard:?}");
+    settle(&mut site);
+    assert_eq!(remembered(&site), [build.1]);
+}
