@@ -6,6 +6,7 @@ mod builds;
 mod client_history;
 mod commands;
 mod dispatch;
+mod fetch;
 mod idle;
 mod info;
 mod interop;
