@@ -51,7 +51,11 @@ impl Site {
         let stderr = File::create(&log).during("create the server's log")?;
         let mut command = Command::new(&self.programs.server);
         command.args(["--port", "0", "--dir"]).arg(self.data()).arg("--config-dir").arg(self.path("config"));
-        command.arg("--viewer-listen").arg(format!("unix:{}", self.socket().display()));
+        // An artifact of 4 GiB is a little too long for the usual limit.
+        command
+            .args(["--artifact-limit", "5GiB"])
+            .arg("--viewer-listen")
+            .arg(format!("unix:{}", self.socket().display()));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().during("start the server")?;
         let mut line = String::new();

@@ -4,10 +4,11 @@
 //! | module | holds |
 //! |---|---|
 //! | `details` | what the server knows of the build |
-//! | `place` | one artifact on its way into its place |
+//! | `place`, `digest` | one artifact on its way into its place, and its digest |
 //! | `report` | what is said of all that |
 
 mod details;
+mod digest;
 mod place;
 mod report;
 

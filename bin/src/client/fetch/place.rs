@@ -1,5 +1,6 @@
 //! One artifact on its way into its place: a file of its own until all of it has come and is what the build left.
 
+use super::digest::Digesting;
 use crate::artifact_path::{ArtifactPath, DIRECTORY, FILE_MODE, PathError, WayError, open_parent};
 use builder_proto::Uuid;
 use builder_proto::history::{Artifact, Sha256};
@@ -9,7 +10,7 @@ use rustix::io::Errno;
 use sha2::Digest;
 use std::fmt;
 use std::fs::{File, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 /// Bytes that are read at once of what is there.
@@ -36,7 +37,7 @@ pub(super) enum Found {
 pub(super) struct Part {
     file: File,
     name: String,
-    hasher: sha2::Sha256,
+    digest: Digesting,
     length: u64,
 }
 
@@ -119,19 +120,18 @@ impl Place {
             Err(TryLockError::WouldBlock) => return Err(PlaceError::Locked(name)),
             Err(TryLockError::Error(error)) => return Err(PlaceError::Create(error)),
         }
-        let mut part = Part { file, name, hasher: sha2::Sha256::default(), length: metadata.len() };
-        if part.length > size {
-            part.file.set_len(0).map_err(PlaceError::Write)?;
-            part.length = 0;
+        let mut length = metadata.len();
+        if length > size {
+            file.set_len(0).map_err(PlaceError::Write)?;
+            length = 0;
         }
-        part.hasher = hash(&part.file, part.length).map_err(PlaceError::Read)?;
-        part.file.seek(SeekFrom::Start(part.length)).map_err(PlaceError::Read)?;
-        Ok(part)
+        let hasher = hash(&file, length).map_err(PlaceError::Read)?;
+        Ok(Part { file, name, digest: Digesting::new(hasher, size - length), length })
     }
 
     /// Puts an artifact into its place, at `path`, if it is what it should be. If not, nothing of it is left.
     pub(super) fn finish(&self, path: &[u8], part: Part, artifact: &Artifact) -> Result<Sha256, PlaceError> {
-        let found = Sha256(part.hasher.finalize().into());
+        let found = part.digest.finish().map_err(PlaceError::Create)?;
         if let Some(expected) = artifact.sha256
             && found != expected
         {
@@ -172,7 +172,7 @@ impl Part {
     /// Appends what has come.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), PlaceError> {
         self.file.write_all(bytes).map_err(PlaceError::Write)?;
-        self.hasher.update(bytes);
+        self.digest.update(bytes).map_err(PlaceError::Create)?;
         self.length += bytes.len() as u64;
         Ok(())
     }
@@ -192,6 +192,7 @@ fn check_whole(file: &File, artifact: &Artifact) -> Result<Found, PlaceError> {
     }
 }
 
+/// Reads so many bytes, after which the file stands then.
 fn hash(mut file: &File, length: u64) -> io::Result<sha2::Sha256> {
     let mut hasher = sha2::Sha256::default();
     let mut block = vec![0; usize::try_from(length).unwrap_or(BLOCK_BYTES).min(BLOCK_BYTES)];
