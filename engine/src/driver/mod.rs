@@ -12,7 +12,7 @@
 //! | `release` | what waits for which commit, and for which files |
 //! | `budget` | how many connections, builds and observers the descriptors allow |
 //! | `listeners`, `connections`, `peer` | whose connection is accepted, read from, sent to, closed |
-//! | `spools`, `observers` | consoles, and what those who follow them are sent |
+//! | `spools`, `consoles`, `observers` | consoles, and what those who follow them are sent |
 //! | `fetching` | artifacts, piece by piece on their way to clients |
 //! | `staged`, `result_files`, `result_steps`, `tasks` | results on their way to their files, one operation at a time |
 //! | `history`, `history_file`, `history_tasks` | how the log's word about builds gets into the history, and what clients are told of it |
@@ -24,6 +24,7 @@
 
 mod budget;
 mod connections;
+mod consoles;
 mod fetching;
 mod files;
 mod history;

@@ -1,8 +1,8 @@
 //! What the server wants done, done: at once, or when the commit and the files of results allow it.
 
+use super::consoles::Filling;
 use super::fetching::Fetching;
 use super::files::{DirectoryName, FileName, Files};
-use super::observers::Filling;
 use super::platform::Platform;
 use super::reasons::StopReason;
 use super::release::{BatchNumber, Waiting};
