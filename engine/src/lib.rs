@@ -49,7 +49,7 @@
 //! let job = ScriptJob { name: "hello".into(), script: "echo hello".into(), platform: "debian-12".into() };
 //! let mut bytes = Command::ClientHello { peer: PeerType::Client, version: CLIENT_VERSION }.to_frame()?;
 //! bytes.extend(Command::Schedule { period: Period::Daily, job }.to_frame()?);
-//! server.handle(now, Input::Connected { connection: 1, role: Role::Any });
+//! server.handle(now, Input::Connected { connection: 1, role: Role::Any, host: None });
 //! server.handle(now, Input::Received { connection: 1, bytes: &bytes });
 //! server.handle(now, Input::Tick);
 //!

@@ -149,16 +149,16 @@ impl Listener {
         }
     }
 
-    /// The next connection and the name of its peer.
-    pub(crate) fn accept(&self) -> io::Result<(NonBlockingSocket, String)> {
+    /// The next connection and the address of its peer, if it is not local.
+    pub(crate) fn accept(&self) -> io::Result<(NonBlockingSocket, Option<SocketAddr>)> {
         match &self.socket {
             Socket::Tcp(listener) => {
                 let (stream, peer) = listener.accept()?;
-                Ok((Socket::Tcp(stream), peer.to_string()))
+                Ok((Socket::Tcp(stream), Some(peer)))
             }
             Socket::Unix(listener) => {
                 let (stream, _) = listener.accept()?;
-                Ok((Socket::Unix(stream), "a local client".to_owned()))
+                Ok((Socket::Unix(stream), None))
             }
         }
     }

@@ -20,6 +20,7 @@ use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The platform of the programs.
@@ -40,6 +41,8 @@ pub(crate) struct System {
 #[derive(Debug)]
 pub(crate) struct Connection {
     socket: NonBlockingSocket,
+    /// Where it comes from, unless it is local.
+    host: Option<IpAddr>,
     is_registered: bool,
 }
 
@@ -133,10 +136,17 @@ impl Platform for System {
 
     fn accept(&mut self, listener: ListenerId, connection: ConnectionId) -> io::Result<()> {
         let listener = self.listeners.get(listener).ok_or(ErrorKind::NotFound)?;
-        let (socket, name) = listener.accept()?;
+        let (socket, peer) = listener.accept()?;
+        let name = peer.map_or_else(|| "a local client".to_owned(), |peer| peer.to_string());
         log::trace!("connection {connection}: from {name}");
-        self.connections.insert(connection, Connection { socket, is_registered: false });
+        // A listener for both families names an address of the old one in the way of the new one.
+        let host = peer.map(|peer| peer.ip().to_canonical());
+        self.connections.insert(connection, Connection { socket, host, is_registered: false });
         Ok(())
+    }
+
+    fn host(&self, connection: ConnectionId) -> Option<String> {
+        self.connections.get(&connection)?.host.map(|host| host.to_string())
     }
 
     fn watch(&mut self, connection: ConnectionId, writable: bool) -> io::Result<()> {

@@ -73,6 +73,9 @@ pub trait Platform {
     /// `WouldBlock` when nobody waits; `ConnectionAborted` and `Interrupted` when somebody else may.
     fn accept(&mut self, listener: ListenerId, connection: ConnectionId) -> io::Result<()>;
 
+    /// The address that an accepted connection comes from, without a port; none where there is no such thing.
+    fn host(&self, connection: ConnectionId) -> Option<String>;
+
     /// Has [`Event::Readable`](super::Event::Readable) told whenever there is more to read, and, if `writable`, also
     /// [`Event::Writable`](super::Event::Writable) when the connection takes more. Both tell what is so already, too.
     ///

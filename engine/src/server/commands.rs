@@ -33,7 +33,7 @@ impl Server {
         length: usize,
     ) -> Step {
         let name = command.name();
-        let mut jobs = Jobs { journal: &mut self.journal, templates: &self.templates };
+        let mut jobs = Jobs { journal: &mut self.journal, templates: &self.templates, now: now.wall };
         let outcome =
             match command {
                 Command::Info => return self.sessions.inform(now, id, &self.uploads, &mut self.journal),

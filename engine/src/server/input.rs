@@ -5,6 +5,7 @@ use crate::server::record::Contents;
 use crate::server::settings::Templates;
 use crate::server::uploads::UploadOutcome;
 use builder_proto::Uuid;
+use builder_proto::text::Text;
 
 /// What happened outside.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub enum Input<'a> {
         connection: ConnectionId,
         /// Who may speak there.
         role: Role,
+        /// The address that it comes from, without a port; none of a local one.
+        host: Option<Text>,
     },
     /// Bytes arrived.
     Received {

@@ -16,6 +16,8 @@ use core::time::Duration;
 pub(crate) struct Jobs<'a> {
     pub(crate) journal: &'a mut Journal,
     pub(crate) templates: &'a Templates,
+    /// The wall time.
+    pub(crate) now: Time,
 }
 
 impl Jobs<'_> {
@@ -87,6 +89,7 @@ impl Jobs<'_> {
                 platform: platform.clone(),
                 name: name.clone(),
                 front,
+                at: Some(self.now),
             }));
         }
     }

@@ -42,7 +42,7 @@ pub fn export(state: &State) -> StateFile {
         if let Some(job) = state.runnable(build.script.name(), &build.platform)
             && let Some(queue) = queues.get_mut(&build.platform)
         {
-            queue.push_front(job.clone());
+            queue.push_front(job.clone(), None);
         }
     }
     let schedule = state.schedule.items().map(|item| StateItem::Schedule(item.to_schedule_item()));
@@ -101,7 +101,12 @@ impl Import {
                 self.schedule_orphan(job);
             }
             if self.state.schedule.get(&name).is_some() {
-                self.apply(&Record::Enqueued(Enqueued { platform: platform.clone(), name, front: false }));
+                self.apply(&Record::Enqueued(Enqueued {
+                    platform: platform.clone(),
+                    name,
+                    front: false,
+                    at: None,
+                }));
             }
         }
     }

@@ -131,7 +131,9 @@ impl Server {
         }
         self.last = now;
         match input {
-            Input::Connected { connection, role } => self.sessions.connect(now, connection, role),
+            Input::Connected { connection, role, host } => {
+                self.sessions.connect(now, connection, role, host);
+            }
             Input::Received { connection, bytes } => self.receive(now, connection, bytes),
             Input::Closed { connection, reason } => self.disconnect(now, connection, reason),
             Input::ObserverDone { connection } => self.step_by_id(now, connection, Step::Finish),
@@ -195,7 +197,7 @@ impl Server {
         self.sessions.free_departed(&mut self.journal);
         self.inform_waiting(now);
         let trusts_clock = self.trusts_clock(now);
-        let mut jobs = Jobs { journal: &mut self.journal, templates: &self.templates };
+        let mut jobs = Jobs { journal: &mut self.journal, templates: &self.templates, now: now.wall };
         if trusts_clock {
             jobs.return_to_grid(now);
         }
@@ -220,13 +222,15 @@ impl Server {
 
     /// Hands jobs to workers that wait.
     fn dispatch(&mut self, now: Now) {
-        let mut round = self
-            .dispatcher
-            .begin_round(now, &mut Jobs { journal: &mut self.journal, templates: &self.templates });
+        let mut round = self.dispatcher.begin_round(
+            now,
+            &mut Jobs { journal: &mut self.journal, templates: &self.templates, now: now.wall },
+        );
         loop {
             let under_way = self.builds.under_way(self.journal.state());
-            let mut jobs = Jobs { journal: &mut self.journal, templates: &self.templates };
-            match self.dispatcher.next_assignment(now, &mut round, under_way, &mut jobs) {
+            let hosts = |worker| self.sessions.host(worker).cloned();
+            let mut jobs = Jobs { journal: &mut self.journal, templates: &self.templates, now: now.wall };
+            match self.dispatcher.next_assignment(now, &mut round, under_way, &hosts, &mut jobs) {
                 None => break,
                 Some(Assignment::Nobody { uuid, reason }) => {
                     self.builds.fail_unassigned(now, uuid, &reason, &mut self.journal);

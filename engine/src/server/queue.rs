@@ -2,6 +2,7 @@
 
 use builder_proto::job::Job;
 use builder_proto::text::Text;
+use builder_proto::time::Time;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,10 +11,18 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Queue {
     /// The jobs by position. Positions grow at the back and shrink at the front; gaps mean nothing.
-    jobs: BTreeMap<i64, Arc<Job>>,
+    jobs: BTreeMap<i64, Place>,
     positions: BTreeMap<Text, i64>,
     /// Positions of script jobs, so that they are found behind any number of orb-build jobs without template.
     scripts: BTreeSet<i64>,
+}
+
+/// A job that waits.
+#[derive(Clone, Debug)]
+struct Place {
+    job: Arc<Job>,
+    /// When it came, if that is known.
+    since: Option<Time>,
 }
 
 impl Queue {
@@ -22,45 +31,51 @@ impl Queue {
     }
 
     /// Puts the job behind all others, unless it is queued already.
-    pub(crate) fn push_back(&mut self, job: Arc<Job>) {
+    pub(crate) fn push_back(&mut self, job: Arc<Job>, since: Option<Time>) {
         let position = self.jobs.last_key_value().map_or(0, |(last, _)| last + 1);
         if let Entry::Vacant(place) = self.positions.entry(job.name().clone()) {
             place.insert(position);
-            self.insert(position, job);
+            self.insert(position, Place { job, since });
         }
     }
 
-    /// Puts the job before all others, from wherever it was.
-    pub(crate) fn push_front(&mut self, job: Arc<Job>) {
+    /// Puts the job before all others, from wherever it was. One that was queued goes on waiting.
+    pub(crate) fn push_front(&mut self, job: Arc<Job>, since: Option<Time>) {
+        let since = self.since(job.name()).or(since);
         self.remove(job.name());
         let position = self.jobs.first_key_value().map_or(0, |(first, _)| first - 1);
         self.positions.insert(job.name().clone(), position);
-        self.insert(position, job);
+        self.insert(position, Place { job, since });
     }
 
     pub(crate) fn remove(&mut self, name: &Text) -> Option<Arc<Job>> {
         let position = self.positions.remove(name)?;
         self.scripts.remove(&position);
-        self.jobs.remove(&position)
+        self.jobs.remove(&position).map(|place| place.job)
     }
 
     /// The first job that may run: any job, or the first script job where orb-build jobs have no template.
     pub(crate) fn first(&self, orb_builds: bool) -> Option<&Arc<Job>> {
-        let (first, job) = self.jobs.first_key_value()?;
+        let (first, place) = self.jobs.first_key_value()?;
         if orb_builds || self.scripts.contains(first) {
-            return Some(job);
+            return Some(&place.job);
         }
-        self.jobs.get(self.scripts.first()?)
+        self.jobs.get(self.scripts.first()?).map(|place| &place.job)
     }
 
     /// Whether there is a job besides that one which may run, as in [`Queue::first`].
     pub(crate) fn has_others(&self, name: &Text, orb_builds: bool) -> bool {
         let runs = |job: &Job| orb_builds || matches!(job, Job::Script(_));
-        self.jobs.values().any(|job| job.name() != name && runs(job))
+        self.jobs().any(|job| job.name() != name && runs(job))
     }
 
     pub(crate) fn jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
-        self.jobs.values()
+        self.jobs.values().map(|place| &place.job)
+    }
+
+    /// When a queued job came, if that is known.
+    pub(crate) fn since(&self, name: &Text) -> Option<Time> {
+        self.jobs.get(self.positions.get(name)?)?.since
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -68,11 +83,11 @@ impl Queue {
     }
 
     /// Puts a job where `positions` says that it is.
-    fn insert(&mut self, position: i64, job: Arc<Job>) {
-        if matches!(*job, Job::Script(_)) {
+    fn insert(&mut self, position: i64, place: Place) {
+        if matches!(*place.job, Job::Script(_)) {
             self.scripts.insert(position);
         }
-        self.jobs.insert(position, job);
+        self.jobs.insert(position, place);
     }
 }
 
@@ -97,7 +112,7 @@ mod tests {
     fn the_first_in_is_the_first_out() {
         let mut queue = Queue::default();
         for name in ["a", "b", "c"] {
-            queue.push_back(script(name));
+            queue.push_back(script(name), None);
         }
         assert_eq!(names(&queue), ["a", "b", "c"]);
         assert_eq!(queue.first(false).map(|job| job.name().to_string()).as_deref(), Some("a"));
@@ -107,11 +122,11 @@ mod tests {
     fn a_job_is_queued_at_most_once() {
         let mut queue = Queue::default();
         for name in ["a", "b", "a"] {
-            queue.push_back(script(name));
+            queue.push_back(script(name), None);
         }
         assert_eq!(names(&queue), ["a", "b"]);
-        queue.push_front(script("b"));
-        queue.push_front(script("c"));
+        queue.push_front(script("b"), None);
+        queue.push_front(script("c"), None);
         assert_eq!(names(&queue), ["c", "b", "a"]);
     }
 
@@ -119,7 +134,7 @@ mod tests {
     fn a_removed_job_leaves_the_others_in_order() {
         let mut queue = Queue::default();
         for name in ["a", "b", "c"] {
-            queue.push_back(script(name));
+            queue.push_back(script(name), None);
         }
         assert!(queue.remove(&"b".into()).is_some());
         assert!(queue.remove(&"b".into()).is_none());
@@ -129,9 +144,9 @@ mod tests {
     #[test]
     fn others_are_those_that_may_run() {
         let mut queue = Queue::default();
-        queue.push_back(script("script"));
+        queue.push_back(script("script"), None);
         assert!(!queue.has_others(&"script".into(), true));
-        queue.push_back(orb_build("orb"));
+        queue.push_back(orb_build("orb"), None);
         assert!(queue.has_others(&"script".into(), true) && !queue.has_others(&"script".into(), false));
         assert!(queue.has_others(&"orb".into(), false));
     }
@@ -139,10 +154,24 @@ mod tests {
     #[test]
     fn script_jobs_pass_orb_build_jobs_that_cannot_run() {
         let mut queue = Queue::default();
-        queue.push_back(orb_build("orb"));
+        queue.push_back(orb_build("orb"), None);
         assert!(queue.first(false).is_none());
-        queue.push_back(script("script"));
+        queue.push_back(script("script"), None);
         assert_eq!(queue.first(false).map(|job| job.name().to_string()).as_deref(), Some("script"));
         assert_eq!(queue.first(true).map(|job| job.name().to_string()).as_deref(), Some("orb"));
+    }
+
+    #[test]
+    fn a_job_waits_since_it_came_wherever_it_goes() {
+        let mut queue = Queue::default();
+        let (first, later) = (Time::from_unix_milliseconds(1), Time::from_unix_milliseconds(2));
+        queue.push_back(script("a"), Some(first));
+        queue.push_back(script("a"), Some(later));
+        queue.push_front(script("a"), Some(later));
+        assert_eq!(queue.since(&"a".into()), Some(first));
+        queue.remove(&"a".into());
+        assert_eq!(queue.since(&"a".into()), None);
+        queue.push_front(script("a"), Some(later));
+        assert_eq!(queue.since(&"a".into()), Some(later));
     }
 }

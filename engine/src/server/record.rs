@@ -107,6 +107,9 @@ pub struct Enqueued {
     pub name: Text,
     /// Whether the job went to the front, from wherever it was.
     pub front: bool,
+    /// When; earlier versions do not say it.
+    #[asn1(context_specific = "0", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
+    pub at: Option<Time>,
 }
 
 /// A build that was handed to a worker.
@@ -122,6 +125,12 @@ pub struct Started {
     pub name: Text,
     /// What runs, when it is not the script that the schedule holds under that name.
     pub job: Option<ScriptJob>,
+    /// When the job entered the queue, if that is known.
+    #[asn1(context_specific = "0", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
+    pub queued: Option<Time>,
+    /// The address of the worker, if it has one.
+    #[asn1(context_specific = "1", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
+    pub host: Option<Text>,
 }
 
 /// A build whose result is stored.

@@ -42,6 +42,10 @@ pub(crate) struct Running {
     pub(crate) started: Time,
     pub(crate) platform: Text,
     pub(crate) script: Script,
+    /// When its job entered the queue, if that is known.
+    pub(crate) queued: Option<Time>,
+    /// The address of its worker, if it has one.
+    pub(crate) host: Option<Text>,
 }
 
 /// A build that ended without its worker's result.
@@ -185,6 +189,7 @@ impl State {
                     platform: platform.clone(),
                     name: job.name().clone(),
                     front: false,
+                    at: queue.since(job.name()),
                 })
             })
         });
@@ -243,11 +248,11 @@ impl State {
     /// Builds that are not finished, as the history tells of them.
     pub(crate) fn builds_under_way(&self) -> impl Iterator<Item = Build> + '_ {
         let running = self.running.iter().map(|(uuid, build)| {
-            under_way(*uuid, build.script.name().clone(), build.platform.clone(), build.started)
+            let started = under_way(*uuid, build.script.name(), &build.platform, build.started);
+            Build { queued: build.queued, host: build.host.clone(), ..started }
         });
         let aborted = self.aborted.iter().map(|(uuid, build)| {
-            let platform = build.script.job().platform.clone();
-            under_way(*uuid, build.script.name().clone(), platform, build.started)
+            under_way(*uuid, build.script.name(), &build.script.job().platform, build.started)
         });
         running.chain(aborted)
     }
@@ -293,6 +298,8 @@ impl State {
             platform: build.platform.clone(),
             name: name.clone(),
             job: (!scheduled).then(|| build.script.to_job()),
+            queued: build.queued,
+            host: build.host.clone(),
         })
     }
 
@@ -338,7 +345,10 @@ impl State {
             )));
         };
         if let Some(queue) = self.queues.get_mut(&enqueued.platform) {
-            if enqueued.front { queue.push_front(job) } else { queue.push_back(job) }
+            match enqueued.front {
+                true => queue.push_front(job, enqueued.at),
+                false => queue.push_back(job, enqueued.at),
+            }
         }
         Ok(())
     }
@@ -359,8 +369,10 @@ impl State {
         if let Some(queue) = self.queues.get_mut(&started.platform) {
             queue.remove(&started.name);
         }
-        self.running
-            .insert(uuid, Running { started: started.started, platform: started.platform.clone(), script });
+        let Started { started, platform, queued, host, .. } = started;
+        let (platform, host) = (platform.clone(), host.clone());
+        let build = Running { started: *started, platform, script, queued: *queued, host };
+        self.running.insert(uuid, build);
         Ok(())
     }
 
@@ -392,7 +404,7 @@ impl State {
             && let Some(job) = self.runnable(name, &build.platform).cloned()
             && let Some(queue) = self.queues.get_mut(&build.platform)
         {
-            queue.push_front(job);
+            queue.push_front(job, Some(aborted.finished));
         }
         let Running { started, script, .. } = build;
         let (finished, reason) = (aborted.finished, aborted.reason.clone());
@@ -426,7 +438,8 @@ impl State {
     }
 }
 
-fn under_way(uuid: Uuid, job: Text, platform: Text, started: Time) -> Build {
+fn under_way(uuid: Uuid, job: &Text, platform: &Text, started: Time) -> Build {
+    let (job, platform) = (job.clone(), platform.clone());
     Build { uuid: RawUuid(uuid), job, platform, started, queued: None, host: None, end: None }
 }
 

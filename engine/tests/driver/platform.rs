@@ -137,6 +137,10 @@ impl Platform for Machine {
         Ok(())
     }
 
+    fn host(&self, _: ConnectionId) -> Option<String> {
+        None
+    }
+
     fn watch(&mut self, connection: ConnectionId, writable: bool) -> io::Result<()> {
         self.line(connection)?.watched = Some(writable);
         Ok(())

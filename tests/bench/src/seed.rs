@@ -57,9 +57,22 @@ fn long_history() -> impl Iterator<Item = Record> {
         let uuid = RawUuid(Uuid::from_u128(number));
         let platform = Text::from(PLATFORM);
         [
-            Record::Enqueued(Enqueued { platform: platform.clone(), name: name.clone(), front: false }),
+            Record::Enqueued(Enqueued {
+                platform: platform.clone(),
+                name: name.clone(),
+                front: false,
+                at: None,
+            }),
             Record::Rescheduled(Rescheduled { name: name.clone(), next: far_away(), period: Period::Daily }),
-            Record::Started(Started { uuid, started: Time::UNIX_EPOCH, platform, name, job: None }),
+            Record::Started(Started {
+                uuid,
+                started: Time::UNIX_EPOCH,
+                platform,
+                name,
+                job: None,
+                queued: None,
+                host: None,
+            }),
             Record::Finished(Finished { uuid, contents: None }),
         ]
     });

@@ -239,6 +239,10 @@ impl Platform for System {
         Ok(())
     }
 
+    fn host(&self, connection: ConnectionId) -> Option<String> {
+        Some(format!("10.0.0.{}", connection % 250))
+    }
+
     fn watch(&mut self, connection: ConnectionId, writable: bool) -> io::Result<()> {
         let known = self.connections.get_mut(&connection).ok_or(ErrorKind::NotConnected)?;
         known.is_watched = true;

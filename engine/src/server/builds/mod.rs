@@ -243,7 +243,8 @@ impl Builds {
             Fate::RunsAgain => self.abort(now, uuid, cause, printed, Requeue::FrontAfterLoss, journal),
             Fate::RunsAgainLater => {
                 // In this order, so that a crash in between finds the job in its queue.
-                let entry = Enqueued { platform: platform.clone(), name: name.clone(), front: false };
+                let at = Some(now.wall);
+                let entry = Enqueued { platform: platform.clone(), name: name.clone(), front: false, at };
                 journal.commit(Record::Enqueued(entry));
                 self.abort(now, uuid, cause, printed, Requeue::No, journal);
                 journal.commit(Record::Losses(Losses { name, platform, count: LOSSES_IN_A_ROW - 1 }));

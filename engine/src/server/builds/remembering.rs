@@ -30,8 +30,8 @@ pub(super) fn ended_build(
         job: running.script.name().clone(),
         platform: running.platform.clone(),
         started: running.started,
-        queued: None,
-        host: None,
+        queued: running.queued,
+        host: running.host.clone(),
         end: Some(end),
     };
     EndedBuild { build, artifacts: manifest.list }.shortened()

@@ -157,10 +157,11 @@ impl Dispatcher {
         now: Now,
         round: &mut Round,
         under_way: usize,
+        hosts: &dyn Fn(ConnectionId) -> Option<Text>,
         jobs: &mut Jobs<'_>,
     ) -> Option<Assignment> {
         while let Some((turn, platform)) = round.platforms.pop_first() {
-            match self.hand_out(now, &platform, under_way, jobs) {
+            match self.hand_out(now, &platform, under_way, hosts, jobs) {
                 HandOut::Job(assignment) => {
                     if let Some((turn, _)) = self.first_waiting(&platform) {
                         round.platforms.insert((turn, platform));
@@ -238,7 +239,14 @@ impl Dispatcher {
     }
 
     /// Has the next job of a platform leave its queue, for the worker that has waited longest for it.
-    fn hand_out(&mut self, now: Now, platform: &Text, under_way: usize, jobs: &mut Jobs<'_>) -> HandOut {
+    fn hand_out(
+        &mut self,
+        now: Now,
+        platform: &Text,
+        under_way: usize,
+        hosts: &dyn Fn(ConnectionId) -> Option<Text>,
+        jobs: &mut Jobs<'_>,
+    ) -> HandOut {
         let Some((turn, connection)) = self.first_waiting(platform) else { return HandOut::Nothing };
         let queue = jobs.journal.state().queues.get(platform);
         if queue.and_then(|queue| queue.first(jobs.templates.contains_key(platform))).is_none() {
@@ -269,6 +277,8 @@ impl Dispatcher {
             platform: platform.clone(),
             name: script.name.clone(),
             job: from_template.then(|| script.clone()),
+            queued: jobs.journal.state().queues.get(platform).and_then(|queue| queue.since(&script.name)),
+            host: hosts(connection),
         }));
         HandOut::Job(match check {
             Ok(()) => {

@@ -70,9 +70,14 @@ impl Sessions {
         }
     }
 
-    pub(crate) fn connect(&mut self, now: Now, id: ConnectionId, role: Role) {
+    pub(crate) fn connect(&mut self, now: Now, id: ConnectionId, role: Role, host: Option<Text>) {
         self.deadlines.set(id, now.monotonic.saturating_add(HELLO_TIME));
-        self.put(id, Connection::new(role));
+        self.put(id, Connection::new(role, host));
+    }
+
+    /// The address that a connection comes from.
+    pub(crate) fn host(&self, id: ConnectionId) -> Option<&Text> {
+        self.connections.get(&id)?.host.as_ref()
     }
 
     /// Forgets a connection that is gone.

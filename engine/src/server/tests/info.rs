@@ -200,7 +200,7 @@ impl Bare {
         self.now.monotonic += SECOND;
         let connection = self.clients;
         let hello = Command::ClientHello { peer: PeerType::Client, version: CLIENT_VERSION };
-        self.server.handle(self.now, Input::Connected { connection, role: Role::Any });
+        self.server.handle(self.now, Input::Connected { connection, role: Role::Any, host: None });
         for bytes in [hello.to_frame().unwrap(), command.to_frame().unwrap()] {
             self.server.handle(self.now, Input::Received { connection, bytes: &bytes });
         }

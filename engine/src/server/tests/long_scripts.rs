@@ -34,7 +34,7 @@ impl Bare {
     }
 
     fn say(&mut self, connection: u64, commands: &[Command]) {
-        self.server.handle(self.now, Input::Connected { connection, role: Role::Any });
+        self.server.handle(self.now, Input::Connected { connection, role: Role::Any, host: None });
         for command in commands {
             let bytes = command.to_frame().unwrap();
             self.server.handle(self.now, Input::Received { connection, bytes: &bytes });
@@ -107,7 +107,9 @@ fn a_script_too_long_for_a_worker_becomes_a_failed_build_and_costs_none() {
         let item = ScheduleItem { next: Time::NEVER, period: Period::Never, job: Job::Script(job) };
         state.apply(&Record::Scheduled(item)).unwrap();
         state.apply(&Record::PlatformAdded("p".into())).unwrap();
-        state.apply(&Record::Enqueued(Enqueued { platform: "p".into(), name, front: false })).unwrap();
+        state
+            .apply(&Record::Enqueued(Enqueued { platform: "p".into(), name, front: false, at: None }))
+            .unwrap();
     }
     let mut server = Bare::new(state);
     let job = server.request_job(&"p".into()).expect("the job behind it");

@@ -1,14 +1,16 @@
 //! The records of the log: their bytes, and what recovery makes of bad ones.
 
 use super::words::{orb_build, script};
+use crate::history::{EndedBuild, Gone};
 use crate::server::record::{
-    Aborted, Contents, Enqueued, Finished, Losses, Pending, Record, Removed, Requeue, Rescheduled, Started,
-    Unstored, UploadQueued, Uploaded, WrittenBack,
+    Aborted, Contents, Enqueued, Finished, Losses, Pending, Record, Remembered, Removed, Requeue,
+    Rescheduled, Started, Unstored, UploadQueued, Uploaded, WrittenBack,
 };
 use crate::server::{PendingResult, Recovery, State};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::execution::Execution;
+use builder_proto::history::{Build, BuildEnd, Cause};
 use builder_proto::job::{Job, ScheduleItem};
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
@@ -25,7 +27,15 @@ fn scheduled(job: Job) -> Record {
 
 fn started(job: bool) -> Record {
     let job = job.then(|| script("a", "p"));
-    Record::Started(Started { uuid: UUID, started: TIME, platform: "p".into(), name: "a".into(), job })
+    Record::Started(Started {
+        uuid: UUID,
+        started: TIME,
+        platform: "p".into(),
+        name: "a".into(),
+        job,
+        queued: None,
+        host: None,
+    })
 }
 
 fn finished(contents: Option<&[u8]>) -> Record {
@@ -38,7 +48,7 @@ fn aborted(requeue: Requeue) -> Record {
 }
 
 fn enqueued(front: bool) -> Record {
-    Record::Enqueued(Enqueued { platform: "p".into(), name: "a".into(), front })
+    Record::Enqueued(Enqueued { platform: "p".into(), name: "a".into(), front, at: None })
 }
 
 /// Every kind of record, with the bytes that stand for it on disk from the first version on.
@@ -122,6 +132,52 @@ fn golden() -> Vec<(Record, &'static str)> {
             "ae1730150c100102030405060708090a0b0c0d0e0f100101ff",
         ),
         (Record::Removed(Removed { uuid: UUID }), "af1430120c100102030405060708090a0b0c0d0e0f10"),
+        (
+            Record::Enqueued(Enqueued {
+                platform: "p".into(),
+                name: "a".into(),
+                front: true,
+                at: Some(TIME),
+            }),
+            "a41e301c0c01700c01610101ffa011180f32303236303130323033303430355a",
+        ),
+        (
+            Record::Started(Started {
+                uuid: UUID,
+                started: TIME,
+                platform: "p".into(),
+                name: "a".into(),
+                job: None,
+                queued: Some(TIME),
+                host: Some("::1".into()),
+            }),
+            "a54530430c100102030405060708090a0b0c0d0e0f10180f32303236303130323033303430355a0c01700c0161\
+             a011180f32303236303130323033303430355aa1050c033a3a31",
+        ),
+        (
+            Record::Gone(Gone { uuid: UUID, at: TIME }),
+            "b42530230c100102030405060708090a0b0c0d0e0f10180f32303236303130323033303430355a",
+        ),
+        (
+            Record::Remembered(Remembered { uuids: vec![UUID], length: 258 }),
+            "b51a301830120c100102030405060708090a0b0c0d0e0f1002020102",
+        ),
+        (
+            Record::Ended(EndedBuild {
+                build: Build {
+                    uuid: UUID,
+                    job: "a".into(),
+                    platform: "p".into(),
+                    started: TIME,
+                    queued: None,
+                    host: None,
+                    end: Some(BuildEnd::new(TIME, Cause::Exited(1))),
+                },
+                artifacts: Some(Vec::new()),
+            }),
+            "b3573055304f0c100102030405060708090a0b0c0d0e0f100c01610c0170180f32303236303130323033303430355a\
+             a2243022180f32303236303130323033303430355aa003020101020100020100020100020100a0023000",
+        ),
     ]
 }
 
@@ -184,7 +240,8 @@ fn records_that_contradict_those_before_are_refused() {
     let job = || scheduled(Job::Script(script("a", "p")));
     let platform = || Record::PlatformAdded("p".into());
     let other = || Record::PlatformAdded("q".into());
-    let on_other = Record::Enqueued(Enqueued { platform: "q".into(), name: "a".into(), front: false });
+    let on_other =
+        Record::Enqueued(Enqueued { platform: "q".into(), name: "a".into(), front: false, at: None });
     let next = Rescheduled { name: "a".into(), next: TIME, period: Period::Never };
     for (before, record, problem) in [
         (vec![job()], job(), "job a is scheduled twice"),
@@ -247,7 +304,15 @@ fn build_with_result(number: u128) -> [Record; 2] {
     let job = Some(script("a", "p"));
     let contents = Some(Contents(Arc::new(vec![number as u8])));
     [
-        Record::Started(Started { uuid, started: TIME, platform: "p".into(), name: "a".into(), job }),
+        Record::Started(Started {
+            uuid,
+            started: TIME,
+            platform: "p".into(),
+            name: "a".into(),
+            job,
+            queued: None,
+            host: None,
+        }),
         Record::Finished(Finished { uuid, contents }),
     ]
 }

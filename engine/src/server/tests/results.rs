@@ -9,7 +9,7 @@ use crate::spool::LINE_BYTES;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
-use builder_proto::history::{Artifact, Sha256};
+use builder_proto::history::{Artifact, Cause, Sha256};
 use builder_proto::job::File;
 use builder_proto::text::Text;
 use sha2::Digest;
@@ -52,6 +52,34 @@ fn a_result_is_stored_as_the_worker_sent_it() {
         assert!(rig.heard(worker).iter().all(|command| !matches!(command, Command::Failure(_))));
         assert!(rig.queue("p").is_empty());
     }
+}
+
+#[test]
+fn the_log_says_for_the_history_how_a_build_came_about_and_ended() {
+    let mut rig = Rig::new();
+    rig.done(daily("a", "p"));
+    let queued = rig.now.wall;
+    rig.pass(MINUTE);
+    let (worker, uuid) = rig.build("p");
+    let started = rig.now.wall;
+    rig.print(worker, "one");
+    rig.print(worker, "two");
+    rig.pass(SECOND);
+    rig.finish(worker, BuildResult::Exited(1), vec![file("bin/a", "bytes"), file("b", "")]);
+    let ended = rig.server.state().ended_build(uuid).unwrap();
+    let build = &ended.build;
+    assert_eq!((build.queued, build.started), (Some(queued), started));
+    assert_eq!(build.host.as_ref().unwrap().to_string(), "10.0.0.1");
+    let end = build.end.as_ref().unwrap();
+    assert_eq!((&end.cause, end.finished), (&Cause::Exited(1), started.saturating_add(SECOND)));
+    assert_eq!((end.console_lines, end.console_bytes), (2, 8));
+    assert_eq!((end.artifacts, end.artifact_bytes), (2, 5));
+    let paths = ended.artifacts.as_ref().unwrap().iter().map(|artifact| artifact.path.to_string());
+    assert_eq!(paths.collect::<Vec<_>>(), ["bin/a", "b"]);
+    // Once the file of the history has it, the log need not.
+    rig.hand_in(Input::Remembered { uuids: vec![uuid], length: 1 });
+    assert_eq!(rig.server.state().ended_build(uuid), None);
+    assert_eq!(rig.server.state().history_length(), 1);
 }
 
 #[test]

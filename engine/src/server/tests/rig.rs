@@ -177,7 +177,7 @@ impl Rig {
         let connection = self.next_connection;
         self.next_connection += 1;
         self.peers.insert(connection, Peer::new());
-        self.hand_in(Input::Connected { connection, role });
+        self.hand_in(Input::Connected { connection, role, host: Some("10.0.0.1".into()) });
         connection
     }
 

@@ -124,6 +124,8 @@ fn state_with_builds(numbers: &[u8]) -> State {
             platform: "linux".into(),
             name,
             job: Some(job),
+            queued: None,
+            host: None,
         };
         state.apply(&Record::Started(started)).unwrap();
     }

@@ -117,7 +117,7 @@ impl Model {
 
     pub(super) fn handle(&mut self, now: Now, input: &Input<'_>) {
         match input {
-            Input::Connected { connection, role } => {
+            Input::Connected { connection, role, .. } => {
                 self.peers.insert(*connection, Peer::new(*role, now.monotonic + HELLO_TIME));
             }
             Input::Received { connection, bytes } => self.receive(now, *connection, bytes),

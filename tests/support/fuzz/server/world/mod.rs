@@ -136,7 +136,7 @@ impl World {
         let connection = self.next_connection;
         self.next_connection += 1;
         self.peers.insert(connection);
-        self.hand_in(Input::Connected { connection, role });
+        self.hand_in(Input::Connected { connection, role, host: None });
         connection
     }
 
