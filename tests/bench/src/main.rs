@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `rows` | what is measured: one file for each kind of work |
 //! | `bare` | what the machine can do at best: the same work without a server around it |
-//! | `site`, `programs`, `seed` | the real programs, on directories of their own that begin with many jobs |
+//! | `site`, `programs`, `seed`, `seed_history` | the real programs, on directories of their own that begin with many jobs or builds |
 //! | `peer`, `crowd`, `messages` | simulated workers and clients, as cheap as they can be |
 //! | `machine`, `process`, `statistics`, `table` | from numbers to the table |
 
@@ -26,6 +26,7 @@ mod programs;
 mod rows;
 mod run;
 mod seed;
+mod seed_history;
 mod site;
 mod statistics;
 mod table;

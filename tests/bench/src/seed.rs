@@ -83,7 +83,8 @@ fn seeded_job(number: usize, script: &str) -> Job {
     Job::Script(script_job(&name(number), script))
 }
 
-fn name(number: usize) -> String {
+/// The name of a job that [`seed_jobs`] makes.
+pub(crate) fn name(number: usize) -> String {
     format!("seeded-{number:06}")
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod artifact;
 pub(crate) mod console;
 mod drain;
 mod fetch;
+mod history;
 mod info;
 mod observers;
 mod schedule;
@@ -27,7 +28,7 @@ pub(crate) struct Row {
 }
 
 /// All rows, in the order of the table.
-pub(crate) const ALL: [Row; 13] = [
+pub(crate) const ALL: [Row; 14] = [
     Row { name: "artifact", measure: artifact::measure },
     Row { name: "artifact-worker", measure: artifact::measure_worker },
     Row { name: "fetch", measure: fetch::measure },
@@ -39,6 +40,7 @@ pub(crate) const ALL: [Row; 13] = [
     Row { name: "drain", measure: drain::measure },
     Row { name: "waiting", measure: waiting::measure },
     Row { name: "start", measure: start::measure },
+    Row { name: "history", measure: history::measure },
     Row { name: "info", measure: info::measure },
     Row { name: "true", measure: trivial::measure },
 ];

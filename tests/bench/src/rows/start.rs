@@ -55,7 +55,7 @@ fn rounds(bench: &Bench) -> usize {
 }
 
 /// Starts a server and waits until it answers.
-fn start(site: &Site) -> Outcome<Server> {
+pub(crate) fn start(site: &Site) -> Outcome<Server> {
     let server = site.start()?;
     Peer::client(server.address())?;
     Ok(server)
