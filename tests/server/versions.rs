@@ -36,12 +36,14 @@ const OLD_COMMANDS: [(&[&str], &str, &[&str]); 9] = [
 ];
 
 /// Commands that need a server with a history: what is typed, and the exit code with one that has none.
-const NEW_COMMANDS: [(&[&str], i32); 5] = [
+const NEW_COMMANDS: [(&[&str], i32); 7] = [
     (&["observe", "988ad4a2"], 1),
     (&["history"], 1),
     (&["history", "hello", "--failed", "--json"], 1),
     (&["logs", "hello"], 1),
     (&["logs", "hello", "--grep", "error"], 1),
+    (&["diff", "hello"], 2),
+    (&["diff", "988ad4a2", "9f8e", "--json"], 2),
 ];
 
 /// The last tag that 0.4.0 knows, of number 22.

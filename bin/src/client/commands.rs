@@ -115,6 +115,10 @@ the seconds since the build started (the default),
 the time in UTC, or
 .Cm none .",
 );
+pub(super) const PREVIOUS: Flag =
+    Flag::switch("previous", "compare with the build before, whether that succeeded or not");
+pub(super) const LAST_SUCCESS: Flag =
+    Flag::switch("last-success", "compare with the last success before, also if the build succeeded");
 pub(super) const JSON: Flag = Flag::switch("json", "print JSON").manual(
     "\
 Print JSON instead of text; see below.",
@@ -358,6 +362,42 @@ about one whose path is absolute, contains
 .Ql ..
 or leads through a link.
 It fetches the others, and fails.",
+    },
+    Diff = CommandEntry {
+        name: "diff",
+        words: &[Word::one("JOB|UUID", Kind::Job), Word::optional("UUID", Kind::Uuid)],
+        flags: &[PLATFORM, PREVIOUS, LAST_SUCCESS, JSON],
+        help: "print what differs between two builds, or between a build, such as the newest of a job, and the one before it; if it failed, the last success before it",
+        manual: "\
+Print what is different between two builds that have ended: their environment,
+which is job, platform and the address of the worker; their scripts; how they
+ended; their consoles, without times; and their artifacts.
+Each build is named by its job, of which it is then the newest, or by as many of
+the first digits of its uuid as no other build has, and four at least.
+.Pp
+If only one is named, an earlier one of the same job on the same platform is
+compared with it: if it failed, the last one that succeeded, or else the last
+one.
+How long builds took is printed, and makes no difference.
+.Pp
+Lines that only the first build has begin with
+.Ql - ,
+those of the second one with
+.Ql + ,
+and around them stand three lines that both have, as in a unified
+.Xr diff 1 .
+Artifacts are compared by path, size and SHA-256, and those that changed begin
+with
+.Ql \\&! .
+If one of them has no SHA-256, or a script or console is no longer on the
+server, this is said, and counts as trouble if nothing else differs.
+Texts may have any length.
+If more than 500,000 lines or 64 MiB follow the first line that differs, or more
+than 100,000 lines that both have, only the last 1000 lines are compared, and
+this is said.
+.Pp
+The exit status is 0 if both builds are the same, 1 if there is a difference,
+and 2 if there was trouble.",
     },
     DropPlatform = CommandEntry {
         name: "drop-platform",

@@ -51,6 +51,8 @@ pub(super) enum ClientError {
     UnknownName(UnknownName),
     /// No build, or more than one, is what was written.
     Selection(SelectionError),
+    /// Two builds do not differ in what could be compared.
+    NotCompared,
     /// There is no build to observe.
     NothingRuns(BuildFilter),
     /// The server sends what cannot be.
@@ -140,6 +142,9 @@ impl fmt::Display for ClientError {
             ClientError::Refused { reason, hint } => write!(f, "{reason}{hint}"),
             ClientError::UnknownName(name) => name.fmt(f),
             ClientError::Selection(error) => error.fmt(f),
+            ClientError::NotCompared => {
+                f.write_str("no difference was found, but not everything could be compared, as is said above")
+            }
             ClientError::NothingRuns(filter) => {
                 write!(f, "no build{filter} is running; see 'builder-client info'")
             }

@@ -3,6 +3,7 @@
 mod builds;
 mod commands;
 mod connection;
+mod diff;
 mod done;
 mod error;
 mod fetch;
@@ -28,6 +29,7 @@ use builder_proto::Uuid;
 use builder_proto::command::Command;
 use commands::COMMANDS;
 use connection::Connection;
+use diff::Verdict;
 use done::Witness;
 use error::ClientError;
 use form::Form;
@@ -50,15 +52,16 @@ pub const PROGRAM: Program = Program {
     notes: "\
 'builder-client COMMAND --help' describes one command.
 
-With --json, info prints one object, and fetch, history, logs and observe print
-one object per line; see builder-client(1).
+With --json, info and diff print one object, and fetch, history, logs and
+observe print one object per line; see builder-client(1).
 
 A PERIOD is hourly, daily, weekly or never; with never, NAME runs once, and then
 only on 'execute'. Without --remote, the environment variable BUILDER_REMOTE
 names the server.
 
 Exit status: 0 done, 1 refused or failed, or nothing found by 'logs --grep',
-2 wrong usage. The result of a build does not change it.",
+2 wrong usage. Of diff: 0 the same, 1 different, 2 anything else. The result of
+a build does not change it.",
     logging: Logging::Command,
     words: &[],
     flags: &[REMOTE],
@@ -82,12 +85,14 @@ impl Settings {
 }
 
 fn run(settings: Settings) -> ExitCode {
+    // A status of 1 means that there is a difference, as with diff(1).
+    let trouble = if matches!(settings.request, Request::Diff(_)) { 2 } else { 1 };
     match perform(settings) {
         Ok(code) => code,
         Err(error) if error.is_closed_stdout() => ExitCode::SUCCESS,
         Err(error) => {
             PROGRAM.complain(&error);
-            ExitCode::FAILURE
+            ExitCode::from(trouble)
         }
     }
 }
@@ -95,6 +100,13 @@ fn run(settings: Settings) -> ExitCode {
 /// Does what is asked for. Some commands answer by the exit status, too.
 fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<ExitCode, ClientError> {
     let done = match request {
+        Request::Diff(request) => {
+            return match diff::print(&remote, request, form)? {
+                Verdict::Same => Ok(ExitCode::SUCCESS),
+                Verdict::Different => Ok(ExitCode::FAILURE),
+                Verdict::Unknown => Err(ClientError::NotCompared),
+            };
+        }
         Request::Logs(request) => {
             let has_found = logs::print(&remote, &request, form, quiet)?;
             return Ok(if has_found { ExitCode::SUCCESS } else { ExitCode::FAILURE });

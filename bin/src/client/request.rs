@@ -1,8 +1,10 @@
 //! What the words of a command line ask for.
 
 use super::commands::{
-    COMMANDS, FAILED, FOLLOW, GREP, JOB, LIMIT, OUTPUT, PERIOD, PLATFORM, SINCE, TIMES, Verb,
+    COMMANDS, FAILED, FOLLOW, GREP, JOB, LAST_SUCCESS, LIMIT, OUTPUT, PERIOD, PLATFORM, PREVIOUS, SINCE,
+    TIMES, Verb,
 };
+use super::diff::{DiffRequest, Earlier};
 use super::error::{ClientError, ScriptSource};
 use super::fetch::FetchRequest;
 use super::history::HistoryRequest;
@@ -36,6 +38,8 @@ pub(super) enum Request {
     Logs(LogsRequest),
     /// Fetch artifacts.
     Fetch(FetchRequest),
+    /// Print what is different between two builds.
+    Diff(DiffRequest),
     /// Print the console of this build.
     Observe(Uuid),
     /// Print the console of the only build whose uuid begins like this.
@@ -89,6 +93,7 @@ impl Request {
             Verb::History => return parse_history(&line),
             Verb::Logs => return parse_logs(&line),
             Verb::Fetch => return parse_fetch(&line),
+            Verb::Diff => return parse_diff(&line),
             Verb::Observe => return parse_observe(&line),
             Verb::ObserveLatest => {
                 let [] = line.words()?;
@@ -188,6 +193,30 @@ fn parse_fetch(line: &Line<'_>) -> Result<Request, UsageError> {
         path: path.map(Text::from),
         output: line.matches.opt_str(OUTPUT.long).map(PathBuf::from),
     }))
+}
+
+fn parse_diff(line: &Line<'_>) -> Result<Request, UsageError> {
+    let has = |flag: &Flag| line.matches.opt_present(flag.long);
+    if line.words.len() > 1 {
+        let two = line.words()?.map(Text::from);
+        return match [PLATFORM, PREVIOUS, LAST_SUCCESS].into_iter().find(has) {
+            Some(flag) => Err(UsageError::new(format_args!(
+                "--{} does not go with two builds; leave it out, or the second one",
+                flag.long
+            ))),
+            None => Ok(Request::Diff(DiffRequest::Two(two))),
+        };
+    }
+    let [word] = line.words()?;
+    let earlier = match (has(&PREVIOUS), has(&LAST_SUCCESS)) {
+        (true, true) => {
+            return Err(UsageError::new("--previous and --last-success exclude each other; leave one out"));
+        }
+        (true, false) => Earlier::Previous,
+        (false, true) => Earlier::Success,
+        (false, false) => Earlier::Usual,
+    };
+    Ok(Request::Diff(DiffRequest::Before { word: word.into(), platform: line.text(PLATFORM), earlier }))
 }
 
 fn parse_observe(line: &Line<'_>) -> Result<Request, UsageError> {

@@ -23,6 +23,8 @@ pub(super) enum SelectionError {
     NoneOfJob { job: Text, platform: Option<Text>, wanted: Wanted },
     /// The build is there, but not one of those that are wanted.
     Unwanted { build: Box<Build>, wanted: Wanted },
+    /// There is no earlier build of the same job on the same platform, of those that are wanted.
+    NoneBefore { build: Box<Build>, wanted: Wanted },
     /// The uuids of all these begin so, and perhaps those of others, too.
     Ambiguous { word: Text, builds: Vec<Build> },
 }
@@ -44,12 +46,7 @@ impl fmt::Display for SelectionError {
             }
             SelectionError::UnknownUuid(word) => write!(f, "no build {word} is known; {SEE_HISTORY}"),
             SelectionError::NoneOfJob { job, platform, wanted } => {
-                let builds = match wanted {
-                    Wanted::Any => "is known",
-                    Wanted::Ended => "has ended",
-                    Wanted::Failed => "has failed",
-                    Wanted::Successful => "has succeeded",
-                };
+                let builds = have(*wanted);
                 write!(f, "no build of {job}")?;
                 if let Some(platform) = platform {
                     write!(f, " on {platform}")?;
@@ -57,8 +54,28 @@ impl fmt::Display for SelectionError {
                 write!(f, " {builds}; 'builder-client history {job}' lists its builds")
             }
             SelectionError::Unwanted { build, wanted } => write_unwanted(f, build, *wanted),
+            SelectionError::NoneBefore { build, wanted } => {
+                let Build { job, platform, .. } = build.as_ref();
+                let builds = have(*wanted);
+                write!(
+                    f,
+                    "no build of {job} on {platform} {builds} before {}, so there is nothing",
+                    build.uuid()
+                )?;
+                write!(f, " to compare that one with; 'builder-client history {job}' lists its builds")
+            }
             SelectionError::Ambiguous { word, builds } => write_ambiguous(f, word, builds),
         }
+    }
+}
+
+/// What builds have done that are wanted, for the sentence "no build has ended".
+fn have(wanted: Wanted) -> &'static str {
+    match wanted {
+        Wanted::Any => "is known",
+        Wanted::Ended => "has ended",
+        Wanted::Failed => "has failed",
+        Wanted::Successful => "has succeeded",
     }
 }
 

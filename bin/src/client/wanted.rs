@@ -8,12 +8,10 @@ pub(super) enum Wanted {
     /// Any, also one that runs.
     Any,
     /// Those that have ended.
-    #[allow(dead_code, reason = "fetch and diff want these")]
     Ended,
     /// Those that have ended, and not as they should.
     Failed,
     /// Those that exited with 0.
-    #[allow(dead_code, reason = "fetch and diff want these")]
     Successful,
 }
 

@@ -135,3 +135,40 @@ fn hits_cannot_control_the_terminal() {
     let nothing = screen(80, &["logs", "mirage", "--grep", "b"], vec![vec![build(3, None)], Vec::new()], 1);
     assert_eq!(nothing, "\x1b[2mno line of one build matches\x1b[0m\n");
 }
+
+#[test]
+fn differences_are_red_and_green_and_cannot_control_the_terminal() {
+    let ended = |number, code| vec![build(number, Some(Cause::Exited(code)))];
+    let printed = |line: &str| {
+        let output =
+            |line: &str| Command::Output { uuid: Uuid::nil(), line: line.into(), timestamp: Some(1) };
+        ["\x1b[1mconfigure\x1b[m", line, "exited"].iter().map(|line| output(line)).collect()
+    };
+    let mut connections = vec![ended(1, 0), ended(2, 1)];
+    for (number, code) in [(1, 0), (2, 1)] {
+        let Command::Build(mut build) = ended(number, code).remove(0) else { panic!("no build") };
+        build.end.as_mut().unwrap().console_lines = 2;
+        connections.push(vec![Command::Build(build)]);
+    }
+    connections.extend([printed("\x1b[32mfine\x1b[2J"), printed("wrong\u{9b}2J")]);
+    let uuids = [1, 2].map(|number| Uuid::from_bytes([number; 16]).to_string());
+    let screen = screen(80, &["diff", &uuids[0], &uuids[1]], connections, 1);
+    let expected = "\
+\x1b[1mmirage-unikernel-of-customer-12\\x1b[2J on freebsd-14-amd64\x1b[0m
+\x1b[31m- 01010101-0101-0101-0101-010101010101  1970-01-01T00:00:00Z  took 10s\x1b[0m
+\x1b[32m+ 02020202-0202-0202-0202-020202020202  1970-01-01T00:00:00Z  took 20s\x1b[0m
+\x1b[1mEnvironment: the same\x1b[0m
+\x1b[1mScript: not compared
+  the server does not have the script of 01010101-0101-0101-0101-010101010101\x1b[0m
+\x1b[1mCause: different\x1b[0m
+\x1b[31m- exited 0\x1b[0m
+\x1b[32m+ exited 1\x1b[0m
+\x1b[1mConsole: 1 line removed, 1 added\x1b[0m
+\x1b[2m@@ -1,2 +1,2 @@\x1b[0m
+ configure
+\x1b[31m-fine\\x1b[2J\x1b[0m
+\x1b[32m+wrong\\u{9b}2J\x1b[0m
+\x1b[1mArtifacts: the same, none\x1b[0m
+";
+    assert_eq!(screen, expected);
+}

@@ -15,6 +15,7 @@ use crate::terminal::{self, Palette};
 use builder_proto::history::{Build, HistoryQuery};
 use builder_proto::text::Text;
 use builder_proto::time::Time;
+pub(super) use describe::describe;
 use std::io::{self, IsTerminal, Write};
 use table::List;
 use usual::Usual;

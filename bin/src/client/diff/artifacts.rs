@@ -1,0 +1,121 @@
+//! Which artifacts of two builds differ.
+
+use builder_proto::history::Artifact;
+use builder_proto::text::Text;
+use std::collections::BTreeMap;
+
+/// How the artifacts of two builds compare, each list by path.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Artifacts {
+    pub(super) removed: Vec<Artifact>,
+    pub(super) added: Vec<Artifact>,
+    /// Those of other size or content.
+    pub(super) changed: Vec<[Artifact; 2]>,
+    /// How many have the same digest.
+    pub(super) same: u64,
+    /// How many have the same size, and no digest that could be compared.
+    pub(super) same_size: u64,
+}
+
+impl Artifacts {
+    /// Compares by path, size and digest. Should a build have a path twice, the first goes with the first.
+    pub(super) fn compare(old: Vec<Artifact>, new: Vec<Artifact>) -> Artifacts {
+        let mut compared = Artifacts::default();
+        let mut old = by_path(old);
+        for (path, artifact) in by_path(new) {
+            let Some(before) = old.remove(&path) else {
+                compared.added.push(artifact);
+                continue;
+            };
+            match is_same(&before, &artifact) {
+                Some(true) => compared.same += 1,
+                Some(false) => compared.changed.push([before, artifact]),
+                None => compared.same_size += 1,
+            }
+        }
+        compared.removed = old.into_values().collect();
+        compared
+    }
+
+    pub(super) fn has_differences(&self) -> bool {
+        !(self.removed.is_empty() && self.added.is_empty() && self.changed.is_empty())
+    }
+}
+
+/// A path, and how many of the same came before.
+type Key = (Text, usize);
+
+fn by_path(artifacts: Vec<Artifact>) -> BTreeMap<Key, Artifact> {
+    let mut by_path: BTreeMap<Key, Artifact> = BTreeMap::new();
+    for artifact in artifacts {
+        let of_path = (artifact.path.clone(), 0)..=(artifact.path.clone(), usize::MAX);
+        let number = by_path.range(of_path).next_back().map_or(0, |((_, number), _)| number + 1);
+        by_path.insert((artifact.path.clone(), number), artifact);
+    }
+    by_path
+}
+
+/// Whether two artifacts have the same content; `None` when only their sizes are known, and are the same.
+fn is_same(old: &Artifact, new: &Artifact) -> Option<bool> {
+    match (old.sha256, new.sha256) {
+        _ if old.size != new.size => Some(false),
+        (Some(old), Some(new)) => Some(old == new),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use builder_proto::history::Sha256;
+
+    fn artifact(path: &str, size: u64, digest: Option<u8>) -> Artifact {
+        Artifact { path: path.into(), size, sha256: digest.map(|byte| Sha256([byte; 32])) }
+    }
+
+    #[test]
+    fn artifacts_are_compared_by_path_size_and_digest() {
+        let old = vec![
+            artifact("z", 1, Some(1)),
+            artifact("same", 1, Some(1)),
+            artifact("content", 1, Some(1)),
+            artifact("size", 1, None),
+            artifact("old", 1, Some(1)),
+            artifact("unknown", 1, None),
+        ];
+        let new = vec![
+            artifact("size", 2, Some(1)),
+            artifact("content", 1, Some(2)),
+            artifact("same", 1, Some(1)),
+            artifact("new", 1, Some(1)),
+            artifact("unknown", 1, Some(1)),
+        ];
+        let paths = |artifacts: &[Artifact]| -> Vec<String> {
+            artifacts.iter().map(|artifact| artifact.path.to_string()).collect()
+        };
+        let compared = Artifacts::compare(old, new);
+        assert_eq!(paths(&compared.removed), ["old", "z"]);
+        assert_eq!(paths(&compared.added), ["new"]);
+        let changed = compared.changed.iter().map(|[old, _]| old.path.to_string()).collect::<Vec<_>>();
+        assert_eq!(changed, ["content", "size"]);
+        assert_eq!((compared.same, compared.same_size), (1, 1));
+        assert!(compared.has_differences());
+    }
+
+    #[test]
+    fn the_order_in_which_they_are_stored_makes_no_difference() {
+        let (a, b) = (artifact("a", 1, Some(1)), artifact("b", 2, Some(2)));
+        let compared = Artifacts::compare(vec![a.clone(), b.clone()], vec![b, a]);
+        assert_eq!(compared, Artifacts { same: 2, ..Artifacts::default() });
+        assert!(!compared.has_differences());
+    }
+
+    #[test]
+    fn a_path_may_be_there_twice() {
+        let twice = |last| vec![artifact("a", 1, Some(1)), artifact("a", 1, Some(last))];
+        assert_eq!(Artifacts::compare(twice(2), twice(2)).same, 2);
+        let compared = Artifacts::compare(twice(2), twice(3));
+        assert_eq!((compared.same, compared.changed.len()), (1, 1));
+        assert_eq!(Artifacts::compare(twice(2), twice(1).split_off(1)).removed.len(), 1);
+    }
+}

@@ -1,0 +1,195 @@
+//! What is different between two builds, as people read it.
+
+use super::artifacts::Artifacts;
+use super::lines::{Comparison, Difference, Hunk, Origin, Place};
+use super::{Change, Report};
+use crate::client::info_filter::whole_seconds;
+use crate::terminal::{Look, Palette};
+use crate::wording::{Size, Span, append_for_terminal};
+use builder_proto::history::{Artifact, Build};
+use builder_proto::text::Text;
+use std::fmt;
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+
+/// Prints a report. Of a terminal, its lines control nothing; elsewhere they are as the job printed them.
+pub(super) fn print(report: &Report, stdout: &Stdout) -> io::Result<()> {
+    let style = Style { palette: Palette::of(stdout), escapes: stdout.is_terminal() };
+    let mut output = BufWriter::new(stdout.lock());
+    style.print(report, &mut output)?;
+    output.flush()
+}
+
+/// What the lines look like.
+#[derive(Clone, Copy)]
+struct Style {
+    palette: Palette,
+    escapes: bool,
+}
+
+impl Style {
+    fn print(self, report: &Report, output: &mut impl Write) -> io::Result<()> {
+        let [old, new] = &report.builds;
+        writeln!(output, "{}", self.palette.paint(Look::Title, title(old)))?;
+        self.line(output, Origin::Old, &introduction(old))?;
+        self.line(output, Origin::New, &introduction(new))?;
+        self.print_changes(output, "Environment", &report.environment)?;
+        self.print_text(output, "Script", &report.script)?;
+        self.print_changes(output, "Cause", report.cause.as_slice())?;
+        self.print_text(output, "Console", &report.console)?;
+        match &report.artifacts {
+            Ok(artifacts) => self.print_artifacts(output, artifacts),
+            Err(reason) => self.head(output, "Artifacts", format_args!("not compared\n  {reason}")),
+        }
+    }
+
+    fn head(self, output: &mut impl Write, name: &str, text: impl fmt::Display) -> io::Result<()> {
+        writeln!(output, "{}", self.palette.paint(Look::Title, format_args!("{name}: {text}")))
+    }
+
+    fn print_changes(self, output: &mut impl Write, name: &str, changes: &[Change]) -> io::Result<()> {
+        if changes.is_empty() {
+            return self.head(output, name, "the same");
+        }
+        self.head(output, name, "different")?;
+        for Change { name: field, values } in changes {
+            let is_alone = name.eq_ignore_ascii_case(field);
+            for (origin, value) in [Origin::Old, Origin::New].into_iter().zip(values) {
+                let text = if is_alone { value.to_string() } else { format!("{field} {value}") };
+                self.line(output, origin, &text)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn print_text(self, output: &mut impl Write, name: &str, text: &Comparison) -> io::Result<()> {
+        match text {
+            Comparison::Same(0) => self.head(output, name, "the same, empty"),
+            Comparison::Same(lines) => {
+                self.head(output, name, format_args!("the same, {}", count(*lines, "line")))
+            }
+            Comparison::Unknown(reason) => self.head(output, name, format_args!("not compared\n  {reason}")),
+            Comparison::Different(difference) => {
+                self.head(output, name, summary(difference))?;
+                difference.hunks().try_for_each(|hunk| self.print_hunk(output, &hunk))
+            }
+        }
+    }
+
+    fn print_hunk(self, output: &mut impl Write, hunk: &Hunk<'_>) -> io::Result<()> {
+        let [old, new] = hunk.places();
+        let head = format!("@@ -{} +{} @@", range(old), range(new));
+        writeln!(output, "{}", self.palette.paint(Look::Aside, head))?;
+        hunk.lines().try_for_each(|(origin, line)| self.text_line(output, origin, line))
+    }
+
+    /// A line of somebody else.
+    fn text_line(self, output: &mut impl Write, origin: Origin, line: &Text) -> io::Result<()> {
+        if !self.escapes {
+            output.write_all(sign(origin).as_bytes())?;
+            output.write_all(line.as_bytes())?;
+            return output.write_all(b"\n");
+        }
+        // The colours of the job would hide ours.
+        let mut shown = Vec::new();
+        append_for_terminal(&mut shown, line.as_bytes(), Palette::PLAIN);
+        self.paint(output, origin, format_args!("{}{}", sign(origin), String::from_utf8_lossy(&shown)))
+    }
+
+    /// A line of ours.
+    fn line(self, output: &mut impl Write, origin: Origin, text: &str) -> io::Result<()> {
+        self.paint(output, origin, format_args!("{} {text}", sign(origin)))
+    }
+
+    fn paint(self, output: &mut impl Write, origin: Origin, text: fmt::Arguments<'_>) -> io::Result<()> {
+        match origin {
+            Origin::Both => writeln!(output, "{text}"),
+            Origin::Old => writeln!(output, "{}", self.palette.paint(Look::Bad, text)),
+            Origin::New => writeln!(output, "{}", self.palette.paint(Look::Good, text)),
+        }
+    }
+
+    fn print_artifacts(self, output: &mut impl Write, artifacts: &Artifacts) -> io::Result<()> {
+        let Artifacts { removed, added, changed, same, same_size } = artifacts;
+        let lengths = [removed.len(), added.len(), changed.len()].map(|length| length as u64);
+        let counts = lengths.into_iter().zip(["removed", "added", "changed"]);
+        let mut parts: Vec<String> = counts.filter(|(count, _)| *count > 0).map(of).collect();
+        match (*same, parts.is_empty()) {
+            (0, true) if *same_size == 0 => parts.push("the same, none".to_owned()),
+            (0, _) => {}
+            (same, true) => parts.push(format!("the same, {}", count(same, "file"))),
+            (same, false) => parts.push(format!("{same} the same")),
+        }
+        if *same_size > 0 {
+            parts.push(format!("{same_size} of the same size, whose content is not known"));
+        }
+        self.head(output, "Artifacts", parts.join(", "))?;
+        for artifact in removed {
+            self.line(output, Origin::Old, &whole(artifact))?;
+        }
+        for artifact in added {
+            self.line(output, Origin::New, &whole(artifact))?;
+        }
+        for [old, new] in changed {
+            match old.size == new.size {
+                true => writeln!(output, "! {}, other content", whole(new))?,
+                false => writeln!(output, "! {}, {} before", whole(new), Size(old.size))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is compared.
+fn title(build: &Build) -> String {
+    format!("{} on {}", build.job, build.platform)
+}
+
+/// Which build it is; how long it took makes no difference.
+fn introduction(build: &Build) -> String {
+    let took = build.end.as_ref().map(|end| end.finished.duration_since(build.started));
+    let took = took.map_or_else(|| "it runs".to_owned(), |took| format!("took {}", Span(took)));
+    format!("{}  {}  {took}", build.uuid(), whole_seconds(build.started))
+}
+
+fn of((count, what): (u64, &str)) -> String {
+    format!("{count} {what}")
+}
+
+fn count(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn summary(difference: &Difference) -> String {
+    let [removed, added] = difference.counts();
+    let Some(shortened) = difference.shortened else {
+        return format!("{} removed, {added} added", count(removed, "line"));
+    };
+    let [old, new] = difference.sides.each_ref().map(|side| (side.total, side.lines.len()));
+    format!(
+        "{} now, {} before; different from line {} on.\nThat is too much to be compared as a whole. Of the last {}: {removed} removed, {added} added",
+        count(new.0, "line"),
+        old.0,
+        shortened.first_difference,
+        count(old.1.max(new.1) as u64, "line"),
+    )
+}
+
+fn sign(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Both => " ",
+        Origin::Old => "-",
+        Origin::New => "+",
+    }
+}
+
+/// As diff(1) writes it.
+fn range(place: Place) -> String {
+    match place.count {
+        1 => place.start.to_string(),
+        count => format!("{},{count}", place.start),
+    }
+}
+
+fn whole(artifact: &Artifact) -> String {
+    format!("{}, {}", artifact.path, Size(artifact.size))
+}
