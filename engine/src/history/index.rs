@@ -1,5 +1,6 @@
 //! Where each build is, by job, by start and by uuid.
 
+use super::uuid_range::range_of_uuids;
 use builder_proto::Uuid;
 use builder_proto::history::{Build, HistoryQuery};
 use builder_proto::text::Text;
@@ -382,22 +383,4 @@ fn insert(list: &mut Vec<u32>, at: usize, number: u32) {
         list.reserve_exact(list.len() / 8 + 8);
     }
     list.insert(at, number);
-}
-
-/// The first and the last uuid that begin with these hexadecimal digits; hyphens do not count. None when they are no beginning
-/// of a uuid.
-#[must_use]
-pub fn range_of_uuids(digits: &Text) -> Option<(Uuid, Uuid)> {
-    let (mut first, mut last, mut count) = (0_u128, 0_u128, 0);
-    for byte in digits.as_bytes().iter().filter(|byte| **byte != b'-') {
-        let digit = u128::from((*byte as char).to_digit(16)?);
-        count += 1;
-        (first, last) = (first << 4 | digit, last << 4 | digit);
-    }
-    let missing = 32_u32.checked_sub(count)?;
-    if count == 0 {
-        return Some((Uuid::nil(), Uuid::max()));
-    }
-    let shift = missing * 4;
-    Some((Uuid::from_u128(first << shift), Uuid::from_u128(last << shift | ((1_u128 << shift) - 1))))
 }

@@ -9,9 +9,11 @@
 
 mod index;
 mod running;
+mod uuid_range;
 
-pub use index::{Found, Index, Key, Listed, Place, Query, range_of_uuids};
+pub use index::{Found, Index, Key, Listed, Place, Query};
 pub use running::running_builds;
+pub use uuid_range::range_of_uuids;
 
 use builder_proto::Uuid;
 use builder_proto::history::{Artifact, Build, Cause};

@@ -1,6 +1,7 @@
 //! Which of the builds that have not ended somebody wants to hear of.
 
-use crate::history::index::{Key, range_of_uuids};
+use crate::history::index::Key;
+use crate::history::uuid_range::range_of_uuids;
 use builder_proto::history::{Build, HistoryQuery};
 
 /// Of these builds, which have not ended, those that fit a query, the one that started first at the front.

@@ -20,6 +20,7 @@
 //! | `journal`, `departed` | the state with what is to be done, and what answers still hold of it |
 //! | [`record`], [`state`](State), [`recovery`](Recovery) | what is durable, and how it is rebuilt |
 //! | `schedule`, `queue`, `outbox`, `unremembered` | the parts of the state |
+//! | `history` | what the history is told of the state |
 //! | [`write_back`](WriteBack) | which results the log still has to keep |
 //! | `deadlines` | times, each with what it is about |
 //! | [`migration`] | the state file of builder 0.4.0 |
@@ -33,6 +34,7 @@ mod deadlines;
 mod departed;
 mod dispatcher;
 mod endings;
+mod history;
 mod inconsistency;
 mod input;
 mod jobs;

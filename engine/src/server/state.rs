@@ -1,6 +1,5 @@
 //! The durable state of the server, and the only way to change it: [`State::apply`].
 
-use crate::history::EndedBuild;
 use crate::server::inconsistency::Inconsistency;
 use crate::server::outbox::Outbox;
 use crate::server::queue::Queue;
@@ -10,7 +9,6 @@ use crate::server::record::{
 use crate::server::schedule::{Item, Schedule};
 use crate::server::unremembered::Unremembered;
 use builder_proto::Uuid;
-use builder_proto::history::Build;
 use builder_proto::job::{Job, ScheduleItem, ScriptJob};
 use builder_proto::text::Text;
 use builder_proto::time::Time;
@@ -220,49 +218,6 @@ impl State {
         running.or_else(|| self.aborted.get(&uuid).map(|build| build.script.name()))
     }
 
-    /// Whether it is known of a build how it ended, and that its result is stored, but the file of the history need not have it.
-    pub(crate) fn awaits_history(&self, uuid: Uuid) -> bool {
-        self.unremembered.ended(uuid).is_some() && self.name_of_build(uuid).is_none()
-    }
-
-    /// How builds ended about which the file of the history need not say anything yet.
-    pub fn ended_builds(&self) -> impl Iterator<Item = &EndedBuild> {
-        self.unremembered.all_ended()
-    }
-
-    /// How a build ended, as far as the log has to know.
-    pub fn ended_build(&self, uuid: Uuid) -> Option<&EndedBuild> {
-        self.unremembered.ended(uuid)
-    }
-
-    /// Results that were removed, and when; the file of the history need not say so yet.
-    pub fn removed_results(&self) -> impl Iterator<Item = (Uuid, Time)> + '_ {
-        self.unremembered.all_gone()
-    }
-
-    /// Bytes that the file of the history has at least.
-    pub(crate) fn history_length(&self) -> u64 {
-        self.unremembered.length()
-    }
-
-    /// Builds that are not finished, as the history tells of them.
-    pub(crate) fn builds_under_way(&self) -> impl Iterator<Item = Build> + '_ {
-        let running = self.running.iter().map(|(uuid, build)| {
-            let started = under_way(*uuid, build.script.name(), &build.platform, build.started);
-            Build { queued: build.queued, host: build.host.clone(), ..started }
-        });
-        let aborted = self.aborted.iter().map(|(uuid, build)| {
-            under_way(*uuid, build.script.name(), &build.script.job().platform, build.started)
-        });
-        running.chain(aborted)
-    }
-
-    /// What a build runs that is not finished.
-    pub(crate) fn script_under_way(&self, uuid: Uuid) -> Option<ScriptJob> {
-        let running = self.running.get(&uuid).map(|build| &build.script);
-        running.or_else(|| self.aborted.get(&uuid).map(|build| &build.script)).map(Script::to_job)
-    }
-
     /// How many results wait to be uploaded.
     pub fn waiting_uploads(&self) -> usize {
         self.outbox.len()
@@ -436,11 +391,6 @@ impl State {
         }
         self.dropped.insert(platform.clone());
     }
-}
-
-fn under_way(uuid: Uuid, job: &Text, platform: &Text, started: Time) -> Build {
-    let (job, platform) = (job.clone(), platform.clone());
-    Build { uuid: RawUuid(uuid), job, platform, started, queued: None, host: None, end: None }
 }
 
 fn unknown(kind: &str, name: &Text, what: &str) -> Inconsistency {
