@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 
 /// The builds that somebody wants to have compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::client) enum DiffRequest {
+pub(crate) enum DiffRequest {
     /// These two, in this order.
     Two([Text; 2]),
     /// This one and one before it, of the same job on the same platform.
@@ -21,7 +21,7 @@ pub(in crate::client) enum DiffRequest {
 
 /// Which build before another one it is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::client) enum Earlier {
+pub(crate) enum Earlier {
     /// If the build failed, the last one that succeeded, or else the last one. What changed since it worked?
     Usual,
     /// The last one.

@@ -2,7 +2,7 @@
 
 use super::artifacts::Artifacts;
 use super::lines::{Comparison, Difference, Hunk, Origin};
-use super::{Change, Report, Verdict};
+use super::report::{Change, Report, Verdict};
 use crate::client::history;
 use crate::json::{self, string};
 use builder_proto::history::Artifact;

@@ -6,6 +6,7 @@
 //! | `lines` | which lines of two texts differ |
 //! | `texts`, `console` | texts that are compared while they arrive |
 //! | `artifacts` | artifacts by path, size and digest |
+//! | `report` | all that was found |
 //! | `print`, `describe` | what was found, for people and for programs |
 
 mod artifacts;
@@ -14,52 +15,16 @@ mod console;
 mod describe;
 mod lines;
 mod print;
+mod report;
 mod texts;
 
-use super::connection::Connection;
 use super::error::ClientError;
 use super::form::Form;
-use super::info_filter::whole_seconds;
 use crate::command_line::Address;
-use artifacts::Artifacts;
-use builder_engine::limits::ARTIFACT_FILES;
-use builder_proto::command::{Command, Kind};
-use builder_proto::history::{Artifact, Build, BuildEnd};
-use builder_proto::job::ScriptJob;
-use builder_proto::text::Text;
 pub(super) use choice::{DiffRequest, Earlier};
-use console::Console;
-use lines::Comparison;
+use report::Report;
+pub(super) use report::Verdict;
 use std::io;
-
-/// What was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Everything was compared, and is the same.
-    Same,
-    /// Something is different.
-    Different,
-    /// What was compared is the same, but not everything could be.
-    Unknown,
-}
-
-/// Two builds and what differs between them. Wherever there are two, the older one, or the one that was named first, is first.
-#[derive(Debug)]
-struct Report {
-    builds: [Build; 2],
-    environment: Vec<Change>,
-    script: Comparison,
-    cause: Option<Change>,
-    console: Comparison,
-    artifacts: Result<Artifacts, String>,
-}
-
-/// Something that has another value.
-#[derive(Debug, PartialEq, Eq)]
-struct Change {
-    name: &'static str,
-    values: [Text; 2],
-}
 
 /// Compares two builds, and prints what is different.
 pub(super) fn print(remote: &Address, request: DiffRequest, form: Form) -> Result<Verdict, ClientError> {
@@ -73,150 +38,4 @@ pub(super) fn print(remote: &Address, request: DiffRequest, form: Form) -> Resul
         Err(error) if !error.is_closed_stdout() => Err(error),
         _ => Ok(report.verdict()),
     }
-}
-
-impl Report {
-    fn make(remote: &Address, builds: [Build; 2]) -> Result<Report, ClientError> {
-        let [old, new] = builds;
-        let (old, new) = (Details::ask(remote, old)?, Details::ask(remote, new)?);
-        let console = compare_consoles(remote, [&old.build, &new.build])?;
-        Ok(Report {
-            environment: compare_environments([&old.build, &new.build]),
-            cause: compare_causes([&old.build, &new.build]),
-            script: compare_scripts([&old, &new])?,
-            console,
-            artifacts: compare_artifacts(old.artifacts, new.artifacts),
-            builds: [old.build, new.build],
-        })
-    }
-
-    fn verdict(&self) -> Verdict {
-        let texts = [&self.script, &self.console];
-        let is_different = !self.environment.is_empty()
-            || self.cause.is_some()
-            || texts.iter().any(|text| matches!(text, Comparison::Different(_)))
-            || self.artifacts.as_ref().is_ok_and(Artifacts::has_differences);
-        let is_unknown = texts.iter().any(|text| matches!(text, Comparison::Unknown(_)))
-            || self.artifacts.as_ref().map_or(true, |artifacts| artifacts.same_size > 0);
-        match (is_different, is_unknown) {
-            (true, _) => Verdict::Different,
-            (false, true) => Verdict::Unknown,
-            (false, false) => Verdict::Same,
-        }
-    }
-}
-
-/// All that the server knows of a build that has ended.
-struct Details {
-    build: Build,
-    job: Option<ScriptJob>,
-    /// The error says why they are not known.
-    artifacts: Result<Vec<Artifact>, String>,
-}
-
-impl Details {
-    fn ask(remote: &Address, build: Build) -> Result<Details, ClientError> {
-        let question = Command::Details(build.uuid());
-        let mut details = Details { build, job: None, artifacts: Ok(Vec::new()) };
-        let mut artifacts = Vec::new();
-        let mut connection = Connection::open(remote, Kind::Details)?;
-        connection.tell(&question)?;
-        while let Some(answer) = connection.receive_answer(&question)? {
-            match answer {
-                Command::Build(build) if build.uuid == details.build.uuid => details.build = build,
-                Command::JobSchedule { job, .. } => details.job = Some(job),
-                // No server of ours stores more.
-                Command::Artifact(artifact) if (artifacts.len() as u64) < ARTIFACT_FILES => {
-                    artifacts.push(artifact);
-                }
-                other => return Err(connection.refusal(&question, other)),
-            }
-        }
-        let count = details.build.end.as_ref().map_or(0, |end| end.artifacts);
-        details.artifacts = match artifacts.len() as u64 == count {
-            true => Ok(artifacts),
-            false => Err(format!("{} has {count} artifacts, and no list of them", details.build.uuid())),
-        };
-        Ok(details)
-    }
-}
-
-fn compare_environments(builds: [&Build; 2]) -> Vec<Change> {
-    let change = |name, values: [&Text; 2]| {
-        let [old, new] = values;
-        (old != new).then(|| Change { name, values: [old.clone(), new.clone()] })
-    };
-    let [old, new] = builds;
-    let hosts = old.host.as_ref().zip(new.host.as_ref());
-    let changes = [
-        change("job", [&old.job, &new.job]),
-        change("platform", [&old.platform, &new.platform]),
-        // Where one was not noted, nobody knows whether it was another one.
-        hosts.and_then(|(old, new)| change("host", [old, new])),
-    ];
-    changes.into_iter().flatten().collect()
-}
-
-fn compare_causes(builds: [&Build; 2]) -> Option<Change> {
-    let values = builds.map(|build| build.end.as_ref().map(|end| Text::from(end.cause.to_string())));
-    let [Some(old), Some(new)] = values else { return None };
-    (old != new).then_some(Change { name: "cause", values: [old, new] })
-}
-
-fn compare_scripts(details: [&Details; 2]) -> Result<Comparison, ClientError> {
-    let [old, new] = details;
-    match (&old.job, &new.job) {
-        (Some(old), Some(new)) => {
-            let [mut old, mut new] = [old, new].map(|job| texts::lines_of(job.script.as_bytes()));
-            texts::compare(&mut old, &mut new, texts::LIMITS)
-        }
-        (None, _) => Ok(Comparison::Unknown(without(&old.build, "script"))),
-        (_, None) => Ok(Comparison::Unknown(without(&new.build, "script"))),
-    }
-}
-
-/// Why part of a build cannot be compared.
-fn without(build: &Build, part: &str) -> String {
-    let uuid = build.uuid();
-    match build.end.as_ref().and_then(|end| end.removed) {
-        Some(removed) => format!("{uuid} was removed at {}", whole_seconds(removed)),
-        None => format!("the server does not have the {part} of {uuid}"),
-    }
-}
-
-fn compare_consoles(remote: &Address, builds: [&Build; 2]) -> Result<Comparison, ClientError> {
-    let [old, new] = builds;
-    if let (Some(old_end), Some(new_end)) = (&old.end, &new.end)
-        && is_empty(old_end)
-        && is_empty(new_end)
-    {
-        return Ok(Comparison::Same(0));
-    }
-    let mut consoles = Vec::new();
-    for build in builds {
-        match Console::open(remote, build.uuid()) {
-            Ok(console) => consoles.push(console),
-            Err(error @ ClientError::Refused { .. }) if !error.is_busy() => {
-                log::info!("no console of {}: {error}", build.uuid());
-                return Ok(Comparison::Unknown(without(build, "console")));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    match consoles.as_mut_slice() {
-        [old, new] => texts::compare(old, new, texts::LIMITS),
-        _ => Ok(Comparison::Same(0)),
-    }
-}
-
-/// Whether a build has printed nothing, which needs no console to be known.
-fn is_empty(end: &BuildEnd) -> bool {
-    end.console_lines == 0 && end.console_bytes == 0
-}
-
-fn compare_artifacts(
-    old: Result<Vec<Artifact>, String>,
-    new: Result<Vec<Artifact>, String>,
-) -> Result<Artifacts, String> {
-    Ok(Artifacts::compare(old?, new?))
 }

@@ -2,7 +2,7 @@
 
 use super::artifacts::Artifacts;
 use super::lines::{Comparison, Difference, Hunk, Origin, Place};
-use super::{Change, Report};
+use super::report::{Change, Report};
 use crate::client::info_filter::whole_seconds;
 use crate::terminal::{Look, Palette};
 use crate::wording::{Size, Span, append_for_terminal};

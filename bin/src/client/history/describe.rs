@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// A build as one object.
-pub(in crate::client) fn describe(build: &Build, usual: Option<Duration>) -> Value {
+pub(crate) fn describe(build: &Build, usual: Option<Duration>) -> Value {
     let mut value = describe_end(build);
     let end = build.end.as_ref();
     value["queued"] = build.queued.map(|time| time.to_string()).into();
