@@ -9,6 +9,7 @@ use crate::server::record::Contents;
 use builder_proto::command::{Command, append_data_header};
 use builder_proto::execution::{FilesReader, ReadAt, ReadError, StoredExecution, StoredFile};
 use builder_proto::history::Artifact;
+use builder_proto::text::Text;
 use core::ops::Range;
 use std::io::{self, ErrorKind};
 
@@ -21,6 +22,8 @@ const FRAMING_BYTES: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Fetching<F: Files> {
     selection: Selection,
+    /// The job to which the build belongs, if the history knows it.
+    likely: Option<Text>,
     stage: Stage<F>,
     /// Whole frames.
     piece: Vec<u8>,
@@ -49,9 +52,9 @@ struct Reading<F: Files> {
 
 impl<F: Files> Fetching<F> {
     /// Reads from what the log holds, or from wherever the result is stored.
-    pub(crate) fn new(selection: Selection, held: Option<Contents>) -> Self {
+    pub(crate) fn new(selection: Selection, likely: Option<Text>, held: Option<Contents>) -> Self {
         let stage = held.map_or(Stage::Searching, |contents| Stage::Found(StoredResult::Held(contents)));
-        Fetching { selection, stage, piece: Vec::new() }
+        Fetching { selection, likely, stage, piece: Vec::new() }
     }
 
     /// Goes on; true when there is a piece, or nothing more comes.
@@ -105,7 +108,7 @@ impl<F: Files> Fetching<F> {
 
     fn search(&self, files: &F) -> Result<StoredResult<F>, String> {
         let uuid = self.selection.uuid;
-        let job = find_result(files, uuid).map_err(|error| {
+        let job = find_result(files, uuid, self.likely.as_ref()).map_err(|error| {
             let root = files.describe_directory(DirectoryName::Root);
             ::log::error!("cannot look for build {uuid} in {root}: {error}");
             format!("the server cannot look for build {uuid}: {error}")

@@ -179,8 +179,17 @@ pub(crate) fn exists<F: Files>(files: &F, name: FileName<'_>) -> io::Result<bool
     }
 }
 
-/// The job that has the result of a build, if one has: looks into the directory of every job.
-pub(crate) fn find_result<F: Files>(files: &F, uuid: Uuid) -> io::Result<Option<Text>> {
+/// The job that has the result of a build, if one has: looks into the directory of every job, first that of the `likely` one.
+pub(crate) fn find_result<F: Files>(
+    files: &F,
+    uuid: Uuid,
+    likely: Option<&Text>,
+) -> io::Result<Option<Text>> {
+    if let Some(job) = likely
+        && exists(files, FileName::Result { job, uuid }).unwrap_or(false)
+    {
+        return Ok(Some(job.clone()));
+    }
     let jobs = files.list(DirectoryName::Root)?.into_iter().map(Text::from);
     Ok(jobs.into_iter().find(|job| exists(files, FileName::Result { job, uuid }).unwrap_or(false)))
 }

@@ -10,6 +10,7 @@ use crate::limits::{RETRY_TIME, WRITE_BACK_TIME};
 use crate::server::State;
 use builder_proto::Uuid;
 use builder_proto::history::{Build, HistoryQuery};
+use builder_proto::text::Text;
 use builder_proto::time::Time;
 use builder_proto::wire::RawUuid;
 use core::time::Duration;
@@ -392,6 +393,11 @@ impl<F: Files> History<F> {
                 Some(Recall::Held(Box::new(ended)))
             }
         }
+    }
+
+    /// The job of a build that has ended.
+    pub(super) fn job(&self, uuid: Uuid) -> Option<&Text> {
+        self.index.job(uuid)
     }
 
     /// Where a thread reads builds.

@@ -125,8 +125,9 @@ impl<P: Platform> Driver<P> {
             }
             Deferred::Replay { connection, uuid } => self.replay(connection, uuid)?,
             Deferred::Fetch { connection, selection } => {
+                let likely = self.history.job(selection.uuid).cloned();
                 let held = self.write_back.result(selection.uuid).map(|result| result.contents.clone());
-                self.observers.fetch(connection, Fetching::new(*selection, held));
+                self.observers.fetch(connection, Fetching::new(*selection, likely, held));
             }
             Deferred::List { connection, query } => self.list(connection, &query)?,
             Deferred::Describe { connection, uuid } => self.describe(connection, uuid)?,
@@ -228,7 +229,7 @@ impl<P: Platform> Driver<P> {
     fn replay(&mut self, connection: ConnectionId, uuid: Uuid) -> Result<(), StopReason> {
         let Some(result) = self.write_back.result(uuid) else {
             self.observers.search(connection);
-            self.platform.submit(Task::find(connection, uuid));
+            self.platform.submit(Task::find(connection, uuid, self.history.job(uuid).cloned()));
             return Ok(());
         };
         match self.observers.replay(connection, uuid, result.contents.clone()) {

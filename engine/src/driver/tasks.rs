@@ -37,7 +37,7 @@ enum Work<F: Files> {
     /// Close a file that has no name any more: only that frees its space, and it takes a quarter of a second for a gigabyte.
     Close { file: Option<F::File> },
     /// Look for the stored result of a build whose job is not known.
-    Find { connection: ConnectionId, uuid: Uuid },
+    Find { connection: ConnectionId, uuid: Uuid, likely: Option<Text> },
     /// Read the next artifacts for a client.
     Fetch { connection: ConnectionId, fetching: Option<Box<Fetching<F>>> },
     /// Append to the file of the history.
@@ -170,8 +170,9 @@ impl<F: Files> Task<F> {
         Task(Work::Close { file: Some(file) })
     }
 
-    pub(crate) fn find(connection: ConnectionId, uuid: Uuid) -> Self {
-        Task(Work::Find { connection, uuid })
+    /// The result is `likely` that of this job.
+    pub(crate) fn find(connection: ConnectionId, uuid: Uuid, likely: Option<Text>) -> Self {
+        Task(Work::Find { connection, uuid, likely })
     }
 
     pub(crate) fn fetch(connection: ConnectionId, fetching: Box<Fetching<F>>) -> Self {
@@ -273,8 +274,9 @@ impl<F: Files> Work<F> {
                 drop(file.take());
                 None
             }
-            Work::Find { connection, uuid } => {
-                Some(Done::Found { connection: *connection, uuid: *uuid, job: find_result(files, *uuid) })
+            Work::Find { connection, uuid, likely } => {
+                let job = find_result(files, *uuid, likely.as_ref());
+                Some(Done::Found { connection: *connection, uuid: *uuid, job })
             }
             Work::Fetch { connection, fetching } => {
                 let has_piece = fetching.as_mut()?.step(files);

@@ -80,6 +80,7 @@ pub struct Listed {
 /// Numbers for names.
 #[derive(Debug, Default)]
 struct Names {
+    names: Vec<Text>,
     numbers: BTreeMap<Text, u32>,
 }
 
@@ -204,6 +205,12 @@ impl Index {
     #[must_use]
     pub fn get(&self, uuid: Uuid) -> Option<Listed> {
         self.find(uuid).map(|number| self.listed(number))
+    }
+
+    /// The job of a build.
+    #[must_use]
+    pub fn job(&self, uuid: Uuid) -> Option<&Text> {
+        self.jobs.names.get(self.row(self.find(uuid)?).job as usize)
     }
 
     /// All uuids, in order.
@@ -342,7 +349,10 @@ impl Names {
         let next = self.numbers.len() as u32;
         match self.numbers.get(name) {
             Some(number) => *number,
-            None => *self.numbers.entry(name.clone()).or_insert(next),
+            None => {
+                self.names.push(name.clone());
+                *self.numbers.entry(name.clone()).or_insert(next)
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which two builds are compared.
 
-use crate::client::builds;
+use crate::client::builds::visit;
 use crate::client::error::ClientError;
 use crate::client::selection::Selection;
 use crate::client::selection_error::SelectionError;
@@ -68,7 +68,7 @@ fn find_before(remote: &Address, new: &Build, earlier: Earlier) -> Result<Option
         ..HistoryQuery::default()
     };
     let mut search = Search::new(new, earlier);
-    builds::visit(remote, query, |build| search.look_at(build))?;
+    visit(remote, query, |build| search.look_at(build))?;
     Ok(search.found)
 }
 
