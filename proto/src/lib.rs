@@ -73,7 +73,7 @@ pub use uuid::Uuid;
 /// Builder 0.4.0 speaks it.
 pub const CLIENT_VERSION: i64 = 13;
 
-/// Version of the protocol between client and server that knows the [history](crate::history). A server of this version
+/// Version of the protocol between client and server that knows the [`history`]. A server of this version
 /// speaks [`CLIENT_VERSION`] as well, with whoever says so.
 pub const HISTORY_VERSION: i64 = 14;
 

@@ -1,6 +1,6 @@
 //! In what form answers are printed.
 
-use super::commands::JSON;
+use super::flags::JSON;
 use crate::command_line::Matches;
 
 /// In what form to print.

@@ -7,6 +7,7 @@ mod diff;
 mod done;
 mod error;
 mod fetch;
+mod flags;
 mod form;
 mod hint;
 mod history;

@@ -1,12 +1,12 @@
 //! What the words of a command line ask for.
 
-use super::commands::{
-    COMMANDS, FAILED, FOLLOW, GREP, JOB, LAST_SUCCESS, LIMIT, OUTPUT, PERIOD, PLATFORM, PREVIOUS, SINCE,
-    TIMES, Verb,
-};
+use super::commands::{COMMANDS, Verb};
 use super::diff::{DiffRequest, Earlier};
 use super::error::{ClientError, ScriptSource};
 use super::fetch::FetchRequest;
+use super::flags::{
+    FAILED, FOLLOW, GREP, JOB, LAST_SUCCESS, LIMIT, OUTPUT, PERIOD, PLATFORM, PREVIOUS, SINCE, TIMES,
+};
 use super::history::HistoryRequest;
 use super::info_filter::{BuildFilter, InfoFilter};
 use super::logs::LogsRequest;
