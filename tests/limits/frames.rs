@@ -84,7 +84,6 @@ fn what_is_no_message_is_refused_with_the_reason() {
             (tlv(0xa0, &null), "tag [0] is reserved"),
             (tlv(0xa1, &null), "tag [1] is reserved"),
             (tlv(0xa8, &null), "tag [8] is reserved"),
-            (tlv(0xb7, &null), "tag [23] is unknown"),
             (tlv(0xbe, &null), "tag [30] is unknown"),
             (tlv(0x30, b""), "0x30"),
             (tlv(0x86, &null), "0x86"),

@@ -42,6 +42,7 @@ impl<P: Platform> Driver<P> {
         let written_back = write_pending(&platform, &files, &mut write_back, &recovered)?;
         let stored = stored_builds(&files, &recovered.state)?;
         let spools = recover_spools(&files, &recovered.state)?;
+        let history = open_history(&mut platform, &files, &recovered.state)?;
         let TemplateReading { templates, has_failed } = platform
             .templates(Look::Anew)
             .unwrap_or(TemplateReading { templates: BTreeMap::new(), has_failed: false });
@@ -50,7 +51,6 @@ impl<P: Platform> Driver<P> {
             let waiting = recovered.state.waiting_uploads();
             ::log::warn!("results waiting for upload: {waiting}; to upload them, start with --upload URL");
         }
-        let history = open_history(&mut platform, &files, &recovered.state)?;
         let now = platform.now();
         let start = Start {
             settings: settings.server,

@@ -93,6 +93,8 @@ pub struct Server {
     dispatcher: Dispatcher,
     builds: Builds,
     uploads: Uploads,
+    /// What the history has, and the log need not hold any longer.
+    remembered: Remembered,
     /// When a wall clock that is behind the schedule is taken to be right, in monotonic time.
     trusts_clock_at: Duration,
     last: Now,
@@ -114,6 +116,7 @@ impl Server {
             dispatcher: Dispatcher::new(uuids, settings.builds),
             builds: Builds::new(settings),
             uploads,
+            remembered: Remembered::default(),
             trusts_clock_at: now.monotonic.saturating_add(CLOCK_PATIENCE),
             last: now,
         };
@@ -159,8 +162,9 @@ impl Server {
             Input::ResumeUploads => self.uploads.resume(),
             Input::ResultRemoved { uuid } => Uploads::on_removed(now, uuid, &mut self.journal),
             Input::Remembered { uuids, length } => {
-                let uuids = uuids.into_iter().map(RawUuid).collect();
-                self.journal.commit(Record::Remembered(Remembered { uuids, length }));
+                self.remembered.uuids.extend(uuids.into_iter().map(RawUuid));
+                self.remembered.length = length;
+                self.forget_remembered();
             }
             Input::LogSpace(bytes) => self.journal.set_log_space(bytes),
         }
@@ -195,6 +199,7 @@ impl Server {
     }
 
     fn tick(&mut self, now: Now) {
+        self.forget_remembered();
         self.expire(now);
         self.sessions.free_departed(&mut self.journal);
         self.inform_waiting(now);
@@ -247,6 +252,14 @@ impl Server {
             }
         }
         self.dispatcher.end_round(round);
+    }
+
+    /// Says that the history has what the log holds for it. On a full disk that can wait.
+    fn forget_remembered(&mut self) {
+        if self.remembered.length > 0 && self.journal.has_room(0) {
+            let remembered = core::mem::take(&mut self.remembered);
+            self.journal.commit(Record::Remembered(remembered));
+        }
     }
 
     /// Results that the log holds are durable in their files.

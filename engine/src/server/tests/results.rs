@@ -66,7 +66,7 @@ fn the_log_says_for_the_history_how_a_build_came_about_and_ended() {
     rig.print(worker, "two");
     rig.pass(SECOND);
     rig.finish(worker, BuildResult::Exited(1), vec![file("bin/a", "bytes"), file("b", "")]);
-    let ended = rig.server.state().ended_build(uuid).unwrap();
+    let ended = rig.server.state().ended_build(uuid).unwrap().clone();
     let build = &ended.build;
     assert_eq!((build.queued, build.started), (Some(queued), started));
     assert_eq!(build.host.as_ref().unwrap().to_string(), "10.0.0.1");
@@ -76,8 +76,13 @@ fn the_log_says_for_the_history_how_a_build_came_about_and_ended() {
     assert_eq!((end.artifacts, end.artifact_bytes), (2, 5));
     let paths = ended.artifacts.as_ref().unwrap().iter().map(|artifact| artifact.path.to_string());
     assert_eq!(paths.collect::<Vec<_>>(), ["bin/a", "b"]);
-    // Once the file of the history has it, the log need not.
+    // Once the file of the history has it, the log need not; on a full disk it does not say so.
+    rig.hand_in(Input::LogSpace(0));
     rig.hand_in(Input::Remembered { uuids: vec![uuid], length: 1 });
+    rig.end_turn();
+    assert!(rig.server.state().ended_build(uuid).is_some());
+    rig.hand_in(Input::LogSpace(u64::MAX));
+    rig.end_turn();
     assert_eq!(rig.server.state().ended_build(uuid), None);
     assert_eq!(rig.server.state().history_length(), 1);
 }
