@@ -73,6 +73,8 @@ pub(crate) struct Plan {
     pub(crate) salvages: u64,
     /// Whether builder 0.4.0 ran here before.
     pub(crate) imports: bool,
+    /// How many of a thousand crashes cost a part of the history. Results stay here then, so that none is lost for good.
+    pub(crate) damaged_histories: u64,
 }
 
 impl Plan {
@@ -87,7 +89,7 @@ impl Plan {
             other_errors: sometimes(&[0, 0, 2]),
             ..Faults::default()
         };
-        Plan {
+        let mut plan = Plan {
             settings: Settings {
                 job_time: Duration::from_secs(30),
                 artifact_bytes: ARTIFACT_BYTES,
@@ -132,7 +134,12 @@ impl Plan {
             stops: sometimes(&[0, 100, 400]),
             salvages: sometimes(&[0, 100]),
             imports: sometimes(&[0, 1]) == 1,
+            damaged_histories: sometimes(&[0, 0, 300]),
+        };
+        if plan.damaged_histories > 0 {
+            plan.uploads = 0;
         }
+        plan
     }
 
     /// Sets what `settings` name, such as `frozen=400 failed_syncs=20`, whatever the seed says.
@@ -144,6 +151,7 @@ impl Plan {
                 "amid" => &mut self.amid,
                 "broken_connections" => &mut self.broken_connections,
                 "crash_gap" => &mut self.crash_gap,
+                "damaged_histories" => &mut self.damaged_histories,
                 "failed_syncs" => &mut self.disk.failed_syncs,
                 "failing_uploads" => &mut self.failing_uploads,
                 "frozen" => &mut self.frozen,

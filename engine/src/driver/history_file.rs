@@ -6,6 +6,7 @@ use crate::log::{Event, FRAME_HEADER_LENGTH, Frame, LogReader, Position, Salt, V
 use builder_proto::Uuid;
 use builder_proto::history::{Artifact, Build};
 use builder_proto::time::Time;
+use core::ops::Range;
 use std::io::{self, ErrorKind};
 
 /// Bytes that are read of the file at a time, at the start.
@@ -99,8 +100,6 @@ pub(super) fn open<F: Files>(
         let file = put_in_place(files, draft).map_err(named(FileName::History))?;
         return Ok(Opened { file, index: Index::default(), is_whole: false, says_whole: false });
     };
-    // What is read must be there after the next crash, too.
-    files.sync(&file).map_err(named(FileName::History))?;
     let mut found = Loading::default();
     let outcome = read(files, &file, |offset, entry| found.take(offset, entry));
     let reading = outcome.map_err(named(FileName::History))?;
@@ -113,6 +112,8 @@ pub(super) fn open<F: Files>(
         _ => None,
     };
     if let Some(end) = end {
+        // What is read must be there after the next crash, too.
+        make_durable(files, &file, length.min(end)..end).map_err(named(FileName::History))?;
         let is_whole = found.is_whole && end >= length;
         if end < length {
             let path = files.describe(FileName::History);
@@ -133,6 +134,21 @@ pub(super) fn open<F: Files>(
     let (file, index) = rewrite(files, &file, salt()).map_err(named(FileName::HistoryDraft))?;
     let file = put_in_place(files, file).map_err(named(FileName::History))?;
     Ok(Opened { file, index, is_whole: false, says_whole: false })
+}
+
+/// Makes durable what the log does not know to be. A sync of an earlier server may have failed: the kernel can take for written
+/// since then what is in memory only, so that another sync would do nothing about it.
+fn make_durable<F: Files>(files: &F, file: &F::File, range: Range<u64>) -> io::Result<()> {
+    let mut offset = range.start;
+    let mut block = vec![0; BLOCK_BYTES];
+    while offset < range.end {
+        let length = usize::try_from(range.end - offset).map_or(BLOCK_BYTES, |rest| rest.min(BLOCK_BYTES));
+        let bytes = block.get_mut(..length).unwrap_or_default();
+        read_exact(files, file, offset, bytes)?;
+        write_all(files, file, offset, bytes)?;
+        offset += length as u64;
+    }
+    files.sync(file)
 }
 
 /// What came of reading a whole file.

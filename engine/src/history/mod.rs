@@ -4,6 +4,17 @@
 //! the history, which is never written anew: it is a file of [frames](crate::log) like the log, with one [`Entry`] in each. A
 //! start reads it once, from its beginning to its end, and keeps a row of some seventy bytes for each build in the [`Index`].
 //!
+//! | entry | says |
+//! |---|---|
+//! | `[0]` | how a build ended, and how many bytes before this frame that of its artifacts begins (0: it has none) |
+//! | `[1]` | the artifacts of the build that follows |
+//! | `[2]` | the result of a build was removed, and when |
+//! | `[3]` | whether the file has every build of which a result is stored; the last one counts |
+//!
+//! Of the log, the records `Ended` (19) and `Gone` (20) hold what the file may not have yet, and `Remembered` (21) says for which
+//! builds it has, and how long the file is then. One that is shorter has lost something. Before anything is appended to such a
+//! file, it takes back that it has everything, as it may soon be longer than the log knows.
+//!
 //! A file that lacks what it should have, or has no history of an earlier version at all, is made whole by a look at all stored
 //! results. Until that is over, and said in the file, each start begins with it again.
 

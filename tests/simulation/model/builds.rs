@@ -154,6 +154,21 @@ impl Builds {
         self.builds.len()
     }
 
+    /// Whether a worker heard of it.
+    pub(super) fn was_handed_out(&self, uuid: Uuid) -> bool {
+        self.builds.contains_key(&uuid)
+    }
+
+    /// Builds whose results are in their places for good, or were.
+    pub(super) fn settled(&self) -> impl Iterator<Item = Uuid> + '_ {
+        self.results.iter().filter(|(_, result)| result.settled).map(|(uuid, _)| *uuid)
+    }
+
+    /// The result of a build, if one was found.
+    pub(super) fn result(&self, uuid: Uuid) -> Option<Execution> {
+        Execution::decode(&self.results.get(&uuid)?.contents).ok()
+    }
+
     pub(super) fn results(&self) -> usize {
         self.results.len()
     }

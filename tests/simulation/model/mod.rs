@@ -15,9 +15,12 @@
 //! 9. the server stops by itself only when the disk gives it a reason;
 //! 10. observers are sent every line in order, and in the end what is stored;
 //! 11. a job whose worker said nothing in all its time is not stored as one that took too long;
-//! 12. workers that lose one job after the other get the next only after a while.
+//! 12. workers that lose one job after the other get the next only after a while;
+//! 13. a build whose result is stored, or was, is in the history once, with what the result says, and none that runs is; one
+//!     that the server's disk has forgotten is there again in the end.
 
 mod builds;
+mod history;
 mod jobs;
 mod observation;
 mod pacing;
@@ -31,7 +34,9 @@ use builder_engine::server::record::Record;
 use builder_engine::server::{ConnectionId, PendingResult, Recovered};
 use builder_proto::Uuid;
 use builder_proto::command::Command;
+use builder_tests::world::PRIVATE;
 use builds::Builds;
+use history::History;
 use jobs::Jobs;
 use pacing::Pacing;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +50,7 @@ pub(crate) struct Model {
     wires: BTreeMap<ConnectionId, Wire>,
     jobs: Jobs,
     builds: Builds,
+    history: History,
     pacing: Pacing,
     /// What the log said at the last start, and the results that it held.
     recovered: Observation,
@@ -65,6 +71,7 @@ impl Model {
             wires: BTreeMap::new(),
             jobs: Jobs::default(),
             builds: Builds::default(),
+            history: History::default(),
             pacing: Pacing::default(),
             recovered: Observation::default(),
             pending: Vec::new(),
@@ -232,6 +239,11 @@ impl Model {
         }
     }
 
+    /// Somebody or something has damaged the history.
+    pub(crate) fn history_damaged(&mut self) {
+        self.history.damaged(&self.builds);
+    }
+
     /// A start has read the log.
     pub(crate) fn log_read(&mut self, recovered: &Recovered) {
         self.recovered = Observation::new(&recovered.state);
@@ -251,8 +263,10 @@ impl Model {
     }
 
     /// A start is complete, and what it recorded is durable.
-    pub(crate) fn started(&mut self, environment: &Environment, observed: &Observation) {
+    pub(crate) fn started(&mut self, environment: &Environment, observed: &Observation, remembered: &[Uuid]) {
         let outcome = self.check_recovered(environment).and_then(|()| self.check_started(observed));
+        self.check(outcome);
+        let outcome = self.history.check(remembered, &self.builds, observed);
         self.check(outcome);
     }
 
@@ -269,8 +283,17 @@ impl Model {
     }
 
     /// The faults have stopped, and the server has nothing left to do.
-    pub(crate) fn drained(&mut self, environment: &Environment, observed: &Observation) {
+    pub(crate) fn drained(&mut self, environment: &Environment, observed: &Observation, remembered: &[Uuid]) {
         let outcome = self.check_drained(environment, observed);
+        self.check(outcome);
+        self.history.searched();
+        let outcome = self.history.check(remembered, &self.builds, observed);
+        self.check(outcome);
+        let file = format!("{PRIVATE}/history");
+        let outcome = match environment.disk.borrow().read(&file) {
+            Some(bytes) => history::check_file(bytes, remembered, &self.builds),
+            None => Err("there is no history".to_owned()),
+        };
         self.check(outcome);
     }
 

@@ -11,6 +11,7 @@ use builder_engine::driver::{
 };
 use builder_engine::log::{OpenError, WriteError};
 use builder_engine::server::{State, UploadSettings};
+use builder_proto::Uuid;
 use builder_tests::world::Random;
 use std::cell::RefCell;
 use std::io::ErrorKind;
@@ -95,6 +96,11 @@ impl Server {
     /// The state as a snapshot would hold it.
     pub(crate) fn state(&self) -> &State {
         self.driver.server().state()
+    }
+
+    /// The builds that the history has.
+    pub(crate) fn remembered(&self) -> Vec<Uuid> {
+        self.driver.remembered().collect()
     }
 
     /// When the server has something to do without anything happening, in monotonic time. One that stops does nothing more.

@@ -1,6 +1,6 @@
 //! The lives of the server: how each begins, goes on and ends.
 
-use super::{IDLE_TURNS, PATIENCE, Phase, World};
+use super::{IDLE_TURNS, PATIENCE, Phase, World, outside};
 use crate::environment::say;
 use crate::model::Observation;
 use crate::queue::Event;
@@ -24,7 +24,8 @@ impl World {
             Err(stop) => self.stopped(&stop),
             Ok(server) => {
                 let observed = Observation::new(server.state());
-                environment.model.borrow_mut().started(&environment, &observed);
+                let remembered = server.remembered();
+                environment.model.borrow_mut().started(&environment, &observed, &remembered);
                 if self.phase == Phase::Epilogue {
                     self.phase = Phase::Over;
                 }
@@ -169,6 +170,9 @@ impl World {
         let connections = environment.network.borrow_mut().lose_server(&environment, crash);
         environment.model.borrow_mut().server_crashed(&connections);
         environment.host.revive();
+        if self.phase == Phase::Stormy && self.random.per_mille(environment.plan.damaged_histories) {
+            outside::damage_history(&environment, &mut self.random);
+        }
         if self.phase == Phase::Stormy && self.crashes >= environment.plan.crashes {
             self.calm_down();
         }
@@ -195,7 +199,8 @@ impl World {
         }
         let observed = Observation::new(server.state());
         if observed.is_idle() {
-            self.environment.model.borrow_mut().drained(&self.environment, &observed);
+            let remembered = server.remembered();
+            self.environment.model.borrow_mut().drained(&self.environment, &observed, &remembered);
             self.phase = Phase::Epilogue;
             self.environment.host.crash_now(Crash::Power);
         }

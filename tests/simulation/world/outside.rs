@@ -1,11 +1,12 @@
 //! What happens around the server: visitors, clocks that jump, disks that fill up, templates that change.
 
 use super::{PEERS, Phase, World};
-use crate::environment::say;
+use crate::environment::{Environment, say};
 use crate::network::End;
 use crate::peers::{Client, Line, Peer, Rogue, Worker, platform};
 use crate::queue::Event;
 use builder_engine::server::Role;
+use builder_tests::world::{Faults, PRIVATE, Random};
 use std::time::Duration;
 
 impl World {
@@ -95,4 +96,33 @@ impl World {
             environment.enter(environment.time.get() + gap, Event::Templates);
         }
     }
+}
+
+/// Somebody or something damages the history, or makes away with it, while no server runs.
+pub(super) fn damage_history(environment: &Environment, random: &mut Random) {
+    let path = format!("{PRIVATE}/history");
+    let mut disk = environment.disk.borrow_mut();
+    let Some(file) = disk.open(&path) else { return };
+    disk.set_faults(Faults::default());
+    let length = disk.length(file);
+    match random.below(3) {
+        0 => {
+            say!(environment, "the history is removed");
+            disk.remove_file(&path).and_then(|()| disk.sync_directory(PRIVATE)).unwrap();
+        }
+        1 => {
+            let kept = random.below(length + 1);
+            say!(environment, "the history ends after {kept} of {length} bytes");
+            disk.set_length(file, kept).and_then(|()| disk.sync(file)).unwrap();
+        }
+        _ => {
+            let offset = random.below(length.max(1));
+            let bytes = random.bytes(20);
+            let bytes = &bytes[..bytes.len().min((length - offset) as usize)];
+            say!(environment, "{} bytes of the history are damaged, from byte {offset} on", bytes.len());
+            disk.write_all_at(file, offset, bytes).and_then(|()| disk.sync(file)).unwrap();
+        }
+    }
+    disk.set_faults(environment.plan.disk);
+    environment.model.borrow_mut().history_damaged();
 }
