@@ -4,8 +4,9 @@
 use super::files::Files;
 use super::history_file::{Append, HistoryFile, Opened, told};
 use super::history_tasks::{Appending, Item, Recall, Survey};
+use super::listing::{Batch, Listing};
 use super::tasks::Task;
-use crate::history::{EndedBuild, Entry, Found, Gone, Index, Key, Listed, Place, Query, running_builds};
+use crate::history::{EndedBuild, Entry, Gone, Index, Listed, Place};
 use crate::limits::{RETRY_TIME, WRITE_BACK_TIME};
 use crate::server::State;
 use builder_proto::Uuid;
@@ -21,14 +22,15 @@ use std::io;
 const ENTRIES_PER_APPEND: usize = 1000;
 /// Bytes that are appended at a time, but for the last entry.
 const BYTES_PER_APPEND: usize = 4 * 1024 * 1024;
-/// Builds that are read for one client at a time.
-const BUILDS_PER_READ: usize = 64;
 
 /// Everything about builds that have ended.
 #[derive(Debug)]
 pub(crate) struct History<F: Files> {
     index: Index,
-    file: HistoryFile<F>,
+    /// None while it cannot be opened. What waits for it is in the log.
+    file: Option<HistoryFile<F>>,
+    /// When to try again to open it, in monotonic time.
+    open_at: Duration,
     /// Builds that the log knows and the file does not.
     waiting: BTreeSet<Uuid>,
     /// Removals that the log knows and the file does not.
@@ -60,42 +62,31 @@ enum Stage {
     Over,
 }
 
-/// A client that is told of builds, as many as there is room for.
-#[derive(Debug)]
-pub(crate) struct Listing {
-    query: Query,
-    /// Builds that run, the one that started first at the front.
-    running: Vec<Build>,
-    /// Those of them that the client was told of. They may have ended since.
-    told: BTreeSet<Uuid>,
-    left: u64,
-}
-
-/// What a client is to be told next.
-#[derive(Debug)]
-pub(crate) enum Batch {
-    /// These builds, some of which have to be read first.
-    Builds(Vec<Item>),
-    /// Nothing for now; others are to have their turn.
-    NotYet,
-    /// Nothing any more.
-    End,
-}
-
 impl<F: Files> History<F> {
-    /// Goes on from what a start found in the file and in the log.
+    /// Goes on from what is in the file and in the log.
     pub(super) fn new(opened: Opened<F>, state: &State) -> History<F> {
         let Opened { file, index, is_whole, says_whole } = opened;
+        History { is_belied: says_whole && !is_whole, ..History::begin(Some(file), index, is_whole, state) }
+    }
+
+    /// Goes on from what is in the log, as the file cannot be opened.
+    pub(super) fn without_file(now: Duration, state: &State) -> History<F> {
+        let history = History::begin(None, Index::default(), false, state);
+        History { open_at: now.saturating_add(RETRY_TIME), ..history }
+    }
+
+    fn begin(file: Option<HistoryFile<F>>, index: Index, is_whole: bool, state: &State) -> History<F> {
         let mut history = History {
             index,
             file,
+            open_at: Duration::ZERO,
             waiting: BTreeSet::new(),
             removals: BTreeMap::new(),
             found: Vec::new(),
             append_at: None,
             is_appending: false,
             is_unclean: false,
-            is_belied: says_whole && !is_whole,
+            is_belied: false,
             survey: if is_whole { Stage::Whole } else { Stage::Wanted },
         };
         let finished = state.ended_builds().filter(|ended| state.awaits_history(ended.uuid()));
@@ -113,8 +104,9 @@ impl<F: Files> History<F> {
         history
     }
 
-    pub(super) fn uuids(&self) -> impl Iterator<Item = Uuid> + '_ {
-        self.index.uuids()
+    /// All builds; none while those of the file are not known.
+    pub(super) fn uuids(&self) -> Option<impl Iterator<Item = Uuid> + '_> {
+        self.file.as_ref().map(|_| self.index.uuids())
     }
 
     /// Takes in a build whose end is durable in the log. One about which the log says nothing ended under an earlier version.
@@ -141,12 +133,28 @@ impl<F: Files> History<F> {
 
     /// When [`History::next_task`] has something to do, in monotonic time.
     pub(super) fn next_deadline(&self) -> Option<Duration> {
-        self.append_at.filter(|_| !self.is_appending)
+        match self.file {
+            Some(_) => self.append_at.filter(|_| !self.is_appending),
+            None => Some(self.open_at),
+        }
+    }
+
+    /// Whether to try again to open the file.
+    pub(super) fn wants_file(&self, now: Duration) -> bool {
+        self.file.is_none() && self.open_at <= now
+    }
+
+    /// Another attempt to open the file has failed.
+    pub(super) fn not_opened(&mut self, now: Duration) {
+        self.open_at = now.saturating_add(RETRY_TIME);
     }
 
     /// Whether nothing is under way, and nothing waits.
     pub(super) fn is_at_rest(&self) -> bool {
-        !self.is_appending && !self.has_waiting() && matches!(self.survey, Stage::Whole)
+        self.file.is_some()
+            && !self.is_appending
+            && !self.has_waiting()
+            && matches!(self.survey, Stage::Whole)
     }
 
     fn has_waiting(&self) -> bool {
@@ -155,6 +163,7 @@ impl<F: Files> History<F> {
 
     /// What a thread is to do now.
     pub(super) fn next_task(&mut self, now: Duration, state: &State) -> Option<Task<F>> {
+        let file = self.file.clone()?;
         if matches!(self.survey, Stage::Wanted) {
             self.survey = Stage::UnderWay { again: false };
             return Some(Task::survey(Survey::new(self.index.uuids().collect())));
@@ -174,10 +183,10 @@ impl<F: Files> History<F> {
             return None;
         }
         self.append_at = None;
-        match self.append(state) {
+        match self.append(&file, state) {
             Ok(appending) => {
                 self.is_appending = true;
-                Some(Task::append(self.file.file.clone(), appending))
+                Some(Task::append(file.file, appending))
             }
             Err(error) => {
                 self.delay(now, &error);
@@ -187,8 +196,8 @@ impl<F: Files> History<F> {
     }
 
     /// Puts together what is to be appended.
-    fn append(&mut self, state: &State) -> io::Result<Appending> {
-        let mut append = Append::new(self.file.position, self.file.end);
+    fn append(&self, file: &HistoryFile<F>, state: &State) -> io::Result<Appending> {
+        let mut append = Append::new(file.position, file.end);
         // What follows makes the file longer, so that its length does not show any more that something is missing.
         if self.is_belied {
             append.entry(&Entry::IsWhole(false))?;
@@ -244,7 +253,9 @@ impl<F: Files> History<F> {
         }
         let Appending { append, uuids, gone, found, belies, says_whole, .. } = appending;
         self.is_belied &= !belies;
-        (self.file.position, self.file.end) = (append.position, append.end());
+        if let Some(file) = &mut self.file {
+            (file.position, file.end) = (append.position, append.end());
+        }
         for (uuid, place) in &append.places {
             self.index.set_place(*uuid, Place::File(*place));
         }
@@ -266,7 +277,7 @@ impl<F: Files> History<F> {
         let is_done = |uuid: &Uuid| !self.waiting.contains(uuid) && !self.removals.contains_key(uuid);
         let forgotten: Vec<Uuid> = forgotten.into_iter().filter(is_done).collect();
         // What a survey found is missed only if the log knows how long the file is with it.
-        (says_whole || !forgotten.is_empty()).then_some((forgotten, self.file.end))
+        (says_whole || !forgotten.is_empty()).then_some((forgotten, append.end()))
     }
 
     fn delay(&mut self, now: Duration, error: &io::Error) {
@@ -325,45 +336,12 @@ impl<F: Files> History<F> {
 
     /// Begins to tell a client of builds.
     pub(super) fn list(&self, query: &HistoryQuery, state: &State) -> Listing {
-        let running = running_builds(query, self.under_way(state));
-        let left = query.limit.unwrap_or(u64::MAX);
-        Listing { query: self.index.search(query), running, told: BTreeSet::new(), left }
+        Listing::new(query, self.index.search(query), self.under_way(state))
     }
 
     /// What a client is to be told next.
     pub(super) fn next_batch(&self, listing: &mut Listing, state: &State) -> Batch {
-        let mut items = Vec::new();
-        while listing.left > 0 && items.len() < BUILDS_PER_READ {
-            let found = self.index.next(&mut listing.query);
-            let listed = match &found {
-                Found::Build(listed) => Some(listed),
-                Found::NotYet if items.is_empty() => return Batch::NotYet,
-                Found::NotYet => break,
-                Found::End => None,
-            };
-            // One that has ended since may be the same.
-            let is_next = |build: &mut Build| listed.is_none_or(|listed| Key::of(build) >= listed.key);
-            let item = match (listing.running.pop_if(is_next), listed) {
-                (Some(build), _) => {
-                    listing.told.insert(build.uuid());
-                    // It may have ended since, and the search may be past it.
-                    match self.index.get(build.uuid()) {
-                        Some(ended) => self.item(&ended, state),
-                        None => Some(Item::Held(Box::new(build))),
-                    }
-                }
-                (None, Some(listed)) => {
-                    listing.query.advance(listed);
-                    self.item(listed, state).filter(|_| !listing.told.contains(&listed.uuid))
-                }
-                (None, None) => break,
-            };
-            if let Some(item) = item {
-                items.push(item);
-                listing.left -= 1;
-            }
-        }
-        if items.is_empty() { Batch::End } else { Batch::Builds(items) }
+        listing.next_batch(&self.index, |listed| self.item(listed, state))
     }
 
     fn item(&self, listed: &Listed, state: &State) -> Option<Item> {
@@ -384,9 +362,11 @@ impl<F: Files> History<F> {
     /// What is known of a build, or where it is to be read; none when the history does not have it.
     pub(super) fn recall(&self, uuid: Uuid, state: &State) -> Option<Recall<F>> {
         let listed = self.index.get(uuid)?;
-        let (file, salt) = (self.file.file.clone(), self.file.position.salt());
         match listed.place {
-            Place::File(place) => Some(Recall::Stored { file, salt, place, removed: listed.removed }),
+            Place::File(place) => {
+                let HistoryFile { file, position, .. } = self.file.clone()?;
+                Some(Recall::Stored { file, salt: position.salt(), place, removed: listed.removed })
+            }
             Place::Memory => {
                 let mut ended = self.held(uuid, state)?.clone();
                 ended.build = told(ended.build, listed.removed);
@@ -401,7 +381,7 @@ impl<F: Files> History<F> {
     }
 
     /// Where a thread reads builds.
-    pub(super) fn file(&self) -> &HistoryFile<F> {
-        &self.file
+    pub(super) fn file(&self) -> Option<&HistoryFile<F>> {
+        self.file.as_ref()
     }
 }

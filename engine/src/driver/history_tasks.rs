@@ -83,19 +83,23 @@ pub(crate) enum Item {
 }
 
 /// Reads builds for a client, and puts the messages about them together.
-pub(super) fn read_listed<F: Files>(files: &F, file: &HistoryFile<F>, items: &[Item]) -> io::Result<Vec<u8>> {
+pub(super) fn read_listed<F: Files>(
+    files: &F,
+    file: Option<&HistoryFile<F>>,
+    items: &[Item],
+) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     for item in items {
-        let build = match item {
-            Item::Held(build) => Build::clone(build),
-            Item::Stored { place, removed } => {
+        let build = match (item, file) {
+            (Item::Held(build), _) => Build::clone(build),
+            // Only what was read from a file is in one.
+            (Item::Stored { .. }, None) => continue,
+            (Item::Stored { place, removed }, Some(file)) => {
                 match read_build(files, &file.file, file.position.salt(), *place) {
                     Ok(entry) => told(entry.build, *removed),
                     Err(error) if error.kind() == ErrorKind::InvalidData => {
-                        ::log::error!(
-                            "{}: {error}; a restart of the server mends it",
-                            files.describe(FileName::History)
-                        );
+                        let path = files.describe(FileName::History);
+                        ::log::error!("{path}: {error}; a restart of the server mends it");
                         continue;
                     }
                     Err(error) => return Err(error),

@@ -1,13 +1,17 @@
 //! The history's part in a turn.
 
-use super::history::Batch;
-use super::history_tasks::{Appending, Item, Recall, Survey};
+use super::files::Files;
+use super::history::History;
+use super::history_file;
+use super::history_tasks::{Appending, Survey};
+use super::listing::Batch;
 use super::platform::Platform;
 use super::reasons::StopReason;
 use super::tasks::Task;
 use super::turn::Driver;
 use crate::history::EndedBuild;
-use crate::server::{ConnectionId, Input};
+use crate::limits::RETRY_TIME;
+use crate::server::{ConnectionId, Input, State};
 use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::history::HistoryQuery;
@@ -16,10 +20,39 @@ use std::io;
 /// Bytes that are held for clients who asked for what is known of a build, from which on the next ones have to wait.
 const HELD_BYTES: usize = 64 * 1024 * 1024;
 
+/// Opens the history, and adds to it what only the log knows. This reads the whole file. It does so before anybody can connect,
+/// or later while everybody waits, if the file could not be opened before.
+///
+/// # Errors
+///
+/// Why it cannot be used, for people.
+pub(super) fn open<P: Platform>(
+    platform: &mut P,
+    files: &P::Files,
+    state: &State,
+) -> Result<History<P::Files>, String> {
+    let opened = history_file::open(files, || platform.salt(), state.history_length());
+    opened.map(|opened| History::new(opened, state)).map_err(|(name, error)| {
+        let (path, pause) = (files.describe(name), RETRY_TIME.as_secs());
+        format!(
+            "cannot use {path}: {error}; the log holds what the history is to say; next attempt in {pause} seconds"
+        )
+    })
+}
+
 impl<P: Platform> Driver<P> {
     /// Has what the log says of builds carried over into the history, and looks for what it lacks.
     pub(super) fn carry_over(&mut self) {
         let now = self.platform.now().monotonic;
+        if self.history.wants_file(now) {
+            match open(&mut self.platform, &self.files, self.server.state()) {
+                Ok(history) => self.history = history,
+                Err(error) => {
+                    ::log::error!("{error}");
+                    self.history.not_opened(now);
+                }
+            }
+        }
         if let Some(task) = self.history.next_task(now, self.server.state()) {
             self.platform.submit(task);
         }
@@ -46,10 +79,9 @@ impl<P: Platform> Driver<P> {
     }
 
     /// Begins to tell a client of builds.
-    pub(super) fn list(&mut self, connection: ConnectionId, query: &HistoryQuery) -> Result<(), StopReason> {
+    pub(super) fn list(&mut self, connection: ConnectionId, query: &HistoryQuery) {
         let listing = self.history.list(query, self.server.state());
         self.observers.tell(connection, Some(listing));
-        Ok(())
     }
 
     /// Goes on to tell a client of builds.
@@ -57,7 +89,10 @@ impl<P: Platform> Driver<P> {
         let Some(listing) = self.observers.listing(connection) else { return Ok(()) };
         match self.history.next_batch(listing, self.server.state()) {
             Batch::NotYet => self.observers.activate(connection),
-            Batch::Builds(items) => self.read_items(connection, items),
+            Batch::Builds(items) => {
+                self.observers.asked(connection);
+                self.platform.submit(Task::list(connection, self.history.file().cloned(), items));
+            }
             Batch::End => {
                 let success =
                     Command::Success.to_frame().map_err(|error| StopReason::Encoding(error.to_string()))?;
@@ -65,11 +100,6 @@ impl<P: Platform> Driver<P> {
             }
         }
         Ok(())
-    }
-
-    fn read_items(&mut self, connection: ConnectionId, items: Vec<Item>) {
-        self.observers.asked(connection);
-        self.platform.submit(Task::list(connection, self.history.file().clone(), items));
     }
 
     /// Tells a client what is known of a build.
@@ -90,8 +120,7 @@ impl<P: Platform> Driver<P> {
             self.observers.told(connection, messages, true);
             return Ok(());
         }
-        let recall: Option<Recall<P::Files>> = self.history.recall(uuid, state);
-        let Some(recall) = recall else {
+        let Some(recall) = self.history.recall(uuid, state) else {
             return self.input(Input::ObserverFailed { connection, error: "uuid not found" }, &[]);
         };
         let held = self.write_back.result(uuid).map(|result| result.contents.clone());
@@ -120,8 +149,8 @@ impl<P: Platform> Driver<P> {
         Ok(())
     }
 
-    /// The builds that the history has, for those who watch.
-    pub fn remembered(&self) -> impl Iterator<Item = Uuid> + '_ {
+    /// The builds that the history has, for those who watch; none while its file cannot be opened.
+    pub fn remembered(&self) -> Option<impl Iterator<Item = Uuid> + '_> {
         self.history.uuids()
     }
 }

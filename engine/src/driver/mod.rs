@@ -15,7 +15,7 @@
 //! | `spools`, `consoles`, `observers` | consoles, and what those who follow them are sent |
 //! | `fetching` | artifacts, piece by piece on their way to clients |
 //! | `staged`, `result_files`, `result_steps`, `tasks` | results on their way to their files, one operation at a time |
-//! | `history`, `history_file`, `history_tasks` | how the log's word about builds gets into the history, and what clients are told of it |
+//! | `history`, `history_file`, `history_tasks`, `history_turn`, `listing` | how the log's word about builds gets into the history, and what clients are told of it |
 //! | `space`, `rotation` | when the log is written anew, and when the reserve is filled again |
 //! | `upload_slot`, `uploading` | when an upload starts, how long it may take, and what its end means |
 //! | `platform`, `files` | what all of this runs on |
@@ -32,6 +32,7 @@ mod history_file;
 mod history_tasks;
 mod history_turn;
 mod listeners;
+mod listing;
 mod observers;
 mod peer;
 mod perform;

@@ -4,7 +4,7 @@
 use super::consoles::{Filling, Following, Replaying, append_message};
 use super::fetching::Fetching;
 use super::files::{FileName, Files, StoredResult};
-use super::history::Listing;
+use super::listing::Listing;
 use super::spools::SharedSpool;
 use super::tasks::Task;
 use crate::server::ConnectionId;

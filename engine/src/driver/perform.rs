@@ -129,7 +129,7 @@ impl<P: Platform> Driver<P> {
                 let held = self.write_back.result(selection.uuid).map(|result| result.contents.clone());
                 self.observers.fetch(connection, Fetching::new(*selection, likely, held));
             }
-            Deferred::List { connection, query } => self.list(connection, &query)?,
+            Deferred::List { connection, query } => self.list(connection, &query),
             Deferred::Describe { connection, uuid } => self.describe(connection, uuid)?,
             Deferred::Send { connection, bytes } => {
                 if let Some(peer) = self.connections.sending(connection) {

@@ -4,7 +4,7 @@
 use super::connections::Connections;
 use super::files::{DirectoryName, FileName, Files, exists, read_whole};
 use super::history::History;
-use super::history_file;
+use super::history_turn;
 use super::observers::Observers;
 use super::platform::{Look, Platform, TemplateReading};
 use super::reasons::{StartError, StopReason};
@@ -42,7 +42,11 @@ impl<P: Platform> Driver<P> {
         let written_back = write_pending(&platform, &files, &mut write_back, &recovered)?;
         let stored = stored_builds(&files, &recovered.state)?;
         let spools = recover_spools(&files, &recovered.state)?;
-        let history = open_history(&mut platform, &files, &recovered.state)?;
+        let history = history_turn::open(&mut platform, &files, &recovered.state).unwrap_or_else(|error| {
+            // Jobs do not have to wait for what is remembered of others.
+            ::log::error!("{error}");
+            History::without_file(platform.now().monotonic, &recovered.state)
+        });
         let TemplateReading { templates, has_failed } = platform
             .templates(Look::Anew)
             .unwrap_or(TemplateReading { templates: BTreeMap::new(), has_failed: false });
@@ -209,17 +213,6 @@ fn stored_builds<F: Files>(files: &F, state: &State) -> Result<BTreeSet<Uuid>, S
         }
     }
     Ok(stored)
-}
-
-/// Opens the history, and adds to it what only the log knows.
-fn open_history<P: Platform>(
-    platform: &mut P,
-    files: &P::Files,
-    state: &State,
-) -> Result<History<P::Files>, StartError> {
-    let opened = history_file::open(files, || platform.salt(), state.history_length());
-    let opened = opened.map_err(|(name, error)| file_error(files, "use", name, error))?;
-    Ok(History::new(opened, state))
 }
 
 fn recover_spools<F: Files>(files: &F, state: &State) -> Result<Spools<F>, StartError> {

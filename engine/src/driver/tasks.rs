@@ -45,7 +45,7 @@ enum Work<F: Files> {
     /// Look for builds that the history does not have.
     Survey(Option<Survey>),
     /// Read builds for a client.
-    List { connection: ConnectionId, file: HistoryFile<F>, items: Vec<Item> },
+    List { connection: ConnectionId, file: Option<HistoryFile<F>>, items: Vec<Item> },
     /// Put together what is known of a build for a client; the log may still hold its result.
     Describe { connection: ConnectionId, recall: Recall<F>, held: Option<Contents> },
 }
@@ -187,7 +187,7 @@ impl<F: Files> Task<F> {
         Task(Work::Survey(Some(survey)))
     }
 
-    pub(crate) fn list(connection: ConnectionId, file: HistoryFile<F>, items: Vec<Item>) -> Self {
+    pub(crate) fn list(connection: ConnectionId, file: Option<HistoryFile<F>>, items: Vec<Item>) -> Self {
         Task(Work::List { connection, file, items })
     }
 
@@ -294,9 +294,10 @@ impl<F: Files> Work<F> {
                 let outcome = outcome.map(|has_more| has_more.then_some(rest));
                 Some(Done::Surveyed { found, outcome })
             }
-            Work::List { connection, file, items } => {
-                Some(Done::Read { connection: *connection, messages: read_listed(files, file, items) })
-            }
+            Work::List { connection, file, items } => Some(Done::Read {
+                connection: *connection,
+                messages: read_listed(files, file.as_ref(), items),
+            }),
             Work::Describe { connection, recall, held } => {
                 let held = held.take().map(StoredResult::Held);
                 let messages = describe(files, recall, held.as_ref());

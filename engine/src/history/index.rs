@@ -108,7 +108,7 @@ enum Source {
     /// Those before that place in the order.
     Before(Option<Key>),
     /// These, the next one last.
-    Picked(Vec<u32>),
+    Picked(Vec<Uuid>),
 }
 
 /// How far a step of a search came.
@@ -252,7 +252,7 @@ impl Index {
     pub fn next(&self, query: &mut Query) -> Found {
         match &mut query.source {
             Source::Picked(picked) => {
-                while let Some(number) = picked.last().copied() {
+                while let Some(number) = picked.last().and_then(|uuid| self.find(*uuid)) {
                     if query.job.fits(self.row(number).job)
                         && query_fits(query.platform, query.failed, query.since, self.row(number))
                     {
@@ -297,14 +297,14 @@ impl Index {
     }
 
     /// Builds whose uuids begin with these hexadecimal digits, the one that started last at the end.
-    fn pick(&self, digits: &Text) -> Vec<u32> {
+    fn pick(&self, digits: &Text) -> Vec<Uuid> {
         let Some((first, last)) = range_of_uuids(digits) else { return Vec::new() };
         let from = self.by_uuid.partition_point(|number| self.row(*number).uuid < first);
         let found = self.by_uuid.get(from..).unwrap_or_default().iter().copied();
         let mut found: Vec<u32> =
             found.take_while(|number| self.row(*number).uuid <= last).take(PICKED_BUILDS).collect();
         found.sort_by_key(|number| key(&self.rows, *number));
-        found
+        found.into_iter().map(|number| self.row(number).uuid).collect()
     }
 
     fn find(&self, uuid: Uuid) -> Option<u32> {

@@ -6,13 +6,12 @@ use builder_proto::Uuid;
 use builder_proto::time::Time;
 use builder_proto::wire::RawUuid;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Facts about builds that a crash must not take from the history.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Unremembered {
     /// How builds ended; their results may not be stored yet.
-    ended: BTreeMap<Uuid, Arc<EndedBuild>>,
+    ended: BTreeMap<Uuid, EndedBuild>,
     /// When results were removed.
     gone: BTreeMap<Uuid, Time>,
     /// Bytes that the file of the history is known to have.
@@ -21,7 +20,7 @@ pub(crate) struct Unremembered {
 
 impl Unremembered {
     pub(crate) fn apply_ended(&mut self, ended: &EndedBuild) {
-        self.ended.insert(ended.build.uuid(), Arc::new(ended.clone()));
+        self.ended.insert(ended.build.uuid(), ended.clone());
     }
 
     pub(crate) fn apply_gone(&mut self, gone: &Gone) {
@@ -37,7 +36,7 @@ impl Unremembered {
     }
 
     pub(crate) fn snapshot(&self) -> impl Iterator<Item = Record> + '_ {
-        let ended = self.ended.values().map(|ended| Record::Ended(EndedBuild::clone(ended)));
+        let ended = self.ended.values().cloned().map(Record::Ended);
         let gone = self.gone.iter().map(|(uuid, at)| Record::Gone(Gone { uuid: RawUuid(*uuid), at: *at }));
         let length = Remembered { uuids: Vec::new(), length: self.length };
         let length = (self.length > 0).then_some(Record::Remembered(length));
@@ -46,11 +45,11 @@ impl Unremembered {
 
     /// How a build ended, if the file of the history is not known to say it.
     pub(crate) fn ended(&self, uuid: Uuid) -> Option<&EndedBuild> {
-        self.ended.get(&uuid).map(Arc::as_ref)
+        self.ended.get(&uuid)
     }
 
     pub(crate) fn all_ended(&self) -> impl Iterator<Item = &EndedBuild> {
-        self.ended.values().map(Arc::as_ref)
+        self.ended.values()
     }
 
     pub(crate) fn all_gone(&self) -> impl Iterator<Item = (Uuid, Time)> + '_ {

@@ -79,7 +79,7 @@ fn completed(site: &mut Site, name: &str) -> Uuid {
 }
 
 fn remembered(site: &Site) -> Vec<Uuid> {
-    site.driver.remembered().collect()
+    site.driver.remembered().expect("the file is open").collect()
 }
 
 fn sorted(mut uuids: Vec<Uuid>) -> Vec<Uuid> {
@@ -484,4 +484,37 @@ fn a_build_whose_result_is_not_in_its_place_yet_still_runs() {
     assert!(matches!(told, None | Some(None)), "{heard:?}");
     settle(&mut site);
     assert_eq!(remembered(&site), [build.1]);
+}
+
+#[test]
+fn a_history_that_cannot_be_opened_keeps_nobody_from_starting() {
+    for (operation, path) in [("create", ".builder/history"), ("open", HISTORY), ("sync", ".builder/history")]
+    {
+        let mut site = Site::new(settings());
+        if operation == "create" {
+            remove(&mut site);
+        }
+        let machine = site.successor();
+        machine.files.fail(operation, path, ErrorKind::StorageFull);
+        let mut site = Site::start(machine, settings()).unwrap();
+        let build = site.build("job");
+        site.finish(build);
+        site.rest();
+        assert_eq!(
+            uuids(&list(&mut site, HistoryQuery::default())),
+            [build.1],
+            "{operation}: the log has it"
+        );
+        check_artifact(&details(&mut site, build.1).1);
+        assert!(!site.driver.is_at_rest(), "{operation}");
+        site.pass(RETRY_TIME);
+        site.rest();
+        assert!(!site.driver.is_at_rest(), "{operation}: it fails again");
+        site.machine().files.mend();
+        site.pass(RETRY_TIME);
+        settle(&mut site);
+        assert!(site.driver.is_at_rest(), "{operation}");
+        assert_eq!(stored(&history(&mut site)), [build.1], "{operation}");
+        assert_eq!(remembered(&site.restart()), [build.1], "{operation}");
+    }
 }

@@ -263,10 +263,15 @@ impl Model {
     }
 
     /// A start is complete, and what it recorded is durable.
-    pub(crate) fn started(&mut self, environment: &Environment, observed: &Observation, remembered: &[Uuid]) {
+    pub(crate) fn started(
+        &mut self,
+        environment: &Environment,
+        observed: &Observation,
+        remembered: Option<&[Uuid]>,
+    ) {
         let outcome = self.check_recovered(environment).and_then(|()| self.check_started(observed));
         self.check(outcome);
-        let outcome = self.history.check(remembered, &self.builds, observed);
+        let outcome = remembered.map_or(Ok(()), |known| self.history.check(known, &self.builds, observed));
         self.check(outcome);
     }
 

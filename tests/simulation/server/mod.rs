@@ -98,9 +98,9 @@ impl Server {
         self.driver.server().state()
     }
 
-    /// The builds that the history has.
-    pub(crate) fn remembered(&self) -> Vec<Uuid> {
-        self.driver.remembered().collect()
+    /// The builds that the history has; none while the disk keeps its file from being opened.
+    pub(crate) fn remembered(&self) -> Option<Vec<Uuid>> {
+        self.driver.remembered().map(Iterator::collect)
     }
 
     /// When the server has something to do without anything happening, in monotonic time. One that stops does nothing more.

@@ -25,7 +25,7 @@ impl World {
             Ok(server) => {
                 let observed = Observation::new(server.state());
                 let remembered = server.remembered();
-                environment.model.borrow_mut().started(&environment, &observed, &remembered);
+                environment.model.borrow_mut().started(&environment, &observed, remembered.as_deref());
                 if self.phase == Phase::Epilogue {
                     self.phase = Phase::Over;
                 }
@@ -199,7 +199,7 @@ impl World {
         }
         let observed = Observation::new(server.state());
         if observed.is_idle() {
-            let remembered = server.remembered();
+            let remembered = server.remembered().unwrap_or_default();
             self.environment.model.borrow_mut().drained(&self.environment, &observed, &remembered);
             self.phase = Phase::Epilogue;
             self.environment.host.crash_now(Crash::Power);
