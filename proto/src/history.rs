@@ -60,9 +60,10 @@ pub struct BuildEnd {
     pub finished: Time,
     /// Why it ended.
     pub cause: Cause,
-    /// Lines of its console.
+    /// Lines of its console, as the server received them: after a crash or on a full disk, the stored result can have fewer. A
+    /// server that was not there when they came says 0.
     pub console_lines: u64,
-    /// Bytes of its console, newlines included.
+    /// Bytes of these lines, newlines included.
     pub console_bytes: u64,
     /// How many artifacts it left.
     pub artifacts: u64,

@@ -5,6 +5,7 @@ use super::observation::Observation;
 use builder_engine::history::{Entry, words};
 use builder_engine::log::{Event, LogReader};
 use builder_proto::Uuid;
+use builder_proto::build_result::BuildResult;
 use builder_proto::execution::Execution;
 use builder_proto::history::Build;
 use std::collections::BTreeSet;
@@ -114,8 +115,8 @@ fn check_build(build: &Build, stored: &Execution) -> Result<(), String> {
             end.artifacts, end.artifact_bytes
         ));
     }
-    // What is counted was received. Stored is what is left of that, if another server does it or the disk was full.
-    if said.contains("the server stopped") || said.contains("could not keep the console") {
+    // What is counted was received. If the result is not the worker's own, what is left of that is stored.
+    if matches!(stored.result, BuildResult::Message(_)) {
         return Ok(());
     }
     match end.console_lines == stored.printed().len() as u64 {
