@@ -3,8 +3,9 @@
 use crate::site;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
+use builder_proto::execution::Execution;
 use builder_proto::job::File;
-use builder_tests::{Peer, Server, Site, wait_for};
+use builder_tests::{Peer, Server, Site, vectors, wait_for};
 use std::process::Output;
 
 /// Runs a job to this end, which takes artifacts along, and gives its uuid.
@@ -114,4 +115,42 @@ fn what_is_remembered_survives_a_server_that_is_killed() {
     let list = stdout(&site.client(&server, ["history", "--failed"]));
     assert_eq!(cells(&list)[0][8], uuid.to_string(), "{list}");
     assert_eq!(stdout(&site.client(&server, ["logs", "hello", "--times", "none"])), "a\nexited 1\n");
+}
+
+#[test]
+fn two_real_builds_are_compared() {
+    let site = site();
+    let server = site.start();
+    let first = build(&site, &server, "hello", &["same", "before"], BuildResult::Exited(0));
+    let compared = |words: &[&str]| {
+        let output = site.client(&server, [&["diff"], words].concat());
+        (output.status.code(), stdout(&output))
+    };
+    let last = build(&site, &server, "hello", &["same", "after"], BuildResult::Exited(0));
+    let (code, text) = compared(&["hello"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("\n-before\n+after\n"), "{text}");
+    assert!(text.contains("Script: the same") && text.contains("Artifacts: the same"), "{text}");
+    let (first, last) = (first.to_string(), last.to_string());
+    assert_eq!(compared(&[&first[..13], &last]), (code, text), "shortened uuids");
+    let again = build(&site, &server, "hello", &["same", "after"], BuildResult::Exited(0)).to_string();
+    let (code, text) = compared(&[&last, &again]);
+    assert_eq!(code, Some(0), "{text}");
+}
+
+#[test]
+fn what_builder_0_4_0_stored_is_taken_in() {
+    let site = site();
+    let bytes = std::fs::read(vectors::path("full-0.4.0.der")).unwrap();
+    let stored = Execution::decode(&bytes).unwrap();
+    let directory = site.data().join(stored.job.name.to_string()).join(stored.uuid.to_string());
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("full"), bytes).unwrap();
+    let server = site.start();
+    let list = || stdout(&site.client(&server, ["history", "--json"]));
+    wait_for("the build", || list().contains(&format!("\"uuid\":\"{}\"", stored.uuid)));
+    let list = list();
+    assert_eq!(list.lines().count(), 1, "{list}");
+    assert!(list.contains(&format!("\"artifacts\":{}", stored.output.len())), "{list}");
+    assert!(list.contains(&format!("\"started\":\"{}\"", stored.started)), "{list}");
 }

@@ -1,12 +1,12 @@
 //! The outbox of `builder-server`, which starts `builder-upload`.
 
 use crate::builder_web::BASIC;
-use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
-use builder_proto::command::Command as Message;
+use builder_proto::command::{Command as Message, PeerType};
 use builder_proto::execution::Execution;
 use builder_proto::job::{File, ScriptJob};
 use builder_proto::time::Period;
+use builder_proto::{HISTORY_VERSION, Uuid};
 use builder_tests::http::{Answer, HttpServer, Manners, upload_url};
 use builder_tests::{ClosedDoor, Peer, PublicCopy, Server, Site};
 use builder_tests::{children, command_line, is_alive, programs, signal, wait_for};
@@ -97,6 +97,39 @@ fn results_are_uploaded_and_then_removed() {
             && !site.data().join("large").join(large.to_string()).exists()
     });
     assert_eq!(server.ask(&Message::Observe(small)), Message::Failure("uuid not found".into()));
+}
+
+#[test]
+fn a_host_that_keeps_nothing_remembers_its_builds() {
+    let http = HttpServer::answering("201 Created");
+    let site = site(&http.url(), &[]);
+    let server = start(&site);
+    let uuid = build(&server, "hello", 10);
+    wait_for("the result to be removed", || !result(&site, "hello", uuid).exists());
+    let known = |server: &Server| {
+        let output = site.client(server, ["history", "--json"]);
+        let list = String::from_utf8(output.stdout).unwrap();
+        let mut client = Peer::connect(server);
+        client.send(&Message::ClientHello { peer: PeerType::Client, version: HISTORY_VERSION });
+        assert_eq!(client.receive(), Message::ServerHello);
+        client.send(&Message::Details(uuid));
+        let answers: Vec<Message> = core::iter::from_fn(|| client.try_receive()).collect();
+        (list, answers)
+    };
+    wait_for("the removal to be known", || !known(&server).0.contains("\"removed\":null"));
+    let (list, answers) = known(&server);
+    assert!(list.contains("\"artifact_bytes\":10") && list.contains("\"seconds\":"), "{list}");
+    let [Message::Build(remembered), Message::Artifact(artifact), Message::Success] = answers.as_slice()
+    else {
+        panic!("{answers:?}: the script went with the result")
+    };
+    assert_eq!((remembered.uuid(), artifact.path.to_string().as_str()), (uuid, "bin/program"));
+    // What sha256sum prints of ten bytes of 7.
+    let digest = "bf52943413e4b2e64c1b18f831aae28a7c3e4c2792a99500c06bf6c5a933aab5";
+    assert_eq!(artifact.sha256.unwrap().to_string(), digest);
+    server.kill();
+    let server = start(&site);
+    assert_eq!(known(&server).1, answers);
 }
 
 #[test]
