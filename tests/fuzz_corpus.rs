@@ -3,7 +3,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
 
-use builder_tests::fuzz::{TARGETS, corpus, server};
+use builder_tests::fuzz::{TARGETS, corpus, history, server};
 use builder_tests::world::Random;
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,6 +16,9 @@ const CORPUS_BYTES: u64 = 500_000;
 /// So many inputs of the server are left to chance, each of so many bytes, which are more than its steps use up.
 const SERVER_INPUTS: u64 = 2000;
 const SERVER_INPUT_BYTES: usize = 2000;
+/// The same for the history.
+const HISTORY_INPUTS: u64 = 20_000;
+const HISTORY_INPUT_BYTES: usize = 200;
 
 fn files(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
@@ -72,6 +75,14 @@ fn the_server_does_what_its_model_says_whatever_happens() {
     for seed in 0..SERVER_INPUTS {
         let input = Random::new(seed).bytes(SERVER_INPUT_BYTES);
         run("server", server::run, &input, &format!("the bytes of seed {seed}"));
+    }
+}
+
+#[test]
+fn a_search_in_the_history_gives_what_a_look_at_every_build_gives() {
+    for seed in 0..HISTORY_INPUTS {
+        let input = Random::new(seed).bytes(HISTORY_INPUT_BYTES);
+        run("history", history::run, &input, &format!("the bytes of seed {seed}"));
     }
 }
 
