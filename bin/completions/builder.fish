@@ -88,7 +88,7 @@ complete -c builder-client -n __builder_goes_with -a observe -d 'Print the conso
 complete -c builder-client -n __builder_goes_with -a observe-latest -d 'Print the console of the running build that started last; with --platform or --job, of the last one of those'
 complete -c builder-client -n __builder_goes_with -a history -d 'List builds, the newest first: how each ended, how long it took, what is usual, what it left'
 complete -c builder-client -n __builder_goes_with -a logs -d 'Print the console of a build, or of the newest build of a job; with --failed, of the newest that failed'
-complete -c builder-client -n __builder_goes_with -a fetch -d 'Fetch the artifacts of a build, or those at PATH, and verify them; the same again goes on where it was interrupted'
+complete -c builder-client -n __builder_goes_with -a fetch -d 'Fetch the artifacts of a build, or those at PATH, and verify them; run it again to go on after a break'
 complete -c builder-client -n __builder_goes_with -a diff -d 'Print what differs between two builds, or between a build, such as the newest of a job, and the one before it; if it failed, the last success before it'
 complete -c builder-client -n __builder_goes_with -a drop-platform -d 'Remove the queue and the jobs of PLATFORM, and refuse new ones'
 complete -c builder-client -n __builder_goes_with -a undrop-platform -d 'Accept jobs for PLATFORM again'

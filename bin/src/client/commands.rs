@@ -222,7 +222,7 @@ The result is no line of the console.",
         name: "fetch",
         words: &[Word::one("JOB|UUID", Kind::Job), Word::optional("PATH", Kind::Text)],
         flags: &[PLATFORM, OUTPUT, JSON],
-        help: "fetch the artifacts of a build, or those at PATH, and verify them; the same again goes on where it was interrupted",
+        help: "fetch the artifacts of a build, or those at PATH, and verify them; run it again to go on after a break",
         manual: "\
 Fetch the artifacts of the newest build of a job that has ended, or of one
 build; with
