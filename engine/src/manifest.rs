@@ -3,6 +3,7 @@
 use crate::limits::MANIFEST_BYTES;
 use builder_proto::artifacts::ArtifactVisitor;
 use builder_proto::execution::{ArtifactsReader, ReadAt, ReadError, StoredExecution};
+use builder_proto::finished::{FinishedError, FinishedEvent, FinishedWalker};
 use builder_proto::history::{Artifact, Sha256};
 use core::mem;
 use der::{Encode, Length, Tag};
@@ -92,6 +93,59 @@ impl<S: ReadAt> ManifestReader<S> {
     pub fn step(&mut self) -> Result<Option<Manifest>, ReadError<S::Error>> {
         let more = self.artifacts.step(&mut self.builder)?;
         Ok((!more).then(|| mem::take(&mut self.builder).finish()))
+    }
+}
+
+impl Manifest {
+    /// The manifest of a result that is stored, or held whole, at once.
+    ///
+    /// # Errors
+    ///
+    /// When the source fails, or an artifact is malformed.
+    pub fn of<S: ReadAt>(source: S, stored: &StoredExecution) -> Result<Manifest, ReadError<S::Error>> {
+        let mut reader = ManifestReader::new(source, stored);
+        loop {
+            if let Some(manifest) = reader.step()? {
+                return Ok(manifest);
+            }
+        }
+    }
+}
+
+/// Makes the manifest of artifacts while they arrive, in whatever pieces.
+#[derive(Debug)]
+pub struct ManifestWalker {
+    walker: FinishedWalker,
+    builder: ManifestBuilder,
+}
+
+impl ManifestWalker {
+    /// Expects the artifacts of a result, `length` bytes as they are stored.
+    #[must_use]
+    pub fn new(length: u64) -> ManifestWalker {
+        ManifestWalker { walker: FinishedWalker::of_artifacts(length), builder: ManifestBuilder::default() }
+    }
+
+    /// Takes in the next bytes.
+    ///
+    /// # Errors
+    ///
+    /// When they are no artifacts. The walker is of no further use then.
+    pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), FinishedError> {
+        while !bytes.is_empty() {
+            let (taken, event) = self.walker.push_to(bytes, &mut self.builder)?;
+            bytes = bytes.get(taken..).unwrap_or_default();
+            if event == FinishedEvent::End {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The manifest of the artifacts that have ended.
+    #[must_use]
+    pub fn finish(self) -> Manifest {
+        self.builder.finish()
     }
 }
 

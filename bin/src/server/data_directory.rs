@@ -309,6 +309,7 @@ fn serve(
         TaskKind::Write => "writer",
         TaskKind::Find => "searcher",
         TaskKind::Fetch => "reader",
+        TaskKind::Digest => "digester",
         TaskKind::Survey => "surveyor",
     };
     for number in 0..kind.threads() {

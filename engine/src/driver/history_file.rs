@@ -37,6 +37,15 @@ pub(super) struct Opened<F: Files> {
     pub(super) says_whole: bool,
 }
 
+/// Why a file cannot be opened.
+#[derive(Debug)]
+pub(super) enum HistoryError {
+    /// What the disk says about this file. Another attempt may go better.
+    Unusable(FileName<'static>, io::Error),
+    /// A sync failed: nobody knows what of the history is durable.
+    Unsynced(io::Error),
+}
+
 /// Frames in the making: those of one append.
 #[derive(Debug)]
 pub(super) struct Append {
@@ -89,15 +98,15 @@ pub(super) fn open<F: Files>(
     files: &F,
     mut salt: impl FnMut() -> io::Result<Salt>,
     length: u64,
-) -> Result<Opened<F>, (FileName<'static>, io::Error)> {
-    let named = |name| move |error| (name, error);
+) -> Result<Opened<F>, HistoryError> {
+    let named = |name| move |error| HistoryError::Unusable(name, error);
     let file = match files.open(FileName::History) {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         opened => Some(opened.map_err(named(FileName::History))?),
     };
     let Some(file) = file else {
         let draft = begin(files, salt()).map_err(named(FileName::HistoryDraft))?;
-        let file = put_in_place(files, draft).map_err(named(FileName::History))?;
+        let file = put_in_place(files, draft)?;
         return Ok(Opened { file, index: Index::default(), is_whole: false, says_whole: false });
     };
     let mut found = Loading::default();
@@ -113,7 +122,8 @@ pub(super) fn open<F: Files>(
     };
     if let Some(end) = end {
         // What is read must be there after the next crash, too.
-        make_durable(files, &file, length.min(end)..end).map_err(named(FileName::History))?;
+        write_anew(files, &file, length.min(end)..end).map_err(named(FileName::History))?;
+        files.sync(&file).map_err(HistoryError::Unsynced)?;
         let is_whole = found.is_whole && end >= length;
         if end < length {
             let path = files.describe(FileName::History);
@@ -126,19 +136,23 @@ pub(super) fn open<F: Files>(
         let says_whole = found.is_whole;
         return Ok(Opened { file, index: found.index(), is_whole, says_whole });
     }
-    let number = set_aside(files, &file).map_err(named(FileName::HistoryDraft))?;
+    let (number, copy) = set_aside(files, &file).map_err(named(FileName::HistoryDraft))?;
+    files
+        .sync(&copy)
+        .and_then(|()| sync_names(files, DirectoryName::Private))
+        .map_err(HistoryError::Unsynced)?;
     let (path, aside) = (files.describe(FileName::History), files.describe(FileName::DamagedHistory(number)));
     ::log::error!(
         "{path} is damaged; what can be read of it is kept, and the rest looked for in the stored results; the damaged file is {aside}"
     );
     let (file, index) = rewrite(files, &file, salt()).map_err(named(FileName::HistoryDraft))?;
-    let file = put_in_place(files, file).map_err(named(FileName::History))?;
+    let file = put_in_place(files, file)?;
     Ok(Opened { file, index, is_whole: false, says_whole: false })
 }
 
-/// Makes durable what the log does not know to be. A sync of an earlier server may have failed: the kernel can take for written
+/// Writes again what the log does not know to be durable, for the sync that follows. A sync of an earlier server may have failed: the kernel can take for written
 /// since then what is in memory only, so that another sync would do nothing about it.
-fn make_durable<F: Files>(files: &F, file: &F::File, range: Range<u64>) -> io::Result<()> {
+fn write_anew<F: Files>(files: &F, file: &F::File, range: Range<u64>) -> io::Result<()> {
     let mut offset = range.start;
     let mut block = vec![0; BLOCK_BYTES];
     while offset < range.end {
@@ -148,7 +162,7 @@ fn make_durable<F: Files>(files: &F, file: &F::File, range: Range<u64>) -> io::R
         write_all(files, file, offset, bytes)?;
         offset += length as u64;
     }
-    files.sync(file)
+    Ok(())
 }
 
 /// What came of reading a whole file.
@@ -268,15 +282,17 @@ fn frame_payload(append: &Append, place: u64) -> Option<&[u8]> {
 }
 
 /// Gives a file its name, once all that it holds is durable.
-fn put_in_place<F: Files>(files: &F, draft: HistoryFile<F>) -> io::Result<HistoryFile<F>> {
-    files.sync(&draft.file)?;
-    files.rename(FileName::HistoryDraft, FileName::History)?;
-    sync_names(files, DirectoryName::Private)?;
+fn put_in_place<F: Files>(files: &F, draft: HistoryFile<F>) -> Result<HistoryFile<F>, HistoryError> {
+    files.sync(&draft.file).map_err(HistoryError::Unsynced)?;
+    files
+        .rename(FileName::HistoryDraft, FileName::History)
+        .map_err(|error| HistoryError::Unusable(FileName::History, error))?;
+    sync_names(files, DirectoryName::Private).map_err(HistoryError::Unsynced)?;
     Ok(draft)
 }
 
-/// Copies a damaged file, durably, to where nobody overwrites it; gives its number.
-fn set_aside<F: Files>(files: &F, file: &F::File) -> io::Result<u32> {
+/// Copies a damaged file to where nobody overwrites it; gives the number of the copy, and the copy.
+fn set_aside<F: Files>(files: &F, file: &F::File) -> io::Result<(u32, F::File)> {
     let mut number = 1;
     let copy = loop {
         match files.create(FileName::DamagedHistory(number)) {
@@ -293,9 +309,7 @@ fn set_aside<F: Files>(files: &F, file: &F::File) -> io::Result<u32> {
         write_all(files, &copy, offset, block.get(..read).unwrap_or_default())?;
         offset += read as u64;
     }
-    files.sync(&copy)?;
-    sync_names(files, DirectoryName::Private)?;
-    Ok(number)
+    Ok((number, copy))
 }
 
 /// Creates a file in the place of one that an earlier attempt left.

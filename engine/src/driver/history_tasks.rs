@@ -4,7 +4,7 @@ use super::files::{DirectoryName, FileName, Files, StoredResult, write_all};
 use super::history_file::{Append, HistoryFile, read_artifacts, read_build, told};
 use crate::history::EndedBuild;
 use crate::log::Salt;
-use crate::manifest::{Manifest, ManifestReader};
+use crate::manifest::Manifest;
 use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::execution::{ConsoleReader, ConsoleStep, StoredExecution};
@@ -259,7 +259,7 @@ fn survey_result<F: Files>(files: &F, job: &Text, uuid: Uuid) -> io::Result<Opti
             stored.uuid, stored.job.name
         )));
     }
-    let manifest = survey_artifacts(&result, &stored)?;
+    let manifest = Manifest::of(&result, &stored).map_err(|error| damaged(&error))?;
     let mut end = BuildEnd::new(stored.finished, Cause::from(&stored.result));
     let console = stored.console_before_result(&result).map_err(|error| damaged(&error))?;
     let mut console = ConsoleReader::new(result, console);
@@ -284,15 +284,4 @@ fn survey_result<F: Files>(files: &F, job: &Text, uuid: Uuid) -> io::Result<Opti
         end: Some(end),
     };
     Ok(Some(EndedBuild { build, artifacts: manifest.list }))
-}
-
-fn survey_artifacts<F: Files>(result: &StoredResult<F>, stored: &StoredExecution) -> io::Result<Manifest> {
-    let mut reader = ManifestReader::new(result, stored);
-    loop {
-        let step =
-            reader.step().map_err(|error| io::Error::new(ErrorKind::InvalidData, error.to_string()))?;
-        if let Some(manifest) = step {
-            return Ok(manifest);
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::files::Files;
 use super::history::History;
-use super::history_file;
+use super::history_file::{self, HistoryError};
 use super::history_tasks::{Appending, Survey};
 use super::listing::Batch;
 use super::platform::Platform;
@@ -20,42 +20,44 @@ use std::io;
 /// Bytes that are held for clients who asked for what is known of a build, from which on the next ones have to wait.
 const HELD_BYTES: usize = 64 * 1024 * 1024;
 
-/// Opens the history, and adds to it what only the log knows. This reads the whole file. It does so before anybody can connect,
-/// or later while everybody waits, if the file could not be opened before.
+/// Opens the history, and adds to it what only the log knows; none when another attempt may go better. This reads the whole file.
+/// It does so before anybody can connect, or later while everybody waits, if the file could not be opened before.
 ///
 /// # Errors
 ///
-/// Why it cannot be used, for people.
+/// When a sync fails.
 pub(super) fn open<P: Platform>(
     platform: &mut P,
     files: &P::Files,
     state: &State,
-) -> Result<History<P::Files>, String> {
-    let opened = history_file::open(files, || platform.salt(), state.history_length());
-    opened.map(|opened| History::new(opened, state)).map_err(|(name, error)| {
-        let (path, pause) = (files.describe(name), RETRY_TIME.as_secs());
-        format!(
-            "cannot use {path}: {error}; the log holds what the history is to say; next attempt in {pause} seconds"
-        )
-    })
+) -> Result<Option<History<P::Files>>, StopReason> {
+    match history_file::open(files, || platform.salt(), state.history_length()) {
+        Ok(opened) => Ok(Some(History::new(opened, state))),
+        Err(HistoryError::Unusable(name, error)) => {
+            let (path, pause) = (files.describe(name), RETRY_TIME.as_secs());
+            ::log::error!(
+                "cannot use {path}: {error}; the log holds what the history is to say; next attempt in {pause} seconds"
+            );
+            Ok(None)
+        }
+        Err(HistoryError::Unsynced(error)) => Err(StopReason::History(error)),
+    }
 }
 
 impl<P: Platform> Driver<P> {
     /// Has what the log says of builds carried over into the history, and looks for what it lacks.
-    pub(super) fn carry_over(&mut self) {
+    pub(super) fn carry_over(&mut self) -> Result<(), StopReason> {
         let now = self.platform.now().monotonic;
         if self.history.wants_file(now) {
-            match open(&mut self.platform, &self.files, self.server.state()) {
-                Ok(history) => self.history = history,
-                Err(error) => {
-                    ::log::error!("{error}");
-                    self.history.not_opened(now);
-                }
+            match open(&mut self.platform, &self.files, self.server.state())? {
+                Some(history) => self.history = history,
+                None => self.history.not_opened(now),
             }
         }
         if let Some(task) = self.history.next_task(now, self.server.state()) {
             self.platform.submit(task);
         }
+        Ok(())
     }
 
     pub(super) fn on_appended(

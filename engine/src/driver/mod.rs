@@ -14,7 +14,7 @@
 //! | `listeners`, `connections`, `peer` | whose connection is accepted, read from, sent to, closed |
 //! | `spools`, `consoles`, `observers` | consoles, and what those who follow them are sent |
 //! | `fetching` | artifacts, piece by piece on their way to clients |
-//! | `staged`, `result_files`, `result_steps`, `tasks` | results on their way to their files, one operation at a time |
+//! | `staged`, `digest`, `result_files`, `result_steps`, `tasks` | results on their way to their files, one operation at a time |
 //! | `history`, `history_file`, `history_tasks`, `history_turn`, `listing` | how the log's word about builds gets into the history, and what clients are told of it |
 //! | `space`, `rotation` | when the log is written anew, and when the reserve is filled again |
 //! | `upload_slot`, `uploading` | when an upload starts, how long it may take, and what its end means |
@@ -25,6 +25,7 @@
 mod budget;
 mod connections;
 mod consoles;
+mod digest;
 mod fetching;
 mod files;
 mod history;

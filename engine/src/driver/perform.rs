@@ -1,6 +1,7 @@
 //! What the server wants done, done: at once, or when the commit and the files of results allow it.
 
 use super::consoles::Filling;
+use super::digest::Digested;
 use super::fetching::Fetching;
 use super::files::{DirectoryName, FileName, Files};
 use super::platform::Platform;
@@ -9,12 +10,14 @@ use super::release::{BatchNumber, Waiting};
 use super::staged::{self, Staged};
 use super::tasks::{Task, TaskKind};
 use super::turn::Driver;
+use crate::manifest::Manifest;
 use crate::server::record::{Contents, Record};
 use crate::server::{Action, BuildOfJob, ConnectionId, Deferred, Immediate, Input, ResultHead};
 use builder_proto::Uuid;
+use builder_proto::execution::StoredExecution;
 use builder_proto::text::Text;
 use core::ops::Range;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 impl<P: Platform> Driver<P> {
@@ -44,6 +47,7 @@ impl<P: Platform> Driver<P> {
             Immediate::BeginResult { uuid, head } => self.begin_result(uuid, *head),
             Immediate::AppendArtifacts { uuid, range } => self.append_artifacts(uuid, range, received),
             Immediate::CompleteResult { uuid } => self.complete_result(uuid),
+            Immediate::StoreResult { uuid } => self.store_result(uuid),
             Immediate::AbandonResult { uuid } => self.abandon_result(uuid),
             Immediate::Halt { reason } => return Err(StopReason::Contradiction(reason)),
         }
@@ -265,7 +269,8 @@ impl<P: Platform> Driver<P> {
 
     fn begin_result(&mut self, uuid: Uuid, head: ResultHead) {
         let spool = self.spools.get(uuid).borrow();
-        let begun = Staged::begin(&self.files, uuid, head, &spool, self.limits.small_result);
+        self.begun += 1;
+        let begun = Staged::begin(&self.files, self.begun, uuid, head, &spool, self.limits.small_result);
         drop(spool);
         match begun {
             Ok(staged) => {
@@ -280,10 +285,73 @@ impl<P: Platform> Driver<P> {
         if let Err(error) = staged.append(&self.files, received.get(range).unwrap_or_default()) {
             self.refuse_result(uuid, &error);
         }
+        self.digest(uuid);
+    }
+
+    /// Has a thread look at the artifacts of a large result, as far as they are there and no thread is at it.
+    fn digest(&mut self, uuid: Uuid) {
+        if let Some(Staged::Large(large)) = self.staged.get_mut(&uuid)
+            && let Some(digesting) = large.next_to_digest()
+        {
+            self.platform.submit(Task::digest(digesting));
+        }
+    }
+
+    /// A small result is looked at here, a large one by a thread.
+    fn complete_result(&mut self, uuid: Uuid) {
+        let manifest = match self.staged.get_mut(&uuid) {
+            Some(Staged::Small(contents)) => manifest_of(contents),
+            Some(Staged::Large(large)) => {
+                large.set_complete();
+                match large.take_manifest() {
+                    Some(manifest) => Ok(manifest),
+                    None => return self.digest(uuid),
+                }
+            }
+            // It failed earlier, and the server was told.
+            None => return,
+        };
+        match manifest {
+            Ok(manifest) => {
+                self.server.handle(self.platform.now(), Input::ResultDigested { uuid, manifest });
+            }
+            Err(error) => self.refuse_result(uuid, &error),
+        }
+    }
+
+    /// A thread has looked at artifacts.
+    pub(super) fn on_digested(
+        &mut self,
+        outcome: Result<Digested, (Uuid, u64, io::Error)>,
+    ) -> Result<(), StopReason> {
+        let uuid = match outcome {
+            Ok(digested) => {
+                let uuid = digested.uuid;
+                let Some(Staged::Large(large)) = self.staged.get_mut(&uuid) else { return Ok(()) };
+                if !large.take_back(digested) {
+                    return Ok(());
+                }
+                uuid
+            }
+            Err((uuid, number, error)) => {
+                if matches!(self.staged.get(&uuid), Some(Staged::Large(large)) if large.is_number(number)) {
+                    self.refuse_result(uuid, &error);
+                }
+                return self.drain(&[]);
+            }
+        };
+        let Some(Staged::Large(large)) = self.staged.get_mut(&uuid) else { return Ok(()) };
+        match large.take_manifest() {
+            Some(manifest) => self.input(Input::ResultDigested { uuid, manifest }, &[]),
+            None => {
+                self.digest(uuid);
+                Ok(())
+            }
+        }
     }
 
     /// A small result goes into the log with the next commit, a large one into its place after that.
-    fn complete_result(&mut self, uuid: Uuid) {
+    fn store_result(&mut self, uuid: Uuid) {
         match self.staged.remove(&uuid) {
             Some(Staged::Small(contents)) => {
                 let contents = Some(Contents(Arc::new(contents)));
@@ -311,4 +379,11 @@ impl<P: Platform> Driver<P> {
         let error = format!("{}: {error}", self.files.describe(FileName::Staged(uuid)));
         self.server.handle(self.platform.now(), Input::ResultFailed { uuid, error: &error });
     }
+}
+
+/// What a whole result holds.
+fn manifest_of(contents: &[u8]) -> io::Result<Manifest> {
+    let damaged = |error: &dyn core::fmt::Display| io::Error::new(ErrorKind::InvalidData, error.to_string());
+    let stored = StoredExecution::open(contents, contents.len() as u64).map_err(|error| damaged(&error))?;
+    Manifest::of(contents, &stored).map_err(|error| damaged(&error))
 }

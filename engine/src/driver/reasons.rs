@@ -11,6 +11,8 @@ pub enum StopReason {
     Log(WriteError),
     /// Results could not be synced.
     Results(io::Error),
+    /// The history could not be synced.
+    History(io::Error),
     /// A record has no encoding.
     Encoding(String),
     /// The state contradicts itself.
@@ -55,6 +57,13 @@ impl fmt::Display for StopReason {
                     f,
                     "results could not be synced: {error}; check the disk, then start again: nothing that was answered \
                      is lost"
+                )
+            }
+            StopReason::History(error) => {
+                write!(
+                    f,
+                    "the history could not be synced: {error}; check the disk, then start again: the log has what it \
+                     is to say"
                 )
             }
             StopReason::Encoding(error) => write!(f, "a record cannot be encoded: {error}"),

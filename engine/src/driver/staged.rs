@@ -4,8 +4,10 @@
 //! goes straight to a staged file, artifacts at the place that the layout gives them, and is synced before it is put in
 //! place.
 
+use super::digest::{DigestProgress, Digested, Digesting};
 use super::files::{FileName, Files, write_all};
 use super::spools::{Spool, newest_first};
+use crate::manifest::Manifest;
 use crate::server::{OutputSource, ResultHead};
 use builder_proto::Uuid;
 use builder_proto::execution::{ExecutionHead, NO_ARTIFACTS};
@@ -41,16 +43,21 @@ pub(crate) struct LargeResult<F: Files> {
     total_length: u64,
     /// Up to where the system was asked to write artifacts to the disk.
     flushed: u64,
+    digest: DigestProgress,
+    /// Whether all artifacts are there.
+    is_complete: bool,
 }
 
 impl<F: Files> Staged<F> {
-    /// Begins a result with the console that is spooled so far. It is small if it has at most `small_bytes`.
+    /// Begins a result with the console that is spooled so far. It is small if it has at most `small_bytes`. No other has the
+    /// same `number`.
     ///
     /// # Errors
     ///
     /// When the result cannot be laid out or its file cannot be created.
     pub(crate) fn begin(
         files: &F,
+        number: u64,
         uuid: Uuid,
         head: ResultHead,
         spool: &Spool<F>,
@@ -83,6 +90,7 @@ impl<F: Files> Staged<F> {
             bytes.extend_from_slice(&layout.after_console);
             Staged::Small(bytes)
         } else {
+            let artifacts = layout.total_length - output_length..layout.total_length;
             Staged::Large(LargeResult {
                 uuid,
                 job,
@@ -90,9 +98,11 @@ impl<F: Files> Staged<F> {
                 before_console: layout.before_console,
                 after_console: layout.after_console,
                 console: spool.file().map(|file| (file.clone(), spool.length())),
-                position: layout.total_length - output_length,
+                position: artifacts.start,
                 total_length: layout.total_length,
-                flushed: layout.total_length - output_length,
+                flushed: artifacts.start,
+                digest: DigestProgress::new(number, artifacts),
+                is_complete: false,
             })
         };
         if is_empty {
@@ -131,6 +141,34 @@ impl<F: Files> LargeResult<F> {
     /// Bytes that the whole file is to have.
     pub(crate) fn total_length(&self) -> u64 {
         self.total_length
+    }
+
+    /// All artifacts are there.
+    pub(crate) fn set_complete(&mut self) {
+        self.is_complete = true;
+    }
+
+    /// What a thread is to look at next, of what is there.
+    pub(crate) fn next_to_digest(&mut self) -> Option<Digesting<F>> {
+        self.digest.next(self.uuid, &self.file, self.position, self.is_complete)
+    }
+
+    /// A thread has looked at some of it. False when that was an earlier result of the same build.
+    pub(crate) fn take_back(&mut self, digested: Digested) -> bool {
+        self.digest.take_back(digested)
+    }
+
+    /// Whether a thread is at this result, by its number.
+    pub(crate) fn is_number(&self, number: u64) -> bool {
+        self.digest.is_number(number)
+    }
+
+    /// What it holds, once all of it has been looked at.
+    pub(crate) fn take_manifest(&mut self) -> Option<Manifest> {
+        if !self.is_complete {
+            return None;
+        }
+        self.digest.finish(self.total_length).map(|walker| walker.finish())
     }
 
     pub(crate) fn into_file(self) -> F::File {

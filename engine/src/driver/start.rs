@@ -42,11 +42,9 @@ impl<P: Platform> Driver<P> {
         let written_back = write_pending(&platform, &files, &mut write_back, &recovered)?;
         let stored = stored_builds(&files, &recovered.state)?;
         let spools = recover_spools(&files, &recovered.state)?;
-        let history = history_turn::open(&mut platform, &files, &recovered.state).unwrap_or_else(|error| {
-            // Jobs do not have to wait for what is remembered of others.
-            ::log::error!("{error}");
-            History::without_file(platform.now().monotonic, &recovered.state)
-        });
+        // Jobs do not have to wait for what is remembered of others.
+        let history = history_turn::open(&mut platform, &files, &recovered.state)?
+            .unwrap_or_else(|| History::without_file(platform.now().monotonic, &recovered.state));
         let TemplateReading { templates, has_failed } = platform
             .templates(Look::Anew)
             .unwrap_or(TemplateReading { templates: BTreeMap::new(), has_failed: false });
@@ -76,6 +74,7 @@ impl<P: Platform> Driver<P> {
             connections: Connections::new(listeners, settings.connections, limits.connections),
             spools,
             staged: BTreeMap::new(),
+            begun: 0,
             write_back,
             uploads: settings.uploads.map(|uploads| UploadSlot::new(uploads.time_limit)),
             observers: Observers::new(limits.observer_outbox),

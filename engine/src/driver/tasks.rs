@@ -1,5 +1,6 @@
 //! What waits for the disk is left to threads: as tasks that take one step at a time.
 
+use super::digest::{Digested, Digesting};
 use super::fetching::Fetching;
 use super::files::{Files, StoredResult, find_result};
 use super::history_file::HistoryFile;
@@ -40,6 +41,8 @@ enum Work<F: Files> {
     Find { connection: ConnectionId, uuid: Uuid, likely: Option<Text> },
     /// Read the next artifacts for a client.
     Fetch { connection: ConnectionId, fetching: Option<Box<Fetching<F>>> },
+    /// Look at artifacts.
+    Digest(Digesting<F>),
     /// Append to the file of the history.
     Append { file: F::File, appending: Option<Appending>, step: AppendStep },
     /// Look for builds that the history does not have.
@@ -63,6 +66,8 @@ pub enum TaskKind {
     Find,
     /// Artifacts are read, by which no build is held up.
     Fetch,
+    /// Artifacts are looked at while they arrive, which takes a processor and hardly any disk.
+    Digest,
     /// All stored results are looked at, which may take hours.
     Survey,
 }
@@ -107,6 +112,8 @@ pub(crate) enum Done<F: Files> {
         connection: ConnectionId,
         fetching: Box<Fetching<F>>,
     },
+    /// Some of a result was looked at, or could not be: which build's, the number of the result, and why.
+    Digested(Result<Digested, (Uuid, u64, io::Error)>),
     Appended {
         appending: Appending,
         outcome: io::Result<()>,
@@ -125,15 +132,21 @@ pub(crate) enum Done<F: Files> {
 
 impl TaskKind {
     /// All kinds.
-    pub const ALL: [TaskKind; 5] =
-        [TaskKind::Store, TaskKind::Write, TaskKind::Find, TaskKind::Fetch, TaskKind::Survey];
+    pub const ALL: [TaskKind; 6] = [
+        TaskKind::Store,
+        TaskKind::Write,
+        TaskKind::Find,
+        TaskKind::Fetch,
+        TaskKind::Digest,
+        TaskKind::Survey,
+    ];
 
     /// How many threads do tasks of this kind: for large results enough that one of them does not hold up a small task; for
     /// small ones two, as file systems take as long for a new directory as for a commit.
     pub const fn threads(self) -> usize {
         match self {
             TaskKind::Store => 3,
-            TaskKind::Write | TaskKind::Fetch => 2,
+            TaskKind::Write | TaskKind::Fetch | TaskKind::Digest => 2,
             TaskKind::Find | TaskKind::Survey => 1,
         }
     }
@@ -179,6 +192,10 @@ impl<F: Files> Task<F> {
         Task(Work::Fetch { connection, fetching: Some(fetching) })
     }
 
+    pub(crate) fn digest(digesting: Digesting<F>) -> Self {
+        Task(Work::Digest(digesting))
+    }
+
     pub(crate) fn append(file: F::File, appending: Appending) -> Self {
         Task(Work::Append { file, appending: Some(appending), step: AppendStep::default() })
     }
@@ -206,6 +223,7 @@ impl<F: Files> Task<F> {
             Work::Write { .. } => TaskKind::Write,
             Work::Fetch { .. } => TaskKind::Fetch,
             Work::Find { .. } | Work::List { .. } | Work::Describe { .. } => TaskKind::Find,
+            Work::Digest(_) => TaskKind::Digest,
             Work::Survey(_) => TaskKind::Survey,
         }
     }
@@ -283,6 +301,7 @@ impl<F: Files> Work<F> {
                 let fetching = fetching.take_if(|_| has_piece)?;
                 Some(Done::Fetched { connection: *connection, fetching })
             }
+            Work::Digest(digesting) => digesting.step(files).map(Done::Digested),
             Work::Append { file, appending, step } => {
                 let outcome = appending.as_ref()?.step(files, file, step)?;
                 appending.take().map(|appending| Done::Appended { appending, outcome })

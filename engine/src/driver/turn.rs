@@ -69,6 +69,8 @@ pub struct Driver<P: Platform> {
     pub(super) connections: Connections,
     pub(super) spools: Spools<P::Files>,
     pub(super) staged: BTreeMap<Uuid, Staged<P::Files>>,
+    /// How many results were begun.
+    pub(super) begun: u64,
     pub(super) write_back: WriteBack,
     /// None when results are not uploaded.
     pub(super) uploads: Option<UploadSlot>,
@@ -240,6 +242,7 @@ impl<P: Platform> Driver<P> {
                 Done::Removed { build, outcome } => self.on_removed(build, outcome)?,
                 Done::Found { connection, uuid, job } => self.on_found(connection, uuid, job)?,
                 Done::Fetched { connection, fetching } => self.observers.fetched(connection, fetching),
+                Done::Digested(outcome) => self.on_digested(outcome)?,
                 Done::Appended { appending, outcome } => self.on_appended(appending, outcome)?,
                 Done::Surveyed { found, outcome } => self.on_surveyed(found, outcome),
                 Done::Read { connection, messages } => self.on_read(connection, messages)?,
@@ -306,7 +309,7 @@ impl<P: Platform> Driver<P> {
         self.release()?;
         self.feed_observers()?;
         self.write_back();
-        self.carry_over();
+        self.carry_over()?;
         self.go_on_uploading()?;
         self.flush()?;
         self.rotate_log()

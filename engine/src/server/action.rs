@@ -58,12 +58,18 @@ pub enum Immediate {
         /// Which bytes of [`Input::Received`](crate::server::Input::Received).
         range: Range<usize>,
     },
-    /// All bytes of the result file have been handed over. A small result goes into the log: answer at once with
+    /// All bytes of the result file have been handed over: look at its artifacts, then answer with
+    /// [`ResultDigested`](crate::server::Input::ResultDigested).
+    CompleteResult {
+        /// Which build.
+        uuid: Uuid,
+    },
+    /// Store a complete result. A small one goes into the log: answer at once with
     /// [`ResultStored`](crate::server::Input::ResultStored) and its contents. A large one is put in place once every record
     /// appended before this is on disk, since a file in place says that its build has finished, and must not get there
     /// before a record that says how; answer with [`ResultStored`](crate::server::Input::ResultStored) without contents when
     /// the file is durable, or with [`ResultFailed`](crate::server::Input::ResultFailed).
-    CompleteResult {
+    StoreResult {
         /// Which build.
         uuid: Uuid,
     },
@@ -235,7 +241,8 @@ impl Immediate {
         match self {
             Immediate::BeginResult { uuid, .. }
             | Immediate::AppendArtifacts { uuid, .. }
-            | Immediate::CompleteResult { uuid } => *uuid == build,
+            | Immediate::CompleteResult { uuid }
+            | Immediate::StoreResult { uuid } => *uuid == build,
             Immediate::Spool { .. } | Immediate::AbandonResult { .. } | Immediate::Halt { .. } => false,
         }
     }

@@ -1,5 +1,6 @@
 //! What the driver tells the server.
 
+use crate::manifest::Manifest;
 use crate::server::peer::{ConnectionId, Role};
 use crate::server::record::Contents;
 use crate::server::settings::Templates;
@@ -60,6 +61,13 @@ pub enum Input<'a> {
         uuid: Uuid,
         /// Why, for people.
         error: &'a str,
+    },
+    /// The artifacts of a complete result have been looked at.
+    ResultDigested {
+        /// Which build.
+        uuid: Uuid,
+        /// What they are.
+        manifest: Manifest,
     },
     /// A result is complete: durable in its file, or handed in to become durable in the log.
     ResultStored {

@@ -153,6 +153,9 @@ impl Server {
                 let reason = format!("the server could not keep the console: {error}");
                 self.fail_build(now, uuid, Cause::CannotRun(Text::from(reason)));
             }
+            Input::ResultDigested { uuid, manifest } => {
+                self.builds.on_result_digested(uuid, manifest, &mut self.journal);
+            }
             Input::ResultStored { uuid, contents } => self.on_result_stored(now, uuid, contents),
             Input::ResultFailed { uuid, error } => self.on_result_failed(now, uuid, error),
             Input::ResultsWrittenBack(uuids) => self.on_written_back(uuids),

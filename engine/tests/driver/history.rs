@@ -1,7 +1,7 @@
 //! The history: what is in it after crashes, damage and failures, and what clients are told of it.
 
 use crate::site::{Site, schedule, settings, uploading};
-use builder_engine::driver::{Event, UploadEnd};
+use builder_engine::driver::{Event, StartError, StopReason, UploadEnd};
 use builder_engine::history::Entry;
 use builder_engine::limits::{RETRY_TIME, WRITE_BACK_TIME};
 use builder_engine::log::{Event as Reading, LogReader};
@@ -469,7 +469,9 @@ fn a_build_whose_result_is_not_in_its_place_yet_still_runs() {
     let mut site = Site::new(crate::site::large_results());
     let build = site.build("job");
     site.finish(build);
-    // A thread is to put the result in its place.
+    // A thread has looked at its artifacts, and another one is to put the result in its place.
+    site.turns();
+    site.finish_tasks();
     site.turns();
     let state = site.driver.server().state();
     assert!(state.ended_build(build.1).is_some(), "the log says how it ended");
@@ -488,8 +490,7 @@ fn a_build_whose_result_is_not_in_its_place_yet_still_runs() {
 
 #[test]
 fn a_history_that_cannot_be_opened_keeps_nobody_from_starting() {
-    for (operation, path) in [("create", ".builder/history"), ("open", HISTORY), ("sync", ".builder/history")]
-    {
+    for (operation, path) in [("create", ".builder/history"), ("open", HISTORY)] {
         let mut site = Site::new(settings());
         if operation == "create" {
             remove(&mut site);
@@ -516,5 +517,19 @@ fn a_history_that_cannot_be_opened_keeps_nobody_from_starting() {
         assert!(site.driver.is_at_rest(), "{operation}");
         assert_eq!(stored(&history(&mut site)), [build.1], "{operation}");
         assert_eq!(remembered(&site.restart()), [build.1], "{operation}");
+    }
+}
+
+#[test]
+fn a_server_whose_history_cannot_be_synced_does_not_start() {
+    for is_new in [true, false] {
+        let mut site = Site::new(settings());
+        if is_new {
+            remove(&mut site);
+        }
+        let machine = site.successor();
+        machine.files.fail("sync", ".builder/history", ErrorKind::Other);
+        let started = Site::start(machine, settings());
+        assert!(matches!(started.err(), Some(StartError::Stopped(StopReason::History(_)))), "{is_new}");
     }
 }

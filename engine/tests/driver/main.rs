@@ -12,6 +12,7 @@
 
 mod connections;
 mod deadlines;
+mod digests;
 mod history;
 mod leftovers;
 mod platform;

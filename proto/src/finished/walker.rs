@@ -87,6 +87,14 @@ impl FinishedWalker {
         }
     }
 
+    /// Expects the artifacts alone, as they are stored: `length` bytes. They were judged when they arrived, so no limit applies.
+    #[must_use]
+    pub fn of_artifacts(length: u64) -> Self {
+        let most = u64::MAX;
+        let limits = ArtifactLimits { total_bytes: most, files: most, path_bytes: most, message_bytes: most };
+        Self { state: State::Header(Part::Files), ..Self::new(length, limits) }
+    }
+
     /// Takes what it can from the front of `bytes`; says how many, and what they led to.
     ///
     /// To be called again with the rest until it answers [`More`](FinishedEvent::More), then with the bytes

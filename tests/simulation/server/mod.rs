@@ -162,7 +162,10 @@ impl Stop {
     pub(crate) fn is_disk_failure(&self) -> bool {
         match self {
             Stop::Turn(reason) | Stop::Start(StartError::Stopped(reason)) => {
-                matches!(reason, StopReason::Log(WriteError::Failed(_)) | StopReason::Results(_))
+                matches!(
+                    reason,
+                    StopReason::Log(WriteError::Failed(_)) | StopReason::Results(_) | StopReason::History(_)
+                )
             }
             Stop::Start(StartError::File { .. }) => true,
             Stop::Start(StartError::Log(OpenError::Storage(error))) => !error.is_full(),

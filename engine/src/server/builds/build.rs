@@ -1,10 +1,10 @@
 //! One build that a worker runs.
 
-use crate::manifest::{Manifest, ManifestBuilder};
 use crate::server::peer::ConnectionId;
 use crate::server::sessions::Step;
 use crate::spool;
 use builder_proto::build_result::BuildResult;
+use builder_proto::time::Time;
 use core::time::Duration;
 
 /// What a running build is besides its durable record.
@@ -19,6 +19,8 @@ pub(crate) struct Build {
     pub(crate) printed: Printed,
     /// Console entries not handed out yet.
     pub(crate) entries: Vec<u8>,
+    /// When its result was known.
+    pub(crate) finished: Option<Time>,
     /// Whether its worker has said anything about it.
     pub(crate) has_spoken: bool,
     pub(crate) stage: Stage,
@@ -37,10 +39,10 @@ pub(crate) enum Stage {
     /// The worker runs it.
     Running,
     /// The worker sends its result, of which bytes last came in at that time. How the job ended is known once the
-    /// head of the result is there, and its artifacts are looked at as they come.
-    Receiving { result: Option<BuildResult>, last_bytes: Duration, artifacts: Box<ManifestBuilder> },
+    /// head of the result is there.
+    Receiving { result: Option<BuildResult>, last_bytes: Duration },
     /// The result is complete.
-    Storing { result: BuildResult, manifest: Manifest },
+    Storing { result: BuildResult },
 }
 
 /// How far bytes of a result bring it.
@@ -60,6 +62,7 @@ impl Build {
             console_bytes: 0,
             printed: Printed::default(),
             entries: Vec::new(),
+            finished: None,
             has_spoken: false,
             stage: Stage::Running,
         }
@@ -86,7 +89,7 @@ impl Stage {
         match self {
             Stage::Running => None,
             Stage::Receiving { result, .. } => result.as_ref(),
-            Stage::Storing { result, .. } => Some(result),
+            Stage::Storing { result } => Some(result),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::Now;
 use crate::limits::{ARTIFACT_FILES, ARTIFACT_PATH_BYTES, ARTIFACT_PROGRESS_TIME, RESULT_MESSAGE_BYTES};
-use crate::manifest::ManifestBuilder;
+use crate::manifest::Manifest;
 use crate::server::action::{Immediate, OutputSource, ResultHead};
 use crate::server::builds::build::{Build, Progress, Stage};
 use crate::server::builds::remembering::ended_build;
@@ -35,8 +35,7 @@ impl Builds {
     ) -> Step {
         self.flush_console(uuid, journal);
         if let Some(build) = self.running.get_mut(&uuid) {
-            let artifacts = Box::new(ManifestBuilder::default());
-            build.stage = Stage::Receiving { result: None, last_bytes: now.monotonic, artifacts };
+            build.stage = Stage::Receiving { result: None, last_bytes: now.monotonic };
             build.has_spoken = true;
         }
         // The job is over: from here on progress counts, not the hour.
@@ -59,7 +58,7 @@ impl Builds {
         }
         let (mut rest, mut offset) = (bytes, offset);
         loop {
-            let (taken, event) = match self.walk(uuid, walker, rest) {
+            let (taken, event) = match walker.push(rest) {
                 Ok(step) => step,
                 Err(error @ FinishedError::Malformed(_)) => {
                     return Progress::Step(Step::Refuse(error.to_string()));
@@ -77,25 +76,10 @@ impl Builds {
                 },
                 FinishedEvent::Data => journal.act_now(Immediate::AppendArtifacts { uuid, range }),
                 FinishedEvent::End => {
-                    self.complete_result(now, uuid, journal);
+                    self.complete_result(uuid, journal);
                     return Progress::Complete;
                 }
             }
-        }
-    }
-
-    /// Lets the walker take what it can; the manifest of the build sees the artifacts.
-    fn walk(
-        &mut self,
-        uuid: Uuid,
-        walker: &mut FinishedWalker,
-        bytes: &[u8],
-    ) -> Result<(usize, FinishedEvent), FinishedError> {
-        match self.running.get_mut(&uuid) {
-            Some(Build { stage: Stage::Receiving { artifacts, .. }, .. }) => {
-                walker.push_to(bytes, artifacts.as_mut())
-            }
-            _ => walker.push(bytes),
         }
     }
 
@@ -105,8 +89,13 @@ impl Builds {
             let text = format!("result of build {}, but the worker runs build {uuid}", head.uuid);
             return Step::Refuse(text);
         }
-        if let Some(Build { stage: Stage::Receiving { result, .. }, .. }) = self.running.get_mut(&uuid) {
+        let Some(running) = journal.state().running.get(&uuid) else { return Step::Stay };
+        let finished = now.wall.max(running.started);
+        if let Some(build) = self.running.get_mut(&uuid)
+            && let Stage::Receiving { result, .. } = &mut build.stage
+        {
             *result = Some(head.result.clone());
+            build.finished = Some(finished);
         }
         let limit = self.settings.artifact_bytes;
         if head.data_length > limit {
@@ -117,7 +106,7 @@ impl Builds {
         let head = ResultHead::new(
             running.script.to_job(),
             running.started,
-            now.wall.max(running.started),
+            finished,
             head.result,
             OutputSource::Streamed(head.data_length),
         );
@@ -125,37 +114,29 @@ impl Builds {
         Step::Stay
     }
 
-    fn complete_result(&mut self, now: Now, uuid: Uuid, journal: &mut Journal) {
+    fn complete_result(&mut self, uuid: Uuid, journal: &mut Journal) {
         if let Some(build) = self.running.get_mut(&uuid)
-            && let Stage::Receiving { result: Some(result), artifacts, .. } = &mut build.stage
+            && let Stage::Receiving { result: Some(result), .. } = &build.stage
         {
-            let manifest = core::mem::take(artifacts.as_mut()).finish();
-            build.stage = Stage::Storing { result: result.clone(), manifest };
+            build.stage = Stage::Storing { result: result.clone() };
         }
-        self.record_end(now, uuid, journal);
         self.deadlines.clear(Due::Result(uuid));
         journal.act_now(Immediate::CompleteResult { uuid });
     }
 
-    /// Records how a build ended whose result its worker has sent. It comes before the result is put in place, so that no crash
-    /// leaves a result of which the history does not know.
-    fn record_end(&self, now: Now, uuid: Uuid, journal: &mut Journal) {
-        let Some(build) = self.running.get(&uuid) else { return };
-        let Stage::Storing { result, manifest } = &build.stage else { return };
-        let Some(running) = journal.state().running.get(&uuid) else { return };
-        let finished = now.wall.max(running.started);
-        let ended =
-            ended_build(uuid, running, finished, Cause::from(result), build.printed, manifest.clone());
-        journal.commit(Record::Ended(ended));
-    }
-
-    /// What the complete result of a running build holds.
-    #[cfg(test)]
-    pub(crate) fn manifest(&self, uuid: Uuid) -> Option<&crate::manifest::Manifest> {
-        match &self.running.get(&uuid)?.stage {
-            Stage::Storing { manifest, .. } => Some(manifest),
-            _ => None,
+    /// The artifacts of a complete result have been looked at. Of one that its worker has sent, it is recorded how the build
+    /// ended before it is put in place, so that no crash leaves a result of which the history does not know.
+    pub(crate) fn on_result_digested(&self, uuid: Uuid, manifest: Manifest, journal: &mut Journal) {
+        if let Some(build) = self.running.get(&uuid)
+            && let Stage::Storing { result } = &build.stage
+            && let Some(running) = journal.state().running.get(&uuid)
+        {
+            let finished = build.finished.unwrap_or(running.started);
+            let cause = Cause::from(result);
+            let ended = ended_build(uuid, running, finished, cause, build.printed, manifest);
+            journal.commit(Record::Ended(ended));
         }
+        journal.act_now(Immediate::StoreResult { uuid });
     }
 
     /// The worker sends more than is stored. That is for the job to mend, so it is not run again at once.

@@ -3,7 +3,6 @@
 use super::rig::{Rig, SETTINGS, Storing};
 use super::words::{MINUTE, SECOND, daily, file, script};
 use crate::limits::{ARTIFACT_PROGRESS_TIME, RETRY_TIME};
-use crate::manifest::Manifest;
 use crate::server::{ConnectionId, Input, Settings, State};
 use crate::spool::LINE_BYTES;
 use builder_proto::Uuid;
@@ -126,11 +125,12 @@ fn a_result_that_is_complete_has_the_digests_of_its_artifacts() {
         for piece in before.chunks(size) {
             rig.say_bytes(worker, piece);
         }
-        assert_eq!(rig.server.builds.manifest(uuid), None, "a byte is missing");
+        assert_eq!(rig.server.state().ended_build(uuid), None, "a byte is missing");
         rig.say_bytes(worker, &[*last]);
-        let manifest = rig.server.builds.manifest(uuid).expect("the result is complete");
-        assert_eq!((manifest.artifacts, manifest.bytes), (3, 303));
-        assert_eq!(manifest.list.as_ref(), Some(&expected));
+        let ended = rig.server.state().ended_build(uuid).expect("the result is complete");
+        let end = ended.build.end.as_ref().unwrap();
+        assert_eq!((end.artifacts, end.artifact_bytes), (3, 303));
+        assert_eq!(ended.artifacts.as_ref(), Some(&expected));
     }
 }
 
@@ -141,8 +141,9 @@ fn of_a_result_with_too_many_artifacts_their_number_and_bytes_are_known() {
     let (worker, uuid) = started(&mut rig);
     let path = "x".repeat(4096);
     rig.finish(worker, BuildResult::Exited(0), vec![file(&path, "12345"); 300]);
-    let manifest = rig.server.builds.manifest(uuid).unwrap();
-    assert_eq!(*manifest, Manifest { artifacts: 300, bytes: 1500, list: None });
+    let ended = rig.server.state().ended_build(uuid).unwrap();
+    let end = ended.build.end.as_ref().unwrap();
+    assert_eq!((end.artifacts, end.artifact_bytes, &ended.artifacts), (300, 1500, &None));
     rig.finish_storing(uuid);
     rig.end_turn();
     assert_eq!(rig.stored(uuid).output.len(), 300, "the result itself is whole");

@@ -290,7 +290,11 @@ impl Rig {
             }
             Immediate::AppendArtifacts { uuid, range } => self.results.append(uuid, &received[range]),
             Immediate::AbandonResult { uuid } => self.results.abandon(uuid),
-            Immediate::CompleteResult { uuid } => self.store(uuid),
+            Immediate::CompleteResult { uuid } => {
+                let manifest = self.results.manifest(uuid);
+                self.server.handle(self.now, Input::ResultDigested { uuid, manifest });
+            }
+            Immediate::StoreResult { uuid } => self.store(uuid),
             Immediate::Halt { reason } => self.halted = Some(reason),
         }
     }

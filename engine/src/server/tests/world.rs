@@ -1,12 +1,13 @@
 //! What the server acts upon: a log, spools, results and peers, all of them values.
 
+use crate::manifest::Manifest;
 use crate::server::record::{Contents, Record};
 use crate::server::{Deferred, OutputSource, PendingResult, Recovered, Recovery, ResultHead};
 use crate::spool::{Found, first_entry, last_entry};
 use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::execution::{
-    Execution, ExecutionHead, NO_ARTIFACTS, append_console_entry, console_entry_length,
+    Execution, ExecutionHead, NO_ARTIFACTS, StoredExecution, append_console_entry, console_entry_length,
 };
 use builder_proto::frame::{FrameDecoder, FrameEvent, HEADER_LENGTH};
 use std::collections::BTreeMap;
@@ -140,6 +141,12 @@ impl Results {
 
     pub(super) fn abandon(&mut self, uuid: Uuid) {
         self.staged.remove(&uuid);
+    }
+
+    /// What the artifacts of a complete result are.
+    pub(super) fn manifest(&self, uuid: Uuid) -> Manifest {
+        let bytes = self.staged[&uuid].0.as_slice();
+        Manifest::of(bytes, &StoredExecution::open(bytes, bytes.len() as u64).unwrap()).unwrap()
     }
 
     /// The whole file, which is to be a good one.

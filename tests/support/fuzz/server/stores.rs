@@ -1,11 +1,12 @@
 //! Where the server keeps things: log, consoles and results, all of them values.
 
+use builder_engine::manifest::Manifest;
 use builder_engine::server::record::{Contents, Record};
 use builder_engine::server::{OutputSource, PendingResult, Recovered, Recovery, ResultHead, State};
 use builder_engine::spool::{Found, first_entry, last_entry};
 use builder_proto::Uuid;
 use builder_proto::execution::{
-    Execution, ExecutionHead, NO_ARTIFACTS, append_console_entry, console_entry_length,
+    Execution, ExecutionHead, NO_ARTIFACTS, StoredExecution, append_console_entry, console_entry_length,
 };
 use std::collections::BTreeMap;
 
@@ -145,6 +146,13 @@ impl Results {
 
     pub(super) fn is_complete(&self, uuid: Uuid) -> bool {
         self.staged.contains_key(&uuid)
+    }
+
+    /// What the artifacts of a complete result are; none when it failed at once.
+    pub(super) fn manifest(&self, uuid: Uuid) -> Option<Manifest> {
+        let bytes = self.staged.get(&uuid)?.0.as_slice();
+        let stored = StoredExecution::open(bytes, bytes.len() as u64).expect("a stored result");
+        Some(Manifest::of(bytes, &stored).expect("artifacts"))
     }
 
     /// The whole file, which has to be a good one.

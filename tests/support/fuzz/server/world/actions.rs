@@ -31,7 +31,8 @@ impl World {
             }
             Immediate::AppendArtifacts { uuid, range } => self.results.append(uuid, &received[range]),
             Immediate::AbandonResult { uuid } => self.results.abandon(uuid),
-            Immediate::CompleteResult { uuid } => self.store(uuid),
+            Immediate::CompleteResult { uuid } => self.digest(uuid),
+            Immediate::StoreResult { uuid } => self.store(uuid),
             Immediate::Halt { reason } => panic!("halted: {reason}"),
         }
     }
@@ -40,6 +41,13 @@ impl World {
     pub(super) fn tell(&mut self, input: Input<'_>) {
         self.model.handle(self.now, &input);
         self.server.handle(self.now, input);
+    }
+
+    /// A result that failed at once is not looked at any more.
+    fn digest(&mut self, uuid: Uuid) {
+        if let Some(manifest) = self.results.manifest(uuid) {
+            self.tell(Input::ResultDigested { uuid, manifest });
+        }
     }
 
     pub(super) fn store(&mut self, uuid: Uuid) {
