@@ -185,6 +185,10 @@ impl Plan {
             };
             *place = number;
         }
+        // Of results that have left, a damaged history could not be made whole.
+        if self.uploads > 0 {
+            self.damaged_histories = 0;
+        }
         Ok(())
     }
 
