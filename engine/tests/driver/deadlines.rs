@@ -3,6 +3,7 @@
 use crate::site::{Site, lose_worker, settings, uploading};
 use builder_engine::driver::{Event, Next, UploadEnd, upload_time};
 use builder_engine::limits::{RETRY_TIME, WRITE_BACK_TIME};
+use std::io::ErrorKind;
 use std::time::Duration;
 
 #[test]
@@ -15,6 +16,14 @@ fn nothing_to_do_is_no_reason_for_a_turn() {
 #[test]
 fn results_are_synced_a_moment_after_they_were_written() {
     let mut site = Site::new(settings());
+    // What the history has to do waits for longer.
+    site.machine().files.fail("write", ".builder/history", ErrorKind::StorageFull);
+    let earlier = site.build("earlier");
+    site.finish(earlier);
+    site.rest();
+    site.pass(WRITE_BACK_TIME);
+    site.rest();
+    site.machine().files.mend();
     let build = site.build("job");
     site.finish(build);
     site.turn();
@@ -23,6 +32,11 @@ fn results_are_synced_a_moment_after_they_were_written() {
     assert!(site.pause().is_some_and(|pause| pause <= WRITE_BACK_TIME), "{:?}", site.next);
     assert!(!site.driver.is_at_rest());
     site.pass(WRITE_BACK_TIME);
+    site.rest();
+    let records = site.driver.server().state();
+    assert!(records.ended_build(build.1).is_some(), "the history has not had its turn");
+    assert!(site.pause().is_some_and(|pause| pause > WRITE_BACK_TIME), "all is synced: {:?}", site.next);
+    site.pass(RETRY_TIME);
     site.rest();
     assert!(site.driver.is_at_rest());
 }

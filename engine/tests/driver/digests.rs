@@ -2,12 +2,16 @@
 
 use crate::site::{Site, large_results};
 use builder_engine::driver::{Event, Settings};
+use builder_engine::limits::RETRY_TIME;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
+use builder_proto::execution::Execution;
 use builder_proto::history::Sha256;
 use builder_proto::job::File;
+use builder_tests::world::STAGINGS;
 use sha2::Digest;
+use std::io::ErrorKind;
 
 /// Bytes of an artifact of which a thread looks at some before all are there.
 const LONG: usize = 20 << 20;
@@ -81,4 +85,41 @@ fn what_was_seen_of_a_result_that_never_came_whole_is_forgotten() {
     site.tell(Event::Readable { connection: worker, is_end: true });
     site.rest();
     assert_eq!(known(&site, uuid), []);
+}
+
+/// What the result of the only build says, once the disk does what it should.
+fn result(site: &mut Site, uuid: Uuid) -> BuildResult {
+    site.rest();
+    site.machine().files.mend();
+    site.pass(RETRY_TIME);
+    site.rest();
+    let bytes = site.machine().files.read(&format!("job/{uuid}/full"));
+    Execution::decode(&bytes).unwrap().result
+}
+
+#[test]
+fn a_result_that_cannot_be_looked_at_is_not_stored() {
+    let mut site = Site::new(long_artifacts());
+    let (worker, uuid) = site.build("job");
+    site.machine().files.fail("read", STAGINGS, ErrorKind::Other);
+    site.say(worker, &message(uuid));
+    let said = result(&mut site, uuid).to_string();
+    assert!(said.contains("could not store the result (exited 0)"), "{said}");
+}
+
+#[test]
+fn artifacts_that_could_not_be_written_are_not_stored_as_if_they_had_been() {
+    let mut site = Site::new(long_artifacts());
+    let (worker, uuid) = site.build("job");
+    let bytes = message(uuid);
+    let (before, after) = bytes.split_at(LONG / 2);
+    site.say(worker, before);
+    site.turns();
+    site.machine().files.fail("write", STAGINGS, ErrorKind::StorageFull);
+    site.say(worker, &after[..1000]);
+    site.turns();
+    site.machine().files.mend();
+    site.say(worker, &after[1000..]);
+    let said = result(&mut site, uuid).to_string();
+    assert!(said.contains("could not store the result (exited 0)"), "{said}");
 }

@@ -6,7 +6,7 @@ use builder_engine::limits::{DISK_MARGIN, RETRY_TIME, WRITE_BACK_TIME};
 use builder_proto::command::Command;
 use builder_proto::job::ScriptJob;
 use builder_proto::time::Period;
-use builder_tests::world::{SPOOLS, STAGINGS};
+use builder_tests::world::{PRIVATE, SPOOLS, STAGINGS};
 use std::io::ErrorKind;
 
 #[test]
@@ -168,4 +168,13 @@ fn a_connection_that_is_full_from_the_first_is_watched_for_room() {
     site.tell(Event::Writable(client));
     site.rest();
     assert_eq!(site.heard(client).last(), Some(&Command::Success));
+}
+
+#[test]
+fn the_servers_own_directories_are_durable_before_anybody_can_connect() {
+    let mut site = Site::new(settings());
+    let machine = site.successor();
+    machine.files.fail("sync names in", PRIVATE, ErrorKind::Other);
+    let started = Site::start(machine, settings());
+    assert!(matches!(started.err(), Some(StartError::File { what: "sync", .. })));
 }
