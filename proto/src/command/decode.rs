@@ -36,16 +36,24 @@ impl Command {
 
 /// Finds out which message it is, without a look at the rest.
 fn identify(payload: &[u8]) -> Result<Kind, DecodeError> {
-    let Some(first) = payload.first() else {
-        return Err(DecodeError::without_subject(Cause::NoMessage));
-    };
-    // The tags of all messages fit into one byte: EXPLICIT and context-specific, with a number below 31.
-    let number = u32::from(first & 0x1f);
-    let cause = match Kind::from_number(number) {
-        _ if first & 0xe0 != 0xa0 || number == 0x1f => Cause::FirstByte(*first),
-        Some(kind) => return Ok(kind),
-        None if RESERVED.contains(&number) => Cause::ReservedTag(number),
-        None => Cause::UnknownTag(number),
-    };
-    Err(DecodeError::without_subject(cause))
+    let number = tag_number(payload).map_err(DecodeError::without_subject)?;
+    Kind::from_number(number).ok_or_else(|| {
+        DecodeError::without_subject(match RESERVED.contains(&number) {
+            true => Cause::ReservedTag(number),
+            false => Cause::UnknownTag(number),
+        })
+    })
+}
+
+/// The number of an EXPLICIT, context-specific tag: below 31 in its only byte, below 128 in a second one.
+fn tag_number(payload: &[u8]) -> Result<u32, Cause> {
+    let first = payload.first().ok_or(Cause::NoMessage)?;
+    match (first & 0xe0, first & 0x1f) {
+        (0xa0, number @ 0..0x1f) => Ok(u32::from(number)),
+        (0xa0, _) => match payload.get(1) {
+            Some(number @ 0x1f..0x80) => Ok(u32::from(*number)),
+            _ => Err(Cause::FirstByte(*first)),
+        },
+        _ => Err(Cause::FirstByte(*first)),
+    }
 }

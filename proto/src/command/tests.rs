@@ -243,7 +243,14 @@ fn refusals_say_what_is_wrong() {
     assert_eq!(refusal(b""), "message: there is nothing in it");
     assert_eq!(refusal(b"\x30\x00"), "message: begins with 0x30, as no message does");
     assert_eq!(refusal(b"\x86\x00"), "message: begins with 0x86, as no message does");
-    assert_eq!(refusal(b"\xbf\x1f\x00"), "message: begins with 0xbf, as no message does");
+    assert_eq!(
+        refusal(b"\xbf\x7f\x00"),
+        "message: tag [127] is unknown; the sender may be of a later version"
+    );
+    // A number that fits into the first byte, one that takes a third, and none at all.
+    for bytes in [&b"\xbf\x05\x00"[..], b"\xbf\x81\x00\x00", b"\xbf"] {
+        assert_eq!(refusal(bytes), "message: begins with 0xbf, as no message does");
+    }
     assert_eq!(refusal(b"\xa8\x02\x05\x00"), "message: tag [8] is reserved");
     assert_eq!(
         refusal(b"\xbe\x02\x05\x00"),
