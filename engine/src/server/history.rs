@@ -1,7 +1,8 @@
 //! What the history is told of the state: builds that are under way, and what only the log says of those that have ended.
 
 use crate::history::EndedBuild;
-use crate::server::state::{Script, State};
+use crate::server::script::Script;
+use crate::server::state::State;
 use builder_proto::Uuid;
 use builder_proto::history::Build;
 use builder_proto::job::ScriptJob;

@@ -19,7 +19,7 @@
 //! | `jobs`, `commands`, `admission` | how jobs get into queues, what clients ask for, and which jobs can be kept at all |
 //! | `journal`, `departed` | the state with what is to be done, and what answers still hold of it |
 //! | [`record`], [`state`](State), [`recovery`](Recovery) | what is durable, and how it is rebuilt |
-//! | `schedule`, `queue`, `outbox`, `unremembered` | the parts of the state |
+//! | `schedule`, `queue`, `script`, `outbox`, `unremembered` | the parts of the state |
 //! | `history` | what the history is told of the state |
 //! | [`write_back`](WriteBack) | which results the log still has to keep |
 //! | `deadlines` | times, each with what it is about |
@@ -46,6 +46,7 @@ mod queue;
 pub mod record;
 mod recovery;
 mod schedule;
+mod script;
 mod selection;
 mod sessions;
 mod settings;

@@ -1,6 +1,6 @@
 //! The line in the log for each build that has ended.
 
-use crate::server::state::Script;
+use crate::server::script::Script;
 use crate::wording::{Excerpt, Span};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;

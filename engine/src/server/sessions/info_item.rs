@@ -1,7 +1,8 @@
 //! What the answer to `info` holds, and in which order.
 
 use crate::server::schedule::Item;
-use crate::server::state::{Script, State};
+use crate::server::script::Script;
+use crate::server::state::State;
 use builder_proto::Uuid;
 use builder_proto::command::{InfoPart, InfoStream, QueueInfo};
 use builder_proto::error::EncodeError;
