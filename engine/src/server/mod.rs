@@ -82,6 +82,7 @@ use crate::server::uploads::Uploads;
 use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::history::Cause;
+use builder_proto::overview::Reason;
 use builder_proto::text::Text;
 use builder_proto::wire::RawUuid;
 use core::time::Duration;
@@ -195,6 +196,16 @@ impl Server {
     /// The durable state, for snapshots.
     pub fn state(&self) -> &State {
         self.journal.state()
+    }
+
+    /// Why a job waits in the queue of a platform; none when it does not wait there.
+    pub fn reason(&self, now: Now, platform: &Text, job: &Text) -> Option<Reason> {
+        let state = self.state();
+        let job = state.queues.get(platform)?.get(job)?;
+        let busy = state.running.values().filter(|build| build.platform == *platform).count();
+        let under_way = self.builds.under_way(state);
+        let circumstances = self.dispatcher.circumstances(now, platform, under_way, busy, &self.journal);
+        Some(circumstances.reason(job, self.templates.contains_key(platform)))
     }
 
     /// Whether any job needs a template.

@@ -73,6 +73,10 @@ impl Queue {
         self.jobs.values().map(|place| &place.job)
     }
 
+    pub(crate) fn get(&self, name: &Text) -> Option<&Arc<Job>> {
+        self.jobs.get(self.positions.get(name)?).map(|place| &place.job)
+    }
+
     /// When a queued job came, if that is known.
     pub(crate) fn since(&self, name: &Text) -> Option<Time> {
         self.jobs.get(self.positions.get(name)?)?.since

@@ -4,17 +4,21 @@
 //! |---|---|
 //! | `prepared`, `template` | what a worker is given |
 //! | `pacing` | how fast jobs leave the queue of a platform whose workers lose them |
+//! | `reason` | why a job waits |
 
 mod pacing;
 mod prepared;
+mod reason;
 mod template;
 
 pub(crate) use pacing::Row;
+pub(crate) use reason::Circumstances;
 
 use crate::Now;
 use crate::limits::{PLATFORMS, RETRY_TIME};
 use crate::server::dispatcher::pacing::Pacing;
 use crate::server::dispatcher::prepared::Prepared;
+use crate::server::dispatcher::reason::Shortage;
 use crate::server::jobs::Jobs;
 use crate::server::journal::Journal;
 use crate::server::peer::ConnectionId;
@@ -38,8 +42,8 @@ pub(crate) struct Dispatcher {
     next_turn: u64,
     /// Platforms whose queue or waiting workers changed since the last round.
     undispatched: BTreeSet<Text>,
-    /// Whether the last round left some of them, for want of disk space or of randomness.
-    is_paused: bool,
+    /// For want of what the last round left some of them.
+    shortage: Option<Shortage>,
     /// Whether the last round left some of them, because enough builds are under way.
     is_busy: bool,
     /// Platforms whose jobs have to wait, because their workers lose one after the other.
@@ -80,8 +84,8 @@ enum HandOut {
     Job(Assignment),
     /// Nobody waits, or nothing is queued, or the platform is to wait.
     Nothing,
-    /// The disk or the source of randomness does not allow it for now.
-    Later,
+    /// Something is wanting that may be there later.
+    Later(Shortage),
     /// Enough builds are under way.
     Busy,
 }
@@ -95,7 +99,7 @@ impl Dispatcher {
             waiting: BTreeMap::new(),
             next_turn: 0,
             undispatched: BTreeSet::new(),
-            is_paused: false,
+            shortage: None,
             is_busy: false,
             pacing: Pacing::default(),
         }
@@ -138,8 +142,8 @@ impl Dispatcher {
         self.undispatched.extend(self.pacing.take_due(now.monotonic));
         let mut round = Round { platforms: BTreeSet::new(), was_busy: self.is_busy };
         self.is_busy = false;
-        self.is_paused = !jobs.journal.has_room(0);
-        if self.is_paused {
+        self.shortage = (!jobs.journal.has_room(0)).then_some(Shortage::Disk);
+        if self.shortage.is_some() {
             return round;
         }
         self.undispatched.extend(jobs.journal.take_changed());
@@ -169,8 +173,8 @@ impl Dispatcher {
                     return Some(assignment);
                 }
                 HandOut::Nothing => {}
-                HandOut::Later => {
-                    self.is_paused = true;
+                HandOut::Later(shortage) => {
+                    self.shortage = Some(shortage);
                     self.undispatched.insert(platform);
                 }
                 HandOut::Busy => {
@@ -196,9 +200,29 @@ impl Dispatcher {
     pub(crate) fn next_deadline(&self, last: Now, journal: &Journal) -> Option<Duration> {
         // While enough builds are under way, the end of one is the event to wait for.
         let is_due = (!self.undispatched.is_empty() || journal.has_changed()) && !self.is_busy;
-        let pause = if self.is_paused { RETRY_TIME } else { Duration::ZERO };
+        let pause = if self.shortage.is_some() { RETRY_TIME } else { Duration::ZERO };
         let next = is_due.then(|| last.monotonic.saturating_add(pause));
         next.into_iter().chain(self.pacing.next_deadline()).min()
+    }
+
+    /// What decides whether jobs of a platform are handed out, while so many builds are `under_way`, `busy` of them there.
+    pub(crate) fn circumstances(
+        &self,
+        now: Now,
+        platform: &Text,
+        under_way: usize,
+        busy: usize,
+        journal: &Journal,
+    ) -> Circumstances {
+        let disk = (!journal.has_room(0)).then_some(Shortage::Disk);
+        Circumstances {
+            shortage: disk.or(self.shortage),
+            pace: self.pacing.pace(now, platform),
+            idle: self.waiting.get(platform).map_or(0, BTreeMap::len),
+            busy,
+            under_way,
+            limit: self.limit,
+        }
     }
 
     /// Slows the platform of a build down whose workers lose one job after the other. Says how many, in a row; nothing when the
@@ -265,11 +289,11 @@ impl Dispatcher {
         // The log repeats a script only when it comes from a template.
         let bytes = if from_template { script.script.as_bytes().len() } else { 0 };
         if !jobs.journal.has_room(bytes as u64) {
-            return HandOut::Later;
+            return HandOut::Later(Shortage::Disk);
         }
         let Some(uuid) = self.uuids.next() else {
             ::log::error!("no randomness for the uuid of a build; job {} stays queued", script.name);
-            return HandOut::Later;
+            return HandOut::Later(Shortage::Randomness);
         };
         jobs.journal.commit(Record::Started(Started {
             uuid: RawUuid(uuid),

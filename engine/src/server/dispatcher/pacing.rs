@@ -6,7 +6,9 @@
 //! is tried a little sooner; but the losses of a job are remembered, and so its third one may be the first that is known of its
 //! platform. That is why a loss says whether the platform has proved anything yet.
 
+use crate::Now;
 use crate::limits::{LOSS_FIRST_DELAY, LOSS_LONGEST_DELAY};
+use builder_proto::overview;
 use builder_proto::text::Text;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,6 +114,13 @@ impl Pacing {
             }
         }
         due
+    }
+
+    /// Why no job of the platform may be handed out yet, if that is so.
+    pub(crate) fn pace(&self, now: Now, platform: &Text) -> Option<overview::Pace> {
+        let pace = self.platforms.get(platform)?;
+        let wait = pace.next.checked_sub(now.monotonic).filter(|wait| !wait.is_zero())?;
+        Some(overview::Pace { losses: u64::from(pace.losses), next: now.wall.saturating_add(wait) })
     }
 
     /// When [`Pacing::take_due`] has something to say.

@@ -19,6 +19,7 @@ mod losses;
 mod migration;
 mod observe;
 mod platforms;
+mod reasons;
 mod records;
 mod recovery;
 mod results;
