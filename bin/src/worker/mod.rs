@@ -2,13 +2,14 @@
 //!
 //! What happens when is decided in [`builder_engine::worker`]; here is what it takes to do it: the
 //! `reactor`, the `directory` of the job and what may be read of it (`tree`, `artifacts`),
-//! the `script` and its `processes`. What else is waited for is in `sources`: the console of the job, and signals.
+//! the `script` and its `processes`. What else is waited for is in `sources` and `signals`.
 
 mod artifacts;
 mod directory;
 mod processes;
 mod reactor;
 mod script;
+mod signals;
 mod sources;
 mod tree;
 
@@ -19,9 +20,10 @@ use crate::socket;
 use crate::terminal::StatusLine;
 use builder_engine::limits::JOB_TIME;
 use builder_engine::names::{NameKind, check_name};
-use builder_engine::worker::{Settings, Worker};
+use builder_engine::worker::{Ending, Settings, Worker};
 use builder_proto::text::Text;
 use reactor::Reactor;
+use signals::Hangup;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -96,6 +98,7 @@ fn resolve(matches: &Matches) -> Result<Arguments, UsageError> {
 
 fn run(arguments: Arguments) -> Result<(), String> {
     script::close_on_execute();
+    let hangup = Hangup::heed().map_err(|error| format!("cannot handle signals: {error}"))?;
     processes::adopt_orphans().map_err(|error| format!("cannot adopt the orphans of jobs: {error}"))?;
     let remote = arguments.remote;
     // None when it was reset; the engine decides when there is another.
@@ -109,9 +112,13 @@ fn run(arguments: Arguments) -> Result<(), String> {
     let mut waiting = StatusLine::new(arguments.quiet || log::log_enabled!(log::Level::Info));
     waiting.show(format_args!("waiting for a job for {} from {remote}", arguments.settings.platform));
     let engine = Worker::new(arguments.settings);
-    let reactor = Reactor::new(engine, remote, socket, temporary_directory(), waiting)
+    let reactor = Reactor::new(engine, remote, socket, temporary_directory(), waiting, hangup)
         .map_err(|error| format!("cannot watch the connection: {error}"))?;
-    reactor.run()
+    match reactor.run()? {
+        Ending::Reported => {}
+        Ending::Left => log::info!("leaving without a job, as SIGHUP asked"),
+    }
+    Ok(())
 }
 
 /// An empty variable counts as none.

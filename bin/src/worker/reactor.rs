@@ -4,11 +4,12 @@ use super::artifacts::{ArtifactList, ArtifactStream, Lister};
 use super::directory::JobDirectory;
 use super::processes::Processes;
 use super::script::{StartError, start_script};
-use super::sources::{ConnectError, Console, ConsoleRead, Outbox, READ_BYTES, Signal, SignalSource, connect};
+use super::signals::{Hangup, Signal, SignalSource};
+use super::sources::{ConnectError, Console, ConsoleRead, READ_BYTES, Server, connect};
 use crate::command_line::Address;
 use crate::socket::NonBlockingSocket;
 use crate::terminal::StatusLine;
-use builder_engine::worker::{Action, Input, JobInput, Worker};
+use builder_engine::worker::{Action, Ending, Input, JobInput, Worker};
 use mio::{Events, Interest, Poll, Token};
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -49,25 +50,9 @@ pub(super) struct Reactor {
     buffer: Vec<u8>,
     /// Says on a terminal that there is no job yet.
     waiting: StatusLine,
-    outcome: Option<Result<(), String>>,
-}
-
-/// The connection, and what is known of it.
-struct Server {
-    /// None once the connection has ended.
-    socket: Option<NonBlockingSocket>,
-    outbox: Outbox,
-    /// Whether the socket may have something to read, or room. The system tells only once.
-    is_readable: bool,
-    is_writable: bool,
-    /// Why nothing can be written any more, while there may still be something to read.
-    broken: Option<String>,
-}
-
-impl Server {
-    fn new(socket: Option<NonBlockingSocket>) -> Self {
-        Self { socket, outbox: Outbox::default(), is_readable: true, is_writable: true, broken: None }
-    }
+    /// Whether SIGHUP has come, of which the engine has not been told.
+    is_asked_to_leave: bool,
+    outcome: Option<Result<Ending, String>>,
 }
 
 impl Reactor {
@@ -82,12 +67,13 @@ impl Reactor {
         mut socket: Option<NonBlockingSocket>,
         parent: PathBuf,
         waiting: StatusLine,
+        hangup: Hangup,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         if let Some(socket) = &mut socket {
             poll.registry().register(socket, SOCKET, Interest::READABLE | Interest::WRITABLE)?;
         }
-        let signals = SignalSource::new(poll.registry(), SIGNALS)?;
+        let signals = SignalSource::new(poll.registry(), SIGNALS, hangup)?;
         Ok(Self {
             engine,
             start: Instant::now(),
@@ -104,6 +90,7 @@ impl Reactor {
             stream: None,
             buffer: vec![0; READ_BYTES],
             waiting,
+            is_asked_to_leave: false,
             outcome: None,
         })
     }
@@ -113,7 +100,7 @@ impl Reactor {
     /// # Errors
     ///
     /// What went wrong, as a sentence for people.
-    pub(super) fn run(mut self) -> Result<(), String> {
+    pub(super) fn run(mut self) -> Result<Ending, String> {
         match self.server.socket {
             Some(_) => self.handle(Input::Connected),
             None => self.handle(Input::Disconnected(Some(RESET.to_owned()))),
@@ -129,6 +116,7 @@ impl Reactor {
             }
             self.wait(&mut events).map_err(|error| format!("cannot wait for events: {error}"))?;
             self.read_socket();
+            self.leave_if_asked();
             self.read_console();
             self.list_artifacts();
             self.handle(Input::Tick);
@@ -180,7 +168,19 @@ impl Reactor {
                     self.handle_all(events);
                 }
                 Signal::Terminate(name) => self.handle(Input::Terminated(name)),
+                Signal::Leave => {
+                    // A job may have come that the system has not announced yet.
+                    self.server.is_readable = true;
+                    self.is_asked_to_leave = true;
+                }
             }
+        }
+    }
+
+    /// After everything that the socket had was read: a job that is here already is run.
+    fn leave_if_asked(&mut self) {
+        if core::mem::take(&mut self.is_asked_to_leave) {
+            self.handle(Input::AskedToLeave);
         }
     }
 

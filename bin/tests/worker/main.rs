@@ -6,6 +6,7 @@
 mod artifacts;
 mod console;
 mod conversation;
+mod hangup;
 mod harness;
 mod hostile;
 mod processes;

@@ -107,7 +107,7 @@ fn the_job_goes_when_the_server_goes() {
 
 #[test]
 fn the_job_goes_when_the_worker_is_asked_to_go() {
-    for (signal, name) in [(Signal::TERM, "SIGTERM"), (Signal::INT, "SIGINT"), (Signal::HUP, "SIGHUP")] {
+    for (signal, name) in [(Signal::TERM, "SIGTERM"), (Signal::INT, "SIGINT")] {
         let (mut conversation, pids) = busy(&Setup::new());
         conversation.signal(signal);
         assert_eq!(conversation.receive(), None, "no result, so that the server puts the job back");
@@ -120,15 +120,6 @@ fn the_job_goes_when_the_worker_is_asked_to_go() {
 fn a_worker_without_a_job_ends_when_asked() {
     let mut conversation = Setup::new().connect();
     conversation.greet();
-    conversation.signal(Signal::TERM);
-    conversation.end().assert_failed("builder-worker: ended by SIGTERM");
-}
-
-#[test]
-fn a_hangup_that_is_ignored_at_start_stays_ignored() {
-    let mut conversation = Setup::new().prelude("trap '' HUP").start("echo started; exec sleep 1011");
-    assert_eq!(conversation.line(), "started");
-    conversation.signal(Signal::HUP);
     conversation.signal(Signal::TERM);
     conversation.end().assert_failed("builder-worker: ended by SIGTERM");
 }

@@ -1,7 +1,7 @@
 //! The worker as a whole: its connection to the server, and when it ends.
 
 use super::build::{Build, Progress};
-use super::interface::{Action, Input, JobInput, Settings};
+use super::interface::{Action, Ending, Input, JobInput, Settings};
 use super::kill::Killing;
 use super::queue::ActionQueue;
 use super::rehearsal::{Rehearsal, Verdict};
@@ -44,10 +44,10 @@ enum Phase {
     AwaitingClose {
         has_directory: bool,
     },
-    /// The job is being killed; afterwards the program ends with this complaint.
+    /// The script is being killed; afterwards the program ends like this.
     Aborting {
         killing: Killing,
-        complaint: String,
+        outcome: Result<Ending, String>,
     },
     Ended,
 }
@@ -77,6 +77,7 @@ impl Worker {
             Input::NotConnected(complaint) => self.abort(now, complaint),
             Input::Disconnected(reason) => self.disconnected(now, reason.as_deref()),
             Input::Terminated(signal) => self.abort(now, format!("ended by {signal}")),
+            Input::AskedToLeave => self.leave(now),
             Input::Job(input) => self.handle_job(now, input),
             Input::Tick => self.tick(now),
         }
@@ -256,7 +257,7 @@ impl Worker {
                 }
             }
             Phase::AwaitingClose { .. } if reason.is_none() && self.queue.is_sent() => {
-                return self.exit(Ok(()));
+                return self.exit(Ok(Ending::Reported));
             }
             Phase::Connecting | Phase::AwaitingHello { .. } => format!(
                 "the server closed the connection without a hello; is it a builder-server that speaks \
@@ -272,14 +273,30 @@ impl Worker {
         self.abort(now, reason.map_or_else(|| event.clone(), |reason| format!("{event}: {reason}")));
     }
 
+    /// Ends the program unless there is a job, of which the first byte is enough: the server counts on this worker then.
+    /// After a job the program ends in any case.
+    fn leave(&mut self, now: Duration) {
+        match &self.phase {
+            Phase::AwaitingJob if !self.decoder.is_between_frames() => {}
+            Phase::Connecting | Phase::Pausing { .. } | Phase::AwaitingHello { .. } | Phase::AwaitingJob => {
+                self.exit(Ok(Ending::Left));
+            }
+            Phase::Rehearsing(_) => self.kill(now, Ok(Ending::Left)),
+            Phase::Building(_) | Phase::AwaitingClose { .. } | Phase::Aborting { .. } | Phase::Ended => {}
+        }
+    }
+
+    /// Kills the script that runs, and then ends the program.
+    fn kill(&mut self, now: Duration, outcome: Result<Ending, String>) {
+        let killing = Killing::begin(now, &mut self.queue);
+        self.phase = Phase::Aborting { killing, outcome };
+    }
+
     /// Ends the program with a complaint, after the script if one runs.
     fn abort(&mut self, now: Duration, complaint: String) {
         match &self.phase {
             Phase::Aborting { .. } | Phase::Ended => {}
-            Phase::Building(_) | Phase::Rehearsing(_) => {
-                let killing = Killing::begin(now, &mut self.queue);
-                self.phase = Phase::Aborting { killing, complaint };
-            }
+            Phase::Building(_) | Phase::Rehearsing(_) => self.kill(now, Err(complaint)),
             Phase::AwaitingClose { has_directory: true } => {
                 self.queue.push(Action::CleanUp);
                 self.exit(Err(complaint));
@@ -303,13 +320,13 @@ impl Worker {
     }
 
     fn finish_abort(&mut self) {
-        if let Phase::Aborting { complaint, .. } = core::mem::replace(&mut self.phase, Phase::Ended) {
+        if let Phase::Aborting { outcome, .. } = core::mem::replace(&mut self.phase, Phase::Ended) {
             self.queue.push(Action::CleanUp);
-            self.queue.push(Action::Exit(Err(complaint)));
+            self.queue.push(Action::Exit(outcome));
         }
     }
 
-    fn exit(&mut self, outcome: Result<(), String>) {
+    fn exit(&mut self, outcome: Result<Ending, String>) {
         self.phase = Phase::Ended;
         self.queue.push(Action::Exit(outcome));
     }

@@ -35,6 +35,9 @@ pub enum Input<'a> {
     Disconnected(Option<String>),
     /// The worker was asked to end by this signal.
     Terminated(&'static str),
+    /// The worker was asked to leave unless it has a job. To be handed in after everything that the socket has by then: a job
+    /// that has arrived is run.
+    AskedToLeave,
     /// Something about the job.
     Job(JobInput<'a>),
     /// Time has passed.
@@ -116,5 +119,14 @@ pub enum Action {
     /// Remove the directory, if there is one.
     CleanUp,
     /// End the program: in order, or with this complaint.
-    Exit(Result<(), String>),
+    Exit(Result<Ending, String>),
+}
+
+/// How a worker ends that has done what it was asked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The server has the result of the job.
+    Reported,
+    /// It was to leave, and had no job.
+    Left,
 }

@@ -44,6 +44,12 @@
 //! keeps a job from its start after that, on the worker's side, ends the worker without a result, so that the server puts the
 //! job back.
 //!
+//! A worker may be asked to leave when it is idle ([`Input::AskedToLeave`]), so that its sandbox can be replaced. One that has a
+//! job, or a part of the message that brings one, runs it and ends as usual; any other ends at once. Between the two there is
+//! a moment in which the server has chosen the worker and the job has not arrived. The worker cannot know that, and there is
+//! no message by which it could ask: it closes the connection, and the server puts the job back into its queue, as after
+//! any loss.
+//!
 //! A build goes through these stages:
 //!
 //! ```text
@@ -66,6 +72,6 @@ mod remarks;
 mod tests;
 
 pub use conversation::Worker;
-pub use interface::{Action, Input, JobInput, Leftover, Settings};
+pub use interface::{Action, Ending, Input, JobInput, Leftover, Settings};
 pub use lines::LineSplitter;
 pub use remarks::Remarks;

@@ -51,7 +51,7 @@ fn after_the_result_the_directory_goes_and_the_end_of_the_connection_is_awaited(
     assert_eq!(world.result(), Some(&BuildResult::Exited(0)));
     world.handle(Input::Sent(usize::MAX));
     assert_eq!(world.job(JobInput::ArtifactsSent), [Action::CleanUp]);
-    assert_eq!(world.handle(Input::Disconnected(None)), [Action::Exit(Ok(()))]);
+    assert_eq!(world.handle(Input::Disconnected(None)), [Action::Exit(Ok(Ending::Reported))]);
 }
 
 #[test]

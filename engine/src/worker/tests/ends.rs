@@ -25,7 +25,7 @@ fn a_job_that_cannot_be_started_is_reported_with_the_reason() {
     world.job(JobInput::NotStarted("disk full".to_owned()));
     assert_eq!(world.result(), Some(&BuildResult::Message("disk full".into())));
     world.handle(Input::Sent(usize::MAX));
-    assert_eq!(world.handle(Input::Disconnected(None)), [Action::Exit(Ok(()))]);
+    assert_eq!(world.handle(Input::Disconnected(None)), [Action::Exit(Ok(Ending::Reported))]);
 }
 
 #[test]

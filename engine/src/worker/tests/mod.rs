@@ -4,6 +4,7 @@ mod aborts;
 mod console;
 mod conversation;
 mod ends;
+mod leaving;
 mod leftovers;
 mod reconnects;
 mod rehearsal;
