@@ -13,7 +13,7 @@ _builder() {
             valued='--ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --artifact-limit --console-limit --upload --upload-credentials --upload-timeout --export-state'
             commands='' ;;
         builder-worker)
-            flags='-r --remote --timeout -v --verbose -q --quiet -h --help --version'
+            flags='-r --remote --timeout --keep-failed -v --verbose -q --quiet -h --help --version'
             valued='-r --remote --timeout'
             commands='' ;;
         builder-client)

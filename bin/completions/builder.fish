@@ -72,6 +72,7 @@ complete -c builder-server -l version -d 'Print the versions of program and prot
 complete -c builder-worker -f
 complete -c builder-worker -s r -l remote -x -d 'The server, as HOST:PORT or unix:PATH'
 complete -c builder-worker -l timeout -x -d 'The longest time that the job may run'
+complete -c builder-worker -l keep-failed -d 'Keep the directory of a failed job, and exit with 3'
 complete -c builder-worker -s v -l verbose -d 'Log what happens; twice: log every detail'
 complete -c builder-worker -s q -l quiet -d 'Log errors only'
 complete -c builder-worker -s h -l help -d 'Print this help'

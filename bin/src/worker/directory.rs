@@ -108,6 +108,16 @@ impl JobDirectory {
         &self.tree
     }
 
+    /// Removes it, and logs what keeps it from going. That the job removed it is as good.
+    pub(super) fn discard(self) {
+        let path = self.path.clone();
+        if let Err(error) = self.remove()
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            log::warn!("cannot remove {}: {error}", path.display());
+        }
+    }
+
     /// Removes the directory with everything in it, and nothing else.
     ///
     /// # Errors

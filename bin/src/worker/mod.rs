@@ -30,8 +30,18 @@ use std::process::ExitCode;
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    PROGRAM.main(resolve, run)
+    PROGRAM.main_with_code(resolve, |arguments| match run(arguments) {
+        Ok(Ending::Reported | Ending::Left) => ExitCode::SUCCESS,
+        Ok(Ending::Kept) => ExitCode::from(KEPT_EXIT_CODE),
+        Err(error) => {
+            PROGRAM.complain(&error);
+            ExitCode::FAILURE
+        }
+    })
 }
+
+/// Exit code of a worker that has reported a failed job and kept its directory: the sandbox is worth keeping.
+const KEPT_EXIT_CODE: u8 = 3;
 
 /// What may be typed after its name.
 pub const PROGRAM: Program = Program {
@@ -41,7 +51,7 @@ pub const PROGRAM: Program = Program {
     notes: "",
     logging: Logging::Task,
     words: &[Word::one("PLATFORM", Kind::Platform)],
-    flags: &[REMOTE, TIMEOUT],
+    flags: &[REMOTE, TIMEOUT, KEEP_FAILED],
     commands: &[],
 };
 
@@ -62,6 +72,17 @@ and
 ten seconds later.
 The artifacts so far are kept.",
         );
+
+const KEEP_FAILED: Flag = Flag::switch("keep-failed", "keep the directory of a failed job, and exit with 3")
+    .manual(
+        "\
+If the job fails, do not remove its directory, and exit with status 3 once the
+server has the result.
+The scripts that run workers in sandboxes use this to keep the sandbox of a
+failed job.
+A job that does not end with status 0 has failed; one whose result the server
+did not get has not, because it runs again.",
+    );
 
 /// What the command line says.
 #[derive(Clone, Debug)]
@@ -91,12 +112,18 @@ fn resolve(matches: &Matches) -> Result<Arguments, UsageError> {
     }
     Ok(Arguments {
         remote: remote(matches)?,
-        settings: Settings { platform, timeout, timeout_text, spread: socket::spread() },
+        settings: Settings {
+            platform,
+            timeout,
+            timeout_text,
+            keep_failed: matches.opt_present(KEEP_FAILED.long),
+            spread: socket::spread(),
+        },
         quiet: matches.opt_present("quiet"),
     })
 }
 
-fn run(arguments: Arguments) -> Result<(), String> {
+fn run(arguments: Arguments) -> Result<Ending, String> {
     script::close_on_execute();
     let hangup = Hangup::heed().map_err(|error| format!("cannot handle signals: {error}"))?;
     processes::adopt_orphans().map_err(|error| format!("cannot adopt the orphans of jobs: {error}"))?;
@@ -114,11 +141,11 @@ fn run(arguments: Arguments) -> Result<(), String> {
     let engine = Worker::new(arguments.settings);
     let reactor = Reactor::new(engine, remote, socket, temporary_directory(), waiting, hangup)
         .map_err(|error| format!("cannot watch the connection: {error}"))?;
-    match reactor.run()? {
-        Ending::Reported => {}
-        Ending::Left => log::info!("leaving without a job, as SIGHUP asked"),
+    let ending = reactor.run()?;
+    if ending == Ending::Left {
+        log::info!("leaving without a job, as SIGHUP asked");
     }
-    Ok(())
+    Ok(ending)
 }
 
 /// An empty variable counts as none.

@@ -10,6 +10,7 @@ use crate::command_line::Address;
 use crate::socket::NonBlockingSocket;
 use crate::terminal::StatusLine;
 use builder_engine::worker::{Action, Ending, Input, JobInput, Worker};
+use builder_proto::Uuid;
 use mio::{Events, Interest, Poll, Token};
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -44,6 +45,7 @@ pub(super) struct Reactor {
     /// Where job directories are made.
     parent: PathBuf,
     directory: Option<JobDirectory>,
+    build: Option<Uuid>,
     lister: Option<Lister>,
     list: Option<ArtifactList>,
     stream: Option<ArtifactStream>,
@@ -85,6 +87,7 @@ impl Reactor {
             processes: Processes::default(),
             parent,
             directory: None,
+            build: None,
             lister: None,
             list: None,
             stream: None,
@@ -248,6 +251,7 @@ impl Reactor {
                 Action::StartJob { uuid, job } => {
                     self.waiting.clear();
                     log::info!("running job {} as build {uuid}", job.name);
+                    self.build = Some(uuid);
                     self.start(job.script.as_bytes());
                 }
                 Action::Rehearse { script } => self.start(script),
@@ -265,6 +269,7 @@ impl Reactor {
                 Action::CleanUp => self.clean_up(),
                 Action::Exit(outcome) => {
                     self.waiting.clear();
+                    self.note_kept(&outcome);
                     self.outcome = Some(outcome);
                 }
             }
@@ -373,19 +378,19 @@ impl Reactor {
         false
     }
 
+    fn note_kept(&self, outcome: &Result<Ending, String>) {
+        if let (Ok(Ending::Kept), Some(uuid), Some(directory)) = (outcome, self.build, &self.directory) {
+            log::warn!("build {uuid} failed; its directory {} is kept", directory.path().display());
+        }
+    }
+
     /// Takes as long as it takes, for nothing else is left to do: the server has the result, or will not get it.
     fn clean_up(&mut self) {
         self.lister = None;
         self.stream = None;
         self.console = None;
         if let Some(directory) = self.directory.take() {
-            let path = directory.path().to_path_buf();
-            // That the job removed it is as good.
-            if let Err(error) = directory.remove()
-                && error.kind() != io::ErrorKind::NotFound
-            {
-                log::warn!("cannot remove {}: {error}", path.display());
-            }
+            directory.discard();
         }
     }
 }

@@ -9,6 +9,7 @@ mod conversation;
 mod hangup;
 mod harness;
 mod hostile;
+mod keeping;
 mod processes;
 mod script;
 mod sick;

@@ -124,6 +124,11 @@ impl Build {
         }
     }
 
+    /// Whether it ended in any other way than with success. Means something once its result has been handed out.
+    pub(super) fn has_failed(&self) -> bool {
+        self.result != Some(BuildResult::Exited(0))
+    }
+
     pub(super) fn reads_console(&self) -> bool {
         !matches!(self.stage, Stage::Listing | Stage::Sending)
     }

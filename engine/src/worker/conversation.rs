@@ -42,7 +42,7 @@ enum Phase {
     /// The server has everything, or will have; it closes the connection once the result is stored. The directory of the
     /// job is removed meanwhile, but not before the result has left: with many files in it that takes long.
     AwaitingClose {
-        has_directory: bool,
+        directory: Directory,
     },
     /// The script is being killed; afterwards the program ends like this.
     Aborting {
@@ -50,6 +50,17 @@ enum Phase {
         outcome: Result<Ending, String>,
     },
     Ended,
+}
+
+/// The directory of a job whose result has been handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Directory {
+    /// It goes once the result has left.
+    ToRemove,
+    /// It stays, unless the result gets lost: then the job runs again.
+    ToKeep,
+    /// It is gone.
+    Removed,
 }
 
 impl Worker {
@@ -177,7 +188,9 @@ impl Worker {
             (Phase::Building(build), input) => match build.handle(now, input, &mut self.queue) {
                 Progress::Going => {}
                 Progress::Done => {
-                    self.phase = Phase::AwaitingClose { has_directory: true };
+                    let is_kept = self.settings.keep_failed && build.has_failed();
+                    let directory = if is_kept { Directory::ToKeep } else { Directory::ToRemove };
+                    self.phase = Phase::AwaitingClose { directory };
                     self.clean_up_when_sent();
                 }
                 Progress::Broken(reason) => self.abort(now, reason),
@@ -256,8 +269,9 @@ impl Worker {
                     ),
                 }
             }
-            Phase::AwaitingClose { .. } if reason.is_none() && self.queue.is_sent() => {
-                return self.exit(Ok(Ending::Reported));
+            Phase::AwaitingClose { directory } if reason.is_none() && self.queue.is_sent() => {
+                let is_kept = *directory == Directory::ToKeep;
+                return self.exit(Ok(if is_kept { Ending::Kept } else { Ending::Reported }));
             }
             Phase::Connecting | Phase::AwaitingHello { .. } => format!(
                 "the server closed the connection without a hello; is it a builder-server that speaks \
@@ -297,7 +311,7 @@ impl Worker {
         match &self.phase {
             Phase::Aborting { .. } | Phase::Ended => {}
             Phase::Building(_) | Phase::Rehearsing(_) => self.kill(now, Err(complaint)),
-            Phase::AwaitingClose { has_directory: true } => {
+            Phase::AwaitingClose { directory: Directory::ToRemove | Directory::ToKeep } => {
                 self.queue.push(Action::CleanUp);
                 self.exit(Err(complaint));
             }
@@ -305,16 +319,16 @@ impl Worker {
             | Phase::Pausing { .. }
             | Phase::AwaitingHello { .. }
             | Phase::AwaitingJob
-            | Phase::AwaitingClose { has_directory: false } => self.exit(Err(complaint)),
+            | Phase::AwaitingClose { directory: Directory::Removed } => self.exit(Err(complaint)),
         }
     }
 
     fn clean_up_when_sent(&mut self) {
-        if let Phase::AwaitingClose { has_directory } = &mut self.phase
-            && *has_directory
+        if let Phase::AwaitingClose { directory } = &mut self.phase
+            && *directory == Directory::ToRemove
             && self.queue.is_sent()
         {
-            *has_directory = false;
+            *directory = Directory::Removed;
             self.queue.push(Action::CleanUp);
         }
     }

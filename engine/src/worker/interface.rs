@@ -15,6 +15,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// The same time as the user wrote it, for the result of a job that took longer.
     pub timeout_text: String,
+    /// Whether the directory of a job that has failed stays, for those who want to look at it.
+    pub keep_failed: bool,
     /// Any number, a different one in each worker; see [`Reconnecting`](crate::reconnecting::Reconnecting).
     pub spread: u32,
 }
@@ -127,6 +129,8 @@ pub enum Action {
 pub enum Ending {
     /// The server has the result of the job.
     Reported,
+    /// The server has the result: the job has failed, and its directory is still there, as [`Settings::keep_failed`] asks.
+    Kept,
     /// It was to leave, and had no job.
     Left,
 }

@@ -13,6 +13,7 @@
 //!     platform: "debian-12".into(),
 //!     timeout: Duration::from_secs(3600),
 //!     timeout_text: "1h".to_owned(),
+//!     keep_failed: false,
 //!     spread: 4711, // random
 //! };
 //! let mut worker = Worker::new(settings);

@@ -56,6 +56,7 @@ impl Worker {
             platform,
             timeout: Duration::from_secs(30),
             timeout_text: "30s".to_owned(),
+            keep_failed: false,
             spread: 0,
         };
         Worker {

@@ -4,6 +4,7 @@ mod aborts;
 mod console;
 mod conversation;
 mod ends;
+mod keeping;
 mod leaving;
 mod leftovers;
 mod reconnects;
@@ -35,8 +36,13 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::with(false)
+    }
+
+    fn with(keep_failed: bool) -> Self {
+        let timeout_text = "1h".to_owned();
         let settings =
-            Settings { platform: "amiga".into(), timeout: HOUR, timeout_text: "1h".to_owned(), spread: 0 };
+            Settings { platform: "amiga".into(), timeout: HOUR, timeout_text, keep_failed, spread: 0 };
         Self {
             worker: Worker::new(settings),
             now: Duration::from_secs(77),
@@ -47,7 +53,11 @@ impl World {
     }
 
     fn waiting_for_a_job() -> Self {
-        let mut world = Self::new();
+        Self::new().wait_for_a_job()
+    }
+
+    fn wait_for_a_job(self) -> Self {
+        let mut world = self;
         world.handle(Input::Connected);
         world.serve(&Command::ServerHello);
         world.rehearse();
@@ -56,7 +66,11 @@ impl World {
     }
 
     fn building() -> Self {
-        let mut world = Self::waiting_for_a_job();
+        Self::new().build()
+    }
+
+    fn build(self) -> Self {
+        let mut world = self.wait_for_a_job();
         world.serve(&Command::JobSchedule { uuid: UUID, job: script_job() });
         world
     }
