@@ -17,9 +17,9 @@ _builder() {
             valued='-r --remote --timeout'
             commands='' ;;
         builder-client)
-            flags='-r --remote --period --platform --json --job --since --failed --limit --follow --times --grep --output --previous --last-success -v --verbose -q --quiet -h --help --version'
+            flags='-r --remote --period --platform --json --job --since --failed --limit --follow --times --grep --output --previous --last-success --wait -v --verbose -q --quiet -h --help --version'
             valued='-r --remote --period --platform --job --since --limit --times --grep --output'
-            commands='schedule orb-build reschedule unschedule execute info observe observe-latest history logs fetch diff drop-platform undrop-platform' ;;
+            commands='schedule orb-build reschedule unschedule execute info observe observe-latest history logs fetch diff cancel pause resume drain drop-platform undrop-platform' ;;
         builder-inspect)
             flags='--latest --failed --job --script --console --sha256 --json --output -v --verbose -q --quiet -h --help --version'
             valued='--output'
@@ -43,6 +43,10 @@ _builder() {
         'builder-client logs') flags='--platform --failed --follow --times --grep --since --limit --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client fetch') flags='--platform --output --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client diff') flags='--platform --previous --last-success --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client cancel') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client pause') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client resume') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client drain') flags='--wait -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client drop-platform') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client undrop-platform') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
     esac

@@ -17,7 +17,7 @@
 //! job, and is told so only when a crash could not undo it any more.
 //!
 //! ```
-//! use builder_engine::server::{Action, Deferred, Input, Recovery, Role, Server, Settings, Start, State};
+//! use builder_engine::server::{Action, Deferred, Input, Origin, Recovery, Role, Server, Settings, Start, State};
 //! use builder_engine::{Now, limits};
 //! use builder_proto::command::{Command, PeerType};
 //! use builder_proto::job::ScriptJob;
@@ -49,7 +49,7 @@
 //! let job = ScriptJob { name: "hello".into(), script: "echo hello".into(), platform: "debian-12".into() };
 //! let mut bytes = Command::ClientHello { peer: PeerType::Client, version: CLIENT_VERSION }.to_frame()?;
 //! bytes.extend(Command::Schedule { period: Period::Daily, job }.to_frame()?);
-//! server.handle(now, Input::Connected { connection: 1, role: Role::Any, host: None });
+//! server.handle(now, Input::Connected { connection: 1, role: Role::Any, origin: Origin::default() });
 //! server.handle(now, Input::Received { connection: 1, bytes: &bytes });
 //! server.handle(now, Input::Tick);
 //!

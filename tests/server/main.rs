@@ -3,6 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
 
 mod builds;
+mod charge;
 mod client_history;
 mod commands;
 mod dispatch;

@@ -31,7 +31,11 @@ impl<'a> Witness<'a> {
     /// Says what came of the command, which was done.
     pub(super) fn tell(self) -> String {
         let after = match self.command {
-            Command::DropPlatform(_) | Command::UndropPlatform(_) => None,
+            Command::DropPlatform(_)
+            | Command::UndropPlatform(_)
+            | Command::Cancel(_)
+            | Command::CancelJob(_)
+            | Command::Resume { .. } => None,
             _ => ask(self.remote),
         };
         describe(self.command, self.before.as_ref(), after.as_ref(), info::now())
@@ -59,9 +63,35 @@ fn describe(command: &Command, before: Option<&InfoReply>, after: Option<&InfoRe
             "{platform} accepts jobs again; jobs that were removed with it do not come back, so schedule them \
              again"
         ),
+        Command::Pause(platform) => write_paused(&mut text, Some(platform), after),
+        Command::Drain { wait: false } => write_paused(&mut text, None, after),
+        Command::Drain { wait: true } => {
+            writeln!(text, "no build runs; to hand out jobs again:\n    builder-client resume")
+        }
+        Command::Resume { platform: Some(platform) } => writeln!(text, "{platform} hands out jobs again"),
+        Command::Resume { platform: None } => {
+            writeln!(text, "all platforms hand out jobs again, except for those that are paused one by one")
+        }
         _ => Ok(()),
     };
     text
+}
+
+/// Where nothing is handed out any longer, what still runs there, and how to end it.
+fn write_paused(text: &mut String, platform: Option<&Text>, after: Option<&InfoReply>) -> std::fmt::Result {
+    match platform {
+        Some(platform) => writeln!(
+            text,
+            "{platform} hands out no jobs; to end that:\n    builder-client resume {platform}"
+        )?,
+        None => writeln!(text, "no platform hands out jobs; to end that:\n    builder-client resume")?,
+    }
+    let running = after.iter().flat_map(|reply| &reply.running);
+    for build in running.filter(|build| platform.is_none_or(|platform| build.job.platform == *platform)) {
+        let RunningInfo { uuid, job, .. } = build;
+        writeln!(text, "build {uuid} of {} on {} continues to its end", job.name, job.platform)?;
+    }
+    Ok(())
 }
 
 fn write_job(

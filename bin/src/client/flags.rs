@@ -95,6 +95,8 @@ pub(super) const PREVIOUS: Flag =
     Flag::switch("previous", "compare with the build before, whether that succeeded or not");
 pub(super) const LAST_SUCCESS: Flag =
     Flag::switch("last-success", "compare with the last success before, also if the build succeeded");
+/// Only with the command that hands out no jobs any longer.
+pub(super) const WAIT_FOR_BUILDS: Flag = Flag::switch("wait", "wait until no build runs any longer");
 pub(super) const JSON: Flag = Flag::switch("json", "print JSON").manual(
     "\
 Print JSON instead of text; see below.",

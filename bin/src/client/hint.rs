@@ -32,6 +32,18 @@ fn hint(command: &Command, reason: &str, ask: impl FnOnce() -> InfoReply) -> Str
         {
             meant_job(name, &ask())
         }
+        Command::CancelJob(name) if reason.starts_with("unknown job") => meant_job(name, &ask()),
+        Command::CancelJob(name) if reason.ends_with("neither runs nor waits") => {
+            format!("; 'builder-client history {name}' shows how its builds ended")
+        }
+        Command::Cancel(uuid) if reason.starts_with("build ") => {
+            format!("; 'builder-client logs {uuid}' shows how it ended")
+        }
+        Command::Pause(platform) | Command::Resume { platform: Some(platform) }
+            if reason.starts_with("unknown platform") =>
+        {
+            meant_platform(platform, &ask())
+        }
         Command::Execute { name, .. } if reason.ends_with("job not found") => {
             format!(": {name}{}", meant_job(name, &ask()))
         }

@@ -1,6 +1,7 @@
 //! `builder-client`: one command to a server, and its answer.
 
 mod builds;
+mod cancel;
 mod commands;
 mod connection;
 mod diff;
@@ -113,6 +114,7 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<ExitCo
             return Ok(if has_found { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Request::Send(command) => send(&remote, &command, quiet),
+        Request::CancelNamed(word) => cancel::cancel(&remote, word, quiet),
         Request::Schedule(job) => send(&remote, &job.read()?, quiet),
         Request::Info(filter) => info::print(&info::ask(&remote)?, &filter, form),
         Request::History(request) => history::print(&remote, &request, form, quiet),
@@ -120,8 +122,8 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<ExitCo
         Request::Observe(uuid) => observe_build(&remote, uuid, form, quiet),
         Request::ObserveBeginning(word) => {
             let build = selection::find_by_digits(&remote, &word).map_err(|error| match error {
-                ClientError::TooOld { peer, .. } => {
-                    ClientError::TooOld { peer, instead: "write the whole uuid" }
+                ClientError::TooOld { peer, lacks, .. } => {
+                    ClientError::TooOld { peer, lacks, instead: "write the whole uuid" }
                 }
                 other => other,
             })?;
@@ -147,7 +149,17 @@ fn send(remote: &Address, command: &Command, quiet: bool) -> Result<(), ClientEr
     let stdout = io::stdout();
     let witness = (stdout.is_terminal() && !quiet).then(|| Witness::before(remote, command));
     let mut connection = Connection::open(remote, command.kind())?;
-    match connection.ask(command)? {
+    if matches!(command, Command::Drain { wait: true }) {
+        connection.wait_without_limit()?;
+    }
+    let mut answer = connection.ask(command)?;
+    while let Command::Remark(text) = answer {
+        if !quiet {
+            writeln!(stdout.lock(), "{text}").map_err(ClientError::Print)?;
+        }
+        answer = connection.receive()?.ok_or_else(|| connection.closed("the end of its answer"))?;
+    }
+    match answer {
         Command::Success => {}
         other => return Err(explained(remote, command, connection.refusal(command, other))),
     }

@@ -6,6 +6,7 @@ use super::error::{ClientError, ScriptSource};
 use super::fetch::FetchRequest;
 use super::flags::{
     FAILED, FOLLOW, GREP, JOB, LAST_SUCCESS, LIMIT, OUTPUT, PERIOD, PLATFORM, PREVIOUS, SINCE, TIMES,
+    WAIT_FOR_BUILDS,
 };
 use super::history::HistoryRequest;
 use super::info_filter::{BuildFilter, InfoFilter};
@@ -28,6 +29,8 @@ use std::path::PathBuf;
 pub(super) enum Request {
     /// Send a command that is done or refused.
     Send(Command),
+    /// Cancel the builds of a job, or the only build whose uuid begins like this.
+    CancelNamed(Text),
     /// Schedule a script that is in a file.
     Schedule(ScheduleFile),
     /// Print what is going on.
@@ -81,6 +84,25 @@ impl Request {
             Verb::DropPlatform => {
                 let [platform] = line.words()?;
                 Command::DropPlatform(platform.into())
+            }
+            Verb::Cancel => {
+                let [word] = line.words()?;
+                match word.parse() {
+                    Ok(uuid) => Command::Cancel(uuid),
+                    Err(_) => return Ok(Request::CancelNamed(word.into())),
+                }
+            }
+            Verb::Pause => {
+                let [platform] = line.words()?;
+                Command::Pause(platform.into())
+            }
+            Verb::Resume => {
+                let [platform] = line.words_or_less()?;
+                Command::Resume { platform: platform.map(Text::from) }
+            }
+            Verb::Drain => {
+                let [] = line.words()?;
+                Command::Drain { wait: line.matches.opt_present(WAIT_FOR_BUILDS.long) }
             }
             Verb::UndropPlatform => {
                 let [platform] = line.words()?;

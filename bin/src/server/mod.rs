@@ -8,6 +8,7 @@
 //! | `listen` | who may connect, and where |
 //! | `data_directory` | files: where they are, and who waits for the disk |
 //! | `uploader` | the process that uploads a result |
+//! | `users` | who has connected from this machine |
 //! | `reasons` | why the server does not start, or stops |
 //! | `template` | the templates of orb-build jobs |
 
@@ -20,6 +21,7 @@ mod startup;
 mod system;
 mod template;
 mod uploader;
+mod users;
 
 use crate::command_line::{Logging, Program};
 use std::process::ExitCode;

@@ -11,6 +11,7 @@ use crate::server::reasons::{StartError, file_error};
 use crate::server::system::{Clock, System, Tokens};
 use crate::server::template::TemplateDirectory;
 use crate::server::uploader::Uploader;
+use crate::server::users::Users;
 use builder_engine::driver::{self, DescriptorBudget, Driver, Limits, import_old_state, sync_result};
 use builder_engine::log;
 use builder_engine::server::{self, PendingResult, Recovered, Recovery, State, migration};
@@ -60,6 +61,7 @@ fn prepare(settings: &Settings, poll: &Poll) -> Result<System, StartError> {
         listening: settings.listening.clone(),
         listeners: Vec::new(),
         connections: BTreeMap::new(),
+        users: Users::default(),
         templates: TemplateDirectory::new(&settings.config_directory),
         uploader,
     })

@@ -17,7 +17,6 @@ use crate::limits::RETRY_TIME;
 use crate::log::LogFile;
 use crate::server::{ConnectionId, Input, Server, WriteBack};
 use builder_proto::Uuid;
-use builder_proto::text::Text;
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -256,8 +255,8 @@ impl<P: Platform> Driver<P> {
         let now = self.platform.now().monotonic;
         loop {
             while let Some((connection, role)) = self.connections.accept(&mut self.platform, now) {
-                let host = self.platform.host(connection).map(Text::from);
-                self.input(Input::Connected { connection, role, host }, &[])?;
+                let origin = self.platform.origin(connection);
+                self.input(Input::Connected { connection, role, origin }, &[])?;
             }
             let evictable = self.connections.evictable();
             if evictable.is_empty() {

@@ -7,7 +7,7 @@ use crate::server::admission::check_job;
 use crate::server::jobs::{Jobs, check_platform_count};
 use crate::server::journal::Journal;
 use crate::server::peer::{ConnectionId, Role};
-use crate::server::record::{Record, Rescheduled};
+use crate::server::record::{Pause, Record, Rescheduled};
 use crate::server::selection::Selection;
 use crate::server::sessions::{Phase, Question, Step, unexpected};
 use crate::server::settings::Templates;
@@ -64,6 +64,19 @@ impl Server {
                     drop_platform(jobs.journal, &platform).map(|()| self.dispatcher.forget(&platform))
                 }
                 Command::UndropPlatform(platform) => undrop_platform(jobs.journal, platform),
+                Command::Cancel(uuid) => self.cancel(now, id, uuid),
+                Command::CancelJob(name) => self.cancel_job(now, id, &name),
+                Command::Pause(platform) => pause(jobs.journal, platform),
+                Command::Resume { platform } => {
+                    resume(jobs.journal, platform).map(|()| self.dispatcher.look_at_all())
+                }
+                Command::Drain { wait } => {
+                    drain(jobs.journal);
+                    if wait {
+                        return self.sessions.await_drained(id, role);
+                    }
+                    Ok(())
+                }
                 Command::History(query) => {
                     return self.sessions.look_up(id, role, Question::List(query), &mut self.journal);
                 }
@@ -83,7 +96,8 @@ impl Server {
                 | Command::InfoReply(_)
                 | Command::Build(_)
                 | Command::Artifact(_)
-                | Command::Data(_) => Err(unexpected(name, &Phase::Client { version: CLIENT_VERSION })),
+                | Command::Data(_)
+                | Command::Remark(_) => Err(unexpected(name, &Phase::Client { version: CLIENT_VERSION })),
             };
         match outcome {
             Ok(()) => {
@@ -195,4 +209,41 @@ fn undrop_platform(journal: &mut Journal, platform: Text) -> Result<(), Refusal>
     }
     journal.commit(Record::Undropped(platform));
     Ok(())
+}
+
+fn pause(journal: &mut Journal, platform: Text) -> Result<(), Refusal> {
+    if !journal.state().queues.contains_key(&platform) {
+        return Err(format!("unknown platform {}", shown(&platform)));
+    }
+    if !journal.state().pauses.is_paused(&platform) {
+        ::log::info!("platform {platform} is paused; its jobs wait until it is resumed");
+        journal.commit(Record::Paused(Pause { platform: Some(platform) }));
+    }
+    Ok(())
+}
+
+fn resume(journal: &mut Journal, platform: Option<Text>) -> Result<(), Refusal> {
+    let pauses = &journal.state().pauses;
+    match &platform {
+        Some(platform) if !pauses.is_paused(platform) => {
+            return Err(match journal.state().queues.contains_key(platform) {
+                true => format!("platform {platform} is not paused"),
+                false => format!("unknown platform {}", shown(platform)),
+            });
+        }
+        None if !pauses.is_draining() => {
+            return Err("the server is not draining; name the platform that is paused".to_owned());
+        }
+        Some(platform) => ::log::info!("platform {platform} is resumed"),
+        None => ::log::info!("the server hands out jobs again"),
+    }
+    journal.commit(Record::Resumed(Pause { platform }));
+    Ok(())
+}
+
+fn drain(journal: &mut Journal) {
+    if !journal.state().pauses.is_draining() {
+        ::log::info!("the server is drained: all jobs wait until it is resumed");
+        journal.commit(Record::Paused(Pause { platform: None }));
+    }
 }

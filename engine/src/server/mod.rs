@@ -16,10 +16,10 @@
 //! | `dispatcher` | a part: workers that wait, and how fast they get jobs |
 //! | `builds` | a part: what workers run, and the results of that |
 //! | `uploads` | a part: results on their way to an upload server |
-//! | `jobs`, `commands`, `admission` | how jobs get into queues, what clients ask for, and which jobs can be kept at all |
+//! | `jobs`, `commands`, `cancelling`, `admission` | how jobs get into queues, what clients ask for, and which jobs can be kept at all |
 //! | `journal`, `departed` | the state with what is to be done, and what answers still hold of it |
 //! | [`record`], [`state`](State), [`recovery`](Recovery) | what is durable, and how it is rebuilt |
-//! | `schedule`, `queue`, `script`, `outbox`, `unremembered` | the parts of the state |
+//! | `schedule`, `queue`, `script`, `outbox`, `pauses`, `unremembered` | the parts of the state |
 //! | `history` | what the history is told of the state |
 //! | [`write_back`](WriteBack) | which results the log still has to keep |
 //! | `deadlines` | times, each with what it is about |
@@ -28,6 +28,7 @@
 mod action;
 mod admission;
 mod builds;
+mod cancelling;
 mod commands;
 mod conversation;
 mod deadlines;
@@ -41,6 +42,7 @@ mod jobs;
 mod journal;
 pub mod migration;
 mod outbox;
+mod pauses;
 mod peer;
 mod queue;
 pub mod record;
@@ -61,7 +63,7 @@ mod write_back;
 pub use action::{Action, Deferred, Immediate, OutputSource, ResultHead, closing_messages};
 pub use inconsistency::Inconsistency;
 pub use input::Input;
-pub use peer::{ConnectionId, Role};
+pub use peer::{ConnectionId, Origin, Role};
 pub use recovery::{PendingResult, Recovered, Recovery, RecoveryError};
 pub use selection::Selection;
 pub use settings::{Settings, Templates};
@@ -138,8 +140,8 @@ impl Server {
         }
         self.last = now;
         match input {
-            Input::Connected { connection, role, host } => {
-                self.sessions.connect(now, connection, role, host);
+            Input::Connected { connection, role, origin } => {
+                self.sessions.connect(now, connection, role, origin);
             }
             Input::Received { connection, bytes } => self.receive(now, connection, bytes),
             Input::Closed { connection, reason } => self.disconnect(now, connection, reason),
@@ -225,6 +227,7 @@ impl Server {
         }
         jobs.enqueue_due(now);
         self.dispatch(now);
+        self.answer_drained(now);
         self.uploads.start_next(now, &mut self.journal);
     }
 
@@ -267,6 +270,26 @@ impl Server {
             }
         }
         self.dispatcher.end_round(round);
+    }
+
+    /// Tells those who wait for it that nothing runs any longer.
+    fn answer_drained(&mut self, now: Now) {
+        let state = self.journal.state();
+        if state.running.is_empty() || !state.pauses.is_draining() {
+            while let Some(id) = self.sessions.next_drainer() {
+                let state = self.journal.state();
+                let step = match state.pauses.is_draining() {
+                    true => {
+                        self.journal.send(id, &Command::Success);
+                        Step::Finish
+                    }
+                    false => {
+                        Step::Refuse("the server hands out jobs again, before all builds ended".to_owned())
+                    }
+                };
+                self.step_by_id(now, id, step);
+            }
+        }
     }
 
     /// Says that the history has what the log holds for it. On a full disk that can wait.

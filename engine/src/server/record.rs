@@ -85,6 +85,15 @@ pub enum Record {
     /// What earlier records say for the history is safe in its file.
     #[asn1(context_specific = "21", tag_mode = "EXPLICIT", constructed = "true")]
     Remembered(Remembered),
+    /// A platform is paused, or without one, all are: no jobs are handed out.
+    #[asn1(context_specific = "22", tag_mode = "EXPLICIT", constructed = "true")]
+    Paused(Pause),
+    /// The opposite.
+    #[asn1(context_specific = "23", tag_mode = "EXPLICIT", constructed = "true")]
+    Resumed(Pause),
+    /// A job left a queue, and does not run.
+    #[asn1(context_specific = "25", tag_mode = "EXPLICIT", constructed = "true")]
+    Dequeued(Dequeued),
 }
 
 /// The next run of a job.
@@ -110,6 +119,23 @@ pub struct Enqueued {
     /// When; earlier versions do not say it.
     #[asn1(context_specific = "0", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
     pub at: Option<Time>,
+}
+
+/// A job that has left a queue.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+pub struct Dequeued {
+    /// The platform whose queue it was.
+    pub platform: Text,
+    /// The job.
+    pub name: Text,
+}
+
+/// Where no jobs are handed out.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+pub struct Pause {
+    /// The platform; everywhere when it is absent.
+    #[asn1(context_specific = "0", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
+    pub platform: Option<Text>,
 }
 
 /// A build that was handed to a worker.

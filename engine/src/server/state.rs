@@ -2,9 +2,11 @@
 
 use crate::server::inconsistency::Inconsistency;
 use crate::server::outbox::Outbox;
+use crate::server::pauses::Pauses;
 use crate::server::queue::Queue;
 use crate::server::record::{
-    Aborted, Enqueued, Finished, Losses, Record, Requeue, Rescheduled, Started, Unstored, WrittenBack,
+    Aborted, Dequeued, Enqueued, Finished, Losses, Record, Requeue, Rescheduled, Started, Unstored,
+    WrittenBack,
 };
 use crate::server::schedule::{Item, Schedule};
 use crate::server::script::Script;
@@ -30,6 +32,7 @@ pub struct State {
     pub(crate) outbox: Outbox,
     /// Losses in a row by platform and job; absent means none.
     pub(crate) losses: BTreeMap<(Text, Text), u32>,
+    pub(crate) pauses: Pauses,
     /// What the file of the history does not have yet.
     pub(crate) unremembered: Unremembered,
 }
@@ -105,6 +108,15 @@ impl State {
                 self.unremembered.apply_remembered(remembered);
                 Ok(())
             }
+            Record::Paused(pause) => {
+                self.pauses.apply_paused(pause);
+                Ok(())
+            }
+            Record::Resumed(pause) => {
+                self.pauses.apply_resumed(pause);
+                Ok(())
+            }
+            Record::Dequeued(dequeued) => self.apply_dequeued(dequeued),
             Record::UploadQueued(queued) => self.outbox.apply_queued(queued),
             Record::Uploaded(uploaded) => self.outbox.apply_uploaded(uploaded),
             Record::Removed(removed) => self.outbox.apply_removed(removed),
@@ -153,6 +165,7 @@ impl State {
             .chain(unstored)
             .chain(enqueued)
             .chain(losses)
+            .chain(self.pauses.snapshot())
             .chain(self.outbox.snapshot())
             .chain(self.unremembered.snapshot())
     }
@@ -259,6 +272,12 @@ impl State {
         Ok(())
     }
 
+    fn apply_dequeued(&mut self, dequeued: &Dequeued) -> Result<(), Inconsistency> {
+        let queue = self.queues.get_mut(&dequeued.platform);
+        let job = queue.and_then(|queue| queue.remove(&dequeued.name));
+        job.map(drop).ok_or_else(|| unknown("queued job", &dequeued.name, "taken out of its queue"))
+    }
+
     fn apply_started(&mut self, started: &Started) -> Result<(), Inconsistency> {
         let uuid = started.uuid.0;
         if self.running.contains_key(&uuid) || self.aborted.contains_key(&uuid) {
@@ -330,6 +349,7 @@ impl State {
 
     fn apply_dropped(&mut self, platform: &Text) {
         self.queues.remove(platform);
+        self.pauses.forget(platform);
         let jobs: Vec<Text> =
             self.schedule.scripts_for(platform).map(|item| item.job.name().clone()).collect();
         for name in jobs {

@@ -298,6 +298,24 @@ messages! {
     /// Server to client: the next bytes of the content of an artifact. See [`DataRef`](super::DataRef) for reading and
     /// [`append_data_frame`](super::append_data_frame) for writing many of them.
     29 "data", Server, MESSAGE_VALUES: Data(bytes: Text);
+    /// Client to server: end this build.
+    30 "cancel", ClientChanges, MESSAGE_VALUES: Cancel(uuid: Uuid);
+    /// Client to server: end all builds of this job, and take it out of all queues.
+    31 "cancelJob", ClientChanges, MESSAGE_VALUES: CancelJob(name: Text);
+    /// Client to server: hand out no jobs on this platform.
+    32 "pause", ClientChanges, MESSAGE_VALUES: Pause(platform: Text);
+    /// Client to server: the opposite of [`Command::Pause`], or without a platform, of [`Command::Drain`].
+    33 "resume", ClientChanges, MESSAGE_VALUES: Resume {
+        /// The platform.
+        platform: Option<Text>,
+    };
+    /// Client to server: hand out no jobs anywhere.
+    34 "drain", ClientChanges, MESSAGE_VALUES: Drain {
+        /// Whether to answer only when no build is left.
+        wait: bool,
+    };
+    /// Server to client: what came of a command, for people. Any number of them precede [`Command::Success`].
+    35 "remark", Server, MESSAGE_VALUES: Remark(text: Text);
 }
 
 /// The last number that peers of [`CLIENT_VERSION`] know.

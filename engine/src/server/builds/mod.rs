@@ -104,6 +104,14 @@ impl Builds {
         self.running.get(&uuid).map(|build| build.connection)
     }
 
+    /// How a build ended whose result is complete, and not stored yet.
+    pub(crate) fn finished_result(&self, uuid: Uuid) -> Option<&BuildResult> {
+        match &self.running.get(&uuid)?.stage {
+            Stage::Storing { result } => Some(result),
+            Stage::Running | Stage::Receiving { .. } => None,
+        }
+    }
+
     /// When a running build was handed out, in monotonic time.
     pub(crate) fn started(&self, uuid: Uuid) -> Option<Duration> {
         self.running.get(&uuid).map(|build| build.started)

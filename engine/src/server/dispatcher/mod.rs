@@ -276,7 +276,7 @@ impl Dispatcher {
         if queue.and_then(|queue| queue.first(jobs.templates.contains_key(platform))).is_none() {
             return HandOut::Nothing;
         }
-        if !self.pacing.allows(now.monotonic, platform) {
+        if jobs.journal.state().pauses.hold(platform) || !self.pacing.allows(now.monotonic, platform) {
             return HandOut::Nothing;
         }
         // Before a script is copied: this is where every turn ends while no place is free.

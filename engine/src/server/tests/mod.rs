@@ -7,6 +7,7 @@ mod silence;
 mod words;
 mod world;
 
+mod charge;
 mod clock;
 mod disk_full;
 mod dispatch;

@@ -3,8 +3,8 @@
 use super::words::{orb_build, script};
 use crate::history::{EndedBuild, Gone};
 use crate::server::record::{
-    Aborted, Contents, Enqueued, Finished, Losses, Pending, Record, Remembered, Removed, Requeue,
-    Rescheduled, Started, Unstored, UploadQueued, Uploaded, WrittenBack,
+    Aborted, Contents, Dequeued, Enqueued, Finished, Losses, Pause, Pending, Record, Remembered, Removed,
+    Requeue, Rescheduled, Started, Unstored, UploadQueued, Uploaded, WrittenBack,
 };
 use crate::server::{PendingResult, Recovery, State};
 use builder_proto::Uuid;
@@ -131,6 +131,11 @@ fn golden() -> Vec<(Record, &'static str)> {
             Record::Uploaded(Uploaded { uuid: UUID, keep_local: true }),
             "ae1730150c100102030405060708090a0b0c0d0e0f100101ff",
         ),
+        (Record::Paused(Pause { platform: None }), "b6023000"),
+        (Record::Paused(Pause { platform: Some("p".into()) }), "b6073005a0030c0170"),
+        (Record::Resumed(Pause { platform: None }), "b7023000"),
+        (Record::Resumed(Pause { platform: Some("p".into()) }), "b7073005a0030c0170"),
+        (Record::Dequeued(Dequeued { platform: "p".into(), name: "a".into() }), "b90830060c01700c0161"),
         (Record::Removed(Removed { uuid: UUID }), "af1430120c100102030405060708090a0b0c0d0e0f10"),
         (
             Record::Enqueued(Enqueued {

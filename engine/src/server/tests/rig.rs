@@ -9,8 +9,8 @@ use crate::Now;
 use crate::server::Selection;
 use crate::server::record::{Contents, Record};
 use crate::server::{
-    Action, ConnectionId, Deferred, Immediate, Input, PendingResult, Role, Server, Settings, Start, State,
-    Templates, closing_messages,
+    Action, ConnectionId, Deferred, Immediate, Input, Origin, PendingResult, Role, Server, Settings, Start,
+    State, Templates, closing_messages,
 };
 use crate::spool::{Found, first_entry};
 use builder_proto::Uuid;
@@ -177,7 +177,8 @@ impl Rig {
         let connection = self.next_connection;
         self.next_connection += 1;
         self.peers.insert(connection, Peer::new());
-        self.hand_in(Input::Connected { connection, role, host: Some("10.0.0.1".into()) });
+        let origin = Origin { host: Some("10.0.0.1".into()), user: None };
+        self.hand_in(Input::Connected { connection, role, origin });
         connection
     }
 
@@ -426,13 +427,13 @@ pub(super) fn fresh(state: State, uuids: Box<dyn Iterator<Item = Uuid>>) -> Star
 
 /// All of a state, except where in memory things are.
 fn picture(state: &State) -> String {
-    let State { schedule, queues, running, aborted, dropped, losses, outbox, unremembered } = state;
+    let State { schedule, queues, running, aborted, dropped, losses, outbox, pauses, unremembered } = state;
     let outbox = (outbox.waiting().collect::<Vec<_>>(), outbox.leaving().collect::<Vec<_>>());
     let queues: Vec<_> =
         queues.iter().map(|(platform, queue)| (platform, queue.jobs().collect::<Vec<_>>())).collect();
     let schedule = schedule.without_bound();
     format!(
-        "{schedule:?} {queues:?} {running:?} {aborted:?} {dropped:?} {losses:?} {outbox:?} {unremembered:?}"
+        "{schedule:?} {queues:?} {running:?} {aborted:?} {dropped:?} {losses:?} {outbox:?} {pauses:?} {unremembered:?}"
     )
 }
 

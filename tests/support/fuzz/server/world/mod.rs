@@ -9,8 +9,8 @@ use super::peers::Said;
 use super::stores::{Log, Results, Spool};
 use builder_engine::Now;
 use builder_engine::server::{
-    Action, ConnectionId, Deferred, Input, PendingResult, Role, Server, Settings, Start, State, Templates,
-    UploadOutcome, UploadSettings,
+    Action, ConnectionId, Deferred, Input, Origin, PendingResult, Role, Server, Settings, Start, State,
+    Templates, UploadOutcome, UploadSettings,
 };
 use builder_proto::Uuid;
 use core::cell::Cell;
@@ -136,7 +136,7 @@ impl World {
         let connection = self.next_connection;
         self.next_connection += 1;
         self.peers.insert(connection);
-        self.hand_in(Input::Connected { connection, role, host: None });
+        self.hand_in(Input::Connected { connection, role, origin: Origin::default() });
         connection
     }
 
