@@ -9,16 +9,16 @@ _builder() {
     local flags='' valued='' commands='' command='' count=0
     case $program in
         builder-server)
-            flags='--ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --artifact-limit --console-limit --upload --upload-credentials --hold-back-failed --keep-local --upload-timeout --salvage --export-state -v --verbose -q --quiet -h --help --version'
-            valued='--ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --artifact-limit --console-limit --upload --upload-credentials --upload-timeout --export-state'
+            flags='--ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --silence --skip-missed --keep --artifact-limit --console-limit --upload --upload-credentials --hold-back-failed --keep-local --upload-timeout --salvage --export-state -v --verbose -q --quiet -h --help --version'
+            valued='--ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --silence --keep --artifact-limit --console-limit --upload --upload-credentials --upload-timeout --export-state'
             commands='' ;;
         builder-worker)
             flags='-r --remote --timeout --keep-failed -v --verbose -q --quiet -h --help --version'
             valued='-r --remote --timeout'
             commands='' ;;
         builder-client)
-            flags='-r --remote --period --platform --json --job --since --failed --limit --follow --times --grep --output --previous --last-success --wait -v --verbose -q --quiet -h --help --version'
-            valued='-r --remote --period --platform --job --since --limit --times --grep --output'
+            flags='-r --remote --period --at --timeout --silence --skip-missed --keep --replace --platform --json --job --since --failed --limit --follow --times --grep --output --previous --last-success --wait -v --verbose -q --quiet -h --help --version'
+            valued='-r --remote --period --at --timeout --silence --keep --platform --job --since --limit --times --grep --output'
             commands='schedule orb-build reschedule unschedule execute info observe observe-latest history logs fetch diff cancel pause resume drain drop-platform undrop-platform' ;;
         builder-inspect)
             flags='--latest --failed --job --script --console --sha256 --json --output -v --verbose -q --quiet -h --help --version'
@@ -31,8 +31,8 @@ _builder() {
     esac
     _builder_count
     case "$program $command" in
-        'builder-client schedule') flags='--period -r --remote -v --verbose -q --quiet -h --help --version' ;;
-        'builder-client orb-build') flags='--period -r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client schedule') flags='--period --at --timeout --silence --skip-missed --keep --replace -r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client orb-build') flags='--period --at --timeout --silence --skip-missed --keep --replace -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client reschedule') flags='--period -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client unschedule') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client execute') flags='--platform -r --remote -v --verbose -q --quiet -h --help --version' ;;

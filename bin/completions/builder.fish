@@ -9,11 +9,11 @@ function __builder_words
     set -l valued
     switch (string replace -r '.*/' '' -- $tokens[1])
         case builder-server
-            set valued --ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --artifact-limit --console-limit --upload --upload-credentials --upload-timeout --export-state
+            set valued --ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --silence --keep --artifact-limit --console-limit --upload --upload-credentials --upload-timeout --export-state
         case builder-worker
             set valued -r --remote --timeout
         case builder-client
-            set valued -r --remote --period --platform --job --since --limit --times --grep --output
+            set valued -r --remote --period --at --timeout --silence --keep --platform --job --since --limit --times --grep --output
         case builder-inspect
             set valued --output
         case builder-upload
@@ -55,6 +55,9 @@ complete -c builder-server -l socket-group -x -a '(__fish_complete_groups)' -d '
 complete -c builder-server -l dir -x -a '(__fish_complete_directories)' -d 'Keep schedule, log and results here'
 complete -c builder-server -l config-dir -x -a '(__fish_complete_directories)' -d 'Read orb-build templates from here'
 complete -c builder-server -l timeout -x -d 'The longest time that a job may run; workers have the same option'
+complete -c builder-server -l silence -x -d 'End a build that prints nothing for so long, unless its job says otherwise'
+complete -c builder-server -l skip-missed -d 'Do not make up for runs of any job whose time passed while the server was down'
+complete -c builder-server -l keep -x -d 'Keep N results of each job, or results for TIME, such as 30d, unless a job says otherwise'
 complete -c builder-server -l artifact-limit -x -d 'The maximum size of all artifacts of a build'
 complete -c builder-server -l console-limit -x -d 'The maximum size of the console of a build'
 complete -c builder-server -l upload -x -d 'Upload results to this http:// or https:// URL once they are stored'
@@ -98,7 +101,13 @@ complete -c builder-client -n __builder_goes_with -a drain -d 'Hand out no jobs 
 complete -c builder-client -n __builder_goes_with -a drop-platform -d 'Remove the queue and the jobs of PLATFORM, and refuse new ones'
 complete -c builder-client -n __builder_goes_with -a undrop-platform -d 'Accept jobs for PLATFORM again'
 complete -c builder-client -s r -l remote -x -d 'The server, as HOST:PORT or unix:PATH'
-complete -c builder-client -n '__builder_goes_with schedule orb-build reschedule' -l period -x -a 'hourly daily weekly never' -d 'How often the job runs'
+complete -c builder-client -n '__builder_goes_with schedule orb-build reschedule' -l period -x -a 'hourly daily weekly never' -d 'How often the job runs: a time such as 6h, or one of'
+complete -c builder-client -n '__builder_goes_with schedule orb-build' -l at -x -d 'Run at this time of day, in UTC, and not at once'
+complete -c builder-client -n '__builder_goes_with schedule orb-build' -l timeout -x -d 'End a build that takes so long, such as 90m'
+complete -c builder-client -n '__builder_goes_with schedule orb-build' -l silence -x -d 'End a build that prints nothing for so long, such as 10m'
+complete -c builder-client -n '__builder_goes_with schedule orb-build' -l skip-missed -d 'Do not make up for a run whose time passed while the server was down'
+complete -c builder-client -n '__builder_goes_with schedule orb-build' -l keep -x -d 'Keep N results, or results for TIME, such as 30d, or all; may be given once for each'
+complete -c builder-client -n '__builder_goes_with schedule orb-build' -l replace -d 'If NAME is scheduled, change that job; it keeps its place in the queue'
 complete -c builder-client -n '__builder_goes_with execute info observe-latest history logs fetch diff' -l platform -x -d 'Only this platform'
 complete -c builder-client -n '__builder_goes_with info observe observe-latest history logs fetch diff' -l json -d 'Print JSON'
 complete -c builder-client -n '__builder_goes_with observe-latest' -l job -x -d 'Only builds of this job'

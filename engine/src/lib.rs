@@ -21,6 +21,7 @@
 //! use builder_engine::{Now, limits};
 //! use builder_proto::command::{Command, PeerType};
 //! use builder_proto::job::ScriptJob;
+//! use builder_proto::job_settings::JobSettings;
 //! use builder_proto::time::{Period, Time};
 //! use builder_proto::{CLIENT_VERSION, Uuid};
 //! use core::time::Duration;
@@ -28,6 +29,7 @@
 //!
 //! let settings = Settings {
 //!     job_time: limits::JOB_TIME,
+//!     defaults: JobSettings::NONE,
 //!     artifact_bytes: limits::ARTIFACT_BYTES,
 //!     console_bytes: limits::CONSOLE_BYTES,
 //!     builds: 100,
@@ -85,6 +87,7 @@
 
 pub mod driver;
 pub mod history;
+pub mod job_settings;
 pub mod limits;
 pub mod log;
 pub mod manifest;

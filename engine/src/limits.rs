@@ -101,6 +101,12 @@ pub const OPAM_PACKAGE_BYTES: usize = 4096;
 pub const PLATFORMS: usize = 1000;
 /// Schedule items that are queued in one call; the rest follows in the next.
 pub const DUE_ITEMS_PER_CALL: usize = 1000;
+/// The shortest time between two runs of a job.
+pub const SHORTEST_PERIOD: Duration = Duration::from_secs(60);
+/// The longest time that a setting of a job may name: a hundred years, so that no sum of times overflows.
+pub const LONGEST_SETTING: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
+/// How late a run may be that is not to be left out: as long as a server takes to be restarted.
+pub const MISSED_RUN_TOLERANCE: Duration = Duration::from_secs(60);
 /// Artifacts of one build, by number.
 pub const ARTIFACT_FILES: u64 = 1_000_000;
 /// Bytes of one artifact's path.

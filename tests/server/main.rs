@@ -17,6 +17,7 @@ mod losses;
 mod migration;
 mod observers;
 mod programs;
+mod settings;
 mod signals;
 mod startup;
 mod templates;

@@ -35,8 +35,8 @@ const OLD_COMMANDS: [(&[&str], &str, &[&str]); 9] = [
     (&["undrop-platform", "freebsd-13"], "undrop_platform", &["success"]),
 ];
 
-/// Commands that need a server of version 14: what is typed, and the exit code with one that has none.
-const NEW_COMMANDS: [(&[&str], i32); 14] = [
+/// Commands that need a server of this version: what is typed, and the exit code with another one.
+const NEW_COMMANDS: [(&[&str], i32); 18] = [
     (&["observe", "988ad4a2"], 1),
     (&["history"], 1),
     (&["history", "hello", "--failed", "--json"], 1),
@@ -51,6 +51,10 @@ const NEW_COMMANDS: [(&[&str], i32); 14] = [
     (&["drain"], 1),
     (&["drain", "--wait"], 1),
     (&["resume"], 1),
+    (&["schedule", "hello", "freebsd-13", "FILE", "--timeout=10m"], 1),
+    (&["schedule", "hello", "freebsd-13", "FILE", "--period=6h", "--at=03:00", "--skip-missed"], 1),
+    (&["schedule", "hello", "freebsd-13", "FILE", "--replace"], 1),
+    (&["orb-build", "robur-web", "mirage-web", "--keep=10", "--silence=5m"], 1),
 ];
 
 /// The last tag that 0.4.0 knows, of number 22.

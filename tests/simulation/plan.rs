@@ -4,6 +4,7 @@
 //! only shows when something else stays quiet.
 
 use builder_engine::server::{Role, Settings};
+use builder_proto::job_settings::JobSettings;
 use builder_tests::world::{Faults, Lie, Random};
 use std::time::Duration;
 
@@ -92,6 +93,7 @@ impl Plan {
         let mut plan = Plan {
             settings: Settings {
                 job_time: Duration::from_secs(30),
+                defaults: JobSettings::NONE,
                 artifact_bytes: ARTIFACT_BYTES,
                 console_bytes: 20_000,
                 builds: sometimes(&[2, 100, 100]) as usize,

@@ -4,8 +4,8 @@
 //! says what the command does.
 
 use super::flags::{
-    FAILED, FOLLOW, GREP, JOB, JSON, LAST_SUCCESS, LIMIT, NEW_PERIOD, OUTPUT, PERIOD, PLATFORM, PREVIOUS,
-    SEARCH_LIMIT, SINCE, TIMES, WAIT_FOR_BUILDS,
+    AT, FAILED, FOLLOW, GREP, JOB, JSON, KEEP, LAST_SUCCESS, LIMIT, NEW_PERIOD, OUTPUT, PERIOD, PLATFORM,
+    PREVIOUS, REPLACE, SEARCH_LIMIT, SILENCE, SINCE, SKIP_MISSED, TIMEOUT, TIMES, WAIT_FOR_BUILDS,
 };
 use crate::command_line::{CommandEntry, Kind, Word};
 
@@ -35,7 +35,7 @@ commands! {
     Schedule = CommandEntry {
         name: "schedule",
         words: &[Word::one("NAME", Kind::Job), Word::one("PLATFORM", Kind::Platform), Word::one("FILE", Kind::File)],
-        flags: &[PERIOD],
+        flags: &[PERIOD, AT, TIMEOUT, SILENCE, SKIP_MISSED, KEEP, REPLACE],
         help: "run the script FILE on PLATFORM, now and once per PERIOD; FILE may be - for standard input",
         manual: "\
 Run the script in
@@ -51,12 +51,13 @@ is
 read the script from standard input.
 The
 .Ar name
-must not be in use.",
+must not be in use, except with
+.Fl -replace .",
     },
     OrbBuild = CommandEntry {
         name: "orb-build",
         words: &[Word::one("NAME", Kind::Job), Word::one("OPAM_PACKAGE", Kind::Text)],
-        flags: &[PERIOD],
+        flags: &[PERIOD, AT, TIMEOUT, SILENCE, SKIP_MISSED, KEEP, REPLACE],
         help: "build OPAM_PACKAGE on every platform, now and once per PERIOD",
         manual: "\
 Build the opam package on every platform for which the server has a template,

@@ -351,6 +351,10 @@ fn lacking(command: Kind) -> (&'static str, &'static str) {
         Kind::Pause | Kind::Resume | Kind::Drain => {
             ("cannot pause platforms", "stop the workers, which end when their builds do")
         }
+        Kind::Enter | Kind::EnterOrbBuild => (
+            "has no settings of single jobs",
+            "leave out --at, --timeout, --silence, --skip-missed, --keep and --replace, and choose a period by name",
+        ),
         _ => ("keeps no history of builds", "read the results in its data directory with builder-inspect"),
     }
 }

@@ -6,7 +6,7 @@ use super::{info, info_filter};
 use crate::command_line::Address;
 use crate::wording::Span;
 use builder_proto::command::{Command, InfoReply, RunningInfo};
-use builder_proto::job::Job;
+use builder_proto::job::{Job, OrbBuildJob, ScriptJob};
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
 use std::fmt::Write;
@@ -52,10 +52,16 @@ fn describe(command: &Command, before: Option<&InfoReply>, after: Option<&InfoRe
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = match command {
-        Command::Schedule { job, .. } => write_job(&mut text, "is scheduled", &job.name, after, now),
-        Command::ScheduleOrbBuild { job, .. } => write_job(&mut text, "is scheduled", &job.name, after, now),
-        Command::Execute { name, .. } => write_job(&mut text, "is queued", name, after, now),
-        Command::Reschedule { name, .. } => write_job(&mut text, "is rescheduled", name, after, now),
+        Command::Schedule { job: ScriptJob { name, .. }, .. }
+        | Command::ScheduleOrbBuild { job: OrbBuildJob { name, .. }, .. } => {
+            write_job(&mut text, "is scheduled", name, None, after, now)
+        }
+        Command::Enter { job: ScriptJob { name, .. }, settings, .. }
+        | Command::EnterOrbBuild { job: OrbBuildJob { name, .. }, settings, .. } => {
+            write_job(&mut text, "is scheduled", name, settings.every(), after, now)
+        }
+        Command::Execute { name, .. } => write_job(&mut text, "is queued", name, None, after, now),
+        Command::Reschedule { name, .. } => write_job(&mut text, "is rescheduled", name, None, after, now),
         Command::Unschedule(name) => write_unscheduled(&mut text, name, after),
         Command::DropPlatform(platform) => write_dropped(&mut text, platform, before),
         Command::UndropPlatform(platform) => writeln!(
@@ -98,6 +104,7 @@ fn write_job(
     text: &mut String,
     done: &str,
     name: &Text,
+    every: Option<Duration>,
     after: Option<&InfoReply>,
     now: Time,
 ) -> std::fmt::Result {
@@ -107,9 +114,13 @@ fn write_job(
         (Period::Never, Time::NEVER) => writeln!(text, "{name} {done}, and has no next run")?,
         (period, next) => {
             let away = Span(next.duration_since(now) + Duration::from_millis(999));
+            let then = match every {
+                Some(every) => format!("every {}", humantime::format_duration(every)),
+                None => period.to_string(),
+            };
             writeln!(
                 text,
-                "{name} {done}; next run: {}, in {away}, then {period}",
+                "{name} {done}; next run: {}, in {away}, then {then}",
                 info_filter::whole_seconds(next)
             )?;
         }

@@ -6,6 +6,7 @@ mod commands;
 mod connection;
 mod diff;
 mod done;
+pub(crate) mod entering;
 mod error;
 mod fetch;
 mod flags;
@@ -57,9 +58,9 @@ pub const PROGRAM: Program = Program {
 With --json, info and diff print one object, and fetch, history, logs and
 observe print one object per line; see builder-client(1).
 
-A PERIOD is hourly, daily, weekly or never; with never, NAME runs once, and then
-only on 'execute'. Without --remote, the environment variable BUILDER_REMOTE
-names the server.
+A PERIOD is hourly, daily, weekly, never, or a time of a minute or more, such as
+6h. With never, NAME runs once, and then only on 'execute'. Without --remote,
+the environment variable BUILDER_REMOTE names the server.
 
 Exit status: 0 done, 1 refused or failed, or nothing found by 'logs --grep',
 2 wrong usage. Of diff: 0 the same, 1 different, 2 anything else. The result of

@@ -206,6 +206,13 @@ fn write(state: &State, path: &Path) -> Result<(), StartError> {
     if state.waiting_uploads() > 0 {
         ::log::warn!("results not uploaded: {}; builder 0.4.0 will not upload them", state.waiting_uploads());
     }
+    let mut with_settings = state.jobs_with_settings();
+    if let Some(first) = with_settings.next() {
+        ::log::warn!(
+            "job {first} has settings that builder 0.4.0 does not know, which are left out; other such jobs: {}",
+            with_settings.count()
+        );
+    }
     let bytes = migration::export(state)
         .encode()
         .map_err(|error| StartError::Export { path: path.to_owned(), problem: error.to_string() })?;

@@ -16,10 +16,11 @@
 //! | `dispatcher` | a part: workers that wait, and how fast they get jobs |
 //! | `builds` | a part: what workers run, and the results of that |
 //! | `uploads` | a part: results on their way to an upload server |
-//! | `jobs`, `commands`, `cancelling`, `admission` | how jobs get into queues, what clients ask for, and which jobs can be kept at all |
+//! | `jobs`, `commands`, `entering`, `cancelling`, `admission` | how jobs get into queues, what clients ask for, how jobs enter the schedule, and which jobs can be kept at all |
 //! | `journal`, `departed` | the state with what is to be done, and what answers still hold of it |
 //! | [`record`], [`state`](State), [`recovery`](Recovery) | what is durable, and how it is rebuilt |
 //! | `schedule`, `queue`, `script`, `outbox`, `pauses`, `unremembered` | the parts of the state |
+//! | `scheduling` | what records make of the schedule and the queues |
 //! | `history` | what the history is told of the state |
 //! | [`write_back`](WriteBack) | which results the log still has to keep |
 //! | `deadlines` | times, each with what it is about |
@@ -35,6 +36,7 @@ mod deadlines;
 mod departed;
 mod dispatcher;
 mod endings;
+mod entering;
 mod history;
 mod inconsistency;
 mod input;
@@ -48,6 +50,7 @@ mod queue;
 pub mod record;
 mod recovery;
 mod schedule;
+mod scheduling;
 mod script;
 mod selection;
 mod sessions;
@@ -225,7 +228,7 @@ impl Server {
         if trusts_clock {
             jobs.return_to_grid(now);
         }
-        jobs.enqueue_due(now);
+        jobs.enqueue_due(now, self.builds.defaults());
         self.dispatch(now);
         self.answer_drained(now);
         self.uploads.start_next(now, &mut self.journal);
@@ -265,7 +268,7 @@ impl Server {
                     ::log::debug!("connection {connection}: job {name} on {platform} starts as build {uuid}");
                     self.journal.send(connection, &Command::JobSchedule { uuid, job });
                     self.step_by_id(now, connection, Step::Enter(Phase::Building(uuid)));
-                    self.builds.add(now, uuid, connection);
+                    self.builds.add(now, uuid, connection, self.journal.state());
                 }
             }
         }

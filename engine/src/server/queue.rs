@@ -48,6 +48,14 @@ impl Queue {
         self.insert(position, Place { job, since });
     }
 
+    /// Puts a job where the one of its name waits, if one does.
+    pub(crate) fn replace(&mut self, job: &Arc<Job>) {
+        let Some(position) = self.positions.get(job.name()).copied() else { return };
+        let since = self.since(job.name());
+        self.scripts.remove(&position);
+        self.insert(position, Place { job: Arc::clone(job), since });
+    }
+
     pub(crate) fn remove(&mut self, name: &Text) -> Option<Arc<Job>> {
         let position = self.positions.remove(name)?;
         self.scripts.remove(&position);
@@ -163,6 +171,21 @@ mod tests {
         queue.push_back(script("script"), None);
         assert_eq!(queue.first(false).map(|job| job.name().to_string()).as_deref(), Some("script"));
         assert_eq!(queue.first(true).map(|job| job.name().to_string()).as_deref(), Some("orb"));
+    }
+
+    #[test]
+    fn a_job_that_replaces_another_waits_in_its_place() {
+        let mut queue = Queue::default();
+        for name in ["a", "b", "c"] {
+            queue.push_back(script(name), Some(Time::from_unix_milliseconds(1)));
+        }
+        queue.replace(&orb_build("a"));
+        queue.replace(&orb_build("d"));
+        assert_eq!(names(&queue), ["a", "b", "c"]);
+        assert_eq!(queue.since(&"a".into()), Some(Time::from_unix_milliseconds(1)));
+        assert_eq!(queue.first(false).map(|job| job.name().to_string()).as_deref(), Some("b"));
+        queue.replace(&script("a"));
+        assert_eq!(queue.first(false).map(|job| job.name().to_string()).as_deref(), Some("a"));
     }
 
     #[test]

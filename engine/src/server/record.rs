@@ -5,6 +5,7 @@
 
 use crate::history::{EndedBuild, Gone};
 use builder_proto::job::{ScheduleItem, ScriptJob};
+use builder_proto::job_settings::JobSettings;
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
 use builder_proto::wire::RawUuid;
@@ -91,9 +92,24 @@ pub enum Record {
     /// The opposite.
     #[asn1(context_specific = "23", tag_mode = "EXPLICIT", constructed = "true")]
     Resumed(Pause),
+    /// A job with settings entered the schedule, or was there when the log was written anew; or it took the place of the one of
+    /// its name, and of that one's entries in the queues of platforms where it runs.
+    #[asn1(context_specific = "24", tag_mode = "EXPLICIT", constructed = "true")]
+    Configured(Configured),
     /// A job left a queue, and does not run.
     #[asn1(context_specific = "25", tag_mode = "EXPLICIT", constructed = "true")]
     Dequeued(Dequeued),
+}
+
+/// A job with its settings.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+pub struct Configured {
+    /// The job and its next run. If its settings say how often it runs, the period here is the nearest one.
+    pub item: ScheduleItem,
+    /// Whether a person chose the next run.
+    pub appointed: bool,
+    /// Its settings.
+    pub settings: JobSettings,
 }
 
 /// The next run of a job.
@@ -103,8 +119,11 @@ pub struct Rescheduled {
     pub name: Text,
     /// When it runs next.
     pub next: Time,
-    /// How often it runs from then on.
+    /// How often it runs from then on, or the nearest to that.
     pub period: Period,
+    /// Seconds from one run to the next, if that is not the period.
+    #[asn1(context_specific = "0", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
+    pub every: Option<u64>,
 }
 
 /// A place in a queue.

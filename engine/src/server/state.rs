@@ -1,18 +1,18 @@
 //! The durable state of the server, and the only way to change it: [`State::apply`].
 
+use crate::server::admission::runs_on;
 use crate::server::inconsistency::Inconsistency;
 use crate::server::outbox::Outbox;
 use crate::server::pauses::Pauses;
 use crate::server::queue::Queue;
 use crate::server::record::{
-    Aborted, Dequeued, Enqueued, Finished, Losses, Record, Requeue, Rescheduled, Started, Unstored,
-    WrittenBack,
+    Aborted, Dequeued, Enqueued, Finished, Losses, Record, Requeue, Started, Unstored, WrittenBack,
 };
 use crate::server::schedule::{Item, Schedule};
 use crate::server::script::Script;
 use crate::server::unremembered::Unremembered;
 use builder_proto::Uuid;
-use builder_proto::job::{Job, ScheduleItem};
+use builder_proto::job::Job;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
 use builder_proto::wire::RawUuid;
@@ -68,6 +68,7 @@ impl State {
         match record {
             Record::Scheduled(item) => self.apply_scheduled(item, true),
             Record::ScheduledOnGrid(item) => self.apply_scheduled(item, false),
+            Record::Configured(configured) => self.apply_configured(configured),
             Record::Unscheduled(name) => self.apply_unscheduled(name),
             Record::Rescheduled(to) => self.apply_rescheduled(to, true),
             Record::Advanced(to) => self.apply_rescheduled(to, false),
@@ -128,10 +129,7 @@ impl State {
     pub fn snapshot(&self) -> impl Iterator<Item = Record> + '_ {
         let begin = core::iter::once(Record::WrittenBack(WrittenBack::default()));
         let dropped = self.dropped.iter().cloned().map(Record::Dropped);
-        let scheduled = self.schedule.items().map(|item| match item.appointed {
-            true => Record::Scheduled(item.to_schedule_item()),
-            false => Record::ScheduledOnGrid(item.to_schedule_item()),
-        });
+        let scheduled = self.schedule.items().map(Item::to_record);
         let platforms = self.queues.keys().cloned().map(Record::PlatformAdded);
         // Before the queues, because a started job leaves its queue.
         let started = self.running.iter().map(|(uuid, build)| self.started_record(*uuid, build));
@@ -201,11 +199,7 @@ impl State {
     /// The scheduled job of that name, when a queue of the platform exists and may hold it.
     pub(crate) fn runnable(&self, name: &Text, platform: &Text) -> Option<&Arc<Job>> {
         let job = &self.schedule.get(name)?.job;
-        let fits = match &**job {
-            Job::Script(script) => script.platform == *platform,
-            Job::OrbBuild(_) => true,
-        };
-        (fits && self.queues.contains_key(platform)).then_some(job)
+        (runs_on(job, platform) && self.queues.contains_key(platform)).then_some(job)
     }
 
     fn started_record(&self, uuid: Uuid, build: &Running) -> Record {
@@ -220,40 +214,6 @@ impl State {
             queued: build.queued,
             host: build.host.clone(),
         })
-    }
-
-    fn apply_scheduled(&mut self, item: &ScheduleItem, appointed: bool) -> Result<(), Inconsistency> {
-        let job = Arc::new(item.job.clone());
-        match self.schedule.insert(Item { next: item.next, period: item.period, job, appointed }) {
-            true => Ok(()),
-            false => Err(Inconsistency(format!("job {} is scheduled twice", item.job.name()))),
-        }
-    }
-
-    fn apply_unscheduled(&mut self, name: &Text) -> Result<(), Inconsistency> {
-        let item = self.schedule.remove(name).ok_or_else(|| unknown("job", name, "unscheduled"))?;
-        match &*item.job {
-            Job::Script(job) => {
-                if let Some(queue) = self.queues.get_mut(&job.platform) {
-                    queue.remove(name);
-                }
-                self.losses.remove(&(job.platform.clone(), name.clone()));
-            }
-            Job::OrbBuild(_) => {
-                for (platform, queue) in &mut self.queues {
-                    queue.remove(name);
-                    self.losses.remove(&(platform.clone(), name.clone()));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn apply_rescheduled(&mut self, to: &Rescheduled, appointed: bool) -> Result<(), Inconsistency> {
-        match self.schedule.reschedule(&to.name, to.next, to.period, appointed) {
-            true => Ok(()),
-            false => Err(unknown("job", &to.name, "rescheduled")),
-        }
     }
 
     fn apply_enqueued(&mut self, enqueued: &Enqueued) -> Result<(), Inconsistency> {
@@ -364,6 +324,6 @@ impl State {
     }
 }
 
-fn unknown(kind: &str, name: &Text, what: &str) -> Inconsistency {
+pub(super) fn unknown(kind: &str, name: &Text, what: &str) -> Inconsistency {
     Inconsistency(format!("{kind} {name} is {what}, but does not exist"))
 }

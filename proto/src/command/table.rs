@@ -19,6 +19,7 @@ use crate::budget::{MESSAGE_VALUES, STATE_VALUES};
 use crate::build_result::BuildResult;
 use crate::history::{Artifact, Build, HistoryQuery};
 use crate::job::{File, OrbBuildJob, ScheduleItem, ScriptJob};
+use crate::job_settings::JobSettings;
 use crate::text::Text;
 use crate::time::{Period, Time};
 use crate::wire::decode_null;
@@ -316,6 +317,32 @@ messages! {
     };
     /// Server to client: what came of a command, for people. Any number of them precede [`Command::Success`].
     35 "remark", Server, MESSAGE_VALUES: Remark(text: Text);
+    /// Client to server: [`Command::Schedule`] with settings, or in the place of the job of that name.
+    36 "enter", ClientChanges, MESSAGE_VALUES: Enter {
+        /// How often it runs. It does not count when the settings say how often.
+        period: Period,
+        /// The job.
+        job: ScriptJob,
+        /// What it wants besides.
+        settings: JobSettings,
+        /// Whether it takes the place of the job of that name, if there is one.
+        replaces: bool,
+        /// Minutes after midnight in UTC when it runs; as soon as possible, and from then on, when absent.
+        at: Option<i64>,
+    };
+    /// Client to server: [`Command::ScheduleOrbBuild`] with settings, or in the place of the job of that name.
+    37 "enterOrbBuild", ClientChanges, MESSAGE_VALUES: EnterOrbBuild {
+        /// How often it runs. It does not count when the settings say how often.
+        period: Period,
+        /// The job.
+        job: OrbBuildJob,
+        /// What it wants besides.
+        settings: JobSettings,
+        /// Whether it takes the place of the job of that name, if there is one.
+        replaces: bool,
+        /// Minutes after midnight in UTC when it runs; as soon as possible, and from then on, when absent.
+        at: Option<i64>,
+    };
 }
 
 /// The last number that peers of [`CLIENT_VERSION`] know.

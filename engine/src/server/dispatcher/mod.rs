@@ -325,7 +325,7 @@ impl Dispatcher {
         let places = PLATFORMS.saturating_sub(queues.len());
         let new: Vec<Text> = self.undispatched.iter().filter(is_new).take(places).cloned().collect();
         for platform in new {
-            jobs.add_platform(&platform);
+            jobs.add_platform(&platform, None);
         }
     }
 

@@ -2,6 +2,7 @@
 //! number, the log is a list.
 
 mod rig;
+mod settings;
 mod shortcuts;
 mod silence;
 mod words;

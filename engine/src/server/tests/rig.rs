@@ -16,6 +16,7 @@ use crate::spool::{Found, first_entry};
 use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::execution::Execution;
+use builder_proto::job_settings::JobSettings;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
 use core::cell::Cell;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 pub(super) const SETTINGS: Settings = Settings {
     job_time: Duration::from_secs(3600),
+    defaults: JobSettings::NONE,
     artifact_bytes: 10_000,
     console_bytes: 1000,
     builds: 100,

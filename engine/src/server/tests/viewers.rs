@@ -1,7 +1,7 @@
 //! Viewers: clients on a listener of their own, who look and change nothing.
 
 use super::rig::{Rig, SETTINGS};
-use super::words::daily;
+use super::words::{daily, script};
 use crate::limits::{COMMAND_FRAME_BYTES, LOOK_FRAME_BYTES};
 use crate::server::pauses::Pauses;
 use crate::server::{ConnectionId, Role, Settings, State};
@@ -10,6 +10,7 @@ use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, Kind, PeerType, Sender};
 use builder_proto::frame;
 use builder_proto::job::{OrbBuildJob, ScriptJob};
+use builder_proto::job_settings::JobSettings;
 use builder_proto::time::{Period, Time};
 
 /// A viewer that has been greeted.
@@ -24,7 +25,10 @@ fn viewer(rig: &mut Rig, version: i64) -> ConnectionId {
 /// Every command that changes something; one that is missing here fails the test that uses them.
 fn changes() -> Vec<Command> {
     let job = OrbBuildJob { name: "web".into(), opam_package: "mirage-web".into() };
+    let (settings, replaces, at) = (JobSettings::NONE, false, None);
     let commands = vec![
+        Command::Enter { period: Period::Daily, job: script("b", "p"), settings, replaces, at },
+        Command::EnterOrbBuild { period: Period::Daily, job: job.clone(), settings, replaces, at },
         daily("b", "p"),
         Command::ScheduleOrbBuild { period: Period::Daily, job },
         Command::Unschedule("a".into()),

@@ -13,6 +13,7 @@ use builder_engine::server::{
     Templates, UploadOutcome, UploadSettings,
 };
 use builder_proto::Uuid;
+use builder_proto::job_settings::JobSettings;
 use core::cell::Cell;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use std::rc::Rc;
 
 const SETTINGS: Settings = Settings {
     job_time: Duration::from_secs(3600),
+    defaults: JobSettings::NONE,
     artifact_bytes: 300,
     console_bytes: 1000,
     builds: 100,
