@@ -1,7 +1,7 @@
 //! `builder-client`: one command to a server, and its answer.
 
 mod builds;
-mod cancel;
+mod change;
 mod commands;
 mod connection;
 mod diff;
@@ -31,15 +31,12 @@ use crate::command_line::{Address, Logging, Matches, Program, REMOTE, UsageError
 use builder_proto::Uuid;
 use builder_proto::command::Command;
 use commands::COMMANDS;
-use connection::Connection;
 use diff::Verdict;
-use done::Witness;
 use error::ClientError;
 use form::Form;
 use idle_status::IdleStatus;
 use request::Request;
 use selection_error::SelectionError;
-use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 /// Runs the program.
@@ -114,9 +111,9 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<ExitCo
             let has_found = logs::print(&remote, &request, form, quiet)?;
             return Ok(if has_found { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        Request::Send(command) => send(&remote, &command, quiet),
-        Request::CancelNamed(word) => cancel::cancel(&remote, word, quiet),
-        Request::Schedule(job) => send(&remote, &job.read()?, quiet),
+        Request::Send(command) => change::send(&remote, &command, quiet),
+        Request::CancelNamed(word) => change::cancel(&remote, word, quiet),
+        Request::Schedule(job) => change::send(&remote, &job.read()?, quiet),
         Request::Info(filter) => info::print(&info::ask(&remote)?, &filter, form),
         Request::History(request) => history::print(&remote, &request, form, quiet),
         Request::Fetch(request) => fetch::fetch(&remote, request, form, quiet),
@@ -142,39 +139,5 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<ExitCo
 
 fn observe_build(remote: &Address, uuid: Uuid, form: Form, quiet: bool) -> Result<(), ClientError> {
     let observed = observe::observe(remote, uuid, form, IdleStatus::of_build(remote, uuid, quiet));
-    observed.map_err(|error| explained(remote, &Command::Observe(uuid), error))
-}
-
-/// Sends a command to which the answer is that it was done or why not. A person is told what came of it.
-fn send(remote: &Address, command: &Command, quiet: bool) -> Result<(), ClientError> {
-    let stdout = io::stdout();
-    let witness = (stdout.is_terminal() && !quiet).then(|| Witness::before(remote, command));
-    let mut connection = Connection::open(remote, command.kind())?;
-    if matches!(command, Command::Drain { wait: true }) {
-        connection.wait_without_limit()?;
-    }
-    let mut answer = connection.ask(command)?;
-    while let Command::Remark(text) = answer {
-        if !quiet {
-            writeln!(stdout.lock(), "{text}").map_err(ClientError::Print)?;
-        }
-        answer = connection.receive()?.ok_or_else(|| connection.closed("the end of its answer"))?;
-    }
-    match answer {
-        Command::Success => {}
-        other => return Err(explained(remote, command, connection.refusal(command, other))),
-    }
-    let text = witness.map(Witness::tell).unwrap_or_default();
-    stdout.lock().write_all(text.as_bytes()).map_err(ClientError::Print)
-}
-
-/// The error, and if it is a refusal, what can be done about it.
-fn explained(remote: &Address, command: &Command, error: ClientError) -> ClientError {
-    match error {
-        ClientError::Refused { reason, .. } => {
-            let hint = hint::after(remote, command, &reason);
-            ClientError::Refused { reason, hint }
-        }
-        other => other,
-    }
+    observed.map_err(|error| change::explained(remote, &Command::Observe(uuid), error))
 }
