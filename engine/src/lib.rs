@@ -91,6 +91,7 @@ pub mod job_settings;
 pub mod limits;
 pub mod log;
 pub mod manifest;
+mod metrics;
 pub mod names;
 pub mod reconnecting;
 pub mod server;

@@ -130,6 +130,8 @@ pub const UPLOAD_LONGEST_DELAY: Duration = Duration::from_secs(60 * 60);
 pub const UPLOAD_DOUBTS: usize = 3;
 /// Results that wait to be uploaded which `info` lists; the rest is counted.
 pub const UPLOADS_SHOWN: usize = 100;
+/// Time between two pages of metrics. Prometheus usually asks for one as often.
+pub const METRICS_INTERVAL: Duration = Duration::from_secs(15);
 /// The longest sleep while a schedule item is due later: a wall clock that was set is noticed by then.
 pub const WALL_CLOCK_RECHECK: Duration = Duration::from_secs(15 * 60);
 /// Time after a start during which next runs that are too far away are left alone: a host whose clock does not run while it

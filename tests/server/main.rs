@@ -14,6 +14,7 @@ mod interop;
 mod listening;
 mod log;
 mod losses;
+mod metrics;
 mod migration;
 mod observers;
 mod programs;

@@ -76,6 +76,8 @@ pub(crate) struct Plan {
     pub(crate) imports: bool,
     /// How many of a thousand crashes cost a part of the history. Results stay here then, so that none is lost for good.
     pub(crate) damaged_histories: u64,
+    /// Whether the server writes metrics.
+    pub(crate) metrics: bool,
 }
 
 impl Plan {
@@ -137,6 +139,7 @@ impl Plan {
             salvages: sometimes(&[0, 100]),
             imports: sometimes(&[0, 1]) == 1,
             damaged_histories: sometimes(&[0, 0, 300]),
+            metrics: sometimes(&[0, 1]) == 1,
         };
         if plan.damaged_histories > 0 {
             plan.uploads = 0;
@@ -177,6 +180,10 @@ impl Plan {
                 "other_errors" => &mut self.disk.other_errors,
                 "full_disk" => {
                     self.full_disk = number > 0;
+                    continue;
+                }
+                "metrics" => {
+                    self.metrics = number > 0;
                     continue;
                 }
                 "syncs_everything" => {

@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `options`, `startup` | from the command line to a running loop, or to an exported state |
+//! | `options`, `metrics_option`, `startup` | from the command line to a running loop, or to an exported state |
 //! | `reactor` | the loop: what happened, told to the driver |
 //! | `system` | what the driver runs on, made of what follows |
 //! | `listen` | who may connect, and where |
@@ -14,6 +14,7 @@
 
 mod data_directory;
 mod listen;
+mod metrics_option;
 mod options;
 mod reactor;
 mod reasons;

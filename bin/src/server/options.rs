@@ -4,6 +4,7 @@ use crate::command_line::{
     ByteSize, Flag, Kind, Matches, Repeat, TimeSpan, UsageError, keep_values, seconds_value, value,
 };
 use crate::server::listen::{self, Listening};
+use crate::server::metrics_option::{METRICS_FILE, resolve_metrics};
 use crate::upload::{CREDENTIALS, HOLD_BACK, Target, resolve_target};
 use builder_engine::job_settings::check_settings;
 use builder_engine::limits::{ARTIFACT_BYTES, CONSOLE_BYTES, JOB_TIME};
@@ -26,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) config_directory: PathBuf,
     pub(crate) server: server::Settings,
     pub(crate) uploads: Option<UploadOptions>,
+    /// Where metrics are written; none to write none.
+    pub(crate) metrics: Option<PathBuf>,
     pub(crate) salvage: bool,
     /// Write the state for builder 0.4.0 to this file instead of serving.
     pub(crate) export_state: Option<PathBuf>,
@@ -177,6 +180,7 @@ The default is 1GiB.",
     HOLD_BACK,
     KEEP_LOCAL,
     UPLOAD_TIMEOUT,
+    METRICS_FILE,
     Flag::switch("salvage", "start without the damaged parts of the log, which is saved first").manual(
         "\
 Start even if the log is damaged: the damaged log is saved beside the new one,
@@ -219,6 +223,7 @@ pub(crate) fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
             observers: usize::MAX,
         },
         uploads: resolve_uploads(matches)?,
+        metrics: resolve_metrics(matches)?,
         salvage: matches.opt_present("salvage"),
         export_state: matches.opt_str("export-state").map(PathBuf::from),
     })

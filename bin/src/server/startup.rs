@@ -48,7 +48,7 @@ pub(crate) fn run(settings: Settings) -> Result<(), StartError> {
 fn prepare(settings: &Settings, poll: &Poll) -> Result<System, StartError> {
     let private = directory::prepare(&settings.directory)?;
     let lock = DirectoryLock::acquire(&private)?;
-    let paths = Paths::new(&settings.directory, private);
+    let paths = Paths::new(&settings.directory, private).with_metrics(settings.metrics.clone());
     let uploader = settings.uploads.clone().map(Uploader::new).transpose()?;
     let root = paths.root().to_owned();
     let directory = DataDirectory::open(paths, Some(lock)).map_err(file_error("open", root))?;
@@ -80,6 +80,7 @@ fn driver_settings(settings: &Settings, budget: DescriptorBudget) -> driver::Set
             },
             time_limit: options.timeout,
         }),
+        metrics: settings.metrics.is_some(),
         limits: Limits::default(),
     }
 }

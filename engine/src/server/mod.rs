@@ -22,6 +22,7 @@
 //! | `schedule`, `queue`, `script`, `outbox`, `pauses`, `unremembered` | the parts of the state |
 //! | `scheduling` | what records make of the schedule and the queues |
 //! | `history` | what the history is told of the state |
+//! | `figures` | what the metrics say of the server |
 //! | [`write_back`](WriteBack) | which results the log still has to keep |
 //! | `deadlines` | times, each with what it is about |
 //! | [`migration`] | the state file of builder 0.4.0 |
@@ -37,6 +38,7 @@ mod departed;
 mod dispatcher;
 mod endings;
 mod entering;
+mod figures;
 mod history;
 mod inconsistency;
 mod input;

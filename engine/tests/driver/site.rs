@@ -39,6 +39,7 @@ pub(crate) fn settings() -> Settings {
         salvage: false,
         connections: 100,
         uploads: None,
+        metrics: false,
         limits: Limits { log_preallocated: 0, ..Limits::default() },
     }
 }

@@ -123,6 +123,11 @@ impl Dispatcher {
         }
     }
 
+    /// How many workers wait, by platform; none where nobody does.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (&Text, usize)> {
+        self.waiting.iter().map(|(platform, workers)| (platform, workers.len()))
+    }
+
     /// Any platform may have a job for a worker now, as there are other templates.
     pub(crate) fn look_at_all(&mut self) {
         self.undispatched.extend(self.waiting.keys().cloned());
