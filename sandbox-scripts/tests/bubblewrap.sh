@@ -26,6 +26,10 @@ sandbox_exists() {
     [ -e "$directory/work/$1/work" ] || [ -e "$directory/work/$1/tmp" ]
 }
 
+count_caches() {
+    find "$directory/work/.caches/$1" -mindepth 1 -maxdepth 1 -type d | wc -l
+}
+
 kill_sandbox() {
     pkill -KILL -P "$(pgrep -P "$sandbox")"
 }
@@ -86,6 +90,9 @@ refuses_bad_names
 keeps_tmp_where_it_is_told
 leaves_stubborn_directories
 has_the_network_it_is_given
+leaves_when_idle
+keeps_what_failed
+shares_a_cache
 BUILDER_MEMORY=100m BUILDER_PROCESSES=40 BUILDER_TIMEOUT=4s
 export BUILDER_MEMORY BUILDER_PROCESSES BUILDER_TIMEOUT
 keeps_limits

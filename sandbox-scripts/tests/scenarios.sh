@@ -3,6 +3,7 @@
 #   sandbox NAME PLATFORM   becomes the script that runs one sandbox (it ends with exec)
 #   sandbox_exists NAME     whether anything of it is left
 #   kill_sandbox NAME       ends what is inside with SIGKILL
+#   count_caches PLATFORM   prints how many caches a platform has (only if there are scenarios of caches)
 # Sourced after lib.sh, by a test that sets $platform.
 # shellcheck shell=sh
 # shellcheck disable=SC2154
@@ -211,4 +212,175 @@ refuses_bad_names() {
     done
     refused "Usage" sandbox
     refused "PLATFORM" sandbox one ''
+}
+
+# asked PLATFORM: a worker has asked for a job of this platform, which nobody has named before.
+asked() {
+    builder-client info | grep -q "^  $1 "
+}
+
+# A sandbox is replaced without harm to jobs.
+leaves_when_idle() {
+    say "SIGHUP ends a sandbox that waits for a job, with success"
+    begin one "$platform-idle"
+    wait_for "the worker asks for a job" asked "$platform-idle"
+    kill -HUP "$sandbox"
+    finish
+    [ "$status" -eq 0 ] || fail "the sandbox ended with $status"
+    if sandbox_exists one; then fail "something of the sandbox is left"; fi
+
+    say "and one that runs a job after the job"
+    schedule unharmed "$platform" <<'END'
+#!/bin/sh
+for tick in 1 2 3; do /bin/sleep 1; done
+echo "unharmed"
+END
+    begin one "$platform"
+    wait_for "the job runs" is_running unharmed
+    kill -HUP "$sandbox"
+    finish
+    [ "$status" -eq 0 ] || fail "the sandbox ended with $status"
+    find_result unharmed
+    has_line unharmed '^.*unharmed$' || fail "the job was not finished"
+    if sandbox_exists one; then fail "something of the sandbox is left"; fi
+    builder-client unschedule unharmed
+}
+
+# performs NAME PLATFORM: runs the script on standard input in the sandbox "one"; $result is the path of its result.
+performs() {
+    schedule "$1" "$2"
+    begin one "$2"
+    finish
+    [ "$status" -eq 0 ] || fail "the sandbox ended with $status"
+    find_result "$1"
+    if sandbox_exists one; then fail "something of the sandbox is left"; fi
+    builder-client unschedule "$1"
+}
+
+# is_kept NUMBER: there is such a sandbox of the name "one".
+is_kept() {
+    (sandbox --kept) | grep -q "^one $1, "
+}
+
+# in_kept [NUMBER]: runs the commands on standard input in a shell of such a sandbox.
+in_kept() {
+    (sandbox --shell one "$@") 2>>"$directory/shell.log"
+}
+
+keeps_what_failed() {
+    say "sandboxes of failed jobs are kept, as many as were asked for"
+    BUILDER_KEEP_FAILED=2
+    export BUILDER_KEEP_FAILED
+    performs content "$platform" <<'END'
+#!/bin/sh
+END
+    [ -z "$( (sandbox --kept) )" ] || fail "the sandbox of a job that went well is kept"
+    for number in 1 2 3; do
+        performs "failing-$number" "$platform" <<END
+#!/bin/sh
+echo "of build $number" >.trace
+mkdir -p locked/inner && chmod 0 locked
+exit 4
+END
+        is_kept "$number" || fail "the sandbox of a failed job is not kept"
+        grep -q -e "--shell one $number" "$directory/sandbox-one.log" || fail "nobody says how to get a shell in it"
+    done
+    if is_kept 1; then fail "more sandboxes are kept than were asked for"; fi
+    is_kept 2 || fail "fewer sandboxes are kept than were asked for"
+
+    say "a shell in one of them shows what the job has left, and leaves it there"
+    for _ in 1 2; do
+        [ "$(echo 'cat .trace; ls script.sh' | in_kept)" = "of build 3
+script.sh" ] || fail "the last sandbox is not as the job has left it"
+    done
+    [ "$(echo 'cat .trace' | in_kept 2)" = "of build 2" ] || fail "the sandbox that was named is not that of its job"
+    refused "no sandbox 7 of one" sandbox --shell one 7
+    refused "not a number" sandbox --forget one ../..
+    refused "no sandbox of two is kept" sandbox --shell two
+
+    say "one with a shell in it stays, whatever happens"
+    mkfifo "$directory/typed"
+    in_kept 2 <"$directory/typed" >"$directory/shown" &
+    shell=$!
+    processes="$processes $shell"
+    exec 4>"$directory/typed"
+    echo 'echo "here"' >&4
+    wait_for "the shell answers" grep -q here "$directory/shown"
+    refused "there is a shell in" sandbox --forget one 2
+    performs failing-4 "$platform" <<'END'
+#!/bin/sh
+exit 4
+END
+    is_kept 2 || fail "a sandbox has gone with a shell in it"
+    exec 4>&-
+    finish "$shell"
+    rm "$directory/typed"
+
+    say "and all go when they are to be forgotten"
+    (sandbox --forget one 2)
+    if is_kept 2; then fail "the sandbox is not forgotten"; fi
+    is_kept 4 || fail "another sandbox was forgotten"
+    (sandbox --forget one)
+    [ -z "$( (sandbox --kept) )" ] || fail "a sandbox is still kept"
+    unset BUILDER_KEEP_FAILED
+}
+
+shares_a_cache() {
+    say "jobs of a platform share a cache, and those of others have their own"
+    BUILDER_CACHE=10m
+    export BUILDER_CACHE
+    performs fills "$platform-cache" <<'END'
+#!/bin/sh
+set -eu
+mkdir -p "$CCACHE_DIR" "$CARGO_HOME"
+echo "from the first job" >"$BUILDER_CACHE/mark"
+case $CCACHE_DIR:$CARGO_HOME in "$BUILDER_CACHE"/*:"$BUILDER_CACHE"/*) echo "all are in it" ;; esac
+echo "ccache: ${CCACHE_MAXSIZE:-}"
+END
+    has_line fills 'all are in it$' || fail "the cache is not where the variables say, or cannot be written to"
+    has_line fills 'ccache: 5Mi$' || fail "ccache may fill the whole cache"
+    for other in cache other; do
+        performs "looks-$other" "$platform-$other" <<'END'
+#!/bin/sh
+echo "mark: $(cat "$BUILDER_CACHE/mark" 2>/dev/null)"
+END
+    done
+    has_line looks-cache 'mark: from the first job$' || fail "the cache has not outlived its sandbox"
+    has_line looks-other 'mark: $' || fail "the cache of a platform is also that of another"
+
+    say "it can be emptied; a sandbox that is there keeps the one that it has"
+    schedule holds "$platform-cache" <<'END'
+#!/bin/sh
+/bin/sleep 30
+END
+    begin two "$platform-cache"
+    wait_for "the job runs" is_running holds
+    holder=$sandbox
+    (sandbox --empty-cache "$platform-cache") 2>"$directory/emptying.log"
+    grep -q 'keep the old cache' "$directory/emptying.log" || fail "nobody says that a cache is in use"
+    [ "$(count_caches "$platform-cache")" -eq 2 ] || fail "a cache has gone while a job uses it"
+    kill -TERM "$holder"
+    finish "$holder"
+    builder-client unschedule holds
+    performs looks-again "$platform-cache" <<'END'
+#!/bin/sh
+echo "mark: $(cat "$BUILDER_CACHE/mark" 2>/dev/null)"
+head -c 9900000 /dev/urandom >"$BUILDER_CACHE/much"
+END
+    has_line looks-again 'mark: $' || fail "the cache was not emptied"
+    [ "$(count_caches "$platform-cache")" -eq 1 ] || fail "the old cache is still there"
+
+    say "a full one is replaced, and nothing is left of it"
+    performs looks-last "$platform-cache" <<'END'
+#!/bin/sh
+echo "much: $(ls "$BUILDER_CACHE")"
+END
+    has_line looks-last 'much: $' || fail "a full cache was not replaced"
+    [ "$(count_caches "$platform-cache")" -eq 1 ] || fail "the full cache is still there"
+
+    BUILDER_CACHE=lots
+    refused "BUILDER_CACHE is lots" sandbox one "$platform-cache"
+    BUILDER_CACHE=10m
+    refused "'not/a name'" sandbox one 'not/a name'
+    unset BUILDER_CACHE
 }
