@@ -56,7 +56,9 @@ case $1 in
     run)
         while [ "$1" != builder-worker ]; do shift; done
         shift 3
+        echo $$ >/run/the-worker
         exec builder-worker --remote unix:/run/builder/worker.sock "$@" ;;
+    kill) kill -s "$3" "$(cat /run/the-worker)" ;;
     *) exit 1 ;;
 esac
 END
@@ -138,6 +140,20 @@ serves() {
     fi
 }
 
+replaces_idle_workers() {
+    say "systemctl reload has a worker that waits start anew"
+    wait_for "the worker waits" has_worker 45m
+    before=$(inside systemctl show --property MainPID --value builder-worker@one)
+    inside systemctl reload builder-worker@one
+    wait_for "another worker waits" is_another_worker "$before"
+    wait_for "it waits, too" has_worker 45m
+}
+
+is_another_worker() {
+    now=$(inside systemctl show --property MainPID --value builder-worker@one)
+    [ "$now" != 0 ] && [ "$now" != "$1" ]
+}
+
 # The commands of the installed page about jobs, as they are there, by root.
 runs_the_page_about_jobs() {
     say "the commands of the page about jobs work here"
@@ -212,6 +228,7 @@ is_clean
 start_machine
 installs
 serves
+replaces_idle_workers
 runs_the_page_about_jobs
 restarts
 upgrades

@@ -107,6 +107,24 @@ END
     client unschedule patient
 }
 
+# As the page says; here the cluster is podman.
+replaces_idle_workers() {
+    say "SIGHUP has the cluster start idle workers anew"
+    for container in $(podman ps --format '{{.Names}}' | grep "^$worker_pod"); do
+        before=$(restarts "$container")
+        podman exec "$container" sh -c 'kill -HUP 1'
+        wait_for "it starts anew" has_restarted "$container" "$before"
+    done
+}
+
+restarts() {
+    podman container inspect --format '{{.RestartCount}}' "$1"
+}
+
+has_restarted() {
+    [ "$(restarts "$1")" -gt "$2" ]
+}
+
 # The containers of the workers, one of which runs the job.
 worker_of() {
     wait_for "the job runs" runs_here "$1" >/dev/null
@@ -126,4 +144,5 @@ play server-pod
 wait_for "the server answers" answers
 play worker
 runs_jobs
+replaces_idle_workers
 puts_jobs_back
