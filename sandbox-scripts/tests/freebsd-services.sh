@@ -140,6 +140,40 @@ works() {
     service builder stop
 }
 
+replaces_idle_jails() {
+    say "service builder_worker reload replaces the jail of a worker that waits, and not the one in which a job runs"
+    service builder start
+    wait_for "the server answers" answers
+    configure builder_worker_one_keep_failed=3 builder_worker_cache=2g
+    if service builder_worker reload; then fail "it succeeds although no worker runs"; fi
+    service builder_worker start one
+    wait_for "the worker starts" test -s "$FAKE_STATE/jail-builder_one"
+    idle=$(cat "$FAKE_STATE/jail-builder_one")
+    supervisor=$(cat "$directory/rc/run/builder_worker/one.pid")
+    service builder_worker reload one || fail "reload has failed"
+    wait_for "there is a new jail" is_a_new_worker "$idle"
+    [ "$(cat "$directory/rc/run/builder_worker/one.pid")" = "$supervisor" ] || fail "another daemon(8) looks after it"
+    grep -q '^jexec .* BUILDER_CACHE=/cache .* --keep-failed ' "$FAKE_STATE/calls" || fail "the worker does not get its settings"
+
+    printf '#!/bin/sh\nfor tick in 1 2 3; do /bin/sleep 1; done\n' >"$directory/busy.sh"
+    BUILDER_REMOTE=unix:$directory/client2.sock builder-client schedule busy "$platform" "$directory/busy.sh" --period never
+    wait_for "the job runs" is_busy
+    service builder_worker reload one || fail "reload has failed while a job runs"
+    wait_for "its result is stored" has_result busy
+    service builder_worker status one || fail "the service has ended"
+    service builder_worker stop one
+    service builder stop
+    configure
+}
+
+is_busy() {
+    BUILDER_REMOTE=unix:$directory/client2.sock builder-client info | grep -q '^Running (1)'
+}
+
+has_result() {
+    find "$directory/data2/$1" -name full | grep -q .
+}
+
 names_a_user_for_jobs() {
     say "builder_worker_run_as is the user of jobs; builder_worker_user, its name up to 0.5.0, still is"
     for case in 'builder_worker_run_as=build|build' 'builder_worker_one_run_as=alone|alone' 'builder_worker_user=old|old' \
@@ -338,6 +372,7 @@ serves
 stops_after_a_crash
 gives_up
 works
+replaces_idle_jails
 names_a_user_for_jobs
 survives_the_end_of_builder_jail
 makes_a_network

@@ -38,6 +38,7 @@ END
         'jls -j builder_one jid' \
         'rctl -r jail:builder_one' \
         'mount -t devfs' \
+        'mount -t nullfs' \
         'zfs list -H -o name zroot/builder/builder_one' \
         'zfs list -H -o name -t snapshot zroot/jails/base@clean' \
         'zfs list -H -o name zroot/builder' \
@@ -51,8 +52,54 @@ END
         'jail -q -f */jail.conf.sample -r builder_one' \
         'rctl -r jail:builder_one' \
         'mount -t devfs' \
+        'mount -t nullfs' \
         'zfs list -H -o name zroot/builder/builder_one' \
         'zfs destroy -rf zroot/builder/builder_one'
+}
+
+count_caches() {
+    find "$FAKE_STATE" -name "dataset-zroot,builder,cache,$1:*" | wc -l
+}
+
+keeps_in_order() {
+    say "a cache is mounted before the jail starts; what is kept is not mounted, and cannot be run by users of the host"
+    schedule kept "$platform" <<'END'
+#!/bin/sh
+exit 4
+END
+    : >"$FAKE_STATE/calls"
+    (BUILDER_CACHE=1g BUILDER_KEEP_FAILED=1 && export BUILDER_CACHE BUILDER_KEEP_FAILED && sandbox one "$platform") \
+        >"$directory/keeping.log" 2>&1 || fail "the sandbox ended with $?"
+    grep -E '^zfs (create|clone|set|unmount|rename|destroy)|nullfs -o|^umount|^jail|^jexec' "$FAKE_STATE/calls" >"$FAKE_STATE/changes"
+    mv "$FAKE_STATE/changes" "$FAKE_STATE/calls"
+    called_in_order \
+        'zfs clone *' \
+        'zfs create -p -o mountpoint=none zroot/builder/cache' \
+        "zfs create -o mountpoint=*/roots/cache/$platform:1 -o atime=off -o setuid=off zroot/builder/cache/$platform:1" \
+        "zfs set quota=1073741824 zroot/builder/cache/$platform:1" \
+        "mount -t nullfs -o nosuid */roots/cache/$platform:1 */roots/builder_one/cache" \
+        'jail * -c builder_one' \
+        'jexec * CCACHE_MAXSIZE=512Mi /usr/local/bin/builder-worker * --keep-failed *' \
+        'jail * -r builder_one' \
+        'umount -f */roots/builder_one/cache' \
+        'zfs unmount -f zroot/builder/builder_one' \
+        'zfs set canmount=noauto zroot/builder/builder_one' \
+        'zfs set setuid=off mountpoint=*/roots/kept_one_1 zroot/builder/builder_one' \
+        'zfs rename zroot/builder/builder_one zroot/builder/kept_one_1'
+    if [ -e "$directory/roots/kept_one_1" ]; then fail "what is kept is mounted"; fi
+    echo 'echo "entered"' | in_kept >"$directory/entered"
+    grep -E '^zfs (mount|unmount)|^jail|^jexec' "$FAKE_STATE/calls" >"$FAKE_STATE/changes"
+    mv "$FAKE_STATE/changes" "$FAKE_STATE/calls"
+    called_in_order \
+        'zfs mount zroot/builder/kept_one_1' \
+        'jail -q -c name=kept_one_1 path=*/roots/kept_one_1 host.hostname=one ip4=disable ip6=disable *persist' \
+        'jexec -l -U root kept_one_1 *' \
+        'jail -q -R kept_one_1' \
+        'zfs unmount -f zroot/builder/kept_one_1'
+    grep -q entered "$directory/entered" || fail "the shell did nothing"
+    (sandbox --forget one)
+    (sandbox --empty-cache "$platform")
+    builder-client unschedule kept
 }
 
 # Whichever step fails, what was made before is removed.
@@ -301,6 +348,10 @@ start_server
 misses_the_worker
 follows_the_order
 limits_what_is_written
+keeps_in_order
+leaves_when_idle
+keeps_what_failed
+shares_a_cache
 knows_where_names_are_resolved
 puts_jobs_back
 survives_a_crash
