@@ -3,7 +3,6 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
 
 mod builds;
-mod charge;
 mod client_history;
 mod commands;
 mod dispatch;
@@ -14,11 +13,9 @@ mod interop;
 mod listening;
 mod log;
 mod losses;
-mod metrics;
 mod migration;
 mod observers;
 mod programs;
-mod settings;
 mod signals;
 mod startup;
 mod templates;

@@ -101,7 +101,6 @@ impl Server {
             | Phase::Uninformed
             | Phase::Informing(_)
             | Phase::Observing
-            | Phase::Draining
             | Phase::Closing => {}
         }
     }
@@ -140,7 +139,6 @@ impl Server {
                 | Phase::Uninformed
                 | Phase::Informing(_)
                 | Phase::Observing
-                | Phase::Draining
                 | Phase::Closing,
                 command,
             ) => Step::Refuse(unexpected(command.name(), phase)),

@@ -15,7 +15,6 @@ mod deadlines;
 mod digests;
 mod history;
 mod leftovers;
-mod metrics;
 mod platform;
 mod results;
 mod site;

@@ -6,7 +6,6 @@ use crate::Uuid;
 use crate::build_result::BuildResult;
 use crate::history::{Artifact, Build, HistoryQuery};
 use crate::job::{File, OrbBuildJob, ScheduleItem, ScriptJob};
-use crate::job_settings::JobSettings;
 use crate::text::Text;
 use crate::time::{Period, Time};
 use crate::wire::{Integer, RawUuid, explicit_tag};
@@ -106,7 +105,7 @@ macro_rules! named {
 
 named! {
     Text Time Period ScriptJob OrbBuildJob ScheduleItem File BuildResult PeerType QueueInfo RunningInfo InfoReply
-    Build HistoryQuery Artifact JobSettings
+    Build HistoryQuery Artifact
 }
 
 impl Named for bool {

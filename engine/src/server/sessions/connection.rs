@@ -35,8 +35,6 @@ pub(crate) enum Phase {
     Informing(Box<InfoStream<InfoItem>>),
     /// A client that follows a build.
     Observing,
-    /// A client that waits until nothing runs.
-    Draining,
     /// All has been said; the peer is to close.
     Closing,
 }
@@ -44,16 +42,18 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) role: Role,
+    /// The address that it comes from.
+    pub(crate) host: Option<Text>,
     pub(crate) phase: Phase,
     pub(crate) decoder: FrameDecoder,
 }
 
 impl Connection {
-    pub(crate) fn new(role: Role) -> Connection {
+    pub(crate) fn new(role: Role, host: Option<Text>) -> Connection {
         let mut decoder = FrameDecoder::new(HELLO_FRAME_BYTES);
         // A result is never held, and its walker knows the limits that count.
         decoder.set_streamed_limit(u64::MAX);
-        Connection { role, phase: Phase::Hello, decoder }
+        Connection { role, host, phase: Phase::Hello, decoder }
     }
 
     pub(crate) fn enter(&mut self, phase: Phase) {
@@ -82,7 +82,6 @@ impl Phase {
             | Phase::Uninformed
             | Phase::Informing(_)
             | Phase::Observing
-            | Phase::Draining
             | Phase::Closing => HELLO_FRAME_BYTES,
         }
     }
@@ -116,7 +115,6 @@ impl Phase {
             | Phase::Uninformed
             | Phase::Informing(_)
             | Phase::Observing
-            | Phase::Draining
             | Phase::Closing => "nothing more",
         }
     }

@@ -2,13 +2,11 @@
 //! number, the log is a list.
 
 mod rig;
-mod settings;
 mod shortcuts;
 mod silence;
 mod words;
 mod world;
 
-mod charge;
 mod clock;
 mod disk_full;
 mod dispatch;
