@@ -9,17 +9,17 @@ _builder() {
     local flags='' valued='' commands='' command='' count=0
     case $program in
         builder-server)
-            flags='--ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --artifact-limit --console-limit --upload --upload-credentials --hold-back-failed --keep-local --upload-timeout --salvage --export-state -v --verbose -q --quiet -h --help --version'
-            valued='--ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --artifact-limit --console-limit --upload --upload-credentials --upload-timeout --export-state'
+            flags='--ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --silence --skip-missed --keep --artifact-limit --console-limit --upload --upload-credentials --hold-back-failed --keep-local --upload-timeout --metrics-file --salvage --export-state -v --verbose -q --quiet -h --help --version'
+            valued='--ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --silence --keep --artifact-limit --console-limit --upload --upload-credentials --upload-timeout --metrics-file --export-state'
             commands='' ;;
         builder-worker)
             flags='-r --remote --timeout --keep-failed -v --verbose -q --quiet -h --help --version'
             valued='-r --remote --timeout'
             commands='' ;;
         builder-client)
-            flags='-r --remote --period --platform --json --job --since --failed --limit --follow --times --grep --output --previous --last-success -v --verbose -q --quiet -h --help --version'
-            valued='-r --remote --period --platform --job --since --limit --times --grep --output'
-            commands='schedule orb-build reschedule unschedule execute info observe observe-latest history logs fetch diff drop-platform undrop-platform' ;;
+            flags='-r --remote --period --at --timeout --silence --skip-missed --keep --replace --platform --json --job --since --failed --limit --follow --times --grep --output --previous --last-success --wait -v --verbose -q --quiet -h --help --version'
+            valued='-r --remote --period --at --timeout --silence --keep --platform --job --since --limit --times --grep --output'
+            commands='schedule orb-build reschedule unschedule execute info observe observe-latest history logs fetch diff cancel pause resume drain drop-platform undrop-platform' ;;
         builder-inspect)
             flags='--latest --failed --job --script --console --sha256 --json --output -v --verbose -q --quiet -h --help --version'
             valued='--output'
@@ -31,8 +31,8 @@ _builder() {
     esac
     _builder_count
     case "$program $command" in
-        'builder-client schedule') flags='--period -r --remote -v --verbose -q --quiet -h --help --version' ;;
-        'builder-client orb-build') flags='--period -r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client schedule') flags='--period --at --timeout --silence --skip-missed --keep --replace -r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client orb-build') flags='--period --at --timeout --silence --skip-missed --keep --replace -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client reschedule') flags='--period -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client unschedule') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client execute') flags='--platform -r --remote -v --verbose -q --quiet -h --help --version' ;;
@@ -43,6 +43,10 @@ _builder() {
         'builder-client logs') flags='--platform --failed --follow --times --grep --since --limit --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client fetch') flags='--platform --output --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client diff') flags='--platform --previous --last-success --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client cancel') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client pause') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client resume') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client drain') flags='--wait -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client drop-platform') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client undrop-platform') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
     esac
@@ -52,6 +56,7 @@ _builder() {
         'builder-server --dir') compopt -o filenames; _builder_offer -d; return ;;
         'builder-server --config-dir') compopt -o filenames; _builder_offer -d; return ;;
         'builder-server --upload-credentials') compopt -o default; return ;;
+        'builder-server --metrics-file') compopt -o default; return ;;
         'builder-server --export-state') compopt -o default; return ;;
         'builder-client --period') _builder_offer -W 'hourly daily weekly never'; return ;;
         'builder-client --times') _builder_offer -W 'relative absolute none'; return ;;

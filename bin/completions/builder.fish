@@ -9,11 +9,11 @@ function __builder_words
     set -l valued
     switch (string replace -r '.*/' '' -- $tokens[1])
         case builder-server
-            set valued --ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --artifact-limit --console-limit --upload --upload-credentials --upload-timeout --export-state
+            set valued --ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --silence --keep --artifact-limit --console-limit --upload --upload-credentials --upload-timeout --metrics-file --export-state
         case builder-worker
             set valued -r --remote --timeout
         case builder-client
-            set valued -r --remote --period --platform --job --since --limit --times --grep --output
+            set valued -r --remote --period --at --timeout --silence --keep --platform --job --since --limit --times --grep --output
         case builder-inspect
             set valued --output
         case builder-upload
@@ -55,6 +55,9 @@ complete -c builder-server -l socket-group -x -a '(__fish_complete_groups)' -d '
 complete -c builder-server -l dir -x -a '(__fish_complete_directories)' -d 'Keep schedule, log and results here'
 complete -c builder-server -l config-dir -x -a '(__fish_complete_directories)' -d 'Read orb-build templates from here'
 complete -c builder-server -l timeout -x -d 'The longest time that a job may run; workers have the same option'
+complete -c builder-server -l silence -x -d 'End a build that prints nothing for so long, unless its job says otherwise'
+complete -c builder-server -l skip-missed -d 'Do not make up for runs of any job whose time passed while the server was down'
+complete -c builder-server -l keep -x -d 'Keep N results of each job, or results for TIME, such as 30d, unless a job says otherwise'
 complete -c builder-server -l artifact-limit -x -d 'The maximum size of all artifacts of a build'
 complete -c builder-server -l console-limit -x -d 'The maximum size of the console of a build'
 complete -c builder-server -l upload -x -d 'Upload results to this http:// or https:// URL once they are stored'
@@ -62,6 +65,7 @@ complete -c builder-server -l upload-credentials -r -F -d 'Read the credentials 
 complete -c builder-server -l hold-back-failed -d 'If a build exited with another status than 0, do not upload its files below bin/; if it did not exit, they are never uploaded'
 complete -c builder-server -l keep-local -d 'Keep results in DIR after they are uploaded'
 complete -c builder-server -l upload-timeout -x -d 'The longest time that one upload may take'
+complete -c builder-server -l metrics-file -r -F -d 'Write metrics for Prometheus to this file, every 15 seconds'
 complete -c builder-server -l salvage -d 'Start without the damaged parts of the log, which is saved first'
 complete -c builder-server -l export-state -r -F -d 'Write the state file of builder 0.4.0 to FILE and exit'
 complete -c builder-server -s v -l verbose -d 'Log what happens; twice: log every detail'
@@ -91,10 +95,20 @@ complete -c builder-client -n __builder_goes_with -a history -d 'List builds, th
 complete -c builder-client -n __builder_goes_with -a logs -d 'Print the console of a build, or of the newest build of a job; with --failed, of the newest that failed'
 complete -c builder-client -n __builder_goes_with -a fetch -d 'Fetch the artifacts of a build, or those at PATH, and verify them; run it again to go on after a break'
 complete -c builder-client -n __builder_goes_with -a diff -d 'Print what differs between two builds, or between a build, such as the newest of a job, and the one before it; if it failed, the last success before it'
+complete -c builder-client -n __builder_goes_with -a cancel -d 'End a build that runs, or all builds of a job, and take the job out of all queues'
+complete -c builder-client -n __builder_goes_with -a pause -d 'Hand out no jobs on PLATFORM until it is resumed; running builds continue'
+complete -c builder-client -n __builder_goes_with -a resume -d 'Hand out jobs on PLATFORM again; without PLATFORM, after \'drain\''
+complete -c builder-client -n __builder_goes_with -a drain -d 'Hand out no jobs anywhere until \'resume\'; running builds continue'
 complete -c builder-client -n __builder_goes_with -a drop-platform -d 'Remove the queue and the jobs of PLATFORM, and refuse new ones'
 complete -c builder-client -n __builder_goes_with -a undrop-platform -d 'Accept jobs for PLATFORM again'
 complete -c builder-client -s r -l remote -x -d 'The server, as HOST:PORT or unix:PATH'
-complete -c builder-client -n '__builder_goes_with schedule orb-build reschedule' -l period -x -a 'hourly daily weekly never' -d 'How often the job runs'
+complete -c builder-client -n '__builder_goes_with schedule orb-build reschedule' -l period -x -a 'hourly daily weekly never' -d 'How often the job runs: a time such as 6h, or one of'
+complete -c builder-client -n '__builder_goes_with schedule orb-build' -l at -x -d 'Run at this time of day, in UTC, and not at once'
+complete -c builder-client -n '__builder_goes_with schedule orb-build' -l timeout -x -d 'End a build that takes so long, such as 90m'
+complete -c builder-client -n '__builder_goes_with schedule orb-build' -l silence -x -d 'End a build that prints nothing for so long, such as 10m'
+complete -c builder-client -n '__builder_goes_with schedule orb-build' -l skip-missed -d 'Do not make up for a run whose time passed while the server was down'
+complete -c builder-client -n '__builder_goes_with schedule orb-build' -l keep -x -d 'Keep N results, or results for TIME, such as 30d, or all; may be given once for each'
+complete -c builder-client -n '__builder_goes_with schedule orb-build' -l replace -d 'If NAME is scheduled, change that job; it keeps its place in the queue'
 complete -c builder-client -n '__builder_goes_with execute info observe-latest history logs fetch diff' -l platform -x -d 'Only this platform'
 complete -c builder-client -n '__builder_goes_with info observe observe-latest history logs fetch diff' -l json -d 'Print JSON'
 complete -c builder-client -n '__builder_goes_with observe-latest' -l job -x -d 'Only builds of this job'
@@ -107,6 +121,7 @@ complete -c builder-client -n '__builder_goes_with logs' -l grep -x -d 'Print on
 complete -c builder-client -n '__builder_goes_with fetch' -l output -x -a '(__fish_complete_directories)' -d 'Write below DIR, which is created if it is not there'
 complete -c builder-client -n '__builder_goes_with diff' -l previous -d 'Compare with the build before, whether that succeeded or not'
 complete -c builder-client -n '__builder_goes_with diff' -l last-success -d 'Compare with the last success before, also if the build succeeded'
+complete -c builder-client -n '__builder_goes_with drain' -l wait -d 'Wait until no build runs any longer'
 complete -c builder-client -s v -l verbose -d 'Log what happens; twice: log every detail'
 complete -c builder-client -s q -l quiet -d 'Log errors only'
 complete -c builder-client -s h -l help -d 'Print this help'

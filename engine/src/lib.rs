@@ -17,10 +17,11 @@
 //! job, and is told so only when a crash could not undo it any more.
 //!
 //! ```
-//! use builder_engine::server::{Action, Deferred, Input, Recovery, Role, Server, Settings, Start, State};
+//! use builder_engine::server::{Action, Deferred, Input, Origin, Recovery, Role, Server, Settings, Start, State};
 //! use builder_engine::{Now, limits};
 //! use builder_proto::command::{Command, PeerType};
 //! use builder_proto::job::ScriptJob;
+//! use builder_proto::job_settings::JobSettings;
 //! use builder_proto::time::{Period, Time};
 //! use builder_proto::{CLIENT_VERSION, Uuid};
 //! use core::time::Duration;
@@ -28,6 +29,7 @@
 //!
 //! let settings = Settings {
 //!     job_time: limits::JOB_TIME,
+//!     defaults: JobSettings::NONE,
 //!     artifact_bytes: limits::ARTIFACT_BYTES,
 //!     console_bytes: limits::CONSOLE_BYTES,
 //!     builds: 100,
@@ -49,7 +51,7 @@
 //! let job = ScriptJob { name: "hello".into(), script: "echo hello".into(), platform: "debian-12".into() };
 //! let mut bytes = Command::ClientHello { peer: PeerType::Client, version: CLIENT_VERSION }.to_frame()?;
 //! bytes.extend(Command::Schedule { period: Period::Daily, job }.to_frame()?);
-//! server.handle(now, Input::Connected { connection: 1, role: Role::Any, host: None });
+//! server.handle(now, Input::Connected { connection: 1, role: Role::Any, origin: Origin::default() });
 //! server.handle(now, Input::Received { connection: 1, bytes: &bytes });
 //! server.handle(now, Input::Tick);
 //!
@@ -85,9 +87,11 @@
 
 pub mod driver;
 pub mod history;
+pub mod job_settings;
 pub mod limits;
 pub mod log;
 pub mod manifest;
+mod metrics;
 pub mod names;
 pub mod reconnecting;
 pub mod server;

@@ -101,6 +101,12 @@ pub const OPAM_PACKAGE_BYTES: usize = 4096;
 pub const PLATFORMS: usize = 1000;
 /// Schedule items that are queued in one call; the rest follows in the next.
 pub const DUE_ITEMS_PER_CALL: usize = 1000;
+/// The shortest time between two runs of a job.
+pub const SHORTEST_PERIOD: Duration = Duration::from_secs(60);
+/// The longest time that a setting of a job may name: a hundred years, so that no sum of times overflows.
+pub const LONGEST_SETTING: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
+/// How late a run may be that is not to be left out: as long as a server takes to be restarted.
+pub const MISSED_RUN_TOLERANCE: Duration = Duration::from_secs(60);
 /// Artifacts of one build, by number.
 pub const ARTIFACT_FILES: u64 = 1_000_000;
 /// Bytes of one artifact's path.
@@ -124,6 +130,8 @@ pub const UPLOAD_LONGEST_DELAY: Duration = Duration::from_secs(60 * 60);
 pub const UPLOAD_DOUBTS: usize = 3;
 /// Results that wait to be uploaded which `info` lists; the rest is counted.
 pub const UPLOADS_SHOWN: usize = 100;
+/// Time between two pages of metrics. Prometheus usually asks for one as often.
+pub const METRICS_INTERVAL: Duration = Duration::from_secs(15);
 /// The longest sleep while a schedule item is due later: a wall clock that was set is noticed by then.
 pub const WALL_CLOCK_RECHECK: Duration = Duration::from_secs(15 * 60);
 /// Time after a start during which next runs that are too far away are left alone: a host whose clock does not run while it

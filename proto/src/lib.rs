@@ -12,7 +12,8 @@
 //! 3. [`finished_frame`] writes the message of a finished build, [`finished`] walks over it while it arrives, and
 //!    [`execution`] is how it is stored; none of them holds it whole.
 //!    [`artifacts`] is for whoever looks at what passes by.
-//! 4. [`history`] is what a server remembers of builds, and [`overview`] what it says of itself.
+//! 4. [`history`] is what a server remembers of builds, [`overview`] what it says of itself, and [`job_settings`] what it is
+//!    told of jobs besides.
 //! 5. [`state_file`] reads and writes the `state` file of 0.4.0.
 //! 6. [`header`] and [`wire`] spell single values in DER. Outside this crate, only the engine's log needs them.
 //!
@@ -60,6 +61,7 @@ pub mod frame;
 pub mod header;
 pub mod history;
 pub mod job;
+pub mod job_settings;
 pub mod malformed;
 pub mod overview;
 pub mod signal;

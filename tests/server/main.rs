@@ -3,6 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
 
 mod builds;
+mod charge;
 mod client_history;
 mod commands;
 mod dispatch;
@@ -13,9 +14,11 @@ mod interop;
 mod listening;
 mod log;
 mod losses;
+mod metrics;
 mod migration;
 mod observers;
 mod programs;
+mod settings;
 mod signals;
 mod startup;
 mod templates;

@@ -35,8 +35,8 @@ const OLD_COMMANDS: [(&[&str], &str, &[&str]); 9] = [
     (&["undrop-platform", "freebsd-13"], "undrop_platform", &["success"]),
 ];
 
-/// Commands that need a server with a history: what is typed, and the exit code with one that has none.
-const NEW_COMMANDS: [(&[&str], i32); 7] = [
+/// Commands that need a server of this version: what is typed, and the exit code with another one.
+const NEW_COMMANDS: [(&[&str], i32); 18] = [
     (&["observe", "988ad4a2"], 1),
     (&["history"], 1),
     (&["history", "hello", "--failed", "--json"], 1),
@@ -44,6 +44,17 @@ const NEW_COMMANDS: [(&[&str], i32); 7] = [
     (&["logs", "hello", "--grep", "error"], 1),
     (&["diff", "hello"], 2),
     (&["diff", "988ad4a2", "9f8e", "--json"], 2),
+    (&["cancel", "hello"], 1),
+    (&["cancel", "988ad4a2-647b-4f84-9116-f936eeddac84"], 1),
+    (&["pause", "linux"], 1),
+    (&["resume", "linux"], 1),
+    (&["drain"], 1),
+    (&["drain", "--wait"], 1),
+    (&["resume"], 1),
+    (&["schedule", "hello", "freebsd-13", "FILE", "--timeout=10m"], 1),
+    (&["schedule", "hello", "freebsd-13", "FILE", "--period=6h", "--at=03:00", "--skip-missed"], 1),
+    (&["schedule", "hello", "freebsd-13", "FILE", "--replace"], 1),
+    (&["orb-build", "robur-web", "mirage-web", "--keep=10", "--silence=5m"], 1),
 ];
 
 /// The last tag that 0.4.0 knows, of number 22.
@@ -256,9 +267,11 @@ fn a_client_that_says_13_sees_nothing_new() {
 fn a_client_that_says_13_may_send_nothing_new() {
     let site = site();
     let server = site.start();
-    for number in 23..=30_u8 {
+    // From 31 on, the number stands in a second byte.
+    let tags = (23..=30).map(|number| vec![0xa0 | number]).chain((31..=60).map(|number| vec![0xbf, number]));
+    for (number, tag) in (23..).zip(tags) {
         // Whatever is in it, it is not looked at.
-        let heard = answers(&mut Peer::connect(&server), &[0xa0 | number, 2, 5, 0]);
+        let heard = answers(&mut Peer::connect(&server), &[tag, vec![2, 5, 0]].concat());
         assert_eq!(heard.len(), 1, "message {number}");
         assert_eq!(heard[0][0], payload("failure")[0], "message {number}");
         assert!(heard.iter().all(|message| message[0] <= LAST_TAG));

@@ -55,6 +55,10 @@ fn whatever_a_viewer_tries_to_change_stays_as_it_is() {
         (&["execute", "job"], "execute"),
         (&["drop-platform", "linux"], "dropPlatform"),
         (&["undrop-platform", "linux"], "undropPlatform"),
+        (&["cancel", "job"], "cancelJob"),
+        (&["pause", "linux"], "pause"),
+        (&["resume"], "resume"),
+        (&["drain", "--wait"], "drain"),
     ] {
         let output = view(&site, &server, words);
         assert_eq!(output.status.code(), Some(1), "{words:?}");

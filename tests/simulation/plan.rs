@@ -4,6 +4,7 @@
 //! only shows when something else stays quiet.
 
 use builder_engine::server::{Role, Settings};
+use builder_proto::job_settings::JobSettings;
 use builder_tests::world::{Faults, Lie, Random};
 use std::time::Duration;
 
@@ -75,6 +76,8 @@ pub(crate) struct Plan {
     pub(crate) imports: bool,
     /// How many of a thousand crashes cost a part of the history. Results stay here then, so that none is lost for good.
     pub(crate) damaged_histories: u64,
+    /// Whether the server writes metrics.
+    pub(crate) metrics: bool,
 }
 
 impl Plan {
@@ -92,6 +95,7 @@ impl Plan {
         let mut plan = Plan {
             settings: Settings {
                 job_time: Duration::from_secs(30),
+                defaults: JobSettings::NONE,
                 artifact_bytes: ARTIFACT_BYTES,
                 console_bytes: 20_000,
                 builds: sometimes(&[2, 100, 100]) as usize,
@@ -135,6 +139,7 @@ impl Plan {
             salvages: sometimes(&[0, 100]),
             imports: sometimes(&[0, 1]) == 1,
             damaged_histories: sometimes(&[0, 0, 300]),
+            metrics: sometimes(&[0, 1]) == 1,
         };
         if plan.damaged_histories > 0 {
             plan.uploads = 0;
@@ -175,6 +180,10 @@ impl Plan {
                 "other_errors" => &mut self.disk.other_errors,
                 "full_disk" => {
                     self.full_disk = number > 0;
+                    continue;
+                }
+                "metrics" => {
+                    self.metrics = number > 0;
                     continue;
                 }
                 "syncs_everything" => {

@@ -14,6 +14,7 @@
 mod closed_door;
 pub mod fuzz;
 pub mod http;
+pub mod metrics;
 mod peer;
 mod process;
 pub mod results;

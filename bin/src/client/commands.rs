@@ -4,8 +4,8 @@
 //! says what the command does.
 
 use super::flags::{
-    FAILED, FOLLOW, GREP, JOB, JSON, LAST_SUCCESS, LIMIT, NEW_PERIOD, OUTPUT, PERIOD, PLATFORM, PREVIOUS,
-    SEARCH_LIMIT, SINCE, TIMES,
+    AT, FAILED, FOLLOW, GREP, JOB, JSON, KEEP, LAST_SUCCESS, LIMIT, NEW_PERIOD, OUTPUT, PERIOD, PLATFORM,
+    PREVIOUS, REPLACE, SEARCH_LIMIT, SILENCE, SINCE, SKIP_MISSED, TIMEOUT, TIMES, WAIT_FOR_BUILDS,
 };
 use crate::command_line::{CommandEntry, Kind, Word};
 
@@ -35,7 +35,7 @@ commands! {
     Schedule = CommandEntry {
         name: "schedule",
         words: &[Word::one("NAME", Kind::Job), Word::one("PLATFORM", Kind::Platform), Word::one("FILE", Kind::File)],
-        flags: &[PERIOD],
+        flags: &[PERIOD, AT, TIMEOUT, SILENCE, SKIP_MISSED, KEEP, REPLACE],
         help: "run the script FILE on PLATFORM, now and once per PERIOD; FILE may be - for standard input",
         manual: "\
 Run the script in
@@ -51,12 +51,13 @@ is
 read the script from standard input.
 The
 .Ar name
-must not be in use.",
+must not be in use, except with
+.Fl -replace .",
     },
     OrbBuild = CommandEntry {
         name: "orb-build",
         words: &[Word::one("NAME", Kind::Job), Word::one("OPAM_PACKAGE", Kind::Text)],
-        flags: &[PERIOD],
+        flags: &[PERIOD, AT, TIMEOUT, SILENCE, SKIP_MISSED, KEEP, REPLACE],
         help: "build OPAM_PACKAGE on every platform, now and once per PERIOD",
         manual: "\
 Build the opam package on every platform for which the server has a template,
@@ -298,6 +299,68 @@ this is said.
 .Pp
 The exit status is 0 if both builds are the same, 1 if there is a difference,
 and 2 if there was trouble.",
+    },
+    Cancel = CommandEntry {
+        name: "cancel",
+        words: &[Word::one("JOB|UUID", Kind::Job)],
+        flags: &[],
+        help: "end a build that runs, or all builds of a job, and take the job out of all queues",
+        manual: "\
+End a build that runs; of its uuid, as many of the first digits are enough as no
+other build has, and four at least.
+With a job, end all its builds, and take it out of all queues; it stays in the
+schedule.
+A job of exactly that name counts more than a uuid that begins so.
+.Pp
+What the build has printed is stored, with the result that it was cancelled, and
+by whom; it leaves no artifacts, and is not run again.
+The server closes the connection to the worker, which kills the processes of the
+job for that.
+A worker of builder 0.4.0 notices only when the job prints its next line.",
+    },
+    Pause = CommandEntry {
+        name: "pause",
+        words: &[Word::one("PLATFORM", Kind::Platform)],
+        flags: &[],
+        help: "hand out no jobs on PLATFORM until it is resumed; running builds continue",
+        manual: "\
+Hand out no more jobs on
+.Ar platform ,
+until it is resumed.
+Builds that run continue to their ends, and jobs go on entering the queue.
+A restart of the server does not resume it.",
+    },
+    Resume = CommandEntry {
+        name: "resume",
+        words: &[Word::optional("PLATFORM", Kind::Platform)],
+        flags: &[],
+        help: "hand out jobs on PLATFORM again; without PLATFORM, after 'drain'",
+        manual: "\
+Hand out jobs on a paused
+.Ar platform
+again.
+Without
+.Ar platform ,
+hand out jobs again on all platforms after
+.Cm drain ;
+those that are paused one by one stay so.",
+    },
+    Drain = CommandEntry {
+        name: "drain",
+        words: &[],
+        flags: &[WAIT_FOR_BUILDS],
+        help: "hand out no jobs anywhere until 'resume'; running builds continue",
+        manual: "\
+Hand out no more jobs on any platform, until
+.Cm resume
+without a platform ends that.
+Builds that run continue to their ends, and jobs go on entering the queues.
+A restart of the server does not end it.
+With
+.Fl -wait ,
+wait until no build runs any longer, and all results are stored; then the server
+can be stopped, and no job has to start again.
+If somebody else resumes before that, the command fails.",
     },
     DropPlatform = CommandEntry {
         name: "drop-platform",

@@ -56,7 +56,7 @@ impl Connection {
         let version = command.client_version();
         match Connection::open_with(peer, version) {
             Err(error) if version > CLIENT_VERSION && error.is_refused_hello() => {
-                Err(explain_refusal(peer, version, error))
+                Err(explain_refusal(peer, command, error))
             }
             result => result,
         }
@@ -326,20 +326,38 @@ impl InfoSource for Connection {
     }
 }
 
-/// Why a server does not greet who speaks this version. One that is merely of an earlier version greets who speaks the
+/// Why a server does not greet who needs this command. One that is merely of an earlier version greets who speaks the
 /// earliest; one that is busy, or serves others, says the same again.
-fn explain_refusal(peer: &Address, version: i64, refusal: ClientError) -> ClientError {
+fn explain_refusal(peer: &Address, command: Kind, refusal: ClientError) -> ClientError {
+    let version = command.client_version();
     log::info!("{peer} does not take version {version}: {refusal}; trying version {CLIENT_VERSION}");
     match Connection::open_with(peer, CLIENT_VERSION) {
         // By now, it has time again.
         Ok(_) if refusal.is_busy() => refusal,
-        Ok(_) => ClientError::TooOld { peer: peer.clone(), instead: READ_RESULTS },
+        Ok(_) => {
+            let (lacks, instead) = lacking(command);
+            ClientError::TooOld { peer: peer.clone(), lacks, instead }
+        }
         Err(error) => error,
     }
 }
 
-/// What can be done about a server that has no history.
-const READ_RESULTS: &str = "read the results in its data directory with builder-inspect";
+/// What a server of an earlier version does not do that lacks a command, and what can be done about it.
+fn lacking(command: Kind) -> (&'static str, &'static str) {
+    match command {
+        Kind::Cancel | Kind::CancelJob => {
+            ("cannot cancel builds", "end the worker of the build: the job is queued again then")
+        }
+        Kind::Pause | Kind::Resume | Kind::Drain => {
+            ("cannot pause platforms", "stop the workers, which end when their builds do")
+        }
+        Kind::Enter | Kind::EnterOrbBuild => (
+            "has no settings of single jobs",
+            "leave out --at, --timeout, --silence, --skip-missed, --keep and --replace, and choose a period by name",
+        ),
+        _ => ("keeps no history of builds", "read the results in its data directory with builder-inspect"),
+    }
+}
 
 /// Whether nothing arrived in time; systems have two names for it.
 fn is_timeout(error: &io::Error) -> bool {

@@ -6,7 +6,7 @@ use super::{info, info_filter};
 use crate::command_line::Address;
 use crate::wording::Span;
 use builder_proto::command::{Command, InfoReply, RunningInfo};
-use builder_proto::job::Job;
+use builder_proto::job::{Job, OrbBuildJob, ScriptJob};
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
 use std::fmt::Write;
@@ -31,7 +31,11 @@ impl<'a> Witness<'a> {
     /// Says what came of the command, which was done.
     pub(super) fn tell(self) -> String {
         let after = match self.command {
-            Command::DropPlatform(_) | Command::UndropPlatform(_) => None,
+            Command::DropPlatform(_)
+            | Command::UndropPlatform(_)
+            | Command::Cancel(_)
+            | Command::CancelJob(_)
+            | Command::Resume { .. } => None,
             _ => ask(self.remote),
         };
         describe(self.command, self.before.as_ref(), after.as_ref(), info::now())
@@ -48,10 +52,16 @@ fn describe(command: &Command, before: Option<&InfoReply>, after: Option<&InfoRe
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = match command {
-        Command::Schedule { job, .. } => write_job(&mut text, "is scheduled", &job.name, after, now),
-        Command::ScheduleOrbBuild { job, .. } => write_job(&mut text, "is scheduled", &job.name, after, now),
-        Command::Execute { name, .. } => write_job(&mut text, "is queued", name, after, now),
-        Command::Reschedule { name, .. } => write_job(&mut text, "is rescheduled", name, after, now),
+        Command::Schedule { job: ScriptJob { name, .. }, .. }
+        | Command::ScheduleOrbBuild { job: OrbBuildJob { name, .. }, .. } => {
+            write_job(&mut text, "is scheduled", name, None, after, now)
+        }
+        Command::Enter { job: ScriptJob { name, .. }, settings, .. }
+        | Command::EnterOrbBuild { job: OrbBuildJob { name, .. }, settings, .. } => {
+            write_job(&mut text, "is scheduled", name, settings.every(), after, now)
+        }
+        Command::Execute { name, .. } => write_job(&mut text, "is queued", name, None, after, now),
+        Command::Reschedule { name, .. } => write_job(&mut text, "is rescheduled", name, None, after, now),
         Command::Unschedule(name) => write_unscheduled(&mut text, name, after),
         Command::DropPlatform(platform) => write_dropped(&mut text, platform, before),
         Command::UndropPlatform(platform) => writeln!(
@@ -59,15 +69,42 @@ fn describe(command: &Command, before: Option<&InfoReply>, after: Option<&InfoRe
             "{platform} accepts jobs again; jobs that were removed with it do not come back, so schedule them \
              again"
         ),
+        Command::Pause(platform) => write_paused(&mut text, Some(platform), after),
+        Command::Drain { wait: false } => write_paused(&mut text, None, after),
+        Command::Drain { wait: true } => {
+            writeln!(text, "no build runs; to hand out jobs again:\n    builder-client resume")
+        }
+        Command::Resume { platform: Some(platform) } => writeln!(text, "{platform} hands out jobs again"),
+        Command::Resume { platform: None } => {
+            writeln!(text, "all platforms hand out jobs again, except for those that are paused one by one")
+        }
         _ => Ok(()),
     };
     text
+}
+
+/// Where nothing is handed out any longer, what still runs there, and how to end it.
+fn write_paused(text: &mut String, platform: Option<&Text>, after: Option<&InfoReply>) -> std::fmt::Result {
+    match platform {
+        Some(platform) => writeln!(
+            text,
+            "{platform} hands out no jobs; to end that:\n    builder-client resume {platform}"
+        )?,
+        None => writeln!(text, "no platform hands out jobs; to end that:\n    builder-client resume")?,
+    }
+    let running = after.iter().flat_map(|reply| &reply.running);
+    for build in running.filter(|build| platform.is_none_or(|platform| build.job.platform == *platform)) {
+        let RunningInfo { uuid, job, .. } = build;
+        writeln!(text, "build {uuid} of {} on {} continues to its end", job.name, job.platform)?;
+    }
+    Ok(())
 }
 
 fn write_job(
     text: &mut String,
     done: &str,
     name: &Text,
+    every: Option<Duration>,
     after: Option<&InfoReply>,
     now: Time,
 ) -> std::fmt::Result {
@@ -77,9 +114,13 @@ fn write_job(
         (Period::Never, Time::NEVER) => writeln!(text, "{name} {done}, and has no next run")?,
         (period, next) => {
             let away = Span(next.duration_since(now) + Duration::from_millis(999));
+            let then = match every {
+                Some(every) => format!("every {}", humantime::format_duration(every)),
+                None => period.to_string(),
+            };
             writeln!(
                 text,
-                "{name} {done}; next run: {}, in {away}, then {period}",
+                "{name} {done}; next run: {}, in {away}, then {then}",
                 info_filter::whole_seconds(next)
             )?;
         }

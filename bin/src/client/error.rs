@@ -33,8 +33,8 @@ pub(super) enum ClientError {
     Reset { peer: Address },
     /// The server closed the connection instead of greeting.
     NoHello { peer: Address, version: i64 },
-    /// The server knows no such command; until it does, this can be done.
-    TooOld { peer: Address, instead: &'static str },
+    /// The server knows no such command: it does not do this; until it does, that can be done instead.
+    TooOld { peer: Address, lacks: &'static str, instead: &'static str },
     /// The server closed the connection when it still had something to say.
     Closed { peer: Address, missing: &'static str },
     /// What the server sent has no frames.
@@ -118,10 +118,10 @@ impl fmt::Display for ClientError {
                 "{peer} closed the connection instead of greeting; it may not speak version {version} \
                  of the protocol"
             ),
-            ClientError::TooOld { peer, instead } => write!(
+            ClientError::TooOld { peer, lacks, instead } => write!(
                 f,
-                "{peer}: this server is of an earlier version, which keeps no history of builds; update \
-                 builder-server to the version of this client ({}), or {instead}",
+                "{peer}: this server is of an earlier version, which {lacks}; update builder-server to the version of \
+                 this client ({}), or {instead}",
                 env!("CARGO_PKG_VERSION")
             ),
             ClientError::Closed { peer, missing } => {

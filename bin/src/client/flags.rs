@@ -1,12 +1,12 @@
 //! The flags of the client's commands, each with what is said about it.
 
-use crate::command_line::{Flag, Kind};
+use crate::command_line::{Flag, Kind, Repeat};
 
 pub(super) const PERIOD: Flag = Flag::with_value(
     "period",
     "PERIOD",
     Kind::OneOf(&["hourly", "daily", "weekly", "never"]),
-    "how often the job runs",
+    "how often the job runs: a time such as 6h, or one of",
 )
 .default("daily")
 .manual(
@@ -14,17 +14,122 @@ pub(super) const PERIOD: Flag = Flag::with_value(
 How often the job runs:
 .Cm hourly , daily
 (the default),
-.Cm weekly
-or
-.Cm never .
+.Cm weekly ,
+.Cm never ,
+or once in a time of a minute or more, such as 90m, 6h or 3d.
 With
 .Cm never ,
 a job runs once when it is scheduled, and afterwards only on
-.Cm execute .",
+.Cm execute .
+Of a job that runs once in another time,
+.Cm info
+shows the nearest of
+.Cm hourly , daily
+and
+.Cm weekly .",
 );
+/// When a job runs.
+pub(super) const AT: Flag =
+    Flag::with_value("at", "HH:MM", Kind::Text, "run at this time of day, in UTC, and not at once").manual(
+        "\
+Run the job at this time of day, in UTC, instead of at once.
+With a shorter period, it also runs before and after that, in steps of the
+period; with a longer one, the first run is at the next such time.",
+    );
+pub(super) const TIMEOUT: Flag =
+    Flag::with_value("timeout", "TIME", Kind::Text, "end a build that takes so long, such as 90m")
+        .default("that of the server")
+        .manual(
+            "\
+End a build that takes longer than this, such as
+.Li 90m
+or
+.Li 1h30m ;
+the default is that of the server.
+The server ends it, and what it has printed is kept, but none of its artifacts.
+A worker still ends every job at its own limit, by default an hour, so give
+workers a longer one if a job is to take longer.
+A worker of builder 0.4.0 notices that its build was ended when the job prints
+the next line.",
+        );
+pub(super) const SILENCE: Flag = Flag::with_value(
+    "silence",
+    "TIME",
+    Kind::Text,
+    "end a build that prints nothing for so long, such as 10m",
+)
+.default("that of the server")
+.manual(
+    "\
+End a build that prints no line for so long, such as
+.Li 10m ;
+the default is that of the server, which has none unless it was given one.
+The same holds for its artifacts and its worker as with
+.Fl -timeout .",
+);
+pub(super) const SKIP_MISSED: Flag =
+    Flag::switch("skip-missed", "do not make up for a run whose time passed while the server was down")
+        .manual(
+            "\
+If the time of a run passed more than a minute before the server could queue it,
+because the server was down, leave that run out.
+Without this option, one run makes up for all that were missed.",
+        );
+/// Which results are kept.
+pub(crate) const KEEP: Flag = Flag::with_value(
+    "keep",
+    "N|TIME",
+    Kind::Text,
+    "keep N results, or results for TIME, such as 30d, or all; may be given once for each",
+)
+.repeat(Repeat::Adds)
+.default("what the server keeps")
+.manual(
+    "\
+Which results of the job stay on the server: the newest
+.Ar N
+of each platform, or those of builds that started at most so long ago, such as
+.Li 30d ,
+or
+.Cm all .
+If a number and a time are given, what either of them keeps stays.
+The default is that of the server, which keeps everything unless it is told
+otherwise.
+On each platform, the newest success and the newest failure always stay, and so
+does what still waits to be uploaded.
+Of a result that is removed, the history keeps everything but the console, the
+script and the artifacts.
+Results of a job that is not scheduled any more stay.",
+);
+pub(super) const REPLACE: Flag =
+    Flag::switch("replace", "if NAME is scheduled, change that job; it keeps its place in the queue").manual(
+        "\
+If a job of this name is scheduled, on whatever platform, change it in one step
+into what is given here; settings that are not given are gone.
+Its history and its place in the queue stay, and a build that runs goes on as it
+began.
+Its next run stays, too, unless another
+.Fl -period
+or
+.Fl -at
+is given.
+It does not run because of the change; use
+.Cm execute
+for that.
+If there is no such job, it is scheduled as usual.",
+    );
 /// The same for a command that changes no period unless it is asked to.
-pub(super) const NEW_PERIOD: Flag =
-    Flag { help: "how often the job runs from then on", ..PERIOD.default("as before") };
+pub(super) const NEW_PERIOD: Flag = Flag {
+    help: "how often the job runs from then on",
+    manual: NEW_PERIOD_MANUAL,
+    ..PERIOD.default("as before")
+};
+const NEW_PERIOD_MANUAL: &str = "\
+How often the job runs from then on:
+.Cm hourly , daily , weekly
+or
+.Cm never .
+The default is as before.";
 pub(super) const PLATFORM: Flag =
     Flag::with_value("platform", "PLATFORM", Kind::Platform, "only this platform");
 pub(super) const JOB: Flag = Flag::with_value("job", "NAME", Kind::Job, "only builds of this job");
@@ -95,6 +200,8 @@ pub(super) const PREVIOUS: Flag =
     Flag::switch("previous", "compare with the build before, whether that succeeded or not");
 pub(super) const LAST_SUCCESS: Flag =
     Flag::switch("last-success", "compare with the last success before, also if the build succeeded");
+/// Only with the command that hands out no jobs any longer.
+pub(super) const WAIT_FOR_BUILDS: Flag = Flag::switch("wait", "wait until no build runs any longer");
 pub(super) const JSON: Flag = Flag::switch("json", "print JSON").manual(
     "\
 Print JSON instead of text; see below.",

@@ -23,14 +23,31 @@ pub(super) fn after(remote: &Address, command: &Command, reason: &Text) -> Strin
 /// `ask` is called only where it helps to know what there is.
 fn hint(command: &Command, reason: &str, ask: impl FnOnce() -> InfoReply) -> String {
     match command {
-        Command::Schedule { job, .. } if reason.starts_with("platform dropped") => {
+        Command::Schedule { job, .. } | Command::Enter { job, .. }
+            if reason.starts_with("platform dropped") =>
+        {
             format!(": {0}; 'builder-client undrop-platform {0}' accepts them again", job.platform)
         }
-        Command::Schedule { .. } | Command::ScheduleOrbBuild { .. } => used_name(command, reason),
+        Command::Schedule { .. }
+        | Command::ScheduleOrbBuild { .. }
+        | Command::Enter { .. }
+        | Command::EnterOrbBuild { .. } => used_name(command, reason),
         Command::Unschedule(name) | Command::Reschedule { name, .. }
             if reason.starts_with("unknown job") || reason.starts_with("couldn't find job") =>
         {
             meant_job(name, &ask())
+        }
+        Command::CancelJob(name) if reason.starts_with("unknown job") => meant_job(name, &ask()),
+        Command::CancelJob(name) if reason.ends_with("neither runs nor waits") => {
+            format!("; 'builder-client history {name}' shows how its builds ended")
+        }
+        Command::Cancel(uuid) if reason.starts_with("build ") => {
+            format!("; 'builder-client logs {uuid}' shows how it ended")
+        }
+        Command::Pause(platform) | Command::Resume { platform: Some(platform) }
+            if reason.starts_with("unknown platform") =>
+        {
+            meant_platform(platform, &ask())
         }
         Command::Execute { name, .. } if reason.ends_with("job not found") => {
             format!(": {name}{}", meant_job(name, &ask()))
@@ -66,14 +83,14 @@ fn hint(command: &Command, reason: &str, ask: impl FnOnce() -> InfoReply) -> Str
 
 fn used_name(command: &Command, reason: &str) -> String {
     let name = match command {
-        Command::Schedule { job, .. } => &job.name,
-        Command::ScheduleOrbBuild { job, .. } => &job.name,
+        Command::Schedule { job, .. } | Command::Enter { job, .. } => &job.name,
+        Command::ScheduleOrbBuild { job, .. } | Command::EnterOrbBuild { job, .. } => &job.name,
         _ => return String::new(),
     };
     if reason != "job name already used" {
         return String::new();
     }
-    format!(": {name}; to change that job, remove it with 'builder-client unschedule {name}' first")
+    format!(": {name}; to change that job, add --replace")
 }
 
 fn meant_job(name: &Text, reply: &InfoReply) -> String {
@@ -128,8 +145,8 @@ mod tests {
         let drop = |platform: &str| Command::DropPlatform(platform.into());
         let undrop = |platform: &str| Command::UndropPlatform(platform.into());
         for (command, reason, expected) in [
-            (schedule("hello"), "job name already used", ": hello; to change that job, remove it with"),
-            (orb_build, "job name already used", ": web; to change that job, remove it with"),
+            (schedule("hello"), "job name already used", ": hello; to change that job, add --replace"),
+            (orb_build, "job name already used", ": web; to change that job, add --replace"),
             (
                 schedule("x"),
                 "platform dropped; can't schedule jobs",

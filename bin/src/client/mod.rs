@@ -1,10 +1,12 @@
 //! `builder-client`: one command to a server, and its answer.
 
 mod builds;
+mod change;
 mod commands;
 mod connection;
 mod diff;
 mod done;
+pub(crate) mod entering;
 mod error;
 mod fetch;
 mod flags;
@@ -29,15 +31,12 @@ use crate::command_line::{Address, Logging, Matches, Program, REMOTE, UsageError
 use builder_proto::Uuid;
 use builder_proto::command::Command;
 use commands::COMMANDS;
-use connection::Connection;
 use diff::Verdict;
-use done::Witness;
 use error::ClientError;
 use form::Form;
 use idle_status::IdleStatus;
 use request::Request;
 use selection_error::SelectionError;
-use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 /// Runs the program.
@@ -56,9 +55,9 @@ pub const PROGRAM: Program = Program {
 With --json, info and diff print one object, and fetch, history, logs and
 observe print one object per line; see builder-client(1).
 
-A PERIOD is hourly, daily, weekly or never; with never, NAME runs once, and then
-only on 'execute'. Without --remote, the environment variable BUILDER_REMOTE
-names the server.
+A PERIOD is hourly, daily, weekly, never, or a time of a minute or more, such as
+6h. With never, NAME runs once, and then only on 'execute'. Without --remote,
+the environment variable BUILDER_REMOTE names the server.
 
 Exit status: 0 done, 1 refused or failed, or nothing found by 'logs --grep',
 2 wrong usage. Of diff: 0 the same, 1 different, 2 anything else. The result of
@@ -112,16 +111,17 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<ExitCo
             let has_found = logs::print(&remote, &request, form, quiet)?;
             return Ok(if has_found { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        Request::Send(command) => send(&remote, &command, quiet),
-        Request::Schedule(job) => send(&remote, &job.read()?, quiet),
+        Request::Send(command) => change::send(&remote, &command, quiet),
+        Request::CancelNamed(word) => change::cancel(&remote, word, quiet),
+        Request::Schedule(job) => change::send(&remote, &job.read()?, quiet),
         Request::Info(filter) => info::print(&info::ask(&remote)?, &filter, form),
         Request::History(request) => history::print(&remote, &request, form, quiet),
         Request::Fetch(request) => fetch::fetch(&remote, request, form, quiet),
         Request::Observe(uuid) => observe_build(&remote, uuid, form, quiet),
         Request::ObserveBeginning(word) => {
             let build = selection::find_by_digits(&remote, &word).map_err(|error| match error {
-                ClientError::TooOld { peer, .. } => {
-                    ClientError::TooOld { peer, instead: "write the whole uuid" }
+                ClientError::TooOld { peer, lacks, .. } => {
+                    ClientError::TooOld { peer, lacks, instead: "write the whole uuid" }
                 }
                 other => other,
             })?;
@@ -139,29 +139,5 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<ExitCo
 
 fn observe_build(remote: &Address, uuid: Uuid, form: Form, quiet: bool) -> Result<(), ClientError> {
     let observed = observe::observe(remote, uuid, form, IdleStatus::of_build(remote, uuid, quiet));
-    observed.map_err(|error| explained(remote, &Command::Observe(uuid), error))
-}
-
-/// Sends a command to which the answer is that it was done or why not. A person is told what came of it.
-fn send(remote: &Address, command: &Command, quiet: bool) -> Result<(), ClientError> {
-    let stdout = io::stdout();
-    let witness = (stdout.is_terminal() && !quiet).then(|| Witness::before(remote, command));
-    let mut connection = Connection::open(remote, command.kind())?;
-    match connection.ask(command)? {
-        Command::Success => {}
-        other => return Err(explained(remote, command, connection.refusal(command, other))),
-    }
-    let text = witness.map(Witness::tell).unwrap_or_default();
-    stdout.lock().write_all(text.as_bytes()).map_err(ClientError::Print)
-}
-
-/// The error, and if it is a refusal, what can be done about it.
-fn explained(remote: &Address, command: &Command, error: ClientError) -> ClientError {
-    match error {
-        ClientError::Refused { reason, .. } => {
-            let hint = hint::after(remote, command, &reason);
-            ClientError::Refused { reason, hint }
-        }
-        other => other,
-    }
+    observed.map_err(|error| change::explained(remote, &Command::Observe(uuid), error))
 }

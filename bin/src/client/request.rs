@@ -2,17 +2,19 @@
 
 use super::commands::{COMMANDS, Verb};
 use super::diff::{DiffRequest, Earlier};
+use super::entering::Entering;
 use super::error::{ClientError, ScriptSource};
 use super::fetch::FetchRequest;
 use super::flags::{
     FAILED, FOLLOW, GREP, JOB, LAST_SUCCESS, LIMIT, OUTPUT, PERIOD, PLATFORM, PREVIOUS, SINCE, TIMES,
+    WAIT_FOR_BUILDS,
 };
 use super::history::HistoryRequest;
 use super::info_filter::{BuildFilter, InfoFilter};
 use super::logs::LogsRequest;
 use super::selection::{Selection, uuid_beginning};
 use super::wanted::Wanted;
-use crate::command_line::{CommandEntry, Count, Flag, Matches, UsageError, value};
+use crate::command_line::{CommandEntry, Count, Flag, Matches, Often, UsageError, value};
 use crate::wording::most_similar;
 use builder_engine::limits::COMMAND_FRAME_BYTES;
 use builder_engine::names::{NameKind, check_name};
@@ -20,7 +22,7 @@ use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::job::{OrbBuildJob, ScriptJob};
 use builder_proto::text::Text;
-use builder_proto::time::{Period, Time};
+use builder_proto::time::Time;
 use std::path::PathBuf;
 
 /// What to do.
@@ -28,6 +30,8 @@ use std::path::PathBuf;
 pub(super) enum Request {
     /// Send a command that is done or refused.
     Send(Command),
+    /// Cancel the builds of a job, or the only build whose uuid begins like this.
+    CancelNamed(Text),
     /// Schedule a script that is in a file.
     Schedule(ScheduleFile),
     /// Print what is going on.
@@ -51,7 +55,7 @@ pub(super) enum Request {
 /// A script job whose script is still to be read.
 #[derive(Debug)]
 pub(super) struct ScheduleFile {
-    period: Period,
+    entering: Entering,
     name: Text,
     platform: Text,
     source: ScriptSource,
@@ -81,6 +85,25 @@ impl Request {
             Verb::DropPlatform => {
                 let [platform] = line.words()?;
                 Command::DropPlatform(platform.into())
+            }
+            Verb::Cancel => {
+                let [word] = line.words()?;
+                match word.parse() {
+                    Ok(uuid) => Command::Cancel(uuid),
+                    Err(_) => return Ok(Request::CancelNamed(word.into())),
+                }
+            }
+            Verb::Pause => {
+                let [platform] = line.words()?;
+                Command::Pause(platform.into())
+            }
+            Verb::Resume => {
+                let [platform] = line.words_or_less()?;
+                Command::Resume { platform: platform.map(Text::from) }
+            }
+            Verb::Drain => {
+                let [] = line.words()?;
+                Command::Drain { wait: line.matches.opt_present(WAIT_FOR_BUILDS.long) }
             }
             Verb::UndropPlatform => {
                 let [platform] = line.words()?;
@@ -127,7 +150,7 @@ fn unknown_command(word: &str) -> UsageError {
 fn parse_schedule(line: &Line<'_>) -> Result<Request, UsageError> {
     let [name, platform, path] = line.words()?;
     Ok(Request::Schedule(ScheduleFile {
-        period: line.period()?.unwrap_or(USUAL_PERIOD),
+        entering: Entering::parse(line.matches)?,
         name: checked(NameKind::Job, name)?,
         platform: checked(NameKind::Platform, platform)?,
         source: ScriptSource::from(path),
@@ -137,14 +160,24 @@ fn parse_schedule(line: &Line<'_>) -> Result<Request, UsageError> {
 fn parse_orb_build(line: &Line<'_>) -> Result<Command, UsageError> {
     let [name, opam_package] = line.words()?;
     let job = OrbBuildJob { name: checked(NameKind::Job, name)?, opam_package: opam_package.into() };
-    Ok(Command::ScheduleOrbBuild { period: line.period()?.unwrap_or(USUAL_PERIOD), job })
+    Ok(Entering::parse(line.matches)?.package(job))
 }
 
 fn parse_reschedule(line: &Line<'_>) -> Result<Command, UsageError> {
     let [name, next] = line.words()?;
     let next = Time::parse_rfc3339(next)
         .map_err(|error| UsageError::new(format_args!("reschedule {name} {next}: {error}")))?;
-    Ok(Command::Reschedule { name: name.into(), next, period: line.period()? })
+    let period = match value(line.matches, PERIOD.long)? {
+        None => None,
+        Some(Often::Named(period)) => Some(period),
+        Some(Often::Every(_)) => {
+            return Err(UsageError::new(format_args!(
+                "reschedule {name}: the period is hourly, daily, weekly or never; for another one, schedule the job \
+                 again with --replace"
+            )));
+        }
+    };
+    Ok(Command::Reschedule { name: name.into(), next, period })
 }
 
 fn parse_history(line: &Line<'_>) -> Result<Request, UsageError> {
@@ -244,9 +277,6 @@ fn checked(kind: NameKind, name: &str) -> Result<Text, UsageError> {
     Ok(name)
 }
 
-/// How often a job runs when nobody says how often.
-const USUAL_PERIOD: Period = Period::Daily;
-
 /// A command with its words and all flags.
 struct Line<'a> {
     entry: &'static CommandEntry,
@@ -294,10 +324,6 @@ impl<'a> Line<'a> {
         }
     }
 
-    fn period(&self) -> Result<Option<Period>, UsageError> {
-        value(self.matches, PERIOD.long)
-    }
-
     fn text(&self, flag: Flag) -> Option<Text> {
         self.matches.opt_str(flag.long).map(Text::from)
     }
@@ -306,14 +332,14 @@ impl<'a> Line<'a> {
 impl ScheduleFile {
     /// Reads the script.
     pub(super) fn read(self) -> Result<Command, ClientError> {
-        let ScheduleFile { period, name, platform, source } = self;
+        let ScheduleFile { entering, name, platform, source } = self;
         let script = match source.read_at_most(COMMAND_FRAME_BYTES) {
             Ok(Some(script)) => script,
             Ok(None) => return Err(ClientError::ScriptTooLong { source, limit: COMMAND_FRAME_BYTES }),
             Err(error) => return Err(ClientError::ReadScript { source, error }),
         };
         let length = script.len() as u64;
-        let command = Command::Schedule { period, job: ScriptJob { name, script: script.into(), platform } };
+        let command = entering.script(ScriptJob { name, script: script.into(), platform });
         // The server counts what surrounds the script, too.
         let around = command.encode().map_err(ClientError::Encode)?.len() as u64 - length;
         match COMMAND_FRAME_BYTES.saturating_sub(around) {

@@ -44,6 +44,7 @@ mod logging;
 mod table;
 mod values;
 mod when;
+mod wishes;
 
 pub use getopts::Matches;
 pub use logging::Logging;
@@ -54,6 +55,9 @@ pub use values::{
 };
 
 pub use when::{When, WhenError};
+pub use wishes::{
+    Keep, KeepError, Often, OftenError, TimeOfDay, TimeOfDayError, keep_values, seconds_value, whole_seconds,
+};
 
 use builder_proto::{CLIENT_VERSION, HISTORY_VERSION, WORKER_VERSION};
 use getopts::Options;

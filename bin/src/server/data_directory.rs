@@ -26,11 +26,11 @@ use builder_proto::text::Text;
 use mio::Waker;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::num::NonZeroU64;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -77,6 +77,8 @@ impl DataDirectory {
             FileName::History => paths.private().join("history"),
             FileName::HistoryDraft => paths.private().join("history.new"),
             FileName::DamagedHistory(number) => paths.private().join(format!("history.damaged-{number}")),
+            FileName::Metrics => paths.metrics(),
+            FileName::MetricsDraft => paths.metrics_draft(),
             FileName::OldState => paths.old_state(),
             FileName::Entry(directory, name) => self.directory(directory).join(OsStr::from_bytes(name)),
         }
@@ -101,7 +103,12 @@ impl Files for DataDirectory {
 
     fn create(&self, name: FileName<'_>) -> io::Result<Arc<File>> {
         let mut options = OpenOptions::new();
-        Ok(Arc::new(options.read(true).write(true).create_new(true).open(self.file(name))?))
+        let file = options.read(true).write(true).create_new(true).open(self.file(name))?;
+        if name == FileName::MetricsDraft {
+            // The exporter that reads it runs as another user, and the server may have been started with a umask against that.
+            file.set_permissions(Permissions::from_mode(METRICS_MODE))?;
+        }
+        Ok(Arc::new(file))
     }
 
     fn open(&self, name: FileName<'_>) -> io::Result<Arc<File>> {
@@ -205,17 +212,27 @@ fn reports_errors_of_file_systems() -> bool {
 /// The name of a stored result in the directory of its build.
 pub(crate) const RESULT: &str = "full";
 
-/// Paths below one data directory.
+/// Who may do what with the file of metrics: everybody may read it.
+const METRICS_MODE: u32 = 0o644;
+
+/// Paths below one data directory, and that of the metrics.
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {
     root: PathBuf,
     private: PathBuf,
+    /// None when no metrics are written; nobody asks for the file then.
+    metrics: Option<PathBuf>,
 }
 
 impl Paths {
     /// `private` is what [`prepare`](crate::directory::prepare) gives for `root`.
     pub(crate) fn new(root: &Path, private: PathBuf) -> Paths {
-        Paths { root: root.to_owned(), private }
+        Paths { root: root.to_owned(), private, metrics: None }
+    }
+
+    /// The same with a file for metrics.
+    pub(crate) fn with_metrics(self, metrics: Option<PathBuf>) -> Paths {
+        Paths { metrics, ..self }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -228,6 +245,17 @@ impl Paths {
 
     pub(crate) fn old_state(&self) -> PathBuf {
         self.root.join("state")
+    }
+
+    pub(crate) fn metrics(&self) -> PathBuf {
+        self.metrics.clone().unwrap_or_default()
+    }
+
+    /// Beside the file, and with another end than those that the exporter reads.
+    pub(crate) fn metrics_draft(&self) -> PathBuf {
+        let mut path = self.metrics().into_os_string();
+        path.push(".new");
+        path.into()
     }
 
     pub(crate) fn spools(&self) -> PathBuf {
@@ -311,6 +339,7 @@ fn serve(
         TaskKind::Fetch => "reader",
         TaskKind::Digest => "digester",
         TaskKind::Survey => "surveyor",
+        TaskKind::Report => "reporter",
     };
     for number in 0..kind.threads() {
         let (receiver, reports, directory) = (Arc::clone(&receiver), reports.clone(), directory.clone());

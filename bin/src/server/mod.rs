@@ -2,17 +2,19 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `options`, `startup` | from the command line to a running loop, or to an exported state |
+//! | `options`, `metrics_option`, `startup` | from the command line to a running loop, or to an exported state |
 //! | `reactor` | the loop: what happened, told to the driver |
 //! | `system` | what the driver runs on, made of what follows |
 //! | `listen` | who may connect, and where |
 //! | `data_directory` | files: where they are, and who waits for the disk |
 //! | `uploader` | the process that uploads a result |
+//! | `users` | who has connected from this machine |
 //! | `reasons` | why the server does not start, or stops |
 //! | `template` | the templates of orb-build jobs |
 
 mod data_directory;
 mod listen;
+mod metrics_option;
 mod options;
 mod reactor;
 mod reasons;
@@ -20,6 +22,7 @@ mod startup;
 mod system;
 mod template;
 mod uploader;
+mod users;
 
 use crate::command_line::{Logging, Program};
 use std::process::ExitCode;

@@ -1,10 +1,15 @@
 //! The command line of the server.
 
-use crate::command_line::{ByteSize, Flag, Kind, Matches, Repeat, TimeSpan, UsageError, value};
+use crate::command_line::{
+    ByteSize, Flag, Kind, Matches, Repeat, TimeSpan, UsageError, keep_values, seconds_value, value,
+};
 use crate::server::listen::{self, Listening};
+use crate::server::metrics_option::{METRICS_FILE, resolve_metrics};
 use crate::upload::{CREDENTIALS, HOLD_BACK, Target, resolve_target};
+use builder_engine::job_settings::check_settings;
 use builder_engine::limits::{ARTIFACT_BYTES, CONSOLE_BYTES, JOB_TIME};
 use builder_engine::server;
+use builder_proto::job_settings::JobSettings;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) config_directory: PathBuf,
     pub(crate) server: server::Settings,
     pub(crate) uploads: Option<UploadOptions>,
+    /// Where metrics are written; none to write none.
+    pub(crate) metrics: Option<PathBuf>,
     pub(crate) salvage: bool,
     /// Write the state for builder 0.4.0 to this file instead of serving.
     pub(crate) export_state: Option<PathBuf>,
@@ -142,8 +149,14 @@ or
 The default is one hour.
 Workers have the same option and should be given the same value; the server
 waits a minute longer.
-A worker with a longer time limit looks frozen if its job prints nothing.",
+A worker with a longer time limit looks frozen if its job prints nothing.
+A job that is scheduled with a
+.Fl -timeout
+of its own has that one instead.",
     ),
+    SILENCE,
+    SKIP_MISSED,
+    KEEP,
     Flag::with_value("artifact-limit", "SIZE", Kind::Text, "the maximum size of all artifacts of a build")
         .default("4GiB")
         .manual(
@@ -167,6 +180,7 @@ The default is 1GiB.",
     HOLD_BACK,
     KEEP_LOCAL,
     UPLOAD_TIMEOUT,
+    METRICS_FILE,
     Flag::switch("salvage", "start without the damaged parts of the log, which is saved first").manual(
         "\
 Start even if the log is damaged: the damaged log is saved beside the new one,
@@ -194,12 +208,14 @@ pub(crate) fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
         return Err(UsageError::new(format_args!("unexpected word {word}; the server takes options only")));
     }
     let [directory, config_directory] = DIRECTORIES;
+    let job_time = value(matches, "timeout")?.map_or(JOB_TIME, |TimeSpan(time)| time);
     Ok(Settings {
         listening: listen::resolve(matches)?,
         directory: matches.opt_str("dir").unwrap_or_else(|| directory.to_owned()).into(),
         config_directory: matches.opt_str("config-dir").unwrap_or_else(|| config_directory.to_owned()).into(),
         server: server::Settings {
-            job_time: value(matches, "timeout")?.map_or(JOB_TIME, |TimeSpan(time)| time),
+            job_time,
+            defaults: resolve_defaults(matches, job_time)?,
             artifact_bytes: value(matches, "artifact-limit")?.map_or(ARTIFACT_BYTES, |ByteSize(bytes)| bytes),
             console_bytes: value(matches, "console-limit")?.map_or(CONSOLE_BYTES, |ByteSize(bytes)| bytes),
             // What the descriptors allow is known at the start.
@@ -207,10 +223,87 @@ pub(crate) fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
             observers: usize::MAX,
         },
         uploads: resolve_uploads(matches)?,
+        metrics: resolve_metrics(matches)?,
         salvage: matches.opt_present("salvage"),
         export_state: matches.opt_str("export-state").map(PathBuf::from),
     })
 }
+
+/// What counts for jobs that do not say it themselves.
+fn resolve_defaults(matches: &Matches, job_time: Duration) -> Result<JobSettings, UsageError> {
+    let (keep_builds, keep_seconds) = keep_values(matches, KEEP.long)?;
+    let defaults = JobSettings {
+        silence: seconds_value(matches, SILENCE.long)?,
+        skip_missed: matches.opt_present(SKIP_MISSED.long).then_some(true),
+        keep_builds,
+        keep_seconds,
+        ..JobSettings::NONE
+    };
+    check_settings(&defaults).map_err(UsageError::new)?;
+    match defaults.silence().is_some_and(|silence| silence >= job_time) {
+        true => Err(UsageError::new("--silence must be shorter than --timeout, or it is never reached")),
+        false => Ok(defaults),
+    }
+}
+
+const SILENCE: Flag = Flag::with_value(
+    "silence",
+    "TIME",
+    Kind::Text,
+    "end a build that prints nothing for so long, unless its job says otherwise",
+)
+.manual(
+    "\
+End a build that prints no line for so long, such as
+.Li 10m .
+By default, builds may be silent.
+A job that is scheduled with a
+.Fl -silence
+of its own has that one instead.",
+);
+const SKIP_MISSED: Flag = Flag::switch(
+    "skip-missed",
+    "do not make up for runs of any job whose time passed while the server was down",
+)
+.manual(
+    "\
+If the time of a run passed more than a minute before the server could queue it,
+because the server was down, leave that run out.
+Without this option, one run makes up for all that a job missed, unless the job
+is scheduled with this option.",
+);
+const KEEP: Flag = Flag::with_value(
+    "keep",
+    "N|TIME",
+    Kind::Text,
+    "keep N results of each job, or results for TIME, such as 30d, unless a job says otherwise",
+)
+.repeat(Repeat::Adds)
+.default("all")
+.manual(
+    "\
+Keep the newest
+.Ar N
+results of each job on each platform, or the results of builds that started at
+most so long ago, such as
+.Li 30d ,
+or
+.Cm all ,
+and remove the others.
+If a number and a time are given, what either of them keeps stays.
+The default is
+.Cm all .
+A job that is scheduled with
+.Fl -keep
+has that instead, and results of a job that is not scheduled any more stay.
+On each platform, the newest success and the newest failure of a job always
+stay, and so does what still waits to be uploaded.
+Results are removed when a new one is stored, and once an hour; those that are
+too old, no sooner than ten minutes after the start, when the clock of the host
+is taken to be right.
+The history keeps everything about their builds but the console, the script and
+the artifacts.",
+);
 
 const UPLOAD: Flag = Flag::with_value(
     "upload",

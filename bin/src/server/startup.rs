@@ -11,6 +11,7 @@ use crate::server::reasons::{StartError, file_error};
 use crate::server::system::{Clock, System, Tokens};
 use crate::server::template::TemplateDirectory;
 use crate::server::uploader::Uploader;
+use crate::server::users::Users;
 use builder_engine::driver::{self, DescriptorBudget, Driver, Limits, import_old_state, sync_result};
 use builder_engine::log;
 use builder_engine::server::{self, PendingResult, Recovered, Recovery, State, migration};
@@ -47,7 +48,7 @@ pub(crate) fn run(settings: Settings) -> Result<(), StartError> {
 fn prepare(settings: &Settings, poll: &Poll) -> Result<System, StartError> {
     let private = directory::prepare(&settings.directory)?;
     let lock = DirectoryLock::acquire(&private)?;
-    let paths = Paths::new(&settings.directory, private);
+    let paths = Paths::new(&settings.directory, private).with_metrics(settings.metrics.clone());
     let uploader = settings.uploads.clone().map(Uploader::new).transpose()?;
     let root = paths.root().to_owned();
     let directory = DataDirectory::open(paths, Some(lock)).map_err(file_error("open", root))?;
@@ -60,6 +61,7 @@ fn prepare(settings: &Settings, poll: &Poll) -> Result<System, StartError> {
         listening: settings.listening.clone(),
         listeners: Vec::new(),
         connections: BTreeMap::new(),
+        users: Users::default(),
         templates: TemplateDirectory::new(&settings.config_directory),
         uploader,
     })
@@ -78,6 +80,7 @@ fn driver_settings(settings: &Settings, budget: DescriptorBudget) -> driver::Set
             },
             time_limit: options.timeout,
         }),
+        metrics: settings.metrics.is_some(),
         limits: Limits::default(),
     }
 }
@@ -203,6 +206,13 @@ fn look_after(directory: &DataDirectory, result: &PendingResult) {
 fn write(state: &State, path: &Path) -> Result<(), StartError> {
     if state.waiting_uploads() > 0 {
         ::log::warn!("results not uploaded: {}; builder 0.4.0 will not upload them", state.waiting_uploads());
+    }
+    let mut with_settings = state.jobs_with_settings();
+    if let Some(first) = with_settings.next() {
+        ::log::warn!(
+            "job {first} has settings that builder 0.4.0 does not know, which are left out; other such jobs: {}",
+            with_settings.count()
+        );
     }
     let bytes = migration::export(state)
         .encode()

@@ -6,13 +6,14 @@ use crate::server::data_directory::{DataDirectory, Threads};
 use crate::server::listen::{self, Listener, Listening};
 use crate::server::template::TemplateDirectory;
 use crate::server::uploader::Uploader;
-use crate::socket::NonBlockingSocket;
+use crate::server::users::Users;
+use crate::socket::{NonBlockingSocket, Socket};
 use builder_engine::Now;
 use builder_engine::driver::{
     self, FreeSpace, ListenerId, Look, Outcome, Platform, Task, TemplateReading, UploadEnd,
 };
 use builder_engine::log::Salt;
-use builder_engine::server::{ConnectionId, Role};
+use builder_engine::server::{ConnectionId, Origin, Role};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
@@ -20,7 +21,6 @@ use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The platform of the programs.
@@ -32,6 +32,7 @@ pub(crate) struct System {
     pub(crate) listening: Listening,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) connections: BTreeMap<ConnectionId, Connection>,
+    pub(crate) users: Users,
     pub(crate) threads: Threads,
     pub(crate) templates: TemplateDirectory,
     /// None when results are not uploaded.
@@ -41,8 +42,7 @@ pub(crate) struct System {
 #[derive(Debug)]
 pub(crate) struct Connection {
     socket: NonBlockingSocket,
-    /// Where it comes from, unless it is local.
-    host: Option<IpAddr>,
+    origin: Origin,
     is_registered: bool,
 }
 
@@ -139,14 +139,19 @@ impl Platform for System {
         let (socket, peer) = listener.accept()?;
         let name = peer.map_or_else(|| "a local client".to_owned(), |peer| peer.to_string());
         log::trace!("connection {connection}: from {name}");
+        let user = match &socket {
+            Socket::Unix(socket) => self.users.at(socket).map(Text::from),
+            Socket::Tcp(_) => None,
+        };
         // A listener for both families names an address of the old one in the way of the new one.
-        let host = peer.map(|peer| peer.ip().to_canonical());
-        self.connections.insert(connection, Connection { socket, host, is_registered: false });
+        let host = peer.map(|peer| Text::from(peer.ip().to_canonical().to_string()));
+        let origin = Origin { host, user };
+        self.connections.insert(connection, Connection { socket, origin, is_registered: false });
         Ok(())
     }
 
-    fn host(&self, connection: ConnectionId) -> Option<String> {
-        self.connections.get(&connection)?.host.map(|host| host.to_string())
+    fn origin(&self, connection: ConnectionId) -> Origin {
+        self.connections.get(&connection).map(|connection| connection.origin.clone()).unwrap_or_default()
     }
 
     fn watch(&mut self, connection: ConnectionId, writable: bool) -> io::Result<()> {

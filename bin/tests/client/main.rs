@@ -215,6 +215,36 @@ fn wrong_usage_ends_with_2_and_advice() {
         (&["schedule", "a", ".p", "f"], "platform name .p must not start with a dot"),
         (&["orb-build", "state", "p"], "job name state is reserved"),
         (&["orb-build", "a", "p", "--period", "often"], "--period often: not a period; choose hourly, daily"),
+        (
+            &["orb-build", "a", "p", "--period", "30s"],
+            "--period is too short: a job runs at most once in a minute",
+        ),
+        (&["orb-build", "a", "p", "--period", "6M"], "--period 6M: not a period"),
+        (
+            &["orb-build", "a", "p", "--at", "25:00"],
+            "--at 25:00: not a time of day; write it from 00:00 to 23:59",
+        ),
+        (&["orb-build", "a", "p", "--timeout", "0s"], "--timeout 0s: the time must be longer than nothing"),
+        (&["orb-build", "a", "p", "--timeout", "1500ms"], "--timeout: a time is of whole seconds; round it"),
+        (&["orb-build", "a", "p", "--silence", "soon"], "--silence soon: not a span of time"),
+        (
+            &["orb-build", "a", "p", "--silence", "2h", "--timeout", "1h"],
+            "--silence must be shorter than --timeout, or it is never reached",
+        ),
+        (&["orb-build", "a", "p", "--keep", "0"], "--keep 0: the newest result is always kept"),
+        (
+            &["orb-build", "a", "p", "--keep", "some"],
+            "--keep some: write how many results to keep, such as 10",
+        ),
+        (
+            &["orb-build", "a", "p", "--keep", "5", "--keep", "6"],
+            "--keep is given twice with a number, or twice with a time; keep one of each",
+        ),
+        (&["execute", "a", "--replace"], "--replace does not go with execute"),
+        (
+            &["reschedule", "x", "2026-01-02T03:04:05Z", "--period", "6h"],
+            "reschedule x: the period is hourly, daily, weekly or never; for another one, schedule the job again with",
+        ),
         (&["reschedule", "x", "tomorrow"], "tomorrow: not a time; write it like 2026-01-02T03:04:05Z"),
         (&["reschedule", "x", "2026-01-02T03:04:05"], "the time has no zone"),
         (&["observe", "latest"], "observe latest: not a uuid; did you mean observe-latest?"),

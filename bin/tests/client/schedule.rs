@@ -2,7 +2,8 @@
 
 use super::{assert_sends, client, run, serve, stderr};
 use builder_proto::command::Command;
-use builder_proto::job::ScriptJob;
+use builder_proto::job::{OrbBuildJob, ScriptJob};
+use builder_proto::job_settings::JobSettings;
 use builder_proto::time::Period;
 use std::fs::File;
 use std::io::Write;
@@ -88,6 +89,42 @@ fn without_a_period_a_script_runs_daily() {
     let job = ScriptJob { name: "hello".into(), script: "true".into(), platform: "p".into() };
     let words = ["schedule", "hello", "p", path.to_str().unwrap()];
     assert_sends(&words, &Command::Schedule { period: Period::Daily, job });
+}
+
+#[test]
+fn what_a_job_wants_besides_goes_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("script");
+    std::fs::write(&path, "true").unwrap();
+    let job = ScriptJob { name: "hello".into(), script: "true".into(), platform: "p".into() };
+    let words = ["schedule", "hello", "p", path.to_str().unwrap()];
+    let none = JobSettings::NONE;
+    for (flags, settings, replaces, at) in [
+        (&["--replace"][..], none, true, None),
+        (&["--at", "03:05"], none, false, Some(185)),
+        (&["--period=90m"], JobSettings { every: Some(5400), ..none }, false, None),
+        (&["--keep", "10", "--keep", "30d"], keep(Some(10), Some(30 * 86_400)), false, None),
+        (&["--keep", "all"], keep(Some(JobSettings::ALL_BUILDS), None), false, None),
+        (
+            &["--timeout=1h30m", "--silence=5m", "--skip-missed"],
+            JobSettings { timeout: Some(5400), silence: Some(300), skip_missed: Some(true), ..none },
+            false,
+            None,
+        ),
+    ] {
+        let sent = Command::Enter { period: Period::Daily, job: job.clone(), settings, replaces, at };
+        assert_sends(&[&words[..], flags].concat(), &sent);
+    }
+    let job = OrbBuildJob { name: "web".into(), opam_package: "mirage-web".into() };
+    let (settings, at) = (none, None);
+    assert_sends(
+        &["orb-build", "web", "mirage-web", "--replace", "--period=hourly"],
+        &Command::EnterOrbBuild { period: Period::Hourly, job, settings, replaces: true, at },
+    );
+}
+
+fn keep(keep_builds: Option<u64>, keep_seconds: Option<u64>) -> JobSettings {
+    JobSettings { keep_builds, keep_seconds, ..JobSettings::NONE }
 }
 
 #[test]

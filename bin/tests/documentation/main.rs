@@ -206,8 +206,14 @@ fn what_programs_read_from_the_environment_is_in_their_pages() {
 /// What differs from one log line to the next of its kind: a value in the source, a word in capitals on the page.
 const WILD: char = '…';
 /// Where the log lines come from that `LOG.md` explains.
-const LOGGING: [&str; 5] =
-    ["src/directory.rs", "src/server", "src/upload", "src/worker", "../engine/src/server"];
+const LOGGING: [&str; 6] = [
+    "src/directory.rs",
+    "src/server",
+    "src/upload",
+    "src/worker",
+    "../engine/src/server",
+    "../engine/src/driver/metrics_file.rs",
+];
 /// Formats that are nothing but values, and how their lines begin on the page.
 const NOTHING_BUT_VALUES: [(&str, &str); 5] = [
     ("{complaint}", "no more than … connections can wait to be accepted, not …: …"),

@@ -89,6 +89,11 @@ impl Connections {
             || !self.evictable().is_empty()
     }
 
+    /// How many peers there are, how many there may be, and how many there have been.
+    pub(crate) fn figures(&self) -> (usize, usize, u64) {
+        (self.peers.len(), self.listeners.limit(), self.next_connection.saturating_sub(1))
+    }
+
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
         self.listeners.next_deadline()
     }

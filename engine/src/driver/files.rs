@@ -29,6 +29,10 @@ pub enum FileName<'a> {
     DamagedHistory(u32),
     /// The state file of builder 0.4.0.
     OldState,
+    /// What others read about the server at present. It may be outside of the data directory.
+    Metrics,
+    /// A page that is to take its place. Everybody may read what is created under this name.
+    MetricsDraft,
     /// Whatever [`Files::list`] found in a directory.
     Entry(DirectoryName<'a>, &'a [u8]),
 }

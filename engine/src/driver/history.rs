@@ -380,6 +380,12 @@ impl<F: Files> History<F> {
         self.index.job(uuid)
     }
 
+    /// How many builds there are, how much waits to be in the file, and how many bytes that has.
+    pub(super) fn figures(&self) -> (usize, usize, u64) {
+        let waiting = self.waiting.len() + self.removals.len() + self.found.len();
+        (self.index.len(), waiting, self.file.as_ref().map_or(0, |file| file.end))
+    }
+
     /// Where a thread reads builds.
     pub(super) fn file(&self) -> Option<&HistoryFile<F>> {
         self.file.as_ref()

@@ -58,6 +58,11 @@ impl Listeners {
         }
     }
 
+    /// The most connections at a time.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Takes note that connections may wait at a listener.
     pub(crate) fn on_pending(&mut self, listener: ListenerId) {
         if let Some(entrance) = self.entrances.get_mut(listener) {

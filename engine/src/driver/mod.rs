@@ -18,6 +18,7 @@
 //! | `history`, `history_file`, `history_tasks`, `history_turn`, `listing` | how the log's word about builds gets into the history, and what clients are told of it |
 //! | `space`, `rotation` | when the log is written anew, and when the reserve is filled again |
 //! | `upload_slot`, `uploading` | when an upload starts, how long it may take, and what its end means |
+//! | `metrics_file`, `reporting` | when the file of metrics is written, and how |
 //! | `platform`, `files` | what all of this runs on |
 //! | `settings` | what it is told at its start |
 //! | `reasons` | why the server does not start, or stops |
@@ -34,12 +35,14 @@ mod history_tasks;
 mod history_turn;
 mod listeners;
 mod listing;
+mod metrics_file;
 mod observers;
 mod peer;
 mod perform;
 mod platform;
 mod reasons;
 mod release;
+mod reporting;
 mod result_files;
 mod result_steps;
 mod rotation;

@@ -36,6 +36,9 @@ impl<P: Platform> Driver<P> {
 
     fn append(&mut self, record: &Record) -> Result<(), StopReason> {
         self.platform.recorded(record);
+        if let (Record::Started(started), Some(metrics)) = (record, &mut self.metrics) {
+            metrics.tally.started(started);
+        }
         self.record.clear();
         record.append_to(&mut self.record).map_err(|error| StopReason::Encoding(error.to_string()))?;
         self.log.append(&self.record).map_err(StopReason::Log)
@@ -111,8 +114,11 @@ impl<P: Platform> Driver<P> {
             }
             Deferred::RemoveResult { uuid, name } => self.platform.submit(Task::remove((uuid, name))),
             Deferred::Remember { uuid } => {
-                let now = self.platform.now().monotonic;
-                self.history.remember(now, uuid, self.server.state().ended_build(uuid));
+                let (now, ended) = (self.platform.now().monotonic, self.server.state().ended_build(uuid));
+                self.history.remember(now, uuid, ended);
+                if let (Some(ended), Some(metrics)) = (ended, &mut self.metrics) {
+                    metrics.tally.ended(ended);
+                }
             }
             Deferred::RememberRemoval { uuid, at } => {
                 self.history.remember_removal(self.platform.now().monotonic, uuid, at);

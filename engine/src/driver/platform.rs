@@ -5,7 +5,7 @@ use super::tasks::Task;
 use crate::Now;
 use crate::log::{Salt, Storage};
 use crate::server::record::Record;
-use crate::server::{ConnectionId, Recovered, Role, Templates};
+use crate::server::{ConnectionId, Origin, Recovered, Role, Templates};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
 use std::io;
@@ -73,8 +73,8 @@ pub trait Platform {
     /// `WouldBlock` when nobody waits; `ConnectionAborted` and `Interrupted` when somebody else may.
     fn accept(&mut self, listener: ListenerId, connection: ConnectionId) -> io::Result<()>;
 
-    /// The address that an accepted connection comes from, without a port; none where there is no such thing.
-    fn host(&self, connection: ConnectionId) -> Option<String>;
+    /// Where an accepted connection comes from.
+    fn origin(&self, connection: ConnectionId) -> Origin;
 
     /// Has [`Event::Readable`](super::Event::Readable) told whenever there is more to read, and, if `writable`, also
     /// [`Event::Writable`](super::Event::Writable) when the connection takes more. Both tell what is so already, too.

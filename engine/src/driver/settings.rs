@@ -17,6 +17,8 @@ pub struct Settings {
     pub connections: usize,
     /// None when results are not uploaded.
     pub uploads: Option<Uploads>,
+    /// Whether to write metrics to their file.
+    pub metrics: bool,
     /// Sizes.
     pub limits: Limits,
 }

@@ -14,11 +14,13 @@ impl<P: Platform> Driver<P> {
         let space = match self.platform.free_space() {
             Ok(space) => space,
             Err(error) => {
+                self.note_free_space(None);
                 let private = self.files.describe_directory(DirectoryName::Private);
                 ::log::warn!("cannot find out how much space is left in {private}: {error}");
                 return Ok(());
             }
         };
+        self.note_free_space(Some(space.free));
         let now = self.platform.now().monotonic;
         if !self.log.reserve_available()
             && self.rotation.restores_reserve(now, space.free, space.longest_file)
@@ -28,6 +30,13 @@ impl<P: Platform> Driver<P> {
         let free = space.free.min(space.longest_file.saturating_sub(self.log.length()));
         self.rotation.set_free_space(free);
         self.input(Input::LogSpace(free), &[])
+    }
+
+    /// For the metrics.
+    fn note_free_space(&mut self, free: Option<u64>) {
+        if let Some(metrics) = &mut self.metrics {
+            metrics.free = free;
+        }
     }
 
     /// Replaces the log by a snapshot when it has grown well beyond one.

@@ -5,6 +5,7 @@ use super::connections::Connections;
 use super::files::{DirectoryName, FileName, Files, exists, read_whole};
 use super::history::History;
 use super::history_turn;
+use super::metrics_file::MetricsFile;
 use super::observers::Observers;
 use super::platform::{Look, Platform, TemplateReading};
 use super::reasons::{StartError, StopReason};
@@ -79,6 +80,7 @@ impl<P: Platform> Driver<P> {
             uploads: settings.uploads.map(|uploads| UploadSlot::new(uploads.time_limit)),
             observers: Observers::new(limits.observer_outbox),
             history,
+            metrics: settings.metrics.then(|| MetricsFile::new(now)),
             release_queue: ReleaseQueue::default(),
             limits,
             outcomes: VecDeque::new(),

@@ -5,11 +5,13 @@ use super::fetching::Fetching;
 use super::files::{Files, StoredResult, find_result};
 use super::history_file::HistoryFile;
 use super::history_tasks::{AppendStep, Appending, Item, Recall, Survey, describe, read_listed};
+use super::metrics_file::Page;
 use super::release::{BatchNumber, WriteOrder};
 use super::result_files::{ResultWork, WorkError};
 use super::result_steps::{Source, Steps};
 use super::staged::{self, LargeResult};
 use crate::history::EndedBuild;
+use crate::metrics::Figures;
 use crate::server::record::Contents;
 use crate::server::{BuildOfJob, ConnectionId, PendingResult};
 use builder_proto::Uuid;
@@ -51,6 +53,8 @@ enum Work<F: Files> {
     List { connection: ConnectionId, file: Option<HistoryFile<F>>, items: Vec<Item> },
     /// Put together what is known of a build for a client; the log may still hold its result.
     Describe { connection: ConnectionId, recall: Recall<F>, held: Option<Contents> },
+    /// Write the file of metrics.
+    Report(Box<Page<F>>),
 }
 
 type WriteOutcomes = Vec<(Uuid, io::Result<()>)>;
@@ -70,6 +74,8 @@ pub enum TaskKind {
     Digest,
     /// All stored results are looked at, which may take hours.
     Survey,
+    /// Metrics are written, perhaps to another disk, which may be slow, or gone.
+    Report,
 }
 
 /// How it goes on with a task.
@@ -128,17 +134,20 @@ pub(crate) enum Done<F: Files> {
         connection: ConnectionId,
         messages: io::Result<Vec<u8>>,
     },
+    /// Metrics are in their file.
+    Reported(io::Result<()>),
 }
 
 impl TaskKind {
     /// All kinds.
-    pub const ALL: [TaskKind; 6] = [
+    pub const ALL: [TaskKind; 7] = [
         TaskKind::Store,
         TaskKind::Write,
         TaskKind::Find,
         TaskKind::Fetch,
         TaskKind::Digest,
         TaskKind::Survey,
+        TaskKind::Report,
     ];
 
     /// How many threads do tasks of this kind: for large results enough that one of them does not hold up a small task; for
@@ -147,7 +156,7 @@ impl TaskKind {
         match self {
             TaskKind::Store => 3,
             TaskKind::Write | TaskKind::Fetch | TaskKind::Digest => 2,
-            TaskKind::Find | TaskKind::Survey => 1,
+            TaskKind::Find | TaskKind::Survey | TaskKind::Report => 1,
         }
     }
 }
@@ -212,6 +221,10 @@ impl<F: Files> Task<F> {
         Task(Work::Describe { connection, recall, held })
     }
 
+    pub(crate) fn report(figures: Figures) -> Self {
+        Task(Work::Report(Box::new(Page::new(figures))))
+    }
+
     /// Which threads it is for.
     pub fn kind(&self) -> TaskKind {
         match &self.0 {
@@ -225,6 +238,7 @@ impl<F: Files> Task<F> {
             Work::Find { .. } | Work::List { .. } | Work::Describe { .. } => TaskKind::Find,
             Work::Digest(_) => TaskKind::Digest,
             Work::Survey(_) => TaskKind::Survey,
+            Work::Report(_) => TaskKind::Report,
         }
     }
 
@@ -322,6 +336,7 @@ impl<F: Files> Work<F> {
                 let messages = describe(files, recall, held.as_ref());
                 Some(Done::Read { connection: *connection, messages })
             }
+            Work::Report(page) => page.step(files).map(Done::Reported),
         }
     }
 }

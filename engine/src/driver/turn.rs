@@ -3,6 +3,7 @@
 use super::connections::Connections;
 use super::files::Files;
 use super::history::History;
+use super::metrics_file::MetricsFile;
 use super::observers::Observers;
 use super::platform::{ListenerId, Look, Platform, UploadEnd};
 use super::reasons::StopReason;
@@ -17,7 +18,6 @@ use crate::limits::RETRY_TIME;
 use crate::log::LogFile;
 use crate::server::{ConnectionId, Input, Server, WriteBack};
 use builder_proto::Uuid;
-use builder_proto::text::Text;
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -76,6 +76,8 @@ pub struct Driver<P: Platform> {
     pub(super) uploads: Option<UploadSlot>,
     pub(super) observers: Observers<P::Files>,
     pub(super) history: History<P::Files>,
+    /// None when no metrics are written.
+    pub(super) metrics: Option<MetricsFile>,
     /// What waits for the commit, or for the files of results.
     pub(super) release_queue: ReleaseQueue<Waiting>,
     pub(super) limits: Limits,
@@ -157,6 +159,7 @@ impl<P: Platform> Driver<P> {
         self.take_drained()?;
         self.read()?;
         self.finish_turn()?;
+        self.report();
         Ok(Next::Turn(self.next_turn()))
     }
 
@@ -191,6 +194,7 @@ impl<P: Platform> Driver<P> {
             self.history.next_deadline(),
             self.connections.next_deadline(),
             self.uploads.as_ref().and_then(UploadSlot::next_deadline),
+            self.metrics.as_ref().and_then(MetricsFile::next_deadline),
             // Nothing tells when a template that could not be read is put right.
             self.templates.has_failed.then(|| self.templates.looked_at.saturating_add(RETRY_TIME)),
         ];
@@ -246,6 +250,7 @@ impl<P: Platform> Driver<P> {
                 Done::Appended { appending, outcome } => self.on_appended(appending, outcome)?,
                 Done::Surveyed { found, outcome } => self.on_surveyed(found, outcome),
                 Done::Read { connection, messages } => self.on_read(connection, messages)?,
+                Done::Reported(outcome) => self.on_reported(outcome),
             }
         }
         // What was held back for files need not wait for this turn's commit, too.
@@ -256,8 +261,8 @@ impl<P: Platform> Driver<P> {
         let now = self.platform.now().monotonic;
         loop {
             while let Some((connection, role)) = self.connections.accept(&mut self.platform, now) {
-                let host = self.platform.host(connection).map(Text::from);
-                self.input(Input::Connected { connection, role, host }, &[])?;
+                let origin = self.platform.origin(connection);
+                self.input(Input::Connected { connection, role, origin }, &[])?;
             }
             let evictable = self.connections.evictable();
             if evictable.is_empty() {
@@ -336,20 +341,27 @@ impl<P: Platform> Driver<P> {
         self.release()?;
         let until = self.platform.now().monotonic.saturating_add(STOP_TIME);
         self.wish = Some(Wish::Stopping(until));
+        if let Some(metrics) = &mut self.metrics {
+            metrics.end();
+        }
         self.go_on_stopping(until)
     }
 
-    /// Waits a moment for files of results, so that nobody has to learn from the next server what is already certain. Nothing
-    /// else is looked at any more.
+    /// Waits a moment for files of results, so that nobody has to learn from the next server what is already certain, and for the
+    /// last page of metrics. Nothing else is looked at any more.
     fn go_on_stopping(&mut self, until: Duration) -> Result<Next, StopReason> {
         while let Some(done) = self.outcomes.pop_front() {
-            if let Done::Written { batch, outcomes } = done {
-                self.on_written(batch, outcomes)?;
+            match done {
+                Done::Written { batch, outcomes } => self.on_written(batch, outcomes)?,
+                Done::Reported(outcome) => self.on_reported(outcome),
+                _ => {}
             }
         }
+        self.report();
         // Whoever cannot be sent anything any more needs nothing else either.
         let _ = self.connections.flush(&mut self.platform);
-        let is_over = self.release_queue.is_empty() || self.platform.now().monotonic >= until;
+        let is_done = self.release_queue.is_empty() && self.metrics.as_ref().is_none_or(MetricsFile::is_over);
+        let is_over = is_done || self.platform.now().monotonic >= until;
         Ok(if is_over { Next::Over } else { Next::Turn(Some(until)) })
     }
 }

@@ -31,7 +31,12 @@ impl<P: Platform> Driver<P> {
             Some((uuid, attempt))
         });
         match over {
-            Some((uuid, attempt)) => self.input(Input::UploadEnded { uuid, outcome: attempt.outcome() }, &[]),
+            Some((uuid, attempt)) => {
+                if let Some(metrics) = &mut self.metrics {
+                    metrics.tally.uploaded(&attempt.outcome());
+                }
+                self.input(Input::UploadEnded { uuid, outcome: attempt.outcome() }, &[])
+            }
             None => Ok(()),
         }
     }

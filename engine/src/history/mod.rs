@@ -138,10 +138,10 @@ pub fn words(cause: &Cause) -> Text {
     match cause {
         Cause::Timeout(_) => "timeout".into(),
         Cause::Silence(_) => "silence".into(),
-        Cause::Cancelled(text) | Cause::Lost(text) | Cause::Limit(text) | Cause::CannotRun(text) => {
-            text.clone()
+        Cause::Lost(text) | Cause::Limit(text) | Cause::CannotRun(text) => text.clone(),
+        Cause::Exited(_) | Cause::Signalled(_) | Cause::Stopped(_) | Cause::Cancelled(_) => {
+            cause.to_string().into()
         }
-        Cause::Exited(_) | Cause::Signalled(_) | Cause::Stopped(_) => cause.to_string().into(),
     }
 }
 

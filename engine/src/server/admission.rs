@@ -23,6 +23,14 @@ pub(crate) fn check_job(job: &Job) -> Result<(), String> {
     }
 }
 
+/// Whether workers of the platform may run the job, as far as it says itself.
+pub(crate) fn runs_on(job: &Job, platform: &Text) -> bool {
+    match job {
+        Job::Script(script) => script.platform == *platform,
+        Job::OrbBuild(_) => true,
+    }
+}
+
 /// Refuses a script, of that many bytes, that no worker would take.
 pub(crate) fn check_script(job: &Text, bytes: u64) -> Result<(), String> {
     match bytes {

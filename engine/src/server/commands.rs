@@ -3,17 +3,17 @@
 use crate::Now;
 use crate::names::shown;
 use crate::server::Server;
-use crate::server::admission::check_job;
-use crate::server::jobs::{Jobs, check_platform_count};
+use crate::server::entering::Entry;
+use crate::server::jobs::Jobs;
 use crate::server::journal::Journal;
 use crate::server::peer::{ConnectionId, Role};
-use crate::server::record::{Record, Rescheduled};
+use crate::server::record::{Pause, Record, Rescheduled};
 use crate::server::selection::Selection;
 use crate::server::sessions::{Phase, Question, Step, unexpected};
 use crate::server::settings::Templates;
 use builder_proto::CLIENT_VERSION;
 use builder_proto::command::Command;
-use builder_proto::job::{Job, ScheduleItem};
+use builder_proto::job::Job;
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
 
@@ -48,9 +48,17 @@ impl Server {
                     return self.sessions.fetch(id, role, selection, &mut self.journal);
                 }
                 Command::Schedule { period, job } => check_room(jobs.journal, length)
-                    .and_then(|()| schedule(&mut jobs, now, period, Job::Script(job))),
+                    .and_then(|()| Entry::new(period, Job::Script(job)).enter(&mut jobs)),
                 Command::ScheduleOrbBuild { period, job } => check_room(jobs.journal, length)
-                    .and_then(|()| schedule(&mut jobs, now, period, Job::OrbBuild(job))),
+                    .and_then(|()| Entry::new(period, Job::OrbBuild(job)).enter(&mut jobs)),
+                Command::Enter { period, job, settings, replaces, at } => {
+                    let entry = Entry { settings, replaces, at, ..Entry::new(period, Job::Script(job)) };
+                    check_room(jobs.journal, length).and_then(|()| entry.enter(&mut jobs))
+                }
+                Command::EnterOrbBuild { period, job, settings, replaces, at } => {
+                    let entry = Entry { settings, replaces, at, ..Entry::new(period, Job::OrbBuild(job)) };
+                    check_room(jobs.journal, length).and_then(|()| entry.enter(&mut jobs))
+                }
                 Command::Execute { name, platform } => check_room(jobs.journal, length)
                     .and_then(|()| execute(&mut jobs, &name, platform.as_ref())),
                 Command::ExecuteOld(name) => {
@@ -64,6 +72,19 @@ impl Server {
                     drop_platform(jobs.journal, &platform).map(|()| self.dispatcher.forget(&platform))
                 }
                 Command::UndropPlatform(platform) => undrop_platform(jobs.journal, platform),
+                Command::Cancel(uuid) => self.cancel(now, id, uuid),
+                Command::CancelJob(name) => self.cancel_job(now, id, &name),
+                Command::Pause(platform) => pause(jobs.journal, platform),
+                Command::Resume { platform } => {
+                    resume(jobs.journal, platform).map(|()| self.dispatcher.look_at_all())
+                }
+                Command::Drain { wait } => {
+                    drain(jobs.journal);
+                    if wait {
+                        return self.sessions.await_drained(id, role);
+                    }
+                    Ok(())
+                }
                 Command::History(query) => {
                     return self.sessions.look_up(id, role, Question::List(query), &mut self.journal);
                 }
@@ -83,7 +104,8 @@ impl Server {
                 | Command::InfoReply(_)
                 | Command::Build(_)
                 | Command::Artifact(_)
-                | Command::Data(_) => Err(unexpected(name, &Phase::Client { version: CLIENT_VERSION })),
+                | Command::Data(_)
+                | Command::Remark(_) => Err(unexpected(name, &Phase::Client { version: CLIENT_VERSION })),
             };
         match outcome {
             Ok(()) => {
@@ -101,33 +123,6 @@ fn check_room(journal: &Journal, length: usize) -> Result<(), Refusal> {
         return Ok(());
     }
     Err("disk full: the server cannot keep more jobs; free space there, then try again".to_owned())
-}
-
-fn schedule(jobs: &mut Jobs<'_>, now: Now, period: Period, job: Job) -> Result<(), Refusal> {
-    check_job(&job)?;
-    let name = job.name().clone();
-    if jobs.journal.state().schedule.get(&name).is_some() {
-        return Err("job name already used".to_owned());
-    }
-    let platform = match &job {
-        Job::Script(script) => Some(&script.platform),
-        Job::OrbBuild(_) => None,
-    };
-    if let Some(platform) = platform {
-        if jobs.journal.state().dropped.contains(platform) {
-            return Err("platform dropped; can't schedule jobs".to_owned());
-        }
-        check_platform_count(jobs.journal.state(), platform)?;
-    }
-    let next = period.duration().map_or(Time::NEVER, |step| now.wall.saturating_add(step));
-    jobs.journal.commit(Record::ScheduledOnGrid(ScheduleItem { next, period, job: job.clone() }));
-    if let Some(platform) = platform.filter(|platform| !jobs.journal.state().queues.contains_key(*platform)) {
-        jobs.add_platform(platform);
-    }
-    for platform in jobs.platforms_of(&job) {
-        jobs.enqueue(&platform, &name, false);
-    }
-    Ok(())
 }
 
 fn unschedule(journal: &mut Journal, name: Text) -> Result<(), Refusal> {
@@ -175,8 +170,9 @@ fn reschedule(journal: &mut Journal, name: Text, next: Time, period: Option<Peri
     let Some(item) = journal.state().schedule.get(&name) else {
         return Err(format!("couldn't find job {}", shown(&name)));
     };
-    let period = period.unwrap_or(item.period);
-    journal.commit(Record::Rescheduled(Rescheduled { name, next, period }));
+    // A job that gets a period gives up whatever it had in its place.
+    let (period, every) = period.map_or((item.period, item.settings.every), |period| (period, None));
+    journal.commit(Record::Rescheduled(Rescheduled { name, next, period, every }));
     Ok(())
 }
 
@@ -195,4 +191,41 @@ fn undrop_platform(journal: &mut Journal, platform: Text) -> Result<(), Refusal>
     }
     journal.commit(Record::Undropped(platform));
     Ok(())
+}
+
+fn pause(journal: &mut Journal, platform: Text) -> Result<(), Refusal> {
+    if !journal.state().queues.contains_key(&platform) {
+        return Err(format!("unknown platform {}", shown(&platform)));
+    }
+    if !journal.state().pauses.is_paused(&platform) {
+        ::log::info!("platform {platform} is paused; its jobs wait until it is resumed");
+        journal.commit(Record::Paused(Pause { platform: Some(platform) }));
+    }
+    Ok(())
+}
+
+fn resume(journal: &mut Journal, platform: Option<Text>) -> Result<(), Refusal> {
+    let pauses = &journal.state().pauses;
+    match &platform {
+        Some(platform) if !pauses.is_paused(platform) => {
+            return Err(match journal.state().queues.contains_key(platform) {
+                true => format!("platform {platform} is not paused"),
+                false => format!("unknown platform {}", shown(platform)),
+            });
+        }
+        None if !pauses.is_draining() => {
+            return Err("the server is not draining; name the platform that is paused".to_owned());
+        }
+        Some(platform) => ::log::info!("platform {platform} is resumed"),
+        None => ::log::info!("the server hands out jobs again"),
+    }
+    journal.commit(Record::Resumed(Pause { platform }));
+    Ok(())
+}
+
+fn drain(journal: &mut Journal) {
+    if !journal.state().pauses.is_draining() {
+        ::log::info!("the server is drained: all jobs wait until it is resumed");
+        journal.commit(Record::Paused(Pause { platform: None }));
+    }
 }

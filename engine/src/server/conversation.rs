@@ -101,6 +101,7 @@ impl Server {
             | Phase::Uninformed
             | Phase::Informing(_)
             | Phase::Observing
+            | Phase::Draining
             | Phase::Closing => {}
         }
     }
@@ -139,6 +140,7 @@ impl Server {
                 | Phase::Uninformed
                 | Phase::Informing(_)
                 | Phase::Observing
+                | Phase::Draining
                 | Phase::Closing,
                 command,
             ) => Step::Refuse(unexpected(command.name(), phase)),

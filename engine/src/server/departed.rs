@@ -59,6 +59,10 @@ impl State {
             Record::Unscheduled(name) => {
                 self.schedule.get(name).map(|item| Arc::clone(&item.job)).into_iter().collect()
             }
+            Record::Configured(configured) => {
+                let former = self.schedule.get(configured.item.job.name());
+                former.map(|item| Arc::clone(&item.job)).into_iter().collect()
+            }
             Record::Dropped(platform) => {
                 self.schedule.scripts_for(platform).map(|item| Arc::clone(&item.job)).collect()
             }

@@ -62,6 +62,7 @@ impl Server {
                 self.step_by_id(now, worker, Step::Close(text));
             }
             Some(Overdue::Timeout) => self.fail_build(now, uuid, Cause::Timeout(Null)),
+            Some(Overdue::Silence) => self.fail_build(now, uuid, Cause::Silence(Null)),
             Some(Overdue::Stalled(text)) => self.refuse_by_id(now, worker, &text),
         }
     }

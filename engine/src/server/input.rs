@@ -1,12 +1,11 @@
 //! What the driver tells the server.
 
 use crate::manifest::Manifest;
-use crate::server::peer::{ConnectionId, Role};
+use crate::server::peer::{ConnectionId, Origin, Role};
 use crate::server::record::Contents;
 use crate::server::settings::Templates;
 use crate::server::uploads::UploadOutcome;
 use builder_proto::Uuid;
-use builder_proto::text::Text;
 
 /// What happened outside.
 #[derive(Debug)]
@@ -17,8 +16,8 @@ pub enum Input<'a> {
         connection: ConnectionId,
         /// Who may speak there.
         role: Role,
-        /// The address that it comes from, without a port; none of a local one.
-        host: Option<Text>,
+        /// Where it comes from.
+        origin: Origin,
     },
     /// Bytes arrived.
     Received {

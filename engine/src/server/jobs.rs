@@ -1,13 +1,14 @@
 //! How jobs get into queues: when they are due, when they are new, and when their platform is.
 
 use crate::Now;
-use crate::limits::{DUE_ITEMS_PER_CALL, PLATFORMS, RETRY_TIME, WALL_CLOCK_RECHECK};
+use crate::limits::{DUE_ITEMS_PER_CALL, MISSED_RUN_TOLERANCE, PLATFORMS, RETRY_TIME, WALL_CLOCK_RECHECK};
 use crate::server::journal::Journal;
 use crate::server::record::{Enqueued, Record, Rescheduled};
 use crate::server::schedule::{earlier_run, next_run};
 use crate::server::settings::Templates;
 use crate::server::state::State;
 use builder_proto::job::Job;
+use builder_proto::job_settings::JobSettings;
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
 use core::time::Duration;
@@ -21,8 +22,9 @@ pub(crate) struct Jobs<'a> {
 }
 
 impl Jobs<'_> {
-    /// Queues what is due. Bounded, so that a schedule of any size delays nobody; the rest is due at the next tick.
-    pub(crate) fn enqueue_due(&mut self, now: Now) {
+    /// Queues what is due, but for runs that were missed if they are to be left out. Bounded, so that a schedule of any size
+    /// delays nobody; the rest is due at the next tick.
+    pub(crate) fn enqueue_due(&mut self, now: Now, defaults: &JobSettings) {
         for _ in 0..DUE_ITEMS_PER_CALL {
             let Some((due, name)) = self.journal.state().schedule.next_due() else { return };
             if due > now.wall || !self.journal.has_room(0) {
@@ -30,12 +32,19 @@ impl Jobs<'_> {
             }
             let name = name.clone();
             let Some(item) = self.journal.state().schedule.get(&name) else { return };
-            let (period, job) = (item.period, item.job.clone());
-            let next = next_run(due, period, now.wall);
-            for platform in self.platforms_of(&job) {
-                self.enqueue(&platform, &name, false);
+            let (period, every, job) = (item.period, item.settings.every, item.job.clone());
+            let next = next_run(due, item.step(), now.wall);
+            let is_late = now.wall.duration_since(due) > MISSED_RUN_TOLERANCE;
+            if is_late && item.settings.or(*defaults).skip_missed == Some(true) {
+                ::log::info!(
+                    "job {name} does not make up for its run of {due}, which was missed; next run: {next}"
+                );
+            } else {
+                for platform in self.platforms_of(&job) {
+                    self.enqueue(&platform, &name, false);
+                }
             }
-            self.journal.commit(Record::Advanced(Rescheduled { name, next, period }));
+            self.journal.commit(Record::Advanced(Rescheduled { name, next, period, every }));
         }
     }
 
@@ -52,9 +61,9 @@ impl Jobs<'_> {
                 break;
             }
             let Some(item) = self.journal.state().schedule.get(&name) else { continue };
-            let (former, period) = (item.next, item.period);
-            let next = earlier_run(former, period, now.wall);
-            self.journal.commit(Record::Advanced(Rescheduled { name: name.clone(), next, period }));
+            let (former, period, every) = (item.next, item.period, item.settings.every);
+            let next = earlier_run(former, item.step(), now.wall);
+            self.journal.commit(Record::Advanced(Rescheduled { name: name.clone(), next, period, every }));
             moved.push((name, former, next));
         }
         self.journal.tighten_schedule_bound();
@@ -94,15 +103,18 @@ impl Jobs<'_> {
         }
     }
 
-    /// Creates a queue and fills it with the jobs that run there of themselves.
-    pub(crate) fn add_platform(&mut self, platform: &Text) {
+    /// Creates a queue and fills it with the jobs that run there of themselves, but for one that is to wait for its time.
+    pub(crate) fn add_platform(&mut self, platform: &Text, but: Option<&Text>) {
         self.journal.commit(Record::PlatformAdded(platform.clone()));
         let schedule = &self.journal.state().schedule;
         let orb_builds =
             self.templates.contains_key(platform).then(|| schedule.orb_builds()).into_iter().flatten();
         let jobs = schedule.scripts_for(platform).chain(orb_builds);
-        let names: Vec<Text> =
-            jobs.filter(|item| item.period != Period::Never).map(|item| item.job.name().clone()).collect();
+        let names: Vec<Text> = jobs
+            .filter(|item| item.period != Period::Never)
+            .map(|item| item.job.name().clone())
+            .filter(|name| but != Some(name))
+            .collect();
         for name in names {
             self.enqueue(platform, &name, false);
         }

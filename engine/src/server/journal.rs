@@ -48,7 +48,7 @@ impl Journal {
         if self.halted {
             return;
         }
-        let changed = self.platform_with_more(&record);
+        let changed = self.platforms_with_more(&record);
         let leaving = if self.departed.is_watched() { self.state.leaving(&record) } else { Vec::new() };
         if let Err(problem) = self.state.apply(&record) {
             self.halted = true;
@@ -140,15 +140,18 @@ impl Journal {
         &mut self.departed
     }
 
-    /// The platform on which a worker that waits may have something to do once the record is part of the state.
-    fn platform_with_more(&self, record: &Record) -> Option<Text> {
+    /// The platforms on which a worker that waits may have something to do once the record is part of the state.
+    fn platforms_with_more(&self, record: &Record) -> Vec<Text> {
         match record {
-            Record::Enqueued(enqueued) => Some(enqueued.platform.clone()),
-            Record::Undropped(platform) => Some(platform.clone()),
+            Record::Enqueued(enqueued) => vec![enqueued.platform.clone()],
+            Record::Undropped(platform) => vec![platform.clone()],
             Record::Aborted(aborted) if aborted.requeue != Requeue::No => {
-                self.state.running.get(&aborted.uuid.0).map(|build| build.platform.clone())
+                let build = self.state.running.get(&aborted.uuid.0);
+                build.map(|build| build.platform.clone()).into_iter().collect()
             }
-            _ => None,
+            // A script that waits in the place of an orb-build job needs no template.
+            Record::Configured(configured) => self.state.waiting_on(configured.item.job.name()),
+            _ => Vec::new(),
         }
     }
 }

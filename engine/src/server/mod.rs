@@ -16,11 +16,13 @@
 //! | `dispatcher` | a part: workers that wait, and how fast they get jobs |
 //! | `builds` | a part: what workers run, and the results of that |
 //! | `uploads` | a part: results on their way to an upload server |
-//! | `jobs`, `commands`, `admission` | how jobs get into queues, what clients ask for, and which jobs can be kept at all |
+//! | `jobs`, `commands`, `entering`, `cancelling`, `admission` | how jobs get into queues, what clients ask for, how jobs enter the schedule, and which jobs can be kept at all |
 //! | `journal`, `departed` | the state with what is to be done, and what answers still hold of it |
 //! | [`record`], [`state`](State), [`recovery`](Recovery) | what is durable, and how it is rebuilt |
-//! | `schedule`, `queue`, `script`, `outbox`, `unremembered` | the parts of the state |
+//! | `schedule`, `queue`, `script`, `outbox`, `pauses`, `unremembered` | the parts of the state |
+//! | `scheduling` | what records make of the schedule and the queues |
 //! | `history` | what the history is told of the state |
+//! | `figures` | what the metrics say of the server |
 //! | [`write_back`](WriteBack) | which results the log still has to keep |
 //! | `deadlines` | times, each with what it is about |
 //! | [`migration`] | the state file of builder 0.4.0 |
@@ -28,12 +30,15 @@
 mod action;
 mod admission;
 mod builds;
+mod cancelling;
 mod commands;
 mod conversation;
 mod deadlines;
 mod departed;
 mod dispatcher;
 mod endings;
+mod entering;
+mod figures;
 mod history;
 mod inconsistency;
 mod input;
@@ -41,11 +46,13 @@ mod jobs;
 mod journal;
 pub mod migration;
 mod outbox;
+mod pauses;
 mod peer;
 mod queue;
 pub mod record;
 mod recovery;
 mod schedule;
+mod scheduling;
 mod script;
 mod selection;
 mod sessions;
@@ -61,7 +68,7 @@ mod write_back;
 pub use action::{Action, Deferred, Immediate, OutputSource, ResultHead, closing_messages};
 pub use inconsistency::Inconsistency;
 pub use input::Input;
-pub use peer::{ConnectionId, Role};
+pub use peer::{ConnectionId, Origin, Role};
 pub use recovery::{PendingResult, Recovered, Recovery, RecoveryError};
 pub use selection::Selection;
 pub use settings::{Settings, Templates};
@@ -138,8 +145,8 @@ impl Server {
         }
         self.last = now;
         match input {
-            Input::Connected { connection, role, host } => {
-                self.sessions.connect(now, connection, role, host);
+            Input::Connected { connection, role, origin } => {
+                self.sessions.connect(now, connection, role, origin);
             }
             Input::Received { connection, bytes } => self.receive(now, connection, bytes),
             Input::Closed { connection, reason } => self.disconnect(now, connection, reason),
@@ -223,8 +230,9 @@ impl Server {
         if trusts_clock {
             jobs.return_to_grid(now);
         }
-        jobs.enqueue_due(now);
+        jobs.enqueue_due(now, self.builds.defaults());
         self.dispatch(now);
+        self.answer_drained(now);
         self.uploads.start_next(now, &mut self.journal);
     }
 
@@ -262,11 +270,31 @@ impl Server {
                     ::log::debug!("connection {connection}: job {name} on {platform} starts as build {uuid}");
                     self.journal.send(connection, &Command::JobSchedule { uuid, job });
                     self.step_by_id(now, connection, Step::Enter(Phase::Building(uuid)));
-                    self.builds.add(now, uuid, connection);
+                    self.builds.add(now, uuid, connection, self.journal.state());
                 }
             }
         }
         self.dispatcher.end_round(round);
+    }
+
+    /// Tells those who wait for it that nothing runs any longer.
+    fn answer_drained(&mut self, now: Now) {
+        let state = self.journal.state();
+        if state.running.is_empty() || !state.pauses.is_draining() {
+            while let Some(id) = self.sessions.next_drainer() {
+                let state = self.journal.state();
+                let step = match state.pauses.is_draining() {
+                    true => {
+                        self.journal.send(id, &Command::Success);
+                        Step::Finish
+                    }
+                    false => {
+                        Step::Refuse("the server hands out jobs again, before all builds ended".to_owned())
+                    }
+                };
+                self.step_by_id(now, id, step);
+            }
+        }
     }
 
     /// Says that the history has what the log holds for it. On a full disk that can wait.

@@ -1,6 +1,8 @@
 //! Connections as the driver knows them: a number, where it came in, and what may be said there.
 
 use builder_proto::command::{Kind, PeerType, Sender};
+use builder_proto::text::Text;
+use core::fmt;
 
 /// A connection, numbered by the driver; never used again for another.
 pub type ConnectionId = u64;
@@ -16,6 +18,26 @@ pub enum Role {
     Clients,
     /// Clients that look at something and change nothing.
     Viewers,
+}
+
+/// Where a connection comes from, as far as that is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The address, without a port; none of a local one.
+    pub host: Option<Text>,
+    /// The user of this system whose program connected; none of one that comes over the network.
+    pub user: Option<Text>,
+}
+
+/// Follows the word "by".
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin { user: Some(user), .. } => write!(f, "user {user}"),
+            Origin { host: Some(host), user: None } => write!(f, "a client at {host}"),
+            Origin { host: None, user: None } => f.write_str("a client"),
+        }
+    }
 }
 
 impl Role {

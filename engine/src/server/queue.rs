@@ -7,7 +7,8 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Jobs that wait for a worker of one platform. Every operation takes logarithmic time.
+/// Jobs that wait for a worker of one platform. Operations take logarithmic time, unless they say that they look
+/// at all jobs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Queue {
     /// The jobs by position. Positions grow at the back and shrink at the front; gaps mean nothing.
@@ -48,6 +49,14 @@ impl Queue {
         self.insert(position, Place { job, since });
     }
 
+    /// Puts a job where the one of its name waits, if one does.
+    pub(crate) fn replace(&mut self, job: &Arc<Job>) {
+        let Some(position) = self.positions.get(job.name()).copied() else { return };
+        let since = self.since(job.name());
+        self.scripts.remove(&position);
+        self.insert(position, Place { job: Arc::clone(job), since });
+    }
+
     pub(crate) fn remove(&mut self, name: &Text) -> Option<Arc<Job>> {
         let position = self.positions.remove(name)?;
         self.scripts.remove(&position);
@@ -80,6 +89,11 @@ impl Queue {
     /// When a queued job came, if that is known.
     pub(crate) fn since(&self, name: &Text) -> Option<Time> {
         self.jobs.get(self.positions.get(name)?)?.since
+    }
+
+    /// When the job came that has waited longest, as far as that is known. This looks at all of them.
+    pub(crate) fn oldest(&self) -> Option<Time> {
+        self.jobs.values().filter_map(|place| place.since).min()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -166,6 +180,21 @@ mod tests {
     }
 
     #[test]
+    fn a_job_that_replaces_another_waits_in_its_place() {
+        let mut queue = Queue::default();
+        for name in ["a", "b", "c"] {
+            queue.push_back(script(name), Some(Time::from_unix_milliseconds(1)));
+        }
+        queue.replace(&orb_build("a"));
+        queue.replace(&orb_build("d"));
+        assert_eq!(names(&queue), ["a", "b", "c"]);
+        assert_eq!(queue.since(&"a".into()), Some(Time::from_unix_milliseconds(1)));
+        assert_eq!(queue.first(false).map(|job| job.name().to_string()).as_deref(), Some("b"));
+        queue.replace(&script("a"));
+        assert_eq!(queue.first(false).map(|job| job.name().to_string()).as_deref(), Some("a"));
+    }
+
+    #[test]
     fn a_job_waits_since_it_came_wherever_it_goes() {
         let mut queue = Queue::default();
         let (first, later) = (Time::from_unix_milliseconds(1), Time::from_unix_milliseconds(2));
@@ -177,5 +206,19 @@ mod tests {
         assert_eq!(queue.since(&"a".into()), None);
         queue.push_front(script("a"), Some(later));
         assert_eq!(queue.since(&"a".into()), Some(later));
+    }
+
+    #[test]
+    fn the_job_that_has_waited_longest_may_be_anywhere() {
+        let mut queue = Queue::default();
+        assert_eq!(queue.oldest(), None);
+        queue.push_back(script("unknown"), None);
+        assert_eq!(queue.oldest(), None);
+        let (first, later) = (Time::from_unix_milliseconds(1), Time::from_unix_milliseconds(2));
+        queue.push_back(script("a"), Some(first));
+        queue.push_front(script("b"), Some(later));
+        assert_eq!(queue.oldest(), Some(first));
+        queue.remove(&"a".into());
+        assert_eq!(queue.oldest(), Some(later));
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::history::{EndedBuild, Gone};
 use builder_proto::job::{ScheduleItem, ScriptJob};
+use builder_proto::job_settings::JobSettings;
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
 use builder_proto::wire::RawUuid;
@@ -85,6 +86,30 @@ pub enum Record {
     /// What earlier records say for the history is safe in its file.
     #[asn1(context_specific = "21", tag_mode = "EXPLICIT", constructed = "true")]
     Remembered(Remembered),
+    /// A platform is paused, or without one, all are: no jobs are handed out.
+    #[asn1(context_specific = "22", tag_mode = "EXPLICIT", constructed = "true")]
+    Paused(Pause),
+    /// The opposite.
+    #[asn1(context_specific = "23", tag_mode = "EXPLICIT", constructed = "true")]
+    Resumed(Pause),
+    /// A job with settings entered the schedule, or was there when the log was written anew; or it took the place of the one of
+    /// its name, and of that one's entries in the queues of platforms where it runs.
+    #[asn1(context_specific = "24", tag_mode = "EXPLICIT", constructed = "true")]
+    Configured(Configured),
+    /// A job left a queue, and does not run.
+    #[asn1(context_specific = "25", tag_mode = "EXPLICIT", constructed = "true")]
+    Dequeued(Dequeued),
+}
+
+/// A job with its settings.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+pub struct Configured {
+    /// The job and its next run. If its settings say how often it runs, the period here is the nearest one.
+    pub item: ScheduleItem,
+    /// Whether a person chose the next run.
+    pub appointed: bool,
+    /// Its settings.
+    pub settings: JobSettings,
 }
 
 /// The next run of a job.
@@ -94,8 +119,11 @@ pub struct Rescheduled {
     pub name: Text,
     /// When it runs next.
     pub next: Time,
-    /// How often it runs from then on.
+    /// How often it runs from then on, or the nearest to that.
     pub period: Period,
+    /// Seconds from one run to the next, if that is not the period.
+    #[asn1(context_specific = "0", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
+    pub every: Option<u64>,
 }
 
 /// A place in a queue.
@@ -110,6 +138,23 @@ pub struct Enqueued {
     /// When; earlier versions do not say it.
     #[asn1(context_specific = "0", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
     pub at: Option<Time>,
+}
+
+/// A job that has left a queue.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+pub struct Dequeued {
+    /// The platform whose queue it was.
+    pub platform: Text,
+    /// The job.
+    pub name: Text,
+}
+
+/// Where no jobs are handed out.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+pub struct Pause {
+    /// The platform; everywhere when it is absent.
+    #[asn1(context_specific = "0", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
+    pub platform: Option<Text>,
 }
 
 /// A build that was handed to a worker.

@@ -1,7 +1,9 @@
 //! The schedule: every job by name, and which is due next.
 
 use crate::limits::CLOCK_TOLERANCE;
+use crate::server::record::{Configured, Record, Rescheduled};
 use builder_proto::job::{Job, ScheduleItem};
+use builder_proto::job_settings::JobSettings;
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
 use core::time::Duration;
@@ -18,14 +20,30 @@ pub(crate) struct Item {
     /// Whether a person chose the next run, or may have done so in an earlier version; it stands then, whatever the clock
     /// shows. Otherwise the server set it, one period ahead at most.
     pub(crate) appointed: bool,
+    pub(crate) settings: JobSettings,
 }
 
 impl Item {
     /// A time that the clock showed or had passed when the server set the next run: one period before that.
     fn set_after(&self) -> Option<Time> {
-        let step = self.period.duration().filter(|_| !self.appointed)?;
+        let step = self.step().filter(|_| !self.appointed)?;
         let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
         Some(Time::from_unix_milliseconds(self.next.unix_milliseconds().saturating_sub(step)))
+    }
+
+    /// The time between two runs; none when it does not run again by itself.
+    pub(crate) fn step(&self) -> Option<Duration> {
+        self.settings.every().or(self.period.duration())
+    }
+
+    /// The record that puts it into an empty schedule.
+    pub(crate) fn to_record(&self) -> Record {
+        let (item, appointed, settings) = (self.to_schedule_item(), self.appointed, self.settings);
+        match (settings.is_empty(), appointed) {
+            (true, true) => Record::Scheduled(item),
+            (true, false) => Record::ScheduledOnGrid(item),
+            (false, _) => Record::Configured(Configured { item, appointed, settings }),
+        }
     }
 
     pub(crate) fn to_schedule_item(&self) -> ScheduleItem {
@@ -77,11 +95,14 @@ impl Schedule {
         Some(item)
     }
 
-    /// Sets the next run; false when there is no such job.
-    pub(crate) fn reschedule(&mut self, name: &Text, next: Time, period: Period, appointed: bool) -> bool {
+    /// Sets the next run, and how often the job runs from then on; false when there is no such job.
+    pub(crate) fn reschedule(&mut self, to: &Rescheduled, appointed: bool) -> bool {
+        let Rescheduled { name, next, period, every } = to;
+        let (next, period) = (*next, *period);
         let Some(item) = self.items.get_mut(name) else { return false };
         self.due.remove(&(item.next, name.clone()));
-        *item = Arc::new(Item { next, period, job: Arc::clone(&item.job), appointed });
+        let settings = JobSettings { every: *every, ..item.settings };
+        *item = Arc::new(Item { next, period, job: Arc::clone(&item.job), appointed, settings });
         self.latest_set_after = self.latest_set_after.max(item.set_after());
         self.due.insert((next, name.clone()), Arc::clone(item));
         true
@@ -142,16 +163,16 @@ impl Schedule {
 
 /// The first time after `now` on the grid `due`, `due` + period, `due` + 2 periods …, so that runs do not drift and
 /// missed runs collapse into one.
-pub(crate) fn next_run(due: Time, period: Period, now: Time) -> Time {
-    let Some(step) = period.duration() else { return Time::NEVER };
+pub(crate) fn next_run(due: Time, step: Option<Duration>, now: Time) -> Time {
+    let Some(step) = step else { return Time::NEVER };
     let missed = now.duration_since(due).as_millis() / step.as_millis().max(1);
     let ahead = step.as_millis().saturating_mul(missed + 1);
     due.saturating_add(Duration::from_millis(u64::try_from(ahead).unwrap_or(u64::MAX)))
 }
 
 /// The first time after `now` on the same grid as `next`, which is later.
-pub(crate) fn earlier_run(next: Time, period: Period, now: Time) -> Time {
-    let Some(step) = period.duration() else { return next };
+pub(crate) fn earlier_run(next: Time, step: Option<Duration>, now: Time) -> Time {
+    let Some(step) = step else { return next };
     let (step, ahead) = (step.as_millis().max(1), next.duration_since(now).as_millis());
     let back = i64::try_from(ahead.saturating_sub(1) / step * step).unwrap_or(i64::MAX);
     Time::from_unix_milliseconds(next.unix_milliseconds().saturating_sub(back))
@@ -171,41 +192,57 @@ mod tests {
     #[test]
     fn the_next_run_stays_on_the_grid() {
         let late = at(10).saturating_add(Duration::from_secs(7));
-        assert_eq!(next_run(at(10), Period::Hourly, late), at(11));
-        assert_eq!(next_run(at(10), Period::Daily, late), at(34));
-        assert_eq!(next_run(at(10), Period::Weekly, late), at(10 + 7 * 24));
+        assert_eq!(next_run(at(10), Period::Hourly.duration(), late), at(11));
+        assert_eq!(next_run(at(10), Period::Daily.duration(), late), at(34));
+        assert_eq!(next_run(at(10), Period::Weekly.duration(), late), at(10 + 7 * 24));
     }
 
     #[test]
     fn missed_runs_collapse_into_one() {
-        assert_eq!(next_run(at(10), Period::Hourly, at(15).saturating_add(Duration::from_secs(1))), at(16));
+        assert_eq!(
+            next_run(at(10), Period::Hourly.duration(), at(15).saturating_add(Duration::from_secs(1))),
+            at(16)
+        );
     }
 
     #[test]
     fn the_next_run_is_in_the_future_even_when_now_is_on_the_grid() {
-        assert_eq!(next_run(at(10), Period::Hourly, at(10)), at(11));
-        assert_eq!(next_run(at(10), Period::Hourly, at(12)), at(13));
+        assert_eq!(next_run(at(10), Period::Hourly.duration(), at(10)), at(11));
+        assert_eq!(next_run(at(10), Period::Hourly.duration(), at(12)), at(13));
     }
 
     #[test]
     fn a_job_that_never_repeats_is_due_once() {
-        assert_eq!(next_run(at(10), Period::Never, at(10)), Time::NEVER);
+        assert_eq!(next_run(at(10), Period::Never.duration(), at(10)), Time::NEVER);
     }
 
     #[test]
     fn an_earlier_run_is_on_the_grid_and_in_the_future() {
         for (now, expected) in [(9, 10), (10, 11), (23, 24), (24, 25)] {
-            assert_eq!(earlier_run(at(100), Period::Hourly, at(now)), at(expected));
+            assert_eq!(earlier_run(at(100), Period::Hourly.duration(), at(now)), at(expected));
         }
         let late = at(10).saturating_add(Duration::from_millis(1));
-        assert_eq!(earlier_run(late, Period::Hourly, at(1)), at(1).saturating_add(Duration::from_millis(1)));
-        assert_eq!(earlier_run(at(100), Period::Daily, at(10)), at(28));
-        assert_eq!(earlier_run(at(10), Period::Daily, at(9)), at(10));
+        assert_eq!(
+            earlier_run(late, Period::Hourly.duration(), at(1)),
+            at(1).saturating_add(Duration::from_millis(1))
+        );
+        assert_eq!(earlier_run(at(100), Period::Daily.duration(), at(10)), at(28));
+        assert_eq!(earlier_run(at(10), Period::Daily.duration(), at(9)), at(10));
+    }
+
+    fn to(name: &str, next: Time, period: Period) -> Rescheduled {
+        Rescheduled { name: name.into(), next, period, every: None }
     }
 
     fn orb_build(name: &str, next: Time) -> Item {
         let job = OrbBuildJob { name: name.into(), opam_package: "package".into() };
-        Item { next, period: Period::Never, job: Arc::new(Job::OrbBuild(job)), appointed: true }
+        Item {
+            next,
+            period: Period::Never,
+            job: Arc::new(Job::OrbBuild(job)),
+            appointed: true,
+            settings: JobSettings::default(),
+        }
     }
 
     #[test]
@@ -225,8 +262,8 @@ mod tests {
         }
         let little = Time::from_unix_milliseconds(at(10).unix_milliseconds() - 60_000);
         assert!(schedule.displaced(little).is_empty(), "a clock may be corrected");
-        assert!(schedule.reschedule(&"hourly".into(), at(11), Period::Hourly, true));
-        assert!(schedule.reschedule(&"daily".into(), at(25), Period::Daily, false));
+        assert!(schedule.reschedule(&to("hourly", at(11), Period::Hourly), true));
+        assert!(schedule.reschedule(&to("daily", at(25), Period::Daily), false));
         assert!(schedule.displaced(at(1)).is_empty());
         assert!(schedule.may_be_displaced(at(1)), "as far as is known without a look");
         schedule.tighten_bound();
@@ -238,7 +275,7 @@ mod tests {
         let mut schedule = Schedule::default();
         assert!(schedule.insert(orb_build("a", Time::NEVER)));
         assert!(schedule.next_due().is_none());
-        assert!(schedule.reschedule(&"a".into(), at(1), Period::Never, true));
+        assert!(schedule.reschedule(&to("a", at(1), Period::Never), true));
         assert_eq!(schedule.next_due().map(|(next, _)| next), Some(at(1)));
     }
 
@@ -249,8 +286,8 @@ mod tests {
             assert!(schedule.insert(orb_build(name, next)));
         }
         assert!(!schedule.insert(orb_build("a", at(0))), "there is one of that name");
-        assert!(schedule.reschedule(&"b".into(), at(4), Period::Daily, true));
-        assert!(!schedule.reschedule(&"d".into(), at(4), Period::Daily, true));
+        assert!(schedule.reschedule(&to("b", at(4), Period::Daily), true));
+        assert!(!schedule.reschedule(&to("d", at(4), Period::Daily), true));
         let order = |schedule: &Schedule| -> Vec<(String, Time)> {
             schedule.items().map(|item| (item.job.name().to_string(), item.next)).collect()
         };

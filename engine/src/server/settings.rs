@@ -1,5 +1,6 @@
 //! What a server is told at its start, by flags and files.
 
+use builder_proto::job_settings::JobSettings;
 use builder_proto::text::Text;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -12,6 +13,8 @@ pub type Templates = BTreeMap<Text, Vec<u8>>;
 pub struct Settings {
     /// How long a job may run by the clock of its worker; the server adds a minute.
     pub job_time: Duration,
+    /// What counts for jobs that do not say it themselves. Their time limit is [`Settings::job_time`].
+    pub defaults: JobSettings,
     /// Bytes of all artifacts of one build.
     pub artifact_bytes: u64,
     /// Bytes of the stored console of one build.

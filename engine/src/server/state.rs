@@ -1,16 +1,18 @@
 //! The durable state of the server, and the only way to change it: [`State::apply`].
 
+use crate::server::admission::runs_on;
 use crate::server::inconsistency::Inconsistency;
 use crate::server::outbox::Outbox;
+use crate::server::pauses::Pauses;
 use crate::server::queue::Queue;
 use crate::server::record::{
-    Aborted, Enqueued, Finished, Losses, Record, Requeue, Rescheduled, Started, Unstored, WrittenBack,
+    Aborted, Dequeued, Enqueued, Finished, Losses, Record, Requeue, Started, Unstored, WrittenBack,
 };
 use crate::server::schedule::{Item, Schedule};
 use crate::server::script::Script;
 use crate::server::unremembered::Unremembered;
 use builder_proto::Uuid;
-use builder_proto::job::{Job, ScheduleItem};
+use builder_proto::job::Job;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
 use builder_proto::wire::RawUuid;
@@ -30,6 +32,7 @@ pub struct State {
     pub(crate) outbox: Outbox,
     /// Losses in a row by platform and job; absent means none.
     pub(crate) losses: BTreeMap<(Text, Text), u32>,
+    pub(crate) pauses: Pauses,
     /// What the file of the history does not have yet.
     pub(crate) unremembered: Unremembered,
 }
@@ -65,6 +68,7 @@ impl State {
         match record {
             Record::Scheduled(item) => self.apply_scheduled(item, true),
             Record::ScheduledOnGrid(item) => self.apply_scheduled(item, false),
+            Record::Configured(configured) => self.apply_configured(configured),
             Record::Unscheduled(name) => self.apply_unscheduled(name),
             Record::Rescheduled(to) => self.apply_rescheduled(to, true),
             Record::Advanced(to) => self.apply_rescheduled(to, false),
@@ -105,6 +109,15 @@ impl State {
                 self.unremembered.apply_remembered(remembered);
                 Ok(())
             }
+            Record::Paused(pause) => {
+                self.pauses.apply_paused(pause);
+                Ok(())
+            }
+            Record::Resumed(pause) => {
+                self.pauses.apply_resumed(pause);
+                Ok(())
+            }
+            Record::Dequeued(dequeued) => self.apply_dequeued(dequeued),
             Record::UploadQueued(queued) => self.outbox.apply_queued(queued),
             Record::Uploaded(uploaded) => self.outbox.apply_uploaded(uploaded),
             Record::Removed(removed) => self.outbox.apply_removed(removed),
@@ -116,10 +129,7 @@ impl State {
     pub fn snapshot(&self) -> impl Iterator<Item = Record> + '_ {
         let begin = core::iter::once(Record::WrittenBack(WrittenBack::default()));
         let dropped = self.dropped.iter().cloned().map(Record::Dropped);
-        let scheduled = self.schedule.items().map(|item| match item.appointed {
-            true => Record::Scheduled(item.to_schedule_item()),
-            false => Record::ScheduledOnGrid(item.to_schedule_item()),
-        });
+        let scheduled = self.schedule.items().map(Item::to_record);
         let platforms = self.queues.keys().cloned().map(Record::PlatformAdded);
         // Before the queues, because a started job leaves its queue.
         let started = self.running.iter().map(|(uuid, build)| self.started_record(*uuid, build));
@@ -153,6 +163,7 @@ impl State {
             .chain(unstored)
             .chain(enqueued)
             .chain(losses)
+            .chain(self.pauses.snapshot())
             .chain(self.outbox.snapshot())
             .chain(self.unremembered.snapshot())
     }
@@ -188,11 +199,7 @@ impl State {
     /// The scheduled job of that name, when a queue of the platform exists and may hold it.
     pub(crate) fn runnable(&self, name: &Text, platform: &Text) -> Option<&Arc<Job>> {
         let job = &self.schedule.get(name)?.job;
-        let fits = match &**job {
-            Job::Script(script) => script.platform == *platform,
-            Job::OrbBuild(_) => true,
-        };
-        (fits && self.queues.contains_key(platform)).then_some(job)
+        (runs_on(job, platform) && self.queues.contains_key(platform)).then_some(job)
     }
 
     fn started_record(&self, uuid: Uuid, build: &Running) -> Record {
@@ -209,40 +216,6 @@ impl State {
         })
     }
 
-    fn apply_scheduled(&mut self, item: &ScheduleItem, appointed: bool) -> Result<(), Inconsistency> {
-        let job = Arc::new(item.job.clone());
-        match self.schedule.insert(Item { next: item.next, period: item.period, job, appointed }) {
-            true => Ok(()),
-            false => Err(Inconsistency(format!("job {} is scheduled twice", item.job.name()))),
-        }
-    }
-
-    fn apply_unscheduled(&mut self, name: &Text) -> Result<(), Inconsistency> {
-        let item = self.schedule.remove(name).ok_or_else(|| unknown("job", name, "unscheduled"))?;
-        match &*item.job {
-            Job::Script(job) => {
-                if let Some(queue) = self.queues.get_mut(&job.platform) {
-                    queue.remove(name);
-                }
-                self.losses.remove(&(job.platform.clone(), name.clone()));
-            }
-            Job::OrbBuild(_) => {
-                for (platform, queue) in &mut self.queues {
-                    queue.remove(name);
-                    self.losses.remove(&(platform.clone(), name.clone()));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn apply_rescheduled(&mut self, to: &Rescheduled, appointed: bool) -> Result<(), Inconsistency> {
-        match self.schedule.reschedule(&to.name, to.next, to.period, appointed) {
-            true => Ok(()),
-            false => Err(unknown("job", &to.name, "rescheduled")),
-        }
-    }
-
     fn apply_enqueued(&mut self, enqueued: &Enqueued) -> Result<(), Inconsistency> {
         let Some(job) = self.runnable(&enqueued.name, &enqueued.platform).cloned() else {
             return Err(Inconsistency(format!(
@@ -257,6 +230,12 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    fn apply_dequeued(&mut self, dequeued: &Dequeued) -> Result<(), Inconsistency> {
+        let queue = self.queues.get_mut(&dequeued.platform);
+        let job = queue.and_then(|queue| queue.remove(&dequeued.name));
+        job.map(drop).ok_or_else(|| unknown("queued job", &dequeued.name, "taken out of its queue"))
     }
 
     fn apply_started(&mut self, started: &Started) -> Result<(), Inconsistency> {
@@ -330,6 +309,7 @@ impl State {
 
     fn apply_dropped(&mut self, platform: &Text) {
         self.queues.remove(platform);
+        self.pauses.forget(platform);
         let jobs: Vec<Text> =
             self.schedule.scripts_for(platform).map(|item| item.job.name().clone()).collect();
         for name in jobs {
@@ -344,6 +324,6 @@ impl State {
     }
 }
 
-fn unknown(kind: &str, name: &Text, what: &str) -> Inconsistency {
+pub(super) fn unknown(kind: &str, name: &Text, what: &str) -> Inconsistency {
     Inconsistency(format!("{kind} {name} is {what}, but does not exist"))
 }

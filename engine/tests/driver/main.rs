@@ -15,6 +15,7 @@ mod deadlines;
 mod digests;
 mod history;
 mod leftovers;
+mod metrics;
 mod platform;
 mod results;
 mod site;

@@ -3,7 +3,7 @@
 use builder_engine::Now;
 use builder_engine::driver::{FreeSpace, Listener, ListenerId, Look, Platform, Task, TemplateReading};
 use builder_engine::log::Salt;
-use builder_engine::server::{ConnectionId, Role};
+use builder_engine::server::{ConnectionId, Origin, Role};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
@@ -137,8 +137,8 @@ impl Platform for Machine {
         Ok(())
     }
 
-    fn host(&self, _: ConnectionId) -> Option<String> {
-        None
+    fn origin(&self, _: ConnectionId) -> Origin {
+        Origin::default()
     }
 
     fn watch(&mut self, connection: ConnectionId, writable: bool) -> io::Result<()> {

@@ -8,6 +8,7 @@ use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, PeerType, append_output_frame};
 use builder_proto::frame::{FrameDecoder, FrameEvent};
 use builder_proto::job::{File, ScriptJob};
+use builder_proto::job_settings::JobSettings;
 use builder_proto::time::Period;
 use builder_proto::{Uuid, WORKER_VERSION};
 use builder_tests::world::DataDirectory;
@@ -29,6 +30,7 @@ pub(crate) fn settings() -> Settings {
     Settings {
         server: server::Settings {
             job_time: Duration::from_secs(3600),
+            defaults: JobSettings::NONE,
             artifact_bytes: 1 << 20,
             console_bytes: 1 << 30,
             builds: 100,
@@ -37,6 +39,7 @@ pub(crate) fn settings() -> Settings {
         salvage: false,
         connections: 100,
         uploads: None,
+        metrics: false,
         limits: Limits { log_preallocated: 0, ..Limits::default() },
     }
 }

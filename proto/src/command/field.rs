@@ -6,6 +6,7 @@ use crate::Uuid;
 use crate::build_result::BuildResult;
 use crate::history::{Artifact, Build, HistoryQuery};
 use crate::job::{File, OrbBuildJob, ScheduleItem, ScriptJob};
+use crate::job_settings::JobSettings;
 use crate::text::Text;
 use crate::time::{Period, Time};
 use crate::wire::{Integer, RawUuid, explicit_tag};
@@ -105,7 +106,7 @@ macro_rules! named {
 
 named! {
     Text Time Period ScriptJob OrbBuildJob ScheduleItem File BuildResult PeerType QueueInfo RunningInfo InfoReply
-    Build HistoryQuery Artifact
+    Build HistoryQuery Artifact JobSettings
 }
 
 impl Named for bool {

@@ -19,6 +19,7 @@ use crate::budget::{MESSAGE_VALUES, STATE_VALUES};
 use crate::build_result::BuildResult;
 use crate::history::{Artifact, Build, HistoryQuery};
 use crate::job::{File, OrbBuildJob, ScheduleItem, ScriptJob};
+use crate::job_settings::JobSettings;
 use crate::text::Text;
 use crate::time::{Period, Time};
 use crate::wire::decode_null;
@@ -298,6 +299,50 @@ messages! {
     /// Server to client: the next bytes of the content of an artifact. See [`DataRef`](super::DataRef) for reading and
     /// [`append_data_frame`](super::append_data_frame) for writing many of them.
     29 "data", Server, MESSAGE_VALUES: Data(bytes: Text);
+    /// Client to server: end this build.
+    30 "cancel", ClientChanges, MESSAGE_VALUES: Cancel(uuid: Uuid);
+    /// Client to server: end all builds of this job, and take it out of all queues.
+    31 "cancelJob", ClientChanges, MESSAGE_VALUES: CancelJob(name: Text);
+    /// Client to server: hand out no jobs on this platform.
+    32 "pause", ClientChanges, MESSAGE_VALUES: Pause(platform: Text);
+    /// Client to server: the opposite of [`Command::Pause`], or without a platform, of [`Command::Drain`].
+    33 "resume", ClientChanges, MESSAGE_VALUES: Resume {
+        /// The platform.
+        platform: Option<Text>,
+    };
+    /// Client to server: hand out no jobs anywhere.
+    34 "drain", ClientChanges, MESSAGE_VALUES: Drain {
+        /// Whether to answer only when no build is left.
+        wait: bool,
+    };
+    /// Server to client: what came of a command, for people. Any number of them precede [`Command::Success`].
+    35 "remark", Server, MESSAGE_VALUES: Remark(text: Text);
+    /// Client to server: [`Command::Schedule`] with settings, or in the place of the job of that name.
+    36 "enter", ClientChanges, MESSAGE_VALUES: Enter {
+        /// How often it runs. It does not count when the settings say how often.
+        period: Period,
+        /// The job.
+        job: ScriptJob,
+        /// What it wants besides.
+        settings: JobSettings,
+        /// Whether it takes the place of the job of that name, if there is one.
+        replaces: bool,
+        /// Minutes after midnight in UTC when it runs; as soon as possible, and from then on, when absent.
+        at: Option<i64>,
+    };
+    /// Client to server: [`Command::ScheduleOrbBuild`] with settings, or in the place of the job of that name.
+    37 "enterOrbBuild", ClientChanges, MESSAGE_VALUES: EnterOrbBuild {
+        /// How often it runs. It does not count when the settings say how often.
+        period: Period,
+        /// The job.
+        job: OrbBuildJob,
+        /// What it wants besides.
+        settings: JobSettings,
+        /// Whether it takes the place of the job of that name, if there is one.
+        replaces: bool,
+        /// Minutes after midnight in UTC when it runs; as soon as possible, and from then on, when absent.
+        at: Option<i64>,
+    };
 }
 
 /// The last number that peers of [`CLIENT_VERSION`] know.

@@ -63,7 +63,12 @@ fn long_history() -> impl Iterator<Item = Record> {
                 front: false,
                 at: None,
             }),
-            Record::Rescheduled(Rescheduled { name: name.clone(), next: far_away(), period: Period::Daily }),
+            Record::Rescheduled(Rescheduled {
+                name: name.clone(),
+                next: far_away(),
+                period: Period::Daily,
+                every: None,
+            }),
             Record::Started(Started {
                 uuid,
                 started: Time::UNIX_EPOCH,

@@ -39,6 +39,8 @@ pub(super) struct Build {
     read_at_end: Option<usize>,
     /// Whether the server crashed after it had handed out the build.
     crashed: bool,
+    /// Whether somebody was told that it is cancelled.
+    cancelled: bool,
     /// Whether the server closed the connection to say that the result is stored.
     acknowledged: bool,
     /// What observers were told last, and after how many lines.
@@ -72,6 +74,7 @@ impl Builds {
             broken: false,
             read_at_end: None,
             crashed: false,
+            cancelled: false,
             acknowledged: false,
             closings: Vec::new(),
         };
@@ -253,6 +256,11 @@ impl Build {
         self.read_at_end.get_or_insert(read);
     }
 
+    /// Somebody was told that it is cancelled.
+    pub(super) fn cancel(&mut self) {
+        self.cancelled = true;
+    }
+
     /// The server ended the conversation in order.
     pub(super) fn acknowledge(&mut self) -> Result<(), String> {
         if self.finished.is_none() {
@@ -280,6 +288,12 @@ impl Build {
         }
         if stored.result.last_line().is_some() && stored.printed().len() == stored.console.len() {
             return Err("its console does not say how it ended".to_owned());
+        }
+        if self.cancelled && !stored.result.to_string().contains(CANCELLED) {
+            return Err(format!(
+                "it says {}, although somebody was told that it is cancelled",
+                stored.result
+            ));
         }
         let printed = self.lines.iter().map(|(line, _)| line);
         let lines = stored.printed().iter().map(|line| &line.line);
@@ -358,6 +372,9 @@ fn check_unseen(stored: &Execution) -> Result<bool, String> {
     Ok(!is_queued_again(&explanation(&stored.result)?))
 }
 
+/// How results of builds begin that somebody cancelled.
+const CANCELLED: &str = "cancelled by ";
+
 /// The words in which the server says why there is no more.
 fn explanation(result: &BuildResult) -> Result<String, String> {
     let BuildResult::Message(reason) = result else {
@@ -371,6 +388,7 @@ fn explanation(result: &BuildResult) -> Result<String, String> {
         "timeout",
         "exceeds the limit",
         "the artifacts were not kept",
+        CANCELLED,
     ];
     match words.iter().any(|words| reason.contains(words)) {
         true => Ok(reason),

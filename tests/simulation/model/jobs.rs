@@ -81,6 +81,11 @@ impl Jobs {
         true
     }
 
+    /// The command under way on a connection.
+    pub(super) fn pending(&self, connection: ConnectionId) -> Option<&Command> {
+        self.pending.get(&connection).map(|pending| &pending.command)
+    }
+
     /// A command was answered.
     pub(super) fn answered(&mut self, connection: ConnectionId, answer: &Command) -> Result<(), String> {
         let Some(pending) = self.pending.remove(&connection) else { return Ok(()) };
@@ -321,10 +326,18 @@ fn name_of(command: &Command) -> Option<&Text> {
     }
 }
 
-/// Commands about platforms touch every job.
+/// Commands about platforms touch every job, and those that drain the server each other.
 fn touch_the_same(one: &Command, other: &Command) -> bool {
-    let about_platform =
-        |command: &Command| matches!(command, Command::DropPlatform(_) | Command::UndropPlatform(_));
+    let about_platform = |command: &Command| {
+        matches!(
+            command,
+            Command::DropPlatform(_)
+                | Command::UndropPlatform(_)
+                | Command::Pause(_)
+                | Command::Resume { .. }
+                | Command::Drain { .. }
+        )
+    };
     match (name_of(one), name_of(other)) {
         (Some(one), Some(other)) => one == other,
         _ => {

@@ -17,13 +17,16 @@
 //! 11. a job whose worker said nothing in all its time is not stored as one that took too long;
 //! 12. workers that lose one job after the other get the next only after a while;
 //! 13. a build whose result is stored, or was, is in the history once, with what the result says, and none that runs is; one
-//!     that the server's disk has forgotten is there again in the end.
+//!     that the server's disk has forgotten is there again in the end;
+//! 14. nothing is handed out where somebody was told that it is paused, whatever crashes since;
+//! 15. a build of which somebody was told that it is cancelled is stored as cancelled, and nothing else of it.
 
 mod builds;
 mod history;
 mod jobs;
 mod observation;
 mod pacing;
+mod pauses;
 mod wire;
 
 pub(crate) use jobs::OUT_OF_REACH;
@@ -39,6 +42,7 @@ use builds::Builds;
 use history::History;
 use jobs::Jobs;
 use pacing::Pacing;
+use pauses::Pauses;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use wire::Wire;
@@ -52,6 +56,7 @@ pub(crate) struct Model {
     builds: Builds,
     history: History,
     pacing: Pacing,
+    pauses: Pauses,
     /// What the log said at the last start, and the results that it held.
     recovered: Observation,
     pending: Vec<PendingResult>,
@@ -73,6 +78,7 @@ impl Model {
             builds: Builds::default(),
             history: History::default(),
             pacing: Pacing::default(),
+            pauses: Pauses::default(),
             recovered: Observation::default(),
             pending: Vec::new(),
             undurable: BTreeSet::new(),
@@ -125,7 +131,16 @@ impl Model {
         if let Command::DropPlatform(platform) | Command::UndropPlatform(platform) = command {
             self.pacing.ignore(platform);
         }
-        self.jobs.begin(self.time, connection, command)
+        let is_clear = self.jobs.begin(self.time, connection, command);
+        if is_clear {
+            self.pauses.begin(command);
+        }
+        is_clear
+    }
+
+    /// A command that ends a pause, if there may be one.
+    pub(crate) fn resume(&self) -> Option<Command> {
+        self.pauses.possible().map(|platform| Command::Resume { platform })
     }
 
     pub(crate) fn peer_sent(&mut self, connection: ConnectionId, bytes: &[u8]) {
@@ -188,6 +203,8 @@ impl Model {
         if let Record::Started(started) = record {
             self.pacing.decide(time, started.uuid.0);
             self.undurable.insert(started.uuid.0);
+            let outcome = self.pauses.check(&started.platform);
+            self.check(outcome);
         }
         self.unanswered.extend(heard_from);
     }
@@ -257,6 +274,7 @@ impl Model {
         }
         self.builds.check_results(self.time, &environment.disk.borrow(), &self.pending, &self.recovered)?;
         self.jobs.settle(&self.recovered)?;
+        self.pauses.settle(&self.recovered)?;
         self.jobs.check_owed(&self.recovered, &self.recovered, &self.builds)?;
         self.jobs.owe(&self.recovered, self.time);
         Ok(())
@@ -332,9 +350,17 @@ impl Model {
                 if matches!(answer, Command::Success) {
                     wire.close_observation(&mut self.builds);
                 }
+                if let Some(command) = self.jobs.pending(connection) {
+                    self.pauses.answered(command, &answer);
+                    if let (Command::Cancel(uuid), Command::Success) = (command, &answer)
+                        && let Some(build) = self.builds.get(*uuid)
+                    {
+                        build.cancel();
+                    }
+                }
                 self.jobs.answered(connection, &answer)
             }
-            Command::ServerHello => Ok(()),
+            Command::ServerHello | Command::Remark(_) => Ok(()),
             other => Err(format!("the server sent {}", other.name())),
         }
     }

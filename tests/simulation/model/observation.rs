@@ -18,6 +18,8 @@ pub(crate) struct Observation {
     /// Platform, name and explanation of what ended, but has no result in its place yet.
     pub(super) unstored: BTreeMap<Uuid, (Text, Text, Text)>,
     pub(super) dropped: BTreeSet<Text>,
+    /// Paused platforms, and none if all of them are.
+    pub(super) paused: BTreeSet<Option<Text>>,
     /// What is to be uploaded, or was and is to be removed.
     pub(super) outbox: BTreeSet<Uuid>,
 }
@@ -48,6 +50,9 @@ impl Observation {
                 }
                 Record::Dropped(platform) => {
                     observed.dropped.insert(platform);
+                }
+                Record::Paused(pause) => {
+                    observed.paused.insert(pause.platform);
                 }
                 _ => {}
             }

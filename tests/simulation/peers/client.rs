@@ -41,7 +41,8 @@ impl Peer for Client {
             line.environment.network.borrow_mut().deafen(line.connection);
             line.wake_after(Duration::from_secs(60));
         }
-        line.say_hello(PeerType::Client);
+        let version = self.command.kind().client_version();
+        line.say(&Command::ClientHello { peer: PeerType::Client, version });
         if self.hasty {
             line.say(&self.command);
         }
@@ -65,6 +66,11 @@ impl Peer for Client {
 
 fn choose_command(line: &mut Line) -> Option<Command> {
     let plan = line.environment.plan.clone();
+    if line.environment.is_calm.get()
+        && let Some(resume) = line.environment.model.borrow().resume()
+    {
+        return Some(resume);
+    }
     let random = &mut line.random;
     let job = random.below(plan.jobs);
     // The last job of all is an orb-build job.
@@ -93,8 +99,11 @@ fn choose_command(line: &mut Line) -> Option<Command> {
         }
         76..77 => Command::DropPlatform(platform(random, plan.platforms)),
         77..82 => Command::UndropPlatform(platform(random, plan.platforms)),
-        82..87 => Command::Info,
-        _ => {
+        82..85 => Command::Info,
+        85 => Command::Pause(own_platform),
+        86 => Command::Drain { wait: random.coin() },
+        87..90 => Command::Resume { platform: random.coin().then_some(own_platform) },
+        choice => {
             let model = line.environment.model.borrow();
             let builds = model.known_builds();
             // Most are interested in what happens now.
@@ -103,7 +112,8 @@ fn choose_command(line: &mut Line) -> Option<Command> {
             if builds.is_empty() {
                 return None;
             }
-            Command::Observe(*random.pick(builds))
+            let uuid = *random.pick(builds);
+            if choice < 92 { Command::Cancel(uuid) } else { Command::Observe(uuid) }
         }
     })
 }

@@ -128,6 +128,7 @@ fn settings(environment: &Environment, salvage: bool) -> Settings {
             },
             time_limit: Some(UPLOAD_TIME),
         }),
+        metrics: plan.metrics,
         limits: Limits {
             read: 4096,
             observer_outbox: 500,

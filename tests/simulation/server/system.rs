@@ -11,7 +11,7 @@ use builder_engine::driver::{
 };
 use builder_engine::log::Salt;
 use builder_engine::server::record::Record;
-use builder_engine::server::{ConnectionId, Recovered};
+use builder_engine::server::{ConnectionId, Origin, Recovered};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
 use builder_tests::world::{DataDirectory, Lie, PRIVATE, Random, result_path};
@@ -239,8 +239,8 @@ impl Platform for System {
         Ok(())
     }
 
-    fn host(&self, connection: ConnectionId) -> Option<String> {
-        Some(format!("10.0.0.{}", connection % 250))
+    fn origin(&self, connection: ConnectionId) -> Origin {
+        Origin { host: Some(format!("10.0.0.{}", connection % 250).into()), user: None }
     }
 
     fn watch(&mut self, connection: ConnectionId, writable: bool) -> io::Result<()> {

@@ -3,7 +3,8 @@
 use crate::environment::Environment;
 use crate::queue::Event;
 use builder_engine::driver::{Outcome, Step, Task, TaskKind};
-use builder_tests::world::{DataDirectory, Random};
+use builder_tests::metrics::broken_rules;
+use builder_tests::world::{DataDirectory, METRICS, Random};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
@@ -57,7 +58,13 @@ impl Tasks {
     pub(super) fn step(&mut self, environment: &Rc<Environment>, number: u64) -> bool {
         if let Some(mut task) = self.running.remove(&number) {
             let files = environment.files.for_thread();
-            match task.step(&files) {
+            let is_report = task.kind() == TaskKind::Report;
+            let before = is_report.then(|| metrics(environment));
+            let step = task.step(&files);
+            if let Some(before) = before {
+                check_metrics(environment, &before);
+            }
+            match step {
                 Step::Again => {
                     self.running.insert(number, task);
                     self.schedule(environment, number);
@@ -87,5 +94,27 @@ impl Tasks {
         let delay = Duration::from_micros(self.random.skewed(13));
         let at = environment.host.time() + delay;
         environment.enter(at, Event::Step { life: self.life, task });
+    }
+}
+
+/// What a reader finds in the file of metrics.
+fn metrics(environment: &Environment) -> Option<Vec<u8>> {
+    environment.disk.borrow().read(METRICS).map(<[u8]>::to_vec)
+}
+
+/// Whatever a server that writes metrics has just done, whoever reads them finds a whole page: the one that was there before, or
+/// another one.
+fn check_metrics(environment: &Environment, before: &Option<Vec<u8>>) {
+    let after = metrics(environment);
+    if after == *before {
+        return;
+    }
+    let text = String::from_utf8(after.unwrap_or_default()).unwrap_or_default();
+    let mut broken = broken_rules(&text);
+    if !text.lines().last().is_some_and(|line| line.starts_with("builder_artifact_bytes_total ")) {
+        broken.push("it is not whole".to_owned());
+    }
+    if !broken.is_empty() {
+        environment.model.borrow_mut().violate(format!("the metrics: {}", broken.join("; ")));
     }
 }

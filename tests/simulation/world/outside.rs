@@ -25,7 +25,9 @@ impl World {
             return;
         }
         let rogue = !calm && self.random.per_mille(plan.rogues);
-        let client = !rogue && !calm && choice < 50;
+        // In the end people only see to it that nothing stays paused.
+        let has_wish = !calm || environment.model.borrow().resume().is_some();
+        let client = !rogue && has_wish && choice < 50;
         let speaks = |role: &Role| match role {
             Role::Any => true,
             Role::Workers => rogue || !client,

@@ -19,6 +19,8 @@ pub const PRIVATE: &str = ".builder";
 pub const SPOOLS: &str = ".builder/spool";
 /// Where results are written.
 pub const STAGINGS: &str = ".builder/staging";
+/// What the server says of itself. On real hosts it is outside of the data directory.
+pub const METRICS: &str = "metrics.prom";
 
 /// A data directory. Clones are the same one.
 #[derive(Clone, Debug)]
@@ -72,6 +74,8 @@ fn file(name: FileName<'_>) -> String {
         FileName::History => format!("{PRIVATE}/history"),
         FileName::HistoryDraft => format!("{PRIVATE}/history.new"),
         FileName::DamagedHistory(number) => format!("{PRIVATE}/history.damaged-{number}"),
+        FileName::Metrics => METRICS.to_owned(),
+        FileName::MetricsDraft => format!("{METRICS}.new"),
         FileName::OldState => "state".to_owned(),
         FileName::Entry(parent, name) => format!("{}/{}", directory(parent), Text::from(name)),
     }

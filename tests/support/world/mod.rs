@@ -7,7 +7,7 @@ mod host;
 mod lie;
 mod random;
 
-pub use data_directory::{DataDirectory, File, PRIVATE, ROOT, SPOOLS, STAGINGS, result_path};
+pub use data_directory::{DataDirectory, File, METRICS, PRIVATE, ROOT, SPOOLS, STAGINGS, result_path};
 pub use disk::{Disk, Faults, Geometry, Inode, LogStorage};
 pub use host::{Crash, Gone, Host};
 pub use lie::Lie;

@@ -23,7 +23,21 @@ pub(crate) struct Build {
     pub(crate) finished: Option<Time>,
     /// Whether its worker has said anything about it.
     pub(crate) has_spoken: bool,
+    pub(crate) limits: TimeLimits,
+    /// When the last line came, or it started, by the monotonic clock.
+    pub(crate) last_line: Duration,
     pub(crate) stage: Stage,
+}
+
+/// How long a running build may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TimeLimits {
+    /// From its start to the result.
+    pub(crate) job: Duration,
+    /// Whether the job has chosen that, so that its worker knows of another limit.
+    pub(crate) is_chosen: bool,
+    /// Without a line.
+    pub(crate) silence: Option<Duration>,
 }
 
 /// How much a job has printed.
@@ -55,7 +69,7 @@ pub(crate) enum Progress {
 
 impl Build {
     /// One that a worker has just been given.
-    pub(crate) fn new(connection: ConnectionId, started: Duration) -> Build {
+    pub(crate) fn new(connection: ConnectionId, started: Duration, limits: TimeLimits) -> Build {
         Build {
             connection,
             started,
@@ -64,8 +78,17 @@ impl Build {
             entries: Vec::new(),
             finished: None,
             has_spoken: false,
+            limits,
+            last_line: started,
             stage: Stage::Running,
         }
+    }
+
+    /// When it has to have said more.
+    pub(crate) fn deadline(&self) -> Duration {
+        let end = self.started.saturating_add(self.limits.job);
+        let silence = self.limits.silence.map(|silence| self.last_line.saturating_add(silence));
+        silence.map_or(end, |silence| silence.min(end))
     }
 
     /// Takes in a line unless the console would exceed the limit with it.

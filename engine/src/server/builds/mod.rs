@@ -24,7 +24,7 @@ use crate::history::words;
 use crate::limits::{ARTIFACT_PROGRESS_TIME, LOSSES_IN_A_ROW, TIMEOUT_GRACE};
 use crate::manifest::ManifestBuilder;
 use crate::server::action::{Immediate, nanoseconds};
-use crate::server::builds::build::{Build, Printed, Stage};
+use crate::server::builds::build::{Build, Printed, Stage, TimeLimits};
 use crate::server::builds::log::log_end;
 use crate::server::builds::losses::{Fate, judge};
 use crate::server::builds::remembering::ended_build;
@@ -40,6 +40,7 @@ use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::OutputRef;
 use builder_proto::history::Cause;
+use builder_proto::job_settings::JobSettings;
 use builder_proto::text::Text;
 use builder_proto::wire::RawUuid;
 use core::time::Duration;
@@ -72,6 +73,8 @@ pub(crate) enum Overdue {
     Unheard(String),
     /// Its job has not ended.
     Timeout,
+    /// Its job has printed nothing for too long.
+    Silence,
     /// It has stopped sending the result.
     Stalled(String),
 }
@@ -88,10 +91,27 @@ impl Builds {
     }
 
     /// A worker has a build to run.
-    pub(crate) fn add(&mut self, now: Now, uuid: Uuid, connection: ConnectionId) {
-        let patience = self.settings.job_time.saturating_add(TIMEOUT_GRACE);
-        self.deadlines.set(Due::Result(uuid), now.monotonic.saturating_add(patience));
-        self.running.insert(uuid, Build::new(connection, now.monotonic));
+    pub(crate) fn add(&mut self, now: Now, uuid: Uuid, connection: ConnectionId, state: &State) {
+        let build = Build::new(connection, now.monotonic, self.time_limits(uuid, state));
+        self.deadlines.set(Due::Result(uuid), build.deadline());
+        self.running.insert(uuid, build);
+    }
+
+    /// What a job has chosen counts to the second: its worker, which does not know of it, reports no end of its own then.
+    fn time_limits(&self, uuid: Uuid, state: &State) -> TimeLimits {
+        let job = state.running.get(&uuid).and_then(|build| state.job_settings(build.script.name()));
+        let settings = job.copied().unwrap_or_default().or(self.settings.defaults);
+        let usual = self.settings.job_time.saturating_add(TIMEOUT_GRACE);
+        TimeLimits {
+            job: settings.timeout().unwrap_or(usual),
+            is_chosen: settings.timeout.is_some(),
+            silence: settings.silence(),
+        }
+    }
+
+    /// What counts for jobs that do not say it themselves.
+    pub(crate) fn defaults(&self) -> &JobSettings {
+        &self.settings.defaults
     }
 
     /// Builds whose console and result may be open.
@@ -102,6 +122,14 @@ impl Builds {
     /// The worker of a running build.
     pub(crate) fn worker(&self, uuid: Uuid) -> Option<ConnectionId> {
         self.running.get(&uuid).map(|build| build.connection)
+    }
+
+    /// How a build ended whose result is complete, and not stored yet.
+    pub(crate) fn finished_result(&self, uuid: Uuid) -> Option<&BuildResult> {
+        match &self.running.get(&uuid)?.stage {
+            Stage::Storing { result } => Some(result),
+            Stage::Running | Stage::Receiving { .. } => None,
+        }
     }
 
     /// When a running build was handed out, in monotonic time.
@@ -123,6 +151,8 @@ impl Builds {
         }
         let Some(build) = self.running.get_mut(&uuid) else { return Step::Stay };
         build.has_spoken = true;
+        // The deadline stays; when it comes, it is found to be too early.
+        build.last_line = now.monotonic;
         let delta = nanoseconds(now.monotonic.saturating_sub(build.started));
         let limit = self.settings.console_bytes;
         if build.append_line(delta, output.line, limit) {
@@ -175,8 +205,15 @@ impl Builds {
     pub(crate) fn overdue(&mut self, now: Now, uuid: Uuid, is_amid_message: bool) -> Option<Overdue> {
         let build = self.running.get(&uuid)?;
         match build.stage {
+            Stage::Running if build.deadline() > now.monotonic => {
+                self.deadlines.set(Due::Result(uuid), build.deadline());
+                None
+            }
+            Stage::Running if build.started.saturating_add(build.limits.job) > now.monotonic => {
+                Some(Overdue::Silence)
+            }
             // A worker's own clock runs out before: one that says nothing at all is frozen, or never got the job.
-            Stage::Running if !build.has_spoken && !is_amid_message => {
+            Stage::Running if !build.has_spoken && !build.limits.is_chosen && !is_amid_message => {
                 let time = self.settings.job_time.saturating_add(TIMEOUT_GRACE).as_secs();
                 Some(Overdue::Unheard(format!(
                     "nothing came from the worker within {time} seconds, the time limit of a job"

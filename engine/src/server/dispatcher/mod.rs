@@ -123,6 +123,11 @@ impl Dispatcher {
         }
     }
 
+    /// How many workers wait, by platform; none where nobody does.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (&Text, usize)> {
+        self.waiting.iter().map(|(platform, workers)| (platform, workers.len()))
+    }
+
     /// Any platform may have a job for a worker now, as there are other templates.
     pub(crate) fn look_at_all(&mut self) {
         self.undispatched.extend(self.waiting.keys().cloned());
@@ -276,7 +281,7 @@ impl Dispatcher {
         if queue.and_then(|queue| queue.first(jobs.templates.contains_key(platform))).is_none() {
             return HandOut::Nothing;
         }
-        if !self.pacing.allows(now.monotonic, platform) {
+        if jobs.journal.state().pauses.hold(platform) || !self.pacing.allows(now.monotonic, platform) {
             return HandOut::Nothing;
         }
         // Before a script is copied: this is where every turn ends while no place is free.
@@ -325,7 +330,7 @@ impl Dispatcher {
         let places = PLATFORMS.saturating_sub(queues.len());
         let new: Vec<Text> = self.undispatched.iter().filter(is_new).take(places).cloned().collect();
         for platform in new {
-            jobs.add_platform(&platform);
+            jobs.add_platform(&platform, None);
         }
     }
 

@@ -35,6 +35,8 @@ pub(crate) enum Phase {
     Informing(Box<InfoStream<InfoItem>>),
     /// A client that follows a build.
     Observing,
+    /// A client that waits until nothing runs.
+    Draining,
     /// All has been said; the peer is to close.
     Closing,
 }
@@ -42,18 +44,16 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) role: Role,
-    /// The address that it comes from.
-    pub(crate) host: Option<Text>,
     pub(crate) phase: Phase,
     pub(crate) decoder: FrameDecoder,
 }
 
 impl Connection {
-    pub(crate) fn new(role: Role, host: Option<Text>) -> Connection {
+    pub(crate) fn new(role: Role) -> Connection {
         let mut decoder = FrameDecoder::new(HELLO_FRAME_BYTES);
         // A result is never held, and its walker knows the limits that count.
         decoder.set_streamed_limit(u64::MAX);
-        Connection { role, host, phase: Phase::Hello, decoder }
+        Connection { role, phase: Phase::Hello, decoder }
     }
 
     pub(crate) fn enter(&mut self, phase: Phase) {
@@ -82,6 +82,7 @@ impl Phase {
             | Phase::Uninformed
             | Phase::Informing(_)
             | Phase::Observing
+            | Phase::Draining
             | Phase::Closing => HELLO_FRAME_BYTES,
         }
     }
@@ -115,6 +116,7 @@ impl Phase {
             | Phase::Uninformed
             | Phase::Informing(_)
             | Phase::Observing
+            | Phase::Draining
             | Phase::Closing => "nothing more",
         }
     }

@@ -21,7 +21,7 @@ use crate::limits::{COMMAND_TIME, DEPARTED_BYTES, FETCHES, HELLO_TIME, LINGER_TI
 use crate::server::action::Deferred;
 use crate::server::deadlines::Deadlines;
 use crate::server::journal::Journal;
-use crate::server::peer::{ConnectionId, Role};
+use crate::server::peer::{ConnectionId, Origin, Role};
 use crate::server::selection::Selection;
 use crate::server::sessions::answers::Answers;
 use crate::server::sessions::incomplete::Incomplete;
@@ -36,6 +36,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// All connections and what is said on them.
 pub(crate) struct Sessions {
     connections: BTreeMap<ConnectionId, Connection>,
+    origins: BTreeMap<ConnectionId, Origin>,
     incomplete: Incomplete,
     /// Connections that observe a build, and where they came in.
     observers: BTreeMap<ConnectionId, Role>,
@@ -43,6 +44,8 @@ pub(crate) struct Sessions {
     observer_limit: usize,
     /// Those of them that fetch artifacts.
     fetches: BTreeSet<ConnectionId>,
+    /// Those of them that wait until nothing runs.
+    drainers: BTreeSet<ConnectionId>,
     answers: Answers,
     /// Until when a connection has to say hello, to give its command or to close.
     deadlines: Deadlines<ConnectionId>,
@@ -61,28 +64,51 @@ impl Sessions {
     pub(crate) fn new(observer_limit: usize) -> Sessions {
         Sessions {
             connections: BTreeMap::new(),
+            origins: BTreeMap::new(),
             incomplete: Incomplete::default(),
             observers: BTreeMap::new(),
             observer_limit,
             fetches: BTreeSet::new(),
+            drainers: BTreeSet::new(),
             answers: Answers::default(),
             deadlines: Deadlines::default(),
         }
     }
 
-    pub(crate) fn connect(&mut self, now: Now, id: ConnectionId, role: Role, host: Option<Text>) {
+    pub(crate) fn connect(&mut self, now: Now, id: ConnectionId, role: Role, origin: Origin) {
         self.deadlines.set(id, now.monotonic.saturating_add(HELLO_TIME));
-        self.put(id, Connection::new(role, host));
+        self.origins.insert(id, origin);
+        self.put(id, Connection::new(role));
     }
 
     /// The address that a connection comes from.
     pub(crate) fn host(&self, id: ConnectionId) -> Option<&Text> {
-        self.connections.get(&id)?.host.as_ref()
+        self.origins.get(&id)?.host.as_ref()
+    }
+
+    /// Who somebody is, for people.
+    pub(crate) fn who(&self, id: ConnectionId) -> Text {
+        self.origins.get(&id).map_or_else(Text::default, |origin| Text::from(origin.to_string()))
+    }
+
+    /// A client waits until nothing runs.
+    pub(crate) fn await_drained(&mut self, id: ConnectionId, role: Role) -> Step {
+        if let Err(refusal) = self.admit_observer(id, role) {
+            return Step::Refuse(refusal);
+        }
+        self.drainers.insert(id);
+        Step::Enter(Phase::Draining)
+    }
+
+    /// One of those who wait until nothing runs, who waits no longer.
+    pub(crate) fn next_drainer(&mut self) -> Option<ConnectionId> {
+        self.drainers.pop_first()
     }
 
     /// Forgets a connection that is gone.
     pub(crate) fn disconnect(&mut self, id: ConnectionId, journal: &mut Journal) -> Option<Connection> {
         let connection = self.take(id)?;
+        self.origins.remove(&id);
         self.deadlines.clear(id);
         self.dismiss_observer(id);
         self.answers.remove(id, journal);
@@ -248,6 +274,7 @@ impl Sessions {
     fn dismiss_observer(&mut self, id: ConnectionId) {
         self.observers.remove(&id);
         self.fetches.remove(&id);
+        self.drainers.remove(&id);
     }
 
     /// Answers `info`, at once or later.
@@ -340,6 +367,7 @@ impl Sessions {
     /// Forgets a connection to which nothing can be said any more.
     fn cut_off(&mut self, id: ConnectionId, journal: &mut Journal) {
         self.take(id);
+        self.origins.remove(&id);
         self.deadlines.clear(id);
         self.answers.remove(id, journal);
         journal.act_after_commit(Deferred::Drop { connection: id });

@@ -103,7 +103,7 @@ fn what_earlier_versions_left_in_the_log_stands_until_the_job_has_run() {
         let job = Job::Script(script(name, "p"));
         let item = ScheduleItem { next: rig.now.wall, period: Period::Hourly, job };
         state.apply(&Record::Scheduled(item)).unwrap();
-        let to = Rescheduled { name: name.into(), next: far, period: Period::Hourly };
+        let to = Rescheduled { name: name.into(), next: far, period: Period::Hourly, every: None };
         state.apply(&Record::Rescheduled(to)).unwrap();
     }
     rig = Rig::with(SETTINGS, state);

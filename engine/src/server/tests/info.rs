@@ -7,7 +7,7 @@ use super::words::{
 use crate::Now;
 use crate::limits::{ANSWER_PROGRESS_TIME, COMMAND_TIME, DEPARTED_BYTES, INFO_PIECE_BYTES, UNREAD_ANSWERS};
 use crate::server::record::{Finished, Record};
-use crate::server::{ConnectionId, Input, Role, Server, State};
+use crate::server::{ConnectionId, Input, Origin, Role, Server, State};
 use builder_proto::CLIENT_VERSION;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, InfoReply, PeerType, QueueInfo, RunningInfo};
@@ -200,7 +200,8 @@ impl Bare {
         self.now.monotonic += SECOND;
         let connection = self.clients;
         let hello = Command::ClientHello { peer: PeerType::Client, version: CLIENT_VERSION };
-        self.server.handle(self.now, Input::Connected { connection, role: Role::Any, host: None });
+        self.server
+            .handle(self.now, Input::Connected { connection, role: Role::Any, origin: Origin::default() });
         for bytes in [hello.to_frame().unwrap(), command.to_frame().unwrap()] {
             self.server.handle(self.now, Input::Received { connection, bytes: &bytes });
         }

@@ -5,7 +5,7 @@ use super::words::{SECOND, execute, script};
 use crate::Now;
 use crate::limits::{COMMAND_FRAME_BYTES, JOB_FRAME_BYTES, OPAM_PACKAGE_BYTES, SCRIPT_BYTES};
 use crate::server::record::{Enqueued, Record};
-use crate::server::{Action, Deferred, Immediate, Input, ResultHead, Role, Server, State};
+use crate::server::{Action, Deferred, Immediate, Input, Origin, ResultHead, Role, Server, State};
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, PeerType};
 use builder_proto::frame::HEADER_LENGTH;
@@ -34,7 +34,8 @@ impl Bare {
     }
 
     fn say(&mut self, connection: u64, commands: &[Command]) {
-        self.server.handle(self.now, Input::Connected { connection, role: Role::Any, host: None });
+        self.server
+            .handle(self.now, Input::Connected { connection, role: Role::Any, origin: Origin::default() });
         for command in commands {
             let bytes = command.to_frame().unwrap();
             self.server.handle(self.now, Input::Received { connection, bytes: &bytes });

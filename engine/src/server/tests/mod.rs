@@ -2,11 +2,13 @@
 //! number, the log is a list.
 
 mod rig;
+mod settings;
 mod shortcuts;
 mod silence;
 mod words;
 mod world;
 
+mod charge;
 mod clock;
 mod disk_full;
 mod dispatch;

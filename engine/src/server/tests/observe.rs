@@ -103,7 +103,10 @@ fn the_console_of_a_running_build_is_sent_as_far_as_it_is_there() {
 fn who_speaks_version_13_cannot_ask_for_a_console() {
     let mut rig = Rig::new();
     let (_, uuid) = started(&mut rig);
-    assert_eq!(rig.refusal(Command::Console(uuid)), "unexpected console; expected a command of a client");
+    let client = rig.client();
+    rig.say(client, &Command::Console(uuid));
+    rig.end_turn();
+    assert_eq!(rig.failure(client), "unexpected console; expected a command of a client");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use super::words::{orb_build, script};
 use crate::history::{EndedBuild, Gone};
 use crate::server::record::{
-    Aborted, Contents, Enqueued, Finished, Losses, Pending, Record, Remembered, Removed, Requeue,
-    Rescheduled, Started, Unstored, UploadQueued, Uploaded, WrittenBack,
+    Aborted, Configured, Contents, Dequeued, Enqueued, Finished, Losses, Pause, Pending, Record, Remembered,
+    Removed, Requeue, Rescheduled, Started, Unstored, UploadQueued, Uploaded, WrittenBack,
 };
 use crate::server::{PendingResult, Recovery, State};
 use builder_proto::Uuid;
@@ -12,6 +12,7 @@ use builder_proto::build_result::BuildResult;
 use builder_proto::execution::Execution;
 use builder_proto::history::{Build, BuildEnd, Cause};
 use builder_proto::job::{Job, ScheduleItem};
+use builder_proto::job_settings::JobSettings;
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
 use builder_proto::wire::RawUuid;
@@ -53,7 +54,13 @@ fn enqueued(front: bool) -> Record {
 
 /// Every kind of record, with the bytes that stand for it on disk from the first version on.
 fn golden() -> Vec<(Record, &'static str)> {
-    let next = Rescheduled { name: "a".into(), next: TIME, period: Period::Never };
+    let next = Rescheduled { name: "a".into(), next: TIME, period: Period::Never, every: None };
+    let settings = JobSettings { every: Some(21_600), ..JobSettings::NONE };
+    let configured = Configured {
+        item: ScheduleItem { next: TIME, period: Period::Daily, job: Job::Script(script("a", "p")) },
+        appointed: true,
+        settings,
+    };
     let unstored =
         Unstored { uuid: UUID, started: TIME, finished: TIME, job: script("a", "p"), reason: "r".into() };
     vec![
@@ -75,7 +82,15 @@ fn golden() -> Vec<(Record, &'static str)> {
         ),
         (Record::Unscheduled("a".into()), "a1030c0161"),
         (Record::Rescheduled(next.clone()), "a21a30180c0161180f32303236303130323033303430355aa3020500"),
+        (
+            Record::Advanced(Rescheduled { every: Some(21_600), ..next.clone() }),
+            "b220301e0c0161180f32303236303130323033303430355aa3020500a00402025460",
+        ),
         (Record::Advanced(next), "b21a30180c0161180f32303236303130323033303430355aa3020500"),
+        (
+            Record::Configured(configured),
+            "b83830363029180f32303236303130323033303430355aa1020500a01230100c01610c066563686f206130000c01700101ff3006a20402025460",
+        ),
         (Record::PlatformAdded("p".into()), "a3030c0170"),
         (enqueued(false), "a40b30090c01700c0161010100"),
         (enqueued(true), "a40b30090c01700c01610101ff"),
@@ -131,6 +146,11 @@ fn golden() -> Vec<(Record, &'static str)> {
             Record::Uploaded(Uploaded { uuid: UUID, keep_local: true }),
             "ae1730150c100102030405060708090a0b0c0d0e0f100101ff",
         ),
+        (Record::Paused(Pause { platform: None }), "b6023000"),
+        (Record::Paused(Pause { platform: Some("p".into()) }), "b6073005a0030c0170"),
+        (Record::Resumed(Pause { platform: None }), "b7023000"),
+        (Record::Resumed(Pause { platform: Some("p".into()) }), "b7073005a0030c0170"),
+        (Record::Dequeued(Dequeued { platform: "p".into(), name: "a".into() }), "b90830060c01700c0161"),
         (Record::Removed(Removed { uuid: UUID }), "af1430120c100102030405060708090a0b0c0d0e0f10"),
         (
             Record::Enqueued(Enqueued {
@@ -242,7 +262,7 @@ fn records_that_contradict_those_before_are_refused() {
     let other = || Record::PlatformAdded("q".into());
     let on_other =
         Record::Enqueued(Enqueued { platform: "q".into(), name: "a".into(), front: false, at: None });
-    let next = Rescheduled { name: "a".into(), next: TIME, period: Period::Never };
+    let next = Rescheduled { name: "a".into(), next: TIME, period: Period::Never, every: None };
     for (before, record, problem) in [
         (vec![job()], job(), "job a is scheduled twice"),
         (vec![], Record::Unscheduled("a".into()), "job a is unscheduled, but does not exist"),

@@ -9,13 +9,14 @@ use crate::Now;
 use crate::server::Selection;
 use crate::server::record::{Contents, Record};
 use crate::server::{
-    Action, ConnectionId, Deferred, Immediate, Input, PendingResult, Role, Server, Settings, Start, State,
-    Templates, closing_messages,
+    Action, ConnectionId, Deferred, Immediate, Input, Origin, PendingResult, Role, Server, Settings, Start,
+    State, Templates, closing_messages,
 };
 use crate::spool::{Found, first_entry};
 use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::execution::Execution;
+use builder_proto::job_settings::JobSettings;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
 use core::cell::Cell;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 pub(super) const SETTINGS: Settings = Settings {
     job_time: Duration::from_secs(3600),
+    defaults: JobSettings::NONE,
     artifact_bytes: 10_000,
     console_bytes: 1000,
     builds: 100,
@@ -177,7 +179,8 @@ impl Rig {
         let connection = self.next_connection;
         self.next_connection += 1;
         self.peers.insert(connection, Peer::new());
-        self.hand_in(Input::Connected { connection, role, host: Some("10.0.0.1".into()) });
+        let origin = Origin { host: Some("10.0.0.1".into()), user: None };
+        self.hand_in(Input::Connected { connection, role, origin });
         connection
     }
 
@@ -426,13 +429,13 @@ pub(super) fn fresh(state: State, uuids: Box<dyn Iterator<Item = Uuid>>) -> Star
 
 /// All of a state, except where in memory things are.
 fn picture(state: &State) -> String {
-    let State { schedule, queues, running, aborted, dropped, losses, outbox, unremembered } = state;
+    let State { schedule, queues, running, aborted, dropped, losses, outbox, pauses, unremembered } = state;
     let outbox = (outbox.waiting().collect::<Vec<_>>(), outbox.leaving().collect::<Vec<_>>());
     let queues: Vec<_> =
         queues.iter().map(|(platform, queue)| (platform, queue.jobs().collect::<Vec<_>>())).collect();
     let schedule = schedule.without_bound();
     format!(
-        "{schedule:?} {queues:?} {running:?} {aborted:?} {dropped:?} {losses:?} {outbox:?} {unremembered:?}"
+        "{schedule:?} {queues:?} {running:?} {aborted:?} {dropped:?} {losses:?} {outbox:?} {pauses:?} {unremembered:?}"
     )
 }
 

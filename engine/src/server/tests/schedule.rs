@@ -108,7 +108,7 @@ fn there_is_a_limit_to_the_number_of_platforms() {
     for number in 0..PLATFORMS {
         let platform = Text::from(format!("p{number}"));
         let (journal, templates) = (&mut rig.server.journal, &rig.server.templates);
-        Jobs { journal, templates, now: Time::UNIX_EPOCH }.add_platform(&platform);
+        Jobs { journal, templates, now: Time::UNIX_EPOCH }.add_platform(&platform, None);
     }
     rig.end_turn();
     let text = "platform q is new, and the server has 1000 platforms, its limit; drop one first";

@@ -13,7 +13,7 @@ use builder_proto::{CLIENT_VERSION, HISTORY_VERSION, Uuid, WORKER_VERSION};
 impl Rig {
     /// Gives a command on a connection of its own; what the server answers before `success`, or its refusal.
     pub(super) fn ask(&mut self, command: &Command) -> Result<Vec<Command>, String> {
-        let client = self.client();
+        let client = self.client_of_version(command.kind().client_version());
         self.say(client, command);
         self.end_turn();
         let peer = self.peers.remove(&client).unwrap();

@@ -1,6 +1,7 @@
 use super::*;
 use crate::server::record::{Contents, Started};
 use crate::server::{Action, Immediate, Input, Server, Settings, Start, Templates};
+use builder_proto::job_settings::JobSettings;
 use builder_proto::time::Time;
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ impl Bench {
     fn started(state: State, stored: &[u8], uploads: Option<UploadSettings>) -> Bench {
         let settings = Settings {
             job_time: SECOND,
+            defaults: JobSettings::NONE,
             artifact_bytes: 1000,
             console_bytes: 1000,
             builds: 100,

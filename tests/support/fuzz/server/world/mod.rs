@@ -9,10 +9,11 @@ use super::peers::Said;
 use super::stores::{Log, Results, Spool};
 use builder_engine::Now;
 use builder_engine::server::{
-    Action, ConnectionId, Deferred, Input, PendingResult, Role, Server, Settings, Start, State, Templates,
-    UploadOutcome, UploadSettings,
+    Action, ConnectionId, Deferred, Input, Origin, PendingResult, Role, Server, Settings, Start, State,
+    Templates, UploadOutcome, UploadSettings,
 };
 use builder_proto::Uuid;
+use builder_proto::job_settings::JobSettings;
 use core::cell::Cell;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use std::rc::Rc;
 
 const SETTINGS: Settings = Settings {
     job_time: Duration::from_secs(3600),
+    defaults: JobSettings::NONE,
     artifact_bytes: 300,
     console_bytes: 1000,
     builds: 100,
@@ -136,7 +138,7 @@ impl World {
         let connection = self.next_connection;
         self.next_connection += 1;
         self.peers.insert(connection);
-        self.hand_in(Input::Connected { connection, role, host: None });
+        self.hand_in(Input::Connected { connection, role, origin: Origin::default() });
         connection
     }
 
