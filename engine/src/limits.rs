@@ -107,6 +107,8 @@ pub const SHORTEST_PERIOD: Duration = Duration::from_secs(60);
 pub const LONGEST_SETTING: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
 /// How late a run may be that is not to be left out: as long as a server takes to be restarted.
 pub const MISSED_RUN_TOLERANCE: Duration = Duration::from_secs(60);
+/// Time between two looks at all jobs for results that have become too old to be kept.
+pub const RETENTION_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// Artifacts of one build, by number.
 pub const ARTIFACT_FILES: u64 = 1_000_000;
 /// Bytes of one artifact's path.

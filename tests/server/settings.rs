@@ -3,7 +3,8 @@
 use crate::site;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
-use builder_tests::{Peer, Server, Site, stored, uuid_of};
+use builder_tests::{Peer, Server, Site, stored, uuid_of, wait_for};
+use std::collections::BTreeSet;
 
 fn said(site: &Site, server: &Server, words: &[&str]) -> String {
     site.succeed(server, words)
@@ -118,4 +119,33 @@ fn an_export_for_0_4_0_says_that_settings_are_left_out() {
     let warning =
         "job hello has settings that builder 0.4.0 does not know, which are left out; other such jobs: 0";
     assert!(said.contains(warning), "{said}");
+}
+
+#[test]
+fn results_that_are_not_kept_are_removed_and_stay_in_the_history() {
+    let site = site();
+    let server = site.start();
+    let script = site.file("hello.sh", "echo hello");
+    let words = ["schedule", "hello", "linux", script.to_str().unwrap(), "--keep=2", "--period=never"];
+    site.succeed(&server, words);
+    let mut builds = Vec::new();
+    for code in [1, 0, 0, 0] {
+        if !builds.is_empty() {
+            site.succeed(&server, ["execute", "hello"]);
+        }
+        let mut worker = Peer::worker(&server, "linux");
+        let (uuid, _) = worker.receive_job();
+        worker.finish(uuid, BuildResult::Exited(code), Vec::new());
+        builds.push(uuid.to_string());
+        let is_told = || said(&site, &server, &["history"]).contains(&uuid.to_string());
+        wait_for("the build is in the history", is_told);
+    }
+    let left = || site.results("hello").iter().map(|path| uuid_of(path)).collect::<BTreeSet<String>>();
+    let kept = [&builds[0], &builds[2], &builds[3]].map(String::clone).into();
+    wait_for("only the newest two and the failure are there", || left() == kept);
+    wait_for("the history says so", || said(&site, &server, &["history"]).matches("removed").count() == 1);
+    let line = said(&site, &server, &["history"]);
+    let line = line.lines().find(|line| line.contains("removed")).unwrap();
+    assert!(line.contains(&builds[1]), "{line}");
+    assert_eq!(ends(&site, &server), ["ok", "ok", "ok", "exited 1"]);
 }

@@ -375,6 +375,11 @@ impl<F: Files> History<F> {
         }
     }
 
+    /// Where each build is.
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
     /// The job of a build that has ended.
     pub(super) fn job(&self, uuid: Uuid) -> Option<&Text> {
         self.index.job(uuid)

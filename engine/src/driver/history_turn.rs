@@ -60,6 +60,17 @@ impl<P: Platform> Driver<P> {
         Ok(())
     }
 
+    /// Takes in a build whose end is durable, after which others of its job may have to go.
+    pub(super) fn remember(&mut self, uuid: Uuid) {
+        let ended = self.server.state().ended_build(uuid);
+        self.history.remember(self.platform.now().monotonic, uuid, ended);
+        let Some(ended) = ended else { return };
+        self.retention.want(&ended.build.job);
+        if let Some(metrics) = &mut self.metrics {
+            metrics.tally.ended(ended);
+        }
+    }
+
     pub(super) fn on_appended(
         &mut self,
         appending: Appending,

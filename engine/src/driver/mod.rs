@@ -16,6 +16,7 @@
 //! | `fetching` | artifacts, piece by piece on their way to clients |
 //! | `staged`, `digest`, `result_files`, `result_steps`, `tasks` | results on their way to their files, one operation at a time |
 //! | `history`, `history_file`, `history_tasks`, `history_turn`, `listing` | how the log's word about builds gets into the history, and what clients are told of it |
+//! | `retention`, `retaining` | which results are removed, and when |
 //! | `space`, `rotation` | when the log is written anew, and when the reserve is filled again |
 //! | `upload_slot`, `uploading` | when an upload starts, how long it may take, and what its end means |
 //! | `metrics_file`, `reporting` | when the file of metrics is written, and how |
@@ -45,6 +46,8 @@ mod release;
 mod reporting;
 mod result_files;
 mod result_steps;
+mod retaining;
+mod retention;
 mod rotation;
 mod settings;
 mod space;

@@ -11,8 +11,8 @@ use super::staged::{self, Staged};
 use super::tasks::{Task, TaskKind};
 use super::turn::Driver;
 use crate::manifest::Manifest;
-use crate::server::record::{Contents, Record};
-use crate::server::{Action, BuildOfJob, ConnectionId, Deferred, Immediate, Input, ResultHead};
+use crate::server::record::{Configured, Contents, Record};
+use crate::server::{Action, ConnectionId, Deferred, Immediate, Input, ResultHead};
 use builder_proto::Uuid;
 use builder_proto::execution::StoredExecution;
 use builder_proto::text::Text;
@@ -38,6 +38,9 @@ impl<P: Platform> Driver<P> {
         self.platform.recorded(record);
         if let (Record::Started(started), Some(metrics)) = (record, &mut self.metrics) {
             metrics.tally.started(started);
+        }
+        if let Record::Configured(Configured { item, .. }) | Record::ScheduledOnGrid(item) = record {
+            self.retention.want(item.job.name());
         }
         self.record.clear();
         record.append_to(&mut self.record).map_err(|error| StopReason::Encoding(error.to_string()))?;
@@ -113,13 +116,7 @@ impl<P: Platform> Driver<P> {
                 }
             }
             Deferred::RemoveResult { uuid, name } => self.platform.submit(Task::remove((uuid, name))),
-            Deferred::Remember { uuid } => {
-                let (now, ended) = (self.platform.now().monotonic, self.server.state().ended_build(uuid));
-                self.history.remember(now, uuid, ended);
-                if let (Some(ended), Some(metrics)) = (ended, &mut self.metrics) {
-                    metrics.tally.ended(ended);
-                }
-            }
+            Deferred::Remember { uuid } => self.remember(uuid),
             Deferred::RememberRemoval { uuid, at } => {
                 self.history.remember_removal(self.platform.now().monotonic, uuid, at);
             }
@@ -176,24 +173,6 @@ impl<P: Platform> Driver<P> {
         }
         if let Some(builds) = self.write_back.sync(now) {
             self.platform.submit(Task::sync(builds));
-        }
-    }
-
-    pub(super) fn on_removed(
-        &mut self,
-        build: BuildOfJob,
-        outcome: io::Result<()>,
-    ) -> Result<(), StopReason> {
-        let (uuid, job) = build;
-        match outcome {
-            Ok(()) => self.input(Input::ResultRemoved { uuid }, &[]),
-            Err(error) => {
-                ::log::error!(
-                    "cannot remove {}, which is uploaded: {error}; the next start of the server tries again",
-                    self.files.describe_directory(DirectoryName::Build(&job, uuid))
-                );
-                Ok(())
-            }
         }
     }
 

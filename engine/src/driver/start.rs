@@ -11,6 +11,7 @@ use super::platform::{Look, Platform, TemplateReading};
 use super::reasons::{StartError, StopReason};
 use super::release::ReleaseQueue;
 use super::result_steps::{sync_result, write_now};
+use super::retention::Retention;
 use super::rotation::Rotation;
 use super::settings::Settings;
 use super::spools::{Spools, prepare_directories};
@@ -81,6 +82,7 @@ impl<P: Platform> Driver<P> {
             observers: Observers::new(limits.observer_outbox),
             history,
             metrics: settings.metrics.then(|| MetricsFile::new(now)),
+            retention: Retention::new(),
             release_queue: ReleaseQueue::default(),
             limits,
             outcomes: VecDeque::new(),

@@ -8,6 +8,7 @@ use super::observers::Observers;
 use super::platform::{ListenerId, Look, Platform, UploadEnd};
 use super::reasons::StopReason;
 use super::release::{ReleaseQueue, Waiting};
+use super::retention::Retention;
 use super::rotation::Rotation;
 use super::settings::Limits;
 use super::spools::Spools;
@@ -78,6 +79,7 @@ pub struct Driver<P: Platform> {
     pub(super) history: History<P::Files>,
     /// None when no metrics are written.
     pub(super) metrics: Option<MetricsFile>,
+    pub(super) retention: Retention,
     /// What waits for the commit, or for the files of results.
     pub(super) release_queue: ReleaseQueue<Waiting>,
     pub(super) limits: Limits,
@@ -180,6 +182,7 @@ impl<P: Platform> Driver<P> {
             && self.outcomes.is_empty()
             && self.release_queue.is_empty()
             && self.history.is_at_rest()
+            && self.retention.is_at_rest()
             && !self.log.has_pending()
     }
 
@@ -192,6 +195,7 @@ impl<P: Platform> Driver<P> {
             self.server.next_deadline(),
             self.write_back.next_deadline(),
             self.history.next_deadline(),
+            self.retention.next_deadline(),
             self.connections.next_deadline(),
             self.uploads.as_ref().and_then(UploadSlot::next_deadline),
             self.metrics.as_ref().and_then(MetricsFile::next_deadline),
@@ -315,6 +319,7 @@ impl<P: Platform> Driver<P> {
         self.feed_observers()?;
         self.write_back();
         self.carry_over()?;
+        self.retain();
         self.go_on_uploading()?;
         self.flush()?;
         self.rotate_log()

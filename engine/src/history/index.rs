@@ -1,5 +1,7 @@
 //! Where each build is, by job, by start and by uuid.
 
+pub(super) mod sweep;
+
 use super::uuid_range::range_of_uuids;
 use builder_proto::Uuid;
 use builder_proto::history::{Build, HistoryQuery};

@@ -22,6 +22,7 @@ mod index;
 mod running;
 mod uuid_range;
 
+pub use index::sweep::{Keep, Sweep};
 pub use index::{Found, Index, Key, Listed, Place, Query};
 pub use running::running_builds;
 pub use uuid_range::range_of_uuids;

@@ -98,6 +98,11 @@ pub enum Input<'a> {
         /// Which build.
         uuid: Uuid,
     },
+    /// The result of a build is removed, as it is not kept any longer.
+    ResultNotKept {
+        /// Which build.
+        uuid: Uuid,
+    },
     /// The file of the history has what the log says of these builds.
     Remembered {
         /// The builds.

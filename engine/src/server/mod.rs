@@ -78,6 +78,7 @@ pub use uploads::{UploadFilter, UploadOutcome, UploadSettings};
 pub use write_back::{BuildOfJob, Durability, WriteBack};
 
 use crate::Now;
+use crate::history::Keep;
 use crate::limits::CLOCK_PATIENCE;
 use crate::server::builds::Builds;
 use crate::server::dispatcher::{Assignment, Dispatcher};
@@ -85,12 +86,14 @@ use crate::server::jobs::Jobs;
 use crate::server::journal::Journal;
 use crate::server::record::{Record, Remembered, WrittenBack};
 use crate::server::sessions::{Phase, Sessions, Step};
-use crate::server::uploads::Uploads;
+use crate::server::uploads::{Uploads, remember_removal};
 use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::history::Cause;
+use builder_proto::job_settings::JobSettings;
 use builder_proto::overview::Reason;
 use builder_proto::text::Text;
+use builder_proto::time::Time;
 use builder_proto::wire::RawUuid;
 use core::time::Duration;
 
@@ -173,6 +176,7 @@ impl Server {
             }
             Input::ResumeUploads => self.uploads.resume(),
             Input::ResultRemoved { uuid } => Uploads::on_removed(now, uuid, &mut self.journal),
+            Input::ResultNotKept { uuid } => remember_removal(now, uuid, &mut self.journal),
             Input::Remembered { uuids, length } => {
                 self.remembered.uuids.extend(uuids.into_iter().map(RawUuid));
                 self.remembered.length = length;
@@ -213,6 +217,21 @@ impl Server {
         let under_way = self.builds.under_way(state);
         let circumstances = self.dispatcher.circumstances(now, platform, under_way, busy, &self.journal);
         Some(circumstances.reason(job, self.templates.contains_key(platform)))
+    }
+
+    /// Which results of a job are kept; none when all are.
+    pub fn keep(&self, now: Now, job: &Text) -> Option<Keep> {
+        let settings = self.state().job_settings(job)?.or(*self.builds.defaults());
+        let builds = settings.keep_builds;
+        if builds == Some(JobSettings::ALL_BUILDS) || (builds, settings.keep_seconds) == (None, None) {
+            return None;
+        }
+        let since = settings.keep_seconds.map(|seconds| match self.trusts_clock(now) {
+            true => now.wall.saturating_sub(Duration::from_secs(seconds)),
+            // The clock may be wrong, and what is removed does not come back.
+            false => Time::MIN,
+        });
+        Some(Keep { builds, since })
     }
 
     /// Whether any job needs a template.

@@ -6,6 +6,7 @@ use builder_proto::job::{Job, ScheduleItem};
 use builder_proto::job_settings::JobSettings;
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
+use core::ops::Bound;
 use core::time::Duration;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +69,12 @@ pub(crate) struct Schedule {
 impl Schedule {
     pub(crate) fn get(&self, name: &Text) -> Option<&Item> {
         self.items.get(name).map(|item| &**item)
+    }
+
+    /// The first name, or the one that follows this one.
+    pub(crate) fn name_behind(&self, last: Option<&Text>) -> Option<&Text> {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        self.items.range::<Text, _>((from, Bound::Unbounded)).next().map(|(name, _)| name)
     }
 
     /// Takes in a job; false when there is one of that name.

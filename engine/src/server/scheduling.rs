@@ -5,6 +5,7 @@ use crate::server::inconsistency::Inconsistency;
 use crate::server::record::{Configured, Rescheduled};
 use crate::server::schedule::Item;
 use crate::server::state::{State, unknown};
+use builder_proto::Uuid;
 use builder_proto::job::{Job, ScheduleItem};
 use builder_proto::job_settings::JobSettings;
 use builder_proto::text::Text;
@@ -14,6 +15,16 @@ impl State {
     /// What a scheduled job wants besides; what is absent is as the server has it for all jobs.
     pub fn job_settings(&self, name: &Text) -> Option<&JobSettings> {
         self.schedule.get(name).map(|item| &item.settings)
+    }
+
+    /// The first scheduled job, or the one that follows this one by name.
+    pub(crate) fn job_behind(&self, last: Option<&Text>) -> Option<&Text> {
+        self.schedule.name_behind(last)
+    }
+
+    /// Whether a result is on its way to the upload server, or is removed after that.
+    pub(crate) fn is_to_be_uploaded(&self, uuid: Uuid) -> bool {
+        self.outbox.contains(uuid) || self.outbox.is_leaving(uuid)
     }
 
     /// The scheduled jobs that have settings of their own, by their next runs.

@@ -18,6 +18,7 @@ mod leftovers;
 mod metrics;
 mod platform;
 mod results;
+mod retention;
 mod site;
 mod starts;
 mod stops;

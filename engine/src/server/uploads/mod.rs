@@ -277,15 +277,20 @@ impl Uploads {
     }
 }
 
-/// In wall time to the second, as it may be read much later.
-/// The result of a build is no longer here; the history is to say since when.
+/// A result that was in the outbox is no longer here.
 fn record_removal(now: Now, uuid: Uuid, journal: &mut Journal) {
-    let (uuid, at) = (RawUuid(uuid), now.wall);
-    journal.commit(Record::Removed(Removed { uuid }));
-    journal.commit(Record::Gone(Gone { uuid, at }));
-    journal.act_after_commit(Deferred::RememberRemoval { uuid: uuid.0, at });
+    journal.commit(Record::Removed(Removed { uuid: RawUuid(uuid) }));
+    remember_removal(now, uuid, journal);
 }
 
+/// The result of a build is no longer here; the history is to say since when.
+pub(crate) fn remember_removal(now: Now, uuid: Uuid, journal: &mut Journal) {
+    let at = now.wall;
+    journal.commit(Record::Gone(Gone { uuid: RawUuid(uuid), at }));
+    journal.act_after_commit(Deferred::RememberRemoval { uuid, at });
+}
+
+/// In wall time to the second, as it may be read much later.
 fn next_attempt(now: Now, delay: Duration) -> String {
     let milliseconds = now.wall.saturating_add(delay).unix_milliseconds();
     let at = Time::from_unix_milliseconds(milliseconds - milliseconds.rem_euclid(1000));

@@ -134,7 +134,10 @@ impl Model {
             Input::SpoolFailed { uuid, .. } => self.fail_build(now, *uuid),
             Input::ResultStored { uuid, .. } => self.on_result_stored(now, *uuid),
             Input::ResultFailed { uuid, .. } => self.on_result_failed(now, *uuid),
-            Input::ResultDigested { .. } | Input::ResultsWrittenBack(_) | Input::Remembered { .. } => {}
+            Input::ResultDigested { .. }
+            | Input::ResultsWrittenBack(_)
+            | Input::Remembered { .. }
+            | Input::ResultNotKept { .. } => {}
             Input::UploadEnded { uuid, outcome: UploadOutcome::Done } => {
                 let keep_local = self.uploads.as_ref().is_some_and(|settings| settings.keep_local);
                 self.jobs.upload(*uuid, keep_local);
