@@ -88,7 +88,7 @@ complete -c builder-client -n __builder_goes_with -a orb-build -d 'Build OPAM_PA
 complete -c builder-client -n __builder_goes_with -a reschedule -d 'Run NAME next at TIME, such as 2026-01-02T03:04:05Z; with --period, once per PERIOD from then on'
 complete -c builder-client -n __builder_goes_with -a unschedule -d 'Remove NAME from the schedule; a running build continues'
 complete -c builder-client -n __builder_goes_with -a execute -d 'Run NAME now; with --platform, only there'
-complete -c builder-client -n __builder_goes_with -a info -d 'Print running builds, jobs and platforms; with --platform, only those of PLATFORM; with names, only these jobs'
+complete -c builder-client -n __builder_goes_with -a info -d 'Say whether all is well: last results, what runs, what waits and why; with --platform or names, only these'
 complete -c builder-client -n __builder_goes_with -a observe -d 'Print the console of a build, from its start to its end'
 complete -c builder-client -n __builder_goes_with -a observe-latest -d 'Print the console of the running build that started last; with --platform or --job, of the last one of those'
 complete -c builder-client -n __builder_goes_with -a history -d 'List builds, the newest first: how each ended, how long it took, what is usual, what it left'

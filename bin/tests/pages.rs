@@ -274,6 +274,8 @@ fn the_recipes_of_the_page_about_operating_work() {
     assert!(told.contains("  exited 3  site  linux  "), "{told}");
     assert!(told.contains("s error: oops\n") && told.contains("echo error: oops; exit 3\n"), "{told}");
     assert!(told.contains(":1: error: oops\n"), "{told}");
+    // What failed, and how the host is.
+    assert!(told.contains("  exited 3  1      ") && told.contains("  running since "), "{told}");
 }
 
 #[test]

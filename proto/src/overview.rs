@@ -1,9 +1,152 @@
 //! What a server says of itself at a glance: client version 14.
 
-use crate::time::Time;
+use crate::history::Cause;
+use crate::job_settings::JobSettings;
+use crate::text::Text;
+use crate::time::{Period, Time};
+use crate::wire::RawUuid;
 use core::fmt;
-use der::asn1::Null;
+/// What is in a [`Reason`] that says everything by itself.
+pub use der::asn1::Null;
 use der_derive::{Choice, Sequence};
+
+/// The server itself.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+pub struct ServerStatus {
+    /// Its version, such as `0.5.0`.
+    pub version: Text,
+    /// When it was started.
+    pub started: Time,
+    /// Builds that are under way, and those that have just ended.
+    pub under_way: u64,
+    /// How many there may be.
+    pub limit: u64,
+    /// Bytes of the log.
+    pub log_bytes: u64,
+    /// Whether the disk has no room for another build or another job.
+    pub is_full: bool,
+    /// Whether nothing is handed out anywhere, as somebody wanted it.
+    pub is_draining: bool,
+    /// Whether it knows the builds of the past. While it cannot open the file of its history, it does not.
+    pub has_history: bool,
+    /// Bytes by which its files can grow, if that is known.
+    #[asn1(context_specific = "0", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
+    pub free_bytes: Option<u64>,
+    /// Results that wait to be uploaded. Absent when none does.
+    #[asn1(context_specific = "1", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
+    pub uploads: Option<UploadsStatus>,
+}
+
+/// Results that wait to be uploaded.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+pub struct UploadsStatus {
+    /// The URL of the upload server, or that there is none.
+    pub destination: Text,
+    /// How many results wait.
+    pub waiting: u64,
+    /// Those that have waited longest; not always all.
+    pub first: Vec<WaitingUpload>,
+    /// What is wrong and when the next attempt is, in words.
+    #[asn1(context_specific = "0", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
+    pub trouble: Option<Text>,
+}
+
+/// A result that waits to be uploaded.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+pub struct WaitingUpload {
+    /// The build.
+    pub uuid: RawUuid,
+    /// The name of its job.
+    pub job: Text,
+}
+
+/// A platform and its workers.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+pub struct PlatformStatus {
+    /// The platform.
+    pub platform: Text,
+    /// Workers that wait for a job.
+    pub idle: u64,
+    /// Workers that run one.
+    pub busy: u64,
+    /// Jobs that wait.
+    pub queued: u64,
+    /// Whether it has a template, so that orb-build jobs run there.
+    pub has_template: bool,
+    /// Whether it was dropped, so that its jobs are refused.
+    pub is_dropped: bool,
+    /// Whether nothing is handed out there, as somebody wanted it.
+    pub is_paused: bool,
+    /// How slowly jobs are handed out, while that is so.
+    #[asn1(context_specific = "0", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
+    pub pace: Option<Pace>,
+}
+
+/// A job that waits in the queue of a platform.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+pub struct QueueStatus {
+    /// The platform.
+    pub platform: Text,
+    /// The name of the job.
+    pub job: Text,
+    /// Why it waits.
+    pub reason: Reason,
+    /// How often in a row its builds were lost there. After several, it gives way to other jobs.
+    pub losses: u64,
+    /// Since when it waits, if that is known.
+    #[asn1(context_specific = "0", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
+    pub since: Option<Time>,
+}
+
+/// A job of the schedule, on one platform. There is one of these for each platform on which the job was built, or one.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+pub struct JobStatus {
+    /// The name of the job.
+    pub job: Text,
+    /// How often it runs.
+    pub period: Period,
+    /// When it runs next by itself.
+    pub next: Time,
+    /// Where it runs. Absent for an orb-build job that was built nowhere so far.
+    #[asn1(context_specific = "0", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
+    pub platform: Option<Text>,
+    /// The opam package of an orb-build job. A script job has none.
+    #[asn1(context_specific = "1", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
+    pub package: Option<Text>,
+    /// How its builds ended there. Absent while none has ended, as far as the server knows.
+    #[asn1(context_specific = "2", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
+    pub results: Option<Results>,
+    /// What it wants besides. Absent when it wants nothing.
+    #[asn1(context_specific = "3", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
+    pub settings: Option<JobSettings>,
+}
+
+/// How the builds of a job ended on a platform.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+pub struct Results {
+    /// The build that started last, of those that have ended.
+    pub last: LastBuild,
+    /// So many builds in a row have succeeded like it, or failed like it.
+    pub count: u64,
+    /// When the first of these started.
+    pub since: Time,
+    /// Milliseconds that a build usually takes: the median of the last ones that succeeded, if any has.
+    #[asn1(context_specific = "0", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
+    pub usual: Option<u64>,
+}
+
+/// The last build of a job on a platform.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+pub struct LastBuild {
+    /// The build.
+    pub uuid: RawUuid,
+    /// When a worker got it.
+    pub started: Time,
+    /// When its result was known.
+    pub finished: Time,
+    /// Why it ended.
+    pub cause: Cause,
+}
 
 /// Why a job waits in the queue of a platform: what stands in its way first.
 #[derive(Clone, Debug, PartialEq, Eq, Choice)]
@@ -99,6 +242,83 @@ mod tests {
 
     fn hex(bytes: &[u8]) -> String {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn statuses_are_spelled_as_the_page_says() {
+        let epoch = "180f31393730303130313030303030305a";
+        let uuid = "0c1007070707070707070707070707070707";
+        let raw = RawUuid(crate::Uuid::from_bytes([7; 16]));
+        let pace = Pace { losses: 2, next: Time::UNIX_EPOCH };
+        let platform = PlatformStatus {
+            platform: "p".into(),
+            idle: 1,
+            busy: 2,
+            queued: 3,
+            has_template: true,
+            is_dropped: false,
+            is_paused: true,
+            pace: Some(pace),
+        };
+        let bytes = format!("302d0c01700201010201020201030101ff0101000101ffa0163014020102{epoch}");
+        assert_eq!(hex(&platform.to_der().unwrap()), bytes);
+        let queue = QueueStatus {
+            platform: "p".into(),
+            job: "j".into(),
+            reason: Reason::Busy(2),
+            losses: 1,
+            since: Some(Time::UNIX_EPOCH),
+        };
+        assert_eq!(hex(&queue.to_der().unwrap()), format!("30210c01700c016aa703020102020101a011{epoch}"));
+        let last = LastBuild {
+            uuid: raw,
+            started: Time::UNIX_EPOCH,
+            finished: Time::UNIX_EPOCH,
+            cause: Cause::Exited(1),
+        };
+        let results = Results { last, count: 3, since: Time::UNIX_EPOCH, usual: Some(1500) };
+        let job = JobStatus {
+            job: "j".into(),
+            period: Period::Daily,
+            next: Time::UNIX_EPOCH,
+            platform: Some("p".into()),
+            package: Some("o".into()),
+            results: Some(results),
+            settings: Some(JobSettings { every: Some(60), ..JobSettings::NONE }),
+        };
+        let last = format!("3039{uuid}{epoch}{epoch}a003020101");
+        let results = format!("a2573055{last}020103{epoch}a004020205dc");
+        let settings = "a3073005a20302013c";
+        let job_bytes = format!("3081840c016aa1020500{epoch}a0030c0170a1030c016f{results}{settings}");
+        assert_eq!(hex(&job.to_der().unwrap()), job_bytes);
+        let waiting = WaitingUpload { uuid: raw, job: "j".into() };
+        let uploads = UploadsStatus {
+            destination: "d".into(),
+            waiting: 1,
+            first: vec![waiting],
+            trouble: Some("t".into()),
+        };
+        let server = ServerStatus {
+            version: "1".into(),
+            started: Time::UNIX_EPOCH,
+            under_way: 1,
+            limit: 2,
+            log_bytes: 3,
+            is_full: false,
+            is_draining: true,
+            has_history: true,
+            free_bytes: Some(4),
+            uploads: Some(uploads),
+        };
+        let uploads = format!("a12630240c016402010130173015{uuid}0c016aa0030c0174");
+        let bytes = format!("30530c0131{epoch}0201010201020201030101000101ff0101ffa003020104{uploads}");
+        assert_eq!(hex(&server.to_der().unwrap()), bytes);
+        for one in [JobStatus { platform: None, results: None, settings: None, ..job.clone() }, job] {
+            assert_eq!(JobStatus::from_der(&one.to_der().unwrap()).unwrap(), one);
+        }
+        assert_eq!(PlatformStatus::from_der(&platform.to_der().unwrap()).unwrap(), platform);
+        assert_eq!(QueueStatus::from_der(&queue.to_der().unwrap()).unwrap(), queue);
+        assert_eq!(ServerStatus::from_der(&server.to_der().unwrap()).unwrap(), server);
     }
 
     #[test]

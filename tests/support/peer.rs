@@ -4,7 +4,7 @@ use crate::process::{PATIENCE, Server};
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, PeerType};
 use builder_proto::job::{File, ScriptJob};
-use builder_proto::{CLIENT_VERSION, Uuid, WORKER_VERSION};
+use builder_proto::{CLIENT_VERSION, HISTORY_VERSION, Uuid, WORKER_VERSION};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
@@ -31,6 +31,11 @@ impl Peer {
     /// Connects as a client and is greeted.
     pub fn client(server: &Server) -> Peer {
         Peer::greeted(server, PeerType::Client, CLIENT_VERSION)
+    }
+
+    /// Connects as a client that knows the messages of this version, and is greeted.
+    pub fn versed_client(server: &Server) -> Peer {
+        Peer::greeted(server, PeerType::Client, HISTORY_VERSION)
     }
 
     /// Connects as a worker, is greeted and asks for a job.

@@ -105,13 +105,29 @@ only.",
         name: "info",
         words: &[Word::any("NAME", Kind::Job)],
         flags: &[PLATFORM, JSON],
-        help: "print running builds, jobs and platforms; with --platform, only those of PLATFORM; with names, only these jobs",
+        help: "say whether all is well: last results, what runs, what waits and why; with --platform or names, only these",
         manual: "\
-Print the running builds, a line for each job with its state and its next run, a
-line for each platform, the results that wait to be uploaded, and the dropped
-platforms.
-Running jobs come first, then waiting jobs with their places in the queue, then
-the others in the order of their next runs.
+Say whether all is well.
+On a terminal, the first lines say what somebody has to look at.
+Then there is a line for each job with its last result, how many builds in a
+row failed like it, since when that is so, what it does now or when it runs
+next, and how long it usually takes (the median of its last ten successes).
+Jobs that failed come first, those that failed most recently at the top; then
+those that run, those that wait, and the others in the order of their next
+runs.
+Below are the builds that run, the jobs that wait with what stands in their
+way first, the platforms with their idle and busy workers, and the results
+that wait to be uploaded.
+A job waits because its platform has no worker, has no template, or is
+paused, because all its workers are busy or lost several builds in a row, or
+because the server is draining, has a full disk, or has as many builds under
+way as it may.
+.Pp
+If the output is not a terminal, the tables have the same columns in every
+case, and the last lines are about the server itself.
+A server of builder 0.5.0 or earlier knows no results and no reasons; then
+there are only the builds, jobs and platforms.
+.Pp
 With names, print only these jobs.
 With
 .Fl -platform ,

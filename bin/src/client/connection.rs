@@ -42,6 +42,7 @@ pub(super) struct Connection {
 }
 
 /// What comes while artifacts are fetched.
+#[expect(clippy::large_enum_variant, reason = "one is held at a time")]
 pub(super) enum Piece<'a> {
     /// A message.
     Message(Command),
@@ -59,6 +60,21 @@ impl Connection {
                 Err(explain_refusal(peer, command, error))
             }
             result => result,
+        }
+    }
+
+    /// The same, but with a server of an earlier version, which does not know this command, as such a server understands it.
+    /// Says whether it does.
+    pub(super) fn open_or_older(peer: &Address, command: Kind) -> Result<(Connection, bool), ClientError> {
+        let version = command.client_version();
+        match Connection::open_with(peer, version) {
+            Err(error) if version > CLIENT_VERSION && error.is_refused_hello() && !error.is_busy() => {
+                log::info!(
+                    "{peer} does not take version {version}: {error}; trying version {CLIENT_VERSION}"
+                );
+                Connection::open_with(peer, CLIENT_VERSION).map(|connection| (connection, false))
+            }
+            result => result.map(|connection| (connection, true)),
         }
     }
 

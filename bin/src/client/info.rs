@@ -4,7 +4,7 @@
 use super::connection::Connection;
 use super::error::ClientError;
 use super::form::Form;
-use super::info_filter::{InfoFilter, queues, upload_destination, upload_uuid};
+use super::info_filter::{InfoFilter, UnknownName, queues, upload_destination, upload_uuid};
 use super::info_table::Report;
 use crate::command_line::Address;
 use crate::json::{self, string};
@@ -13,12 +13,16 @@ use builder_proto::command::{Command, InfoReply, Kind, QueueInfo};
 use builder_proto::job::Job;
 use builder_proto::time::Time;
 use serde_json::{Value, json};
-use std::io::{self, Write};
+use std::io;
 use std::time::SystemTime;
 
 /// Asks a server what is going on.
 pub(super) fn ask(remote: &Address) -> Result<InfoReply, ClientError> {
-    let mut connection = Connection::open(remote, Kind::Info)?;
+    ask_on(Connection::open(remote, Kind::Info)?)
+}
+
+/// The same on a connection that is there.
+pub(super) fn ask_on(mut connection: Connection) -> Result<InfoReply, ClientError> {
     match connection.ask(&Command::Info)? {
         Command::InfoReply(reply) => Ok(reply),
         Command::InfoReplyOld { schedule, queues, running } => {
@@ -28,18 +32,21 @@ pub(super) fn ask(remote: &Address) -> Result<InfoReply, ClientError> {
     }
 }
 
-/// Prints what is going on with the jobs that are meant.
-pub(super) fn print(reply: &InfoReply, filter: &InfoFilter, form: Form) -> Result<(), ClientError> {
-    let shown = filter.apply(reply).map_err(ClientError::UnknownName)?;
-    let stdout = io::stdout();
-    let text = match form {
+/// What is going on with the jobs that are meant, in words.
+///
+/// # Errors
+///
+/// When there is no such job or platform at all.
+pub(super) fn tell(reply: &InfoReply, filter: &InfoFilter, form: Form) -> Result<String, UnknownName> {
+    let (shown, stdout) = (filter.apply(reply)?, io::stdout());
+    Ok(match form {
         Form::Json => format!("{}\n", json::line(&describe(&shown))),
         Form::People => {
             let (palette, columns) = (Palette::of(&stdout), terminal::columns_of(&stdout));
-            Report { all: reply, shown: &shown, filter, now: now(), palette, columns }.to_string()
+            let now = now();
+            Report { all: reply, shown: &shown, filter, now, palette, columns }.to_string()
         }
-    };
-    stdout.lock().write_all(text.as_bytes()).map_err(ClientError::Print)
+    })
 }
 
 /// The time of this host, which tells how far off the times of the server are.
@@ -79,7 +86,7 @@ pub(super) fn describe(reply: &InfoReply) -> Value {
     })
 }
 
-fn describe_job(job: &Job) -> Value {
+pub(super) fn describe_job(job: &Job) -> Value {
     match job {
         Job::Script(script) => {
             json!({ "job": string(&script.name), "type": "script", "platform": string(&script.platform) })

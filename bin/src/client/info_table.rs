@@ -33,6 +33,13 @@ impl fmt::Display for Report<'_> {
         if self.filter.jobs.is_empty() {
             self.write_platforms(f)?;
         }
+        self.write_rest(f)
+    }
+}
+
+impl Report<'_> {
+    /// What is left to say: results that wait to be uploaded, and dropped platforms.
+    pub(super) fn write_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for queue in &self.shown.queues {
             self.write_uploads(f, queue)?;
         }
@@ -43,9 +50,7 @@ impl fmt::Display for Report<'_> {
         }
         Ok(())
     }
-}
 
-impl Report<'_> {
     /// A line a build. Who started last comes last.
     fn write_running(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut builds: Vec<&RunningInfo> = self.shown.running.iter().collect();
@@ -93,21 +98,11 @@ impl Report<'_> {
                 place(job),
                 now.describe(self.now),
                 next.map_or_else(none, |next| whole_seconds(next).to_string()),
-                next.map_or_else(none, |next| self.until(next)),
+                next.map_or_else(none, |next| until(next, self.now)),
                 schedule.map_or_else(none, |(_, period)| period.to_string()),
             ]);
         }
         write!(f, "{table}")
-    }
-
-    /// How far away a run is.
-    fn until(&self, next: Time) -> String {
-        if next > self.now {
-            // Rounded up, as a job that was just scheduled hourly runs in one hour.
-            format!("in {}", Span(next.duration_since(self.now) + Duration::from_millis(999)))
-        } else {
-            "due".to_owned()
-        }
     }
 
     /// A line a platform. Where jobs wait and none runs, a worker may be missing.
@@ -143,7 +138,7 @@ impl Report<'_> {
     }
 
     /// Line ends before the title stay outside of its colours.
-    fn write_title(&self, f: &mut fmt::Formatter<'_>, title: fmt::Arguments<'_>) -> fmt::Result {
+    pub(super) fn write_title(&self, f: &mut fmt::Formatter<'_>, title: fmt::Arguments<'_>) -> fmt::Result {
         let title = title.to_string();
         let words = title.trim_start();
         let lines = title.get(..title.len() - words.len()).unwrap_or_default();
@@ -151,8 +146,18 @@ impl Report<'_> {
     }
 }
 
+/// How far away a run is.
+pub(super) fn until(next: Time, now: Time) -> String {
+    if next > now {
+        // Rounded up, as a job that was just scheduled hourly runs in one hour.
+        format!("in {}", Span(next.duration_since(now) + Duration::from_millis(999)))
+    } else {
+        "due".to_owned()
+    }
+}
+
 /// Where a job runs: on its platform, or wherever there is a template, which makes its package what tells it from others.
-fn place(job: &Job) -> String {
+pub(super) fn place(job: &Job) -> String {
     match job {
         Job::Script(job) => job.platform.to_string(),
         Job::OrbBuild(job) => format!("any (opam {})", job.opam_package),

@@ -21,6 +21,7 @@ mod job_lines;
 mod line_printer;
 mod logs;
 mod observe;
+mod overview;
 mod pattern;
 mod request;
 mod selection;
@@ -114,7 +115,7 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<ExitCo
         Request::Send(command) => change::send(&remote, &command, quiet),
         Request::CancelNamed(word) => change::cancel(&remote, word, quiet),
         Request::Schedule(job) => change::send(&remote, &job.read()?, quiet),
-        Request::Info(filter) => info::print(&info::ask(&remote)?, &filter, form),
+        Request::Info(filter) => overview::print(&remote, &filter, form),
         Request::History(request) => history::print(&remote, &request, form, quiet),
         Request::Fetch(request) => fetch::fetch(&remote, request, form, quiet),
         Request::Observe(uuid) => observe_build(&remote, uuid, form, quiet),

@@ -10,12 +10,16 @@ pub(crate) enum Fit {
     Whole,
     /// Its long cells are cut off.
     Cut,
+    /// Its long cells go on below: half of a name is another one.
+    Wrap,
     /// It goes, as others say nearly the same or more; the one with the lowest number goes first.
     Drop(u8),
 }
 
 /// Cells that are cut off keep so many characters.
 const SHORTEST_CELL: usize = 8;
+/// Cells that go on below have so many characters on a line before other columns go.
+const WRAPPED_CELL: usize = 32;
 /// Between two columns, and in front of the first one.
 const GAP: &str = "  ";
 
@@ -92,6 +96,11 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
             *width = width.filter(|_| cells.any(|cell| !cell.text.is_empty()));
         }
         let usable = widths;
+        if length(&widths) > line {
+            for (width, _) in widths.iter_mut().zip(self.fits).filter(|(_, fit)| *fit == Fit::Wrap) {
+                *width = width.map(|width| width.min(WRAPPED_CELL));
+            }
+        }
         while length(&widths) > line {
             let droppable = widths.iter_mut().zip(self.fits).filter_map(|(width, fit)| match fit {
                 Fit::Drop(rank) if width.is_some() => Some((rank, width)),
@@ -121,14 +130,43 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
         }
         // The widest one gives way, character by character, so that none is cut off while another is much wider.
         while length(&widths) > line {
-            let can_shrink = widths.iter_mut().zip(self.fits).filter(|(_, fit)| *fit == Fit::Cut);
+            let can_shrink =
+                widths.iter_mut().zip(self.fits).filter(|(_, fit)| matches!(fit, Fit::Cut | Fit::Wrap));
             let widest = can_shrink.filter_map(|(width, _)| width.as_mut()).max_by_key(|width| **width);
             match widest {
                 Some(width) if *width > SHORTEST_CELL => *width -= 1,
                 _ => break,
             }
         }
+        // What is left over.
+        let spare = line.saturating_sub(length(&widths));
+        for ((width, usable), fit) in widths.iter_mut().zip(usable).zip(self.fits) {
+            if let (Fit::Wrap, Some(width), Some(usable)) = (fit, width, usable) {
+                *width = usable.min(*width + spare);
+                break;
+            }
+        }
         widths
+    }
+
+    /// The rows that a row takes: in those below the first, what its long cells go on with.
+    fn wrapped(&self, row: &[Cell; COLUMNS], widths: &[Option<usize>; COLUMNS]) -> Vec<[Cell; COLUMNS]> {
+        let mut rows = Vec::new();
+        let mut rest = row.clone();
+        loop {
+            let mut below = [(); COLUMNS].map(|()| Cell::from(String::new()));
+            for (((cell, below), width), fit) in rest.iter_mut().zip(&mut below).zip(widths).zip(self.fits) {
+                if let (Fit::Wrap, Some(width)) = (fit, *width) {
+                    let (text, more) = split(&cell.text, width);
+                    *below = Cell { text: more.to_owned(), ..*cell };
+                    cell.text = text.to_owned();
+                }
+            }
+            rows.push(core::mem::replace(&mut rest, below));
+            if rest.iter().all(|cell| cell.text.is_empty()) {
+                return rows;
+            }
+        }
     }
 
     /// The cell, cut off when it is too wide.
@@ -164,6 +202,18 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
     }
 }
 
+/// As much of a text as fits, up to a hyphen or a space if that is not far away, and the rest.
+fn split(text: &str, width: usize) -> (&str, &str) {
+    let Some((end, _)) = text.char_indices().nth(width.max(1)) else { return (text, "") };
+    let (fits, _) = text.split_at(end);
+    let end = match fits.rfind(['-', ' ']) {
+        Some(at) if at + 1 > end / 2 => at + 1,
+        _ => end,
+    };
+    let (line, rest) = text.split_at(end);
+    (line.trim_end(), rest)
+}
+
 /// Characters in a line of columns of these widths.
 fn length(widths: &[Option<usize>]) -> usize {
     widths.iter().flatten().map(|width| width + GAP.len()).sum()
@@ -176,10 +226,12 @@ impl<const COLUMNS: usize> fmt::Display for Table<COLUMNS> {
         }
         let widths = self.widths();
         for (number, row) in self.rows.iter().enumerate() {
-            let line = self.line(row, &widths);
-            match number {
-                0 => writeln!(f, "{}", self.palette.paint(Look::Aside, line))?,
-                _ => writeln!(f, "{line}")?,
+            for row in self.wrapped(row, &widths) {
+                let line = self.line(&row, &widths);
+                match number {
+                    0 => writeln!(f, "{}", self.palette.paint(Look::Aside, line))?,
+                    _ => writeln!(f, "{line}")?,
+                }
             }
         }
         Ok(())
@@ -226,6 +278,37 @@ mod tests {
         let both = format!("{}  b  {good}\n  b\n", head("  B  C"));
         assert_eq!(table(10), both, "what went first is there again where it fits");
         assert_eq!(table(8), format!("{}  {good}\n\n", head("  C")));
+    }
+
+    #[test]
+    fn a_long_name_goes_on_below_and_costs_no_other_column_its_place() {
+        let table = |line: usize| {
+            let columns = [("RESULT", Fit::Whole), ("JOB", Fit::Wrap), ("USUAL", Fit::Drop(0))];
+            let mut table = Table::new(Palette::PLAIN, Some(line), columns);
+            let long = format!("build-{}-of-the-{}", "very".repeat(8), "name".repeat(8));
+            table.push(["ok", &long, "5s"].map(str::to_owned));
+            table.push(["ok", "short", "6s"].map(str::to_owned));
+            table.to_string()
+        };
+        let expected = "  RESULT  JOB                               USUAL
+  ok      build-                            5s
+          veryveryveryveryveryveryveryvery
+          -of-the-
+          namenamenamenamenamenamenamename
+  ok      short                             6s
+";
+        let text = table(50);
+        assert!(text.lines().all(|line| line.chars().count() <= 50), "{text}");
+        let joined = |text: &str| {
+            text.lines()
+                .skip(1)
+                .map(|line| line.get(10..44).unwrap_or(line.get(10..).unwrap_or("")))
+                .map(str::trim)
+                .collect::<String>()
+        };
+        assert_eq!(joined(&text), joined(expected));
+        assert!(text.contains("short") && text.contains("6s"), "{text}");
+        assert!(table(200).lines().count() == 3, "where there is room, it is on one line");
     }
 
     #[test]

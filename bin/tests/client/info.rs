@@ -1,18 +1,24 @@
-//! What `info` prints, however much there is.
+//! What `info` prints, however much there is, and whatever the version of the server.
 
-use super::{greet, run, send, serve, serve_raw, stderr, stdout};
+use super::{accept_older, greet, run, send, serve, serve_older, serve_raw, stderr, stdout, uuid};
 use builder_proto::command::{Command, INFO_REPLY_TAG, InfoReply, QueueInfo};
 use builder_proto::frame;
 use builder_proto::header::{Header, SEQUENCE};
+use builder_proto::history::Cause;
 use builder_proto::job::{Job, ScheduleItem, ScriptJob};
+use builder_proto::overview::{
+    JobStatus, LastBuild, Null, PlatformStatus, QueueStatus, Reason, Results, ServerStatus,
+};
+use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
+use builder_proto::wire::RawUuid;
 use std::io::Write;
 use std::process;
 
 #[test]
 fn info_is_printed_as_tables() {
     let reply = InfoReply { dropped_platforms: vec!["gone".into()], ..InfoReply::default() };
-    let (remote, server) = serve(vec![vec![Command::InfoReply(reply), Command::Success]]);
+    let (remote, server) = serve_older(vec![vec![Command::InfoReply(reply), Command::Success]]);
     let output = run(&remote, &["info"]);
     assert_eq!(stdout(&output), "Running (0)\n\nSchedule (0)\n\nDropped platforms (1)\n  gone\n");
     assert!(output.status.success());
@@ -22,7 +28,7 @@ fn info_is_printed_as_tables() {
 #[test]
 fn programs_get_an_object_of_info() {
     let reply = InfoReply { dropped_platforms: vec!["gone".into()], ..InfoReply::default() };
-    let (remote, server) = serve(vec![vec![Command::InfoReply(reply), Command::Success]]);
+    let (remote, server) = serve_older(vec![vec![Command::InfoReply(reply), Command::Success]]);
     let output = run(&remote, &["info", "--json"]);
     let expected =
         "{\"dropped_platforms\":[\"gone\"],\"queues\":[],\"running\":[],\"schedule\":[],\"uploads\":null}\n";
@@ -33,7 +39,7 @@ fn programs_get_an_object_of_info() {
 #[test]
 fn the_answer_of_an_older_server_is_printed_too() {
     let reply = Command::InfoReplyOld { schedule: Vec::new(), queues: Vec::new(), running: Vec::new() };
-    let (remote, server) = serve(vec![vec![reply]]);
+    let (remote, server) = serve_older(vec![vec![reply]]);
     assert_eq!(stdout(&run(&remote, &["info"])), "Running (0)\n\nSchedule (0)\n");
     server.join().unwrap();
 }
@@ -48,7 +54,7 @@ fn info_is_about_the_jobs_and_the_platform_that_are_named() {
     let queue = |platform: &str| QueueInfo { platform: platform.into(), jobs: Vec::new() };
     let reply = InfoReply { schedule, queues: vec![queue("p"), queue("q")], ..InfoReply::default() };
     let info = |words: &[&str]| {
-        let (remote, server) = serve(vec![vec![Command::InfoReply(reply.clone())]]);
+        let (remote, server) = serve_older(vec![vec![Command::InfoReply(reply.clone())]]);
         let output = run(&remote, &[&["info"], words].concat());
         server.join().unwrap();
         output
@@ -97,7 +103,7 @@ fn scripts_of_any_size_do_not_keep_info_from_being_printed() {
     assert_eq!(reply_of_many(&item, 1).0, one[..3 * 5]);
 
     let (remote, server) = serve_raw(move |listener| {
-        let mut stream = listener.accept().unwrap().0;
+        let mut stream = accept_older(&listener);
         assert_eq!(greet(&mut stream), Command::Info);
         let (start, end) = reply_of_many(&item, 50);
         let length = start.len() + 50 * item.len() + end.len();
@@ -119,7 +125,7 @@ fn scripts_of_any_size_do_not_keep_info_from_being_printed() {
 #[test]
 fn an_answer_that_ends_early_is_a_failure() {
     let (remote, server) = serve_raw(|listener| {
-        let mut stream = listener.accept().unwrap().0;
+        let mut stream = accept_older(&listener);
         greet(&mut stream);
         let frame = Command::InfoReply(InfoReply::default()).to_frame().unwrap();
         stream.write_all(&frame[..frame.len() - 1]).unwrap();
@@ -127,5 +133,89 @@ fn an_answer_that_ends_early_is_a_failure() {
     let output = run(&remote, &["info"]);
     let expected = format!("builder-client: {remote} closed the connection before the end of its answer\n");
     assert_eq!(stderr(&output), expected);
+    server.join().unwrap();
+}
+
+fn job(name: &str, cause: Cause) -> Command {
+    let started = Time::UNIX_EPOCH;
+    let last = LastBuild { uuid: RawUuid(uuid()), started, finished: started, cause };
+    Command::JobStatus(JobStatus {
+        job: name.into(),
+        period: Period::Daily,
+        next: Time::NEVER,
+        platform: Some("p".into()),
+        package: None,
+        results: Some(Results { last, count: 2, since: started, usual: None }),
+        settings: None,
+    })
+}
+
+fn overview() -> Vec<Command> {
+    let server = ServerStatus {
+        version: "7".into(),
+        started: Time::UNIX_EPOCH,
+        under_way: 0,
+        limit: 4,
+        log_bytes: 1,
+        is_full: false,
+        is_draining: false,
+        has_history: true,
+        free_bytes: None,
+        uploads: None,
+    };
+    let platform = PlatformStatus {
+        platform: "p".into(),
+        idle: 0,
+        busy: 0,
+        queued: 1,
+        has_template: false,
+        is_dropped: false,
+        is_paused: false,
+        pace: None,
+    };
+    let (job_name, reason) = (Text::from("a"), Reason::NoWorker(Null));
+    let entry = QueueStatus { platform: "p".into(), job: job_name, reason, losses: 0, since: None };
+    vec![
+        Command::ServerStatus(server),
+        Command::PlatformStatus(platform),
+        Command::QueueStatus(entry),
+        job("a", Cause::Exited(7)),
+        job("b\x1b[2J", Cause::Exited(0)),
+        Command::Success,
+    ]
+}
+
+#[test]
+fn a_server_of_this_version_is_asked_how_all_is() {
+    let (remote, server) = serve(vec![overview(), overview(), overview()]);
+    let text = stdout(&run(&remote, &["info"]));
+    for line in [
+        "Running (0)\n",
+        "  exited 7  2      1970-01-01T00:00:00Z  -      daily\n",
+        "\nWaiting (1)\n",
+        "  the platform has no worker\n",
+        "\nServer 7\n",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let json = stdout(&run(&remote, &["info", "--json", "a"]));
+    let object: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(object["schedule"].as_array().unwrap().len(), 1);
+    assert_eq!(object["schedule"][0]["results"][0]["exit_code"], 7);
+    assert_eq!(object["queues"][0]["jobs"][0]["reason"], "no-worker");
+    assert!(!stdout(&run(&remote, &["info", "--json"])).contains('\x1b'));
+    assert_eq!(server.join().unwrap(), vec![Command::Overview; 3]);
+}
+
+#[test]
+fn an_overview_that_ends_early_is_a_failure() {
+    let mut answers = overview();
+    answers.pop();
+    let (remote, server) = serve(vec![answers, vec![Command::Failure("busy: try again later".into())]]);
+    let output = run(&remote, &["info"]);
+    let expected = format!("builder-client: {remote} closed the connection before the end of its answer\n");
+    assert_eq!((stdout(&output), stderr(&output)), (String::new(), expected));
+    let output = run(&remote, &["info"]);
+    assert_eq!(stderr(&output), "builder-client: busy: try again later\n");
     server.join().unwrap();
 }

@@ -87,6 +87,26 @@ fn serve(answers: Vec<Vec<Command>>) -> (String, JoinHandle<Vec<Command>>) {
     })
 }
 
+/// The same as a server that does not speak the version that a client says first, and closes then, as 0.4.0 does.
+fn serve_older(answers: Vec<Vec<Command>>) -> (String, JoinHandle<Vec<Command>>) {
+    serve_raw(move |listener| {
+        let answer = |answers: Vec<Command>| {
+            let mut stream = accept_older(&listener);
+            let question = greet(&mut stream);
+            answers.iter().for_each(|answer| send(&mut stream, answer));
+            question
+        };
+        answers.into_iter().map(answer).collect()
+    })
+}
+
+/// The second connection of a client: the first one is closed when it has said version 14.
+fn accept_older(listener: &TcpListener) -> TcpStream {
+    let hello = receive(&mut listener.accept().unwrap().0);
+    assert_eq!(hello, Command::ClientHello { peer: PeerType::Client, version: 14 });
+    listener.accept().unwrap().0
+}
+
 fn serve_raw<T: Send + 'static>(
     body: impl FnOnce(TcpListener) -> T + Send + 'static,
 ) -> (String, JoinHandle<T>) {
@@ -194,7 +214,7 @@ fn reschedule_understands_zones() {
 #[test]
 fn a_full_disk_behind_stdout_is_a_failure() {
     let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else { return };
-    let (remote, server) = serve(vec![vec![Command::InfoReply(InfoReply::default())]]);
+    let (remote, server) = serve_older(vec![vec![Command::InfoReply(InfoReply::default())]]);
     let output = client(&remote).arg("info").stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).starts_with("builder-client: cannot write to stdout: "), "{}", stderr(&output));

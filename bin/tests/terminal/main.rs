@@ -111,6 +111,13 @@ fn accept(listener: &TcpListener) -> (TcpStream, Command) {
     (stream, command)
 }
 
+/// The same of a client that says this version first, to a server that closes then, as 0.4.0 does.
+fn accept_older(listener: &TcpListener) -> (TcpStream, Command) {
+    let hello = receive(&mut listener.accept().unwrap().0);
+    assert!(matches!(hello, Command::ClientHello { version: 14, .. }), "{hello:?}");
+    accept(listener)
+}
+
 fn info_reply() -> InfoReply {
     let job = ScriptJob { name: "hello".into(), script: "".into(), platform: "linux".into() };
     InfoReply {
@@ -147,8 +154,7 @@ fn serve() -> (String, Sender<&'static str>, JoinHandle<()>) {
 #[test]
 fn tables_have_coloured_heads_unless_colours_are_unwanted() {
     let info = |environment: &[(&str, &str)]| {
-        let (remote, lines, server) = serve();
-        drop(lines);
+        let (remote, server) = serve_older(Command::InfoReply(info_reply()));
         let screen = Terminal::run(CLIENT, &["-r", &remote, "info"], environment).end();
         server.join().unwrap();
         screen
@@ -191,6 +197,13 @@ fn quiet_keeps_the_line_about_silence_away() {
     drop(lines);
     assert_eq!(terminal.end(), "\x1b[2m1.500s\x1b[0m \x1b[32mexited 0\x1b[0m\n");
     server.join().unwrap();
+}
+
+/// A server of an earlier version that answers one question.
+fn serve_older(answer: Command) -> (String, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let remote = listener.local_addr().unwrap().to_string();
+    (remote, thread::spawn(move || send(&mut accept_older(&listener).0, &answer)))
 }
 
 /// A server that answers a connection after the other, and returns what it was asked.
@@ -264,7 +277,7 @@ fn each_job_of_info_has_a_line_that_fits_the_terminal() {
         })
         .collect();
     for columns in [80, 200] {
-        let (remote, server) = serve_all(vec![Command::InfoReply(info.clone())]);
+        let (remote, server) = serve_older(Command::InfoReply(info.clone()));
         let environment = [("NO_COLOR", "1"), ("LC_ALL", "C.UTF-8")];
         let screen = Terminal::run_on(columns, CLIENT, &["-r", &remote, "info"], &environment).end();
         server.join().unwrap();

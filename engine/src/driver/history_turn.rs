@@ -5,6 +5,7 @@ use super::history::History;
 use super::history_file::{self, HistoryError};
 use super::history_tasks::{Appending, Survey};
 use super::listing::Batch;
+use super::observers::Rest;
 use super::platform::Platform;
 use super::reasons::StopReason;
 use super::tasks::Task;
@@ -94,12 +95,16 @@ impl<P: Platform> Driver<P> {
     /// Begins to tell a client of builds.
     pub(super) fn list(&mut self, connection: ConnectionId, query: &HistoryQuery) {
         let listing = self.history.list(query, self.server.state());
-        self.observers.tell(connection, Some(listing));
+        self.observers.tell(connection, Some(Rest::Listing(listing)));
     }
 
-    /// Goes on to tell a client of builds.
+    /// Goes on to tell a client of builds, or of all.
     pub(super) fn list_further(&mut self, connection: ConnectionId) -> Result<(), StopReason> {
-        let Some(listing) = self.observers.listing(connection) else { return Ok(()) };
+        let listing = match self.observers.rest(connection) {
+            Some(Rest::Listing(listing)) => listing,
+            Some(Rest::Overview(_)) => return self.survey_further(connection),
+            None => return Ok(()),
+        };
         match self.history.next_batch(listing, self.server.state()) {
             Batch::NotYet => self.observers.activate(connection),
             Batch::Builds(items) => {

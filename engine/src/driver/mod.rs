@@ -17,6 +17,7 @@
 //! | `staged`, `digest`, `result_files`, `result_steps`, `tasks` | results on their way to their files, one operation at a time |
 //! | `history`, `history_file`, `history_tasks`, `history_turn`, `listing` | how the log's word about builds gets into the history, and what clients are told of it |
 //! | `retention`, `retaining` | which results are removed, and when |
+//! | `overview`, `overview_turn` | what clients are told of all that goes on |
 //! | `space`, `rotation` | when the log is written anew, and when the reserve is filled again |
 //! | `upload_slot`, `uploading` | when an upload starts, how long it may take, and what its end means |
 //! | `metrics_file`, `reporting` | when the file of metrics is written, and how |
@@ -38,6 +39,8 @@ mod listeners;
 mod listing;
 mod metrics_file;
 mod observers;
+mod overview;
+mod overview_turn;
 mod peer;
 mod perform;
 mod platform;

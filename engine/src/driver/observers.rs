@@ -5,6 +5,7 @@ use super::consoles::{Filling, Following, Replaying, append_message};
 use super::fetching::Fetching;
 use super::files::{FileName, Files, StoredResult};
 use super::listing::Listing;
+use super::overview::Overview;
 use super::spools::SharedSpool;
 use super::tasks::Task;
 use crate::server::ConnectionId;
@@ -41,7 +42,7 @@ enum Observer<F: Files> {
     Replaying(Box<Replaying<F>>),
     /// Artifacts are sent; none while a thread reads.
     Fetching(Option<Box<Fetching<F>>>),
-    /// It is told of builds, a few at a time.
+    /// It is told of builds or of all, a few messages at a time.
     Listing(Box<Telling>),
     /// All is in the outbox.
     Served,
@@ -51,12 +52,21 @@ enum Observer<F: Files> {
 #[derive(Debug)]
 pub(crate) struct Telling {
     /// What comes after that; none when it is all.
-    listing: Option<Listing>,
+    rest: Option<Rest>,
     /// Whole messages, of which some bytes are in the outbox.
     messages: Vec<u8>,
     sent: usize,
     /// Whether more is being put together.
     is_asked: bool,
+}
+
+/// What a client is to be told further.
+#[derive(Debug)]
+pub(crate) enum Rest {
+    /// Builds.
+    Listing(Listing),
+    /// How all is.
+    Overview(Overview),
 }
 
 impl<F: Files> Observers<F> {
@@ -137,18 +147,18 @@ impl<F: Files> Observers<F> {
         }
     }
 
-    /// The client is to be told of builds; more is asked for when there is room.
-    pub(crate) fn tell(&mut self, connection: ConnectionId, listing: Option<Listing>) {
-        let is_asked = listing.is_none();
-        let telling = Telling { listing, messages: Vec::new(), sent: 0, is_asked };
+    /// The client is to be told something; more is asked for when there is room.
+    pub(crate) fn tell(&mut self, connection: ConnectionId, rest: Option<Rest>) {
+        let is_asked = rest.is_none();
+        let telling = Telling { rest, messages: Vec::new(), sent: 0, is_asked };
         self.observers.insert(connection, Observer::Listing(Box::new(telling)));
         self.active.insert(connection);
     }
 
     /// What a client is to be told further.
-    pub(crate) fn listing(&mut self, connection: ConnectionId) -> Option<&mut Listing> {
+    pub(crate) fn rest(&mut self, connection: ConnectionId) -> Option<&mut Rest> {
         match self.observers.get_mut(&connection) {
-            Some(Observer::Listing(telling)) => telling.listing.as_mut(),
+            Some(Observer::Listing(telling)) => telling.rest.as_mut(),
             _ => None,
         }
     }
@@ -166,7 +176,7 @@ impl<F: Files> Observers<F> {
             telling.messages = messages;
             telling.is_asked = false;
             if is_last {
-                telling.listing = None;
+                telling.rest = None;
             }
             self.active.insert(connection);
         }
@@ -310,7 +320,7 @@ impl Telling {
             return Filling::Ready;
         }
         (self.messages, self.sent) = (Vec::new(), 0);
-        match self.listing {
+        match self.rest {
             None if self.is_asked => Filling::Waiting,
             None => Filling::Done,
             Some(_) if self.is_asked => Filling::Waiting,

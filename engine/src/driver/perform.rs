@@ -125,6 +125,7 @@ impl<P: Platform> Driver<P> {
             | Deferred::Replay { connection, .. }
             | Deferred::Fetch { connection, .. }
             | Deferred::List { connection, .. }
+            | Deferred::Overview { connection }
             | Deferred::Describe { connection, .. }
                 if !self.connections.has(connection) => {}
             Deferred::Follow { connection, uuid, waits } => {
@@ -137,6 +138,7 @@ impl<P: Platform> Driver<P> {
                 self.observers.fetch(connection, Fetching::new(*selection, likely, held));
             }
             Deferred::List { connection, query } => self.list(connection, &query),
+            Deferred::Overview { connection } => self.survey(connection),
             Deferred::Describe { connection, uuid } => self.describe(connection, uuid)?,
             Deferred::Send { connection, bytes } => {
                 if let Some(peer) = self.connections.sending(connection) {

@@ -53,6 +53,11 @@ impl Rotation {
         self.free_space = bytes;
     }
 
+    /// Bytes by which the log can grow, if that is known.
+    pub(crate) fn free_space(&self) -> Option<u64> {
+        Some(self.free_space).filter(|bytes| *bytes < u64::MAX)
+    }
+
     /// Bytes of the last snapshot, for [`LogFile::needs_rotation`](crate::log::LogFile::needs_rotation).
     pub(crate) fn snapshot_bytes(&self) -> u64 {
         self.snapshot

@@ -2,12 +2,14 @@
 
 pub(super) mod sweep;
 
+use super::key::Key;
+use super::numbering::{Filter, Numbering};
+use super::summaries::{Outcome, Summaries, Summary};
 use super::uuid_range::range_of_uuids;
 use builder_proto::Uuid;
 use builder_proto::history::{Build, HistoryQuery};
 use builder_proto::text::Text;
 use builder_proto::time::Time;
-use std::collections::BTreeMap;
 
 /// Rows that a search looks at before others have their turn.
 const ROWS_PER_STEP: usize = 10_000;
@@ -38,8 +40,10 @@ pub struct Index {
     by_start: Vec<u32>,
     /// The same for each job.
     by_job: Vec<Vec<u32>>,
-    jobs: Names,
-    platforms: Names,
+    jobs: Numbering,
+    platforms: Numbering,
+    /// What is known of each job on each platform.
+    summaries: Summaries,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,18 +56,6 @@ struct Row {
     place: u64,
     job: u32,
     platform: u32,
-}
-
-/// The place of a build in the order of all: by start, then by uuid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key(i64, Uuid);
-
-impl Key {
-    /// That of this build.
-    #[must_use]
-    pub fn of(build: &Build) -> Key {
-        Key(build.started.unix_milliseconds(), build.uuid())
-    }
 }
 
 /// A build that fits a query.
@@ -79,13 +71,6 @@ pub struct Listed {
     pub key: Key,
 }
 
-/// Numbers for names.
-#[derive(Debug, Default)]
-struct Names {
-    names: Vec<Text>,
-    numbers: BTreeMap<Text, u32>,
-}
-
 /// A search that goes on, from the build that started last to the one that started first.
 #[derive(Debug)]
 pub struct Query {
@@ -94,15 +79,6 @@ pub struct Query {
     failed: bool,
     since: i64,
     source: Source,
-}
-
-/// What a number has to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Filter {
-    Any,
-    Is(u32),
-    /// No build has that name.
-    Nothing,
 }
 
 #[derive(Debug)]
@@ -127,12 +103,11 @@ pub enum Found {
 impl Index {
     /// Takes in a build that has ended; says whether it is new. Faster for many of them, before [`Index::sort`].
     pub fn insert(&mut self, build: &Build, place: Place) -> bool {
-        let number = self.push(build, place);
-        let Some(row) = self.rows.last().copied() else { return false };
-        let Err(at) = self.by_uuid.binary_search_by(|other| self.row(*other).uuid.cmp(&row.uuid)) else {
-            self.rows.pop();
+        let Err(at) = self.by_uuid.binary_search_by(|other| self.row(*other).uuid.cmp(&build.uuid())) else {
             return false;
         };
+        let number = self.push(build, place);
+        let Some(row) = self.rows.last().copied() else { return false };
         insert(&mut self.by_uuid, at, number);
         let before = |rows: &[Row], other: u32| key(rows, other) < Key(row.started, row.uuid);
         let at = self.by_start.partition_point(|other| before(&self.rows, *other));
@@ -140,6 +115,9 @@ impl Index {
         if let Some(of_job) = self.by_job.get_mut(row.job as usize) {
             let at = of_job.partition_point(|other| before(&self.rows, *other));
             insert(of_job, at, number);
+            let rows = &self.rows;
+            let place = (row.job, row.platform & !FAILED);
+            self.summaries.count(place, Key::of(build), || outcomes(rows, of_job));
         }
         true
     }
@@ -152,6 +130,7 @@ impl Index {
         if self.by_job.len() <= job as usize {
             self.by_job.resize_with(job as usize + 1, Vec::new);
         }
+        self.summaries.add((job, platform & !FAILED), build);
         let removed = build.end.as_ref().and_then(|end| end.removed);
         let number = self.rows.len() as u32;
         // Growing by doubling could take twice as much.
@@ -187,6 +166,9 @@ impl Index {
             }
         }
         self.by_start = all;
+        for (job, of_job) in self.by_job.iter().enumerate() {
+            self.summaries.count_all(job as u32, outcomes(&self.rows, of_job));
+        }
         self.rows.shrink_to_fit();
         self.by_job.iter_mut().for_each(Vec::shrink_to_fit);
     }
@@ -209,10 +191,22 @@ impl Index {
         self.find(uuid).map(|number| self.listed(number))
     }
 
+    /// What is known of a job on a platform; none when no build of it has ended there.
+    #[must_use]
+    pub fn summary(&self, job: &Text, platform: &Text) -> Option<&Summary> {
+        self.summaries.get(self.jobs.get(job)?, self.platforms.get(platform)?)
+    }
+
+    /// The platforms on which builds of a job have ended, with what is known of it there.
+    pub fn summaries(&self, job: &Text) -> impl Iterator<Item = (&Text, &Summary)> {
+        let of_job = self.jobs.get(job).map(|job| self.summaries.of_job(job)).into_iter().flatten();
+        of_job.filter_map(|(platform, summary)| Some((self.platforms.name(platform)?, summary)))
+    }
+
     /// The job of a build.
     #[must_use]
     pub fn job(&self, uuid: Uuid) -> Option<&Text> {
-        self.jobs.names.get(self.row(self.find(uuid)?).job as usize)
+        self.jobs.name(self.row(self.find(uuid)?).job)
     }
 
     /// All uuids, in order.
@@ -346,39 +340,17 @@ impl Place {
     }
 }
 
-impl Names {
-    fn number(&mut self, name: &Text) -> u32 {
-        let next = self.numbers.len() as u32;
-        match self.numbers.get(name) {
-            Some(number) => *number,
-            None => {
-                self.names.push(name.clone());
-                *self.numbers.entry(name.clone()).or_insert(next)
-            }
-        }
-    }
-
-    fn filter(&self, name: Option<&Text>) -> Filter {
-        match name.map(|name| self.numbers.get(name)) {
-            None => Filter::Any,
-            Some(None) => Filter::Nothing,
-            Some(Some(number)) => Filter::Is(*number),
-        }
-    }
-}
-
-impl Filter {
-    fn fits(self, number: u32) -> bool {
-        match self {
-            Filter::Any => true,
-            Filter::Is(wanted) => wanted == number,
-            Filter::Nothing => false,
-        }
-    }
-}
-
 fn query_fits(platform: Filter, failed: bool, since: i64, row: Row) -> bool {
     platform.fits(row.platform & !FAILED) && (!failed || row.platform & FAILED != 0) && row.started >= since
+}
+
+/// How these builds ended, the last one first.
+fn outcomes<'a>(rows: &'a [Row], numbers: &'a [u32]) -> impl Iterator<Item = Outcome> + 'a {
+    numbers.iter().rev().filter_map(|number| rows.get(*number as usize)).map(|row| Outcome {
+        platform: row.platform & !FAILED,
+        failed: row.platform & FAILED != 0,
+        started: row.started,
+    })
 }
 
 fn uuid(rows: &[Row], number: u32) -> Uuid {

@@ -2,7 +2,8 @@
 //!
 //! How a build ended is a record of the log first, as durable as the end itself. From there it is carried over into the file of
 //! the history, which is never written anew: it is a file of [frames](crate::log) like the log, with one [`Entry`] in each. A
-//! start reads it once, from its beginning to its end, and keeps a row of some seventy bytes for each build in the [`Index`].
+//! start reads it once, from its beginning to its end, and keeps a row of some seventy bytes for each build in the [`Index`], and
+//! a [`Summary`] for each job on each platform.
 //!
 //! | entry | says |
 //! |---|---|
@@ -19,12 +20,17 @@
 //! results. Until that is over, and said in the file, each start begins with it again.
 
 mod index;
+mod key;
+mod numbering;
 mod running;
+mod summaries;
 mod uuid_range;
 
 pub use index::sweep::{Keep, Sweep};
-pub use index::{Found, Index, Key, Listed, Place, Query};
+pub use index::{Found, Index, Listed, Place, Query};
+pub use key::Key;
 pub use running::running_builds;
+pub use summaries::{COUNTED, Summary, median};
 pub use uuid_range::range_of_uuids;
 
 use builder_proto::Uuid;

@@ -1,6 +1,6 @@
 //! Which of the builds that have not ended somebody wants to hear of.
 
-use crate::history::index::Key;
+use crate::history::key::Key;
 use crate::history::uuid_range::range_of_uuids;
 use builder_proto::history::{Build, HistoryQuery};
 

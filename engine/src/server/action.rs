@@ -123,6 +123,11 @@ pub enum Deferred {
         /// Which builds.
         query: HistoryQuery,
     },
+    /// Tell a client how all is; answered as an observation is.
+    Overview {
+        /// Who.
+        connection: ConnectionId,
+    },
     /// Send a client what is known of a build; answered as an observation is.
     Describe {
         /// Who.

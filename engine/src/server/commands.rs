@@ -3,13 +3,14 @@
 use crate::Now;
 use crate::names::shown;
 use crate::server::Server;
+use crate::server::action::Deferred;
 use crate::server::entering::Entry;
 use crate::server::jobs::Jobs;
 use crate::server::journal::Journal;
 use crate::server::peer::{ConnectionId, Role};
 use crate::server::record::{Pause, Record, Rescheduled};
 use crate::server::selection::Selection;
-use crate::server::sessions::{Phase, Question, Step, unexpected};
+use crate::server::sessions::{Phase, Step, unexpected};
 use crate::server::settings::Templates;
 use builder_proto::CLIENT_VERSION;
 use builder_proto::command::Command;
@@ -34,79 +35,90 @@ impl Server {
     ) -> Step {
         let name = command.name();
         let mut jobs = Jobs { journal: &mut self.journal, templates: &self.templates, now: now.wall };
-        let outcome =
-            match command {
-                Command::Info => return self.sessions.inform(now, id, &self.uploads, &mut self.journal),
-                Command::Observe(uuid) => {
-                    return self.sessions.observe(id, role, uuid, true, &mut self.journal);
+        let outcome = match command {
+            Command::Info => return self.sessions.inform(now, id, &self.uploads, &mut self.journal),
+            Command::Observe(uuid) => {
+                return self.sessions.observe(id, role, uuid, true, &mut self.journal);
+            }
+            Command::Console(uuid) => {
+                return self.sessions.observe(id, role, uuid, false, &mut self.journal);
+            }
+            Command::Fetch { uuid, path, skip, offset } => {
+                let selection = Selection::new(uuid, path, skip, offset);
+                return self.sessions.fetch(id, role, selection, &mut self.journal);
+            }
+            Command::Schedule { period, job } => check_room(jobs.journal, length)
+                .and_then(|()| Entry::new(period, Job::Script(job)).enter(&mut jobs)),
+            Command::ScheduleOrbBuild { period, job } => check_room(jobs.journal, length)
+                .and_then(|()| Entry::new(period, Job::OrbBuild(job)).enter(&mut jobs)),
+            Command::Enter { period, job, settings, replaces, at } => {
+                let entry = Entry { settings, replaces, at, ..Entry::new(period, Job::Script(job)) };
+                check_room(jobs.journal, length).and_then(|()| entry.enter(&mut jobs))
+            }
+            Command::EnterOrbBuild { period, job, settings, replaces, at } => {
+                let entry = Entry { settings, replaces, at, ..Entry::new(period, Job::OrbBuild(job)) };
+                check_room(jobs.journal, length).and_then(|()| entry.enter(&mut jobs))
+            }
+            Command::Execute { name, platform } => {
+                check_room(jobs.journal, length).and_then(|()| execute(&mut jobs, &name, platform.as_ref()))
+            }
+            Command::ExecuteOld(name) => {
+                check_room(jobs.journal, length).and_then(|()| execute(&mut jobs, &name, None))
+            }
+            Command::Reschedule { name, next, period } => {
+                check_room(jobs.journal, length).and_then(|()| reschedule(jobs.journal, name, next, period))
+            }
+            // These give room or take next to none, so they are carried out even when the disk is full.
+            Command::Unschedule(name) => unschedule(jobs.journal, name),
+            Command::DropPlatform(platform) => {
+                drop_platform(jobs.journal, &platform).map(|()| self.dispatcher.forget(&platform))
+            }
+            Command::UndropPlatform(platform) => undrop_platform(jobs.journal, platform),
+            Command::Cancel(uuid) => self.cancel(now, id, uuid),
+            Command::CancelJob(name) => self.cancel_job(now, id, &name),
+            Command::Pause(platform) => pause(jobs.journal, platform),
+            Command::Resume { platform } => {
+                resume(jobs.journal, platform).map(|()| self.dispatcher.look_at_all())
+            }
+            Command::Drain { wait } => {
+                drain(jobs.journal);
+                if wait {
+                    return self.sessions.await_drained(id, role);
                 }
-                Command::Console(uuid) => {
-                    return self.sessions.observe(id, role, uuid, false, &mut self.journal);
-                }
-                Command::Fetch { uuid, path, skip, offset } => {
-                    let selection = Selection::new(uuid, path, skip, offset);
-                    return self.sessions.fetch(id, role, selection, &mut self.journal);
-                }
-                Command::Schedule { period, job } => check_room(jobs.journal, length)
-                    .and_then(|()| Entry::new(period, Job::Script(job)).enter(&mut jobs)),
-                Command::ScheduleOrbBuild { period, job } => check_room(jobs.journal, length)
-                    .and_then(|()| Entry::new(period, Job::OrbBuild(job)).enter(&mut jobs)),
-                Command::Enter { period, job, settings, replaces, at } => {
-                    let entry = Entry { settings, replaces, at, ..Entry::new(period, Job::Script(job)) };
-                    check_room(jobs.journal, length).and_then(|()| entry.enter(&mut jobs))
-                }
-                Command::EnterOrbBuild { period, job, settings, replaces, at } => {
-                    let entry = Entry { settings, replaces, at, ..Entry::new(period, Job::OrbBuild(job)) };
-                    check_room(jobs.journal, length).and_then(|()| entry.enter(&mut jobs))
-                }
-                Command::Execute { name, platform } => check_room(jobs.journal, length)
-                    .and_then(|()| execute(&mut jobs, &name, platform.as_ref())),
-                Command::ExecuteOld(name) => {
-                    check_room(jobs.journal, length).and_then(|()| execute(&mut jobs, &name, None))
-                }
-                Command::Reschedule { name, next, period } => check_room(jobs.journal, length)
-                    .and_then(|()| reschedule(jobs.journal, name, next, period)),
-                // These give room or take next to none, so they are carried out even when the disk is full.
-                Command::Unschedule(name) => unschedule(jobs.journal, name),
-                Command::DropPlatform(platform) => {
-                    drop_platform(jobs.journal, &platform).map(|()| self.dispatcher.forget(&platform))
-                }
-                Command::UndropPlatform(platform) => undrop_platform(jobs.journal, platform),
-                Command::Cancel(uuid) => self.cancel(now, id, uuid),
-                Command::CancelJob(name) => self.cancel_job(now, id, &name),
-                Command::Pause(platform) => pause(jobs.journal, platform),
-                Command::Resume { platform } => {
-                    resume(jobs.journal, platform).map(|()| self.dispatcher.look_at_all())
-                }
-                Command::Drain { wait } => {
-                    drain(jobs.journal);
-                    if wait {
-                        return self.sessions.await_drained(id, role);
-                    }
-                    Ok(())
-                }
-                Command::History(query) => {
-                    return self.sessions.look_up(id, role, Question::List(query), &mut self.journal);
-                }
-                Command::Details(uuid) => {
-                    return self.sessions.look_up(id, role, Question::Describe(uuid), &mut self.journal);
-                }
-                // No client sends these.
-                Command::JobSchedule { .. }
-                | Command::JobFinished { .. }
-                | Command::Output { .. }
-                | Command::InfoReplyOld { .. }
-                | Command::ClientHello { .. }
-                | Command::ServerHello
-                | Command::JobRequested(_)
-                | Command::Success
-                | Command::Failure(_)
-                | Command::InfoReply(_)
-                | Command::Build(_)
-                | Command::Artifact(_)
-                | Command::Data(_)
-                | Command::Remark(_) => Err(unexpected(name, &Phase::Client { version: CLIENT_VERSION })),
-            };
+                Ok(())
+            }
+            Command::History(query) => {
+                let answer = Deferred::List { connection: id, query };
+                return self.sessions.look_up(id, role, answer, &mut self.journal);
+            }
+            Command::Details(uuid) => {
+                let answer = Deferred::Describe { connection: id, uuid };
+                return self.sessions.look_up(id, role, answer, &mut self.journal);
+            }
+            Command::Overview => {
+                let answer = Deferred::Overview { connection: id };
+                return self.sessions.look_up(id, role, answer, &mut self.journal);
+            }
+            // No client sends these.
+            Command::JobSchedule { .. }
+            | Command::JobFinished { .. }
+            | Command::Output { .. }
+            | Command::InfoReplyOld { .. }
+            | Command::ClientHello { .. }
+            | Command::ServerHello
+            | Command::JobRequested(_)
+            | Command::Success
+            | Command::Failure(_)
+            | Command::InfoReply(_)
+            | Command::Build(_)
+            | Command::Artifact(_)
+            | Command::Data(_)
+            | Command::Remark(_)
+            | Command::JobStatus(_)
+            | Command::PlatformStatus(_)
+            | Command::QueueStatus(_)
+            | Command::ServerStatus(_) => Err(unexpected(name, &Phase::Client { version: CLIENT_VERSION })),
+        };
         match outcome {
             Ok(()) => {
                 self.journal.send(id, &Command::Success);

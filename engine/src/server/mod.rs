@@ -21,7 +21,7 @@
 //! | [`record`], [`state`](State), [`recovery`](Recovery) | what is durable, and how it is rebuilt |
 //! | `schedule`, `queue`, `script`, `outbox`, `pauses`, `unremembered` | the parts of the state |
 //! | `scheduling` | what records make of the schedule and the queues |
-//! | `history` | what the history is told of the state |
+//! | `history`, `overview` | what the history is told of the state, and clients of all |
 //! | `figures` | what the metrics say of the server |
 //! | [`write_back`](WriteBack) | which results the log still has to keep |
 //! | `deadlines` | times, each with what it is about |
@@ -46,12 +46,13 @@ mod jobs;
 mod journal;
 pub mod migration;
 mod outbox;
+pub(crate) mod overview;
 mod pauses;
 mod peer;
 mod queue;
 pub mod record;
 mod recovery;
-mod schedule;
+pub(crate) mod schedule;
 mod scheduling;
 mod script;
 mod selection;
@@ -91,7 +92,6 @@ use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::history::Cause;
 use builder_proto::job_settings::JobSettings;
-use builder_proto::overview::Reason;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
 use builder_proto::wire::RawUuid;
@@ -110,6 +110,8 @@ pub struct Server {
     /// When a wall clock that is behind the schedule is taken to be right, in monotonic time.
     trusts_clock_at: Duration,
     last: Now,
+    /// When it was started.
+    started: Time,
 }
 
 impl Server {
@@ -131,6 +133,7 @@ impl Server {
             remembered: Remembered::default(),
             trusts_clock_at: now.monotonic.saturating_add(CLOCK_PATIENCE),
             last: now,
+            started: now.wall,
         };
         server.on_written_back(written_back);
         for uuid in stored {
@@ -207,16 +210,6 @@ impl Server {
     /// The durable state, for snapshots.
     pub fn state(&self) -> &State {
         self.journal.state()
-    }
-
-    /// Why a job waits in the queue of a platform; none when it does not wait there.
-    pub fn reason(&self, now: Now, platform: &Text, job: &Text) -> Option<Reason> {
-        let state = self.state();
-        let job = state.queues.get(platform)?.get(job)?;
-        let busy = state.running.values().filter(|build| build.platform == *platform).count();
-        let under_way = self.builds.under_way(state);
-        let circumstances = self.dispatcher.circumstances(now, platform, under_way, busy, &self.journal);
-        Some(circumstances.reason(job, self.templates.contains_key(platform)))
     }
 
     /// Which results of a job are kept; none when all are.

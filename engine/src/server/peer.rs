@@ -87,7 +87,10 @@ mod tests {
             .filter(|kind| Role::Viewers.refuses(**kind).is_none())
             .map(|kind| kind.name())
             .collect();
-        assert_eq!(names, ["info", "observe", "clientHello", "history", "details", "console", "fetch"]);
+        assert_eq!(
+            names,
+            ["info", "observe", "clientHello", "history", "details", "console", "fetch", "overview"]
+        );
     }
 
     #[test]

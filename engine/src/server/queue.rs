@@ -3,6 +3,7 @@
 use builder_proto::job::Job;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
+use core::ops::Bound;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -84,6 +85,16 @@ impl Queue {
 
     pub(crate) fn get(&self, name: &Text) -> Option<&Arc<Job>> {
         self.jobs.get(self.positions.get(name)?).map(|place| &place.job)
+    }
+
+    /// The jobs behind a position, or all, with the position of each and when it came, if that is known.
+    pub(crate) fn behind(
+        &self,
+        position: Option<i64>,
+    ) -> impl Iterator<Item = (i64, &Arc<Job>, Option<Time>)> {
+        let first = position.map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = self.jobs.range((first, Bound::Unbounded));
+        behind.map(|(position, place)| (*position, &place.job, place.since))
     }
 
     /// When a queued job came, if that is known.

@@ -143,6 +143,11 @@ impl Schedule {
         self.due.values().map(|item| &**item)
     }
 
+    /// The job of that name, if there is one, and those with later names.
+    pub(crate) fn from(&self, name: &Text) -> impl Iterator<Item = &Item> {
+        self.items.range(name.clone()..).map(|(_, item)| &**item)
+    }
+
     /// The script jobs that name the platform, by name.
     pub(crate) fn scripts_for(&self, platform: &Text) -> impl Iterator<Item = &Item> {
         let platform = platform.clone();

@@ -16,6 +16,7 @@ mod digests;
 mod history;
 mod leftovers;
 mod metrics;
+mod overview;
 mod platform;
 mod results;
 mod retention;

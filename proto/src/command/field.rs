@@ -7,6 +7,7 @@ use crate::build_result::BuildResult;
 use crate::history::{Artifact, Build, HistoryQuery};
 use crate::job::{File, OrbBuildJob, ScheduleItem, ScriptJob};
 use crate::job_settings::JobSettings;
+use crate::overview::{JobStatus, PlatformStatus, QueueStatus, ServerStatus};
 use crate::text::Text;
 use crate::time::{Period, Time};
 use crate::wire::{Integer, RawUuid, explicit_tag};
@@ -106,7 +107,7 @@ macro_rules! named {
 
 named! {
     Text Time Period ScriptJob OrbBuildJob ScheduleItem File BuildResult PeerType QueueInfo RunningInfo InfoReply
-    Build HistoryQuery Artifact JobSettings
+    Build HistoryQuery Artifact JobSettings JobStatus PlatformStatus QueueStatus ServerStatus
 }
 
 impl Named for bool {

@@ -20,6 +20,7 @@ use crate::build_result::BuildResult;
 use crate::history::{Artifact, Build, HistoryQuery};
 use crate::job::{File, OrbBuildJob, ScheduleItem, ScriptJob};
 use crate::job_settings::JobSettings;
+use crate::overview::{JobStatus, PlatformStatus, QueueStatus, ServerStatus};
 use crate::text::Text;
 use crate::time::{Period, Time};
 use crate::wire::decode_null;
@@ -343,6 +344,17 @@ messages! {
         /// Minutes after midnight in UTC when it runs; as soon as possible, and from then on, when absent.
         at: Option<i64>,
     };
+    /// Client to server: say how you are, with one [`Command::ServerStatus`], then [`Command::PlatformStatus`],
+    /// [`Command::QueueStatus`], [`Command::Build`] for each build that runs, and [`Command::JobStatus`].
+    40 "overview", ClientLooks, MESSAGE_VALUES: Overview;
+    /// Server to client: a job, and how its builds ended.
+    41 "jobStatus", Server, MESSAGE_VALUES: JobStatus(job: JobStatus);
+    /// Server to client: a platform and its workers.
+    42 "platformStatus", Server, MESSAGE_VALUES: PlatformStatus(platform: PlatformStatus);
+    /// Server to client: a job that waits, and why.
+    43 "queueStatus", Server, MESSAGE_VALUES: QueueStatus(entry: QueueStatus);
+    /// Server to client: the server itself.
+    44 "serverStatus", Server, MESSAGE_VALUES: ServerStatus(server: ServerStatus);
 }
 
 /// The last number that peers of [`CLIENT_VERSION`] know.

@@ -5,9 +5,14 @@ use crate::error::EncodeError;
 use crate::history::{Artifact, Build, BuildEnd, Cause, HistoryQuery, Sha256};
 use crate::job::{File, Job, OrbBuildJob, ScheduleItem, ScriptJob};
 use crate::job_settings::JobSettings;
+use crate::overview::{
+    JobStatus, LastBuild, Pace, PlatformStatus, QueueStatus, Reason, Results, ServerStatus, UploadsStatus,
+    WaitingUpload,
+};
 use crate::text::Text;
 use crate::time::{Period, Time};
 use crate::wire::{Integer, RawUuid};
+use der::asn1::Null;
 use proptest::prelude::*;
 
 fn text() -> impl Strategy<Value = Text> {
@@ -143,7 +148,7 @@ fn enter_command() -> impl Strategy<Value = Command> {
 fn other_command() -> impl Strategy<Value = Command> {
     let peer = prop::sample::select(vec![PeerType::Client, PeerType::Worker]);
     prop_oneof![
-        prop::sample::select(vec![Command::Info, Command::ServerHello, Command::Success]),
+        prop::sample::select(vec![Command::Info, Command::Overview, Command::ServerHello, Command::Success,]),
         (peer, number()).prop_map(|(peer, version)| Command::ClientHello { peer, version }),
         (schedule(), queues(), running()).prop_map(|(schedule, queues, running)| Command::InfoReplyOld {
             schedule,
@@ -221,6 +226,83 @@ fn charge_command() -> impl Strategy<Value = Command> {
     ]
 }
 
+fn results() -> impl Strategy<Value = Results> {
+    let last = (uuid(), time(), time(), result()).prop_map(|(uuid, started, finished, result)| LastBuild {
+        uuid: RawUuid(uuid),
+        started,
+        finished,
+        cause: Cause::from(&result),
+    });
+    (last, any::<u64>(), time(), prop::option::of(any::<u64>()))
+        .prop_map(|(last, count, since, usual)| Results { last, count, since, usual })
+}
+
+fn job_status() -> impl Strategy<Value = Command> {
+    let options = (prop::option::of(text()), prop::option::of(text()), prop::option::of(results()));
+    (text(), period(), time(), options).prop_map(|(job, period, next, (platform, package, results))| {
+        let settings = None;
+        Command::JobStatus(JobStatus { job, period, next, platform, package, results, settings })
+    })
+}
+
+fn overview_command() -> impl Strategy<Value = Command> {
+    let pace = || (any::<u64>(), time()).prop_map(|(losses, next)| Pace { losses, next });
+    let reason = prop_oneof![
+        prop::sample::select(vec![Reason::NoTemplate(Null), Reason::Paused(Null), Reason::Next(Null)]),
+        pace().prop_map(Reason::Losses),
+        any::<u64>().prop_map(Reason::Busy),
+    ];
+    let numbers = (any::<u64>(), any::<u64>(), any::<u64>());
+    let platform = (text(), numbers, any::<[bool; 3]>(), prop::option::of(pace())).prop_map(
+        |(platform, (idle, busy, queued), [has_template, is_dropped, is_paused], pace)| {
+            Command::PlatformStatus(PlatformStatus {
+                platform,
+                idle,
+                busy,
+                queued,
+                has_template,
+                is_dropped,
+                is_paused,
+                pace,
+            })
+        },
+    );
+    let entry = (text(), text(), reason, any::<u64>(), prop::option::of(time())).prop_map(
+        |(platform, job, reason, losses, since)| {
+            Command::QueueStatus(QueueStatus { platform, job, reason, losses, since })
+        },
+    );
+    let first = list((uuid(), text()).prop_map(|(uuid, job)| WaitingUpload { uuid: RawUuid(uuid), job }));
+    let uploads = (text(), any::<u64>(), first, prop::option::of(text())).prop_map(
+        |(destination, waiting, first, trouble)| UploadsStatus { destination, waiting, first, trouble },
+    );
+    let options = (prop::option::of(any::<u64>()), prop::option::of(uploads));
+    let numbers = (any::<u64>(), any::<u64>(), any::<u64>());
+    let server = (text(), time(), numbers, any::<[bool; 3]>(), options).prop_map(
+        |(
+            version,
+            started,
+            (under_way, limit, log_bytes),
+            [is_full, is_draining, has_history],
+            (free_bytes, uploads),
+        )| {
+            Command::ServerStatus(ServerStatus {
+                version,
+                started,
+                under_way,
+                limit,
+                log_bytes,
+                is_full,
+                is_draining,
+                has_history,
+                free_bytes,
+                uploads,
+            })
+        },
+    );
+    prop_oneof![job_status(), platform, entry, server]
+}
+
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         text_command(),
@@ -229,7 +311,8 @@ fn command() -> impl Strategy<Value = Command> {
         enter_command(),
         other_command(),
         history_command(),
-        charge_command()
+        charge_command(),
+        overview_command()
     ]
 }
 
@@ -380,7 +463,7 @@ fn the_rows_of_the_table_are_in_order_and_none_has_a_reserved_number() {
     let numbers: Vec<u8> = Kind::ALL.iter().map(|kind| kind.number()).collect();
     assert!(numbers.is_sorted_by(|before, after| before < after));
     assert!(!numbers.iter().any(|number| table::RESERVED.contains(&u32::from(*number))));
-    // Tags are one byte long below 31.
+    // Tags are two bytes long at most below 128.
     assert!(numbers.iter().all(|number| *number < 128));
 }
 
@@ -388,7 +471,8 @@ fn the_rows_of_the_table_are_in_order_and_none_has_a_reserved_number() {
 fn clients_that_look_can_change_nothing() {
     let looks: Vec<Kind> =
         Kind::ALL.iter().copied().filter(|kind| kind.sender() == Sender::ClientLooks).collect();
-    let expected = [Kind::Info, Kind::Observe, Kind::History, Kind::Details, Kind::Console, Kind::Fetch];
+    let expected =
+        [Kind::Info, Kind::Observe, Kind::History, Kind::Details, Kind::Console, Kind::Fetch, Kind::Overview];
     assert_eq!(looks, expected);
 }
 
@@ -440,6 +524,7 @@ fn messages_of_version_14_are_spelled_as_the_page_says() {
             },
             "bf251c301aa102050030060c016f0c016b3005a20302013c0101ff020200b4".to_owned(),
         ),
+        (Command::Overview, "bf28020500".to_owned()),
     ] {
         let payload = command.encode().unwrap();
         assert_eq!(payload.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), bytes);

@@ -22,7 +22,7 @@ pub(crate) fn describe(build: &Build, usual: Option<Duration>) -> Value {
 }
 
 /// Which build it is, when it ran, and how it ended.
-fn describe_end(build: &Build) -> Value {
+pub(crate) fn describe_end(build: &Build) -> Value {
     let end = build.end.as_ref();
     let cause = end.map(|end| &end.cause);
     json!({

@@ -15,10 +15,12 @@ use crate::terminal::{self, Palette};
 use builder_proto::history::{Build, HistoryQuery};
 use builder_proto::text::Text;
 use builder_proto::time::Time;
-pub(super) use describe::describe;
+pub(super) use describe::{describe, describe_end};
 use std::io::{self, IsTerminal, Write};
 use table::List;
+pub(super) use table::in_short;
 use usual::Usual;
+pub(super) use usual::exceeds;
 
 /// Which builds are listed.
 #[derive(Clone, Debug, Default)]

@@ -103,7 +103,7 @@ impl List<'_> {
 }
 
 /// How a build ended, without the reason that its server gives.
-fn in_short(cause: &Cause) -> String {
+pub(crate) fn in_short(cause: &Cause) -> String {
     match cause {
         Cause::Exited(_) | Cause::Timeout(_) | Cause::Silence(_) => cause.to_string(),
         Cause::Signalled(number) | Cause::Stopped(number) => signal::describe(*number).to_string(),

@@ -1,13 +1,12 @@
 //! How long jobs usually take.
 
+use builder_engine::history::{COUNTED, median};
 use builder_proto::history::Build;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// So many of the last successful builds count.
-const COUNTED: usize = 10;
 /// Less than this makes no build slow or fast.
 const LEAST_DIFFERENCE: Duration = Duration::from_secs(10);
 
@@ -65,19 +64,9 @@ pub(super) fn time_taken(build: &Build, now: Time) -> Duration {
 }
 
 /// By half, and by ten seconds.
-fn exceeds(one: Duration, other: Duration) -> bool {
+pub(crate) fn exceeds(one: Duration, other: Duration) -> bool {
     let difference = one.saturating_sub(other);
     difference > LEAST_DIFFERENCE && difference > other / 2
-}
-
-/// Half of the times are shorter; of an even number, the middle between the two in the middle.
-fn median(mut times: Vec<Duration>) -> Option<Duration> {
-    times.sort();
-    let upper = *times.get(times.len() / 2)?;
-    match times.len() % 2 {
-        0 => times.get(times.len() / 2 - 1).map(|lower| (*lower + upper) / 2),
-        _ => Some(upper),
-    }
 }
 
 #[cfg(test)]

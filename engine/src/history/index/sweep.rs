@@ -66,8 +66,8 @@ impl Index {
     /// Takes a step of a sweep: gives builds whose results are there and need not be kept, and whether there is more to look at.
     /// Builds that end meanwhile make no difference, as they are newer.
     pub fn sweep(&self, sweep: &mut Sweep, keep: Keep) -> (Vec<Uuid>, bool) {
-        let number = self.jobs.numbers.get(&sweep.job);
-        let Some(list) = number.and_then(|number| self.by_job.get(*number as usize)) else {
+        let number = self.jobs.get(&sweep.job);
+        let Some(list) = number.and_then(|number| self.by_job.get(number as usize)) else {
             return (Vec::new(), false);
         };
         let end = sweep

@@ -220,7 +220,10 @@ impl Dispatcher {
         journal: &Journal,
     ) -> Circumstances {
         let disk = (!journal.has_room(0)).then_some(Shortage::Disk);
+        let pauses = &journal.state().pauses;
         Circumstances {
+            is_draining: pauses.is_draining(),
+            is_paused: pauses.is_paused(platform),
             shortage: disk.or(self.shortage),
             pace: self.pacing.pace(now, platform),
             idle: self.waiting.get(platform).map_or(0, BTreeMap::len),
@@ -228,6 +231,11 @@ impl Dispatcher {
             under_way,
             limit: self.limit,
         }
+    }
+
+    /// How many builds may be under way.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
     }
 
     /// Slows the platform of a build down whose workers lose one job after the other. Says how many, in a row; nothing when the

@@ -17,6 +17,10 @@ pub(crate) enum Shortage {
 /// What decides whether jobs of a platform are handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Circumstances {
+    /// Whether somebody wants no jobs handed out anywhere.
+    pub(crate) is_draining: bool,
+    /// The same for this platform.
+    pub(crate) is_paused: bool,
     pub(crate) shortage: Option<Shortage>,
     /// Until when the losses of its workers hold jobs back.
     pub(crate) pace: Option<Pace>,
@@ -36,6 +40,12 @@ impl Circumstances {
     pub(crate) fn reason(&self, job: &Job, has_template: bool) -> Reason {
         if matches!(job, Job::OrbBuild(_)) && !has_template {
             return Reason::NoTemplate(Null);
+        }
+        if self.is_draining {
+            return Reason::Draining(Null);
+        }
+        if self.is_paused {
+            return Reason::Paused(Null);
         }
         if self.shortage == Some(Shortage::Disk) {
             return Reason::DiskFull(Null);
@@ -61,7 +71,16 @@ mod tests {
 
     /// A job is about to be handed out to the only worker.
     fn well() -> Circumstances {
-        Circumstances { shortage: None, pace: None, idle: 1, busy: 0, under_way: 0, limit: 2 }
+        Circumstances {
+            is_draining: false,
+            is_paused: false,
+            shortage: None,
+            pace: None,
+            idle: 1,
+            busy: 0,
+            under_way: 0,
+            limit: 2,
+        }
     }
 
     fn script() -> Job {
@@ -85,6 +104,10 @@ mod tests {
         assert_eq!(circumstances.reason(&script(), false), Reason::Losses(pace));
         circumstances.shortage = Some(Shortage::Disk);
         assert_eq!(circumstances.reason(&script(), false), Reason::DiskFull(Null));
+        circumstances.is_paused = true;
+        assert_eq!(circumstances.reason(&script(), false), Reason::Paused(Null));
+        circumstances.is_draining = true;
+        assert_eq!(circumstances.reason(&script(), false), Reason::Draining(Null));
     }
 
     #[test]

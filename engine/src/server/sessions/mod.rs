@@ -28,7 +28,6 @@ use crate::server::sessions::incomplete::Incomplete;
 use crate::server::uploads::Uploads;
 use builder_proto::Uuid;
 use builder_proto::command::Command;
-use builder_proto::history::HistoryQuery;
 use builder_proto::text::Text;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,15 +48,6 @@ pub(crate) struct Sessions {
     answers: Answers,
     /// Until when a connection has to say hello, to give its command or to close.
     deadlines: Deadlines<ConnectionId>,
-}
-
-/// What a client asks about builds.
-#[derive(Debug)]
-pub(crate) enum Question {
-    /// Which there are.
-    List(HistoryQuery),
-    /// All that is known of this one.
-    Describe(Uuid),
 }
 
 impl Sessions {
@@ -237,21 +227,18 @@ impl Sessions {
         Err(format!("busy: {limit} clients fetch artifacts, the limit; try again later"))
     }
 
-    /// Begins to tell a client what it asked about builds.
+    /// Begins to tell a client what it asked.
     pub(crate) fn look_up(
         &mut self,
         connection: ConnectionId,
         role: Role,
-        question: Question,
+        answer: Deferred,
         journal: &mut Journal,
     ) -> Step {
         if let Err(refusal) = self.admit_observer(connection, role) {
             return Step::Refuse(refusal);
         }
-        journal.act_after_commit(match question {
-            Question::List(query) => Deferred::List { connection, query },
-            Question::Describe(uuid) => Deferred::Describe { connection, uuid },
-        });
+        journal.act_after_commit(answer);
         Step::Enter(Phase::Observing)
     }
 

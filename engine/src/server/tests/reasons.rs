@@ -4,6 +4,7 @@ use super::rig::{Rig, SETTINGS};
 use super::words::{SECOND, daily, schedule_orb_build};
 use crate::server::{Input, Settings, State};
 use builder_proto::Uuid;
+use builder_proto::command::Command;
 use builder_proto::overview::{Pace, Reason};
 use builder_proto::time::Period;
 use der::asn1::Null;
@@ -72,4 +73,22 @@ fn a_job_waits_because_of_losses_until_the_next_try() {
     assert_eq!(reason(&rig, "d"), Some(Reason::Losses(Pace { losses: 3, next })), "the time stays the same");
     rig.pass(SECOND);
     assert_eq!(reason(&rig, "d"), Some(Reason::NoWorker(Null)), "it would be handed out now");
+}
+
+#[test]
+fn a_job_waits_while_somebody_wants_it_to() {
+    let mut rig = Rig::new();
+    rig.done(daily("a", "p"));
+    rig.worker("q");
+    let mut expect = |command: Command, expected: Reason| {
+        let client = rig.versed_client();
+        rig.say(client, &command);
+        rig.end_turn();
+        assert_eq!(rig.heard(client).last(), Some(&Command::Success));
+        assert_eq!(reason(&rig, "a"), Some(expected));
+    };
+    expect(Command::Pause("p".into()), Reason::Paused(Null));
+    expect(Command::Drain { wait: false }, Reason::Draining(Null));
+    expect(Command::Resume { platform: Some("p".into()) }, Reason::Draining(Null));
+    expect(Command::Resume { platform: None }, Reason::NoWorker(Null));
 }

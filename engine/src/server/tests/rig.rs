@@ -373,6 +373,7 @@ impl Rig {
             | Deferred::RemoveResult { .. }
             | Deferred::RememberRemoval { .. }
             | Deferred::List { .. }
+            | Deferred::Overview { .. }
             | Deferred::Describe { .. }) => panic!("{other:?} of a client of version 13, without uploads"),
         }
     }

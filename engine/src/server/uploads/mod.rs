@@ -28,6 +28,7 @@ use crate::server::state::State;
 use builder_proto::Uuid;
 use builder_proto::command::{QueueInfo, UPLOADS};
 use builder_proto::job::{Job, ScriptJob};
+use builder_proto::overview::{UploadsStatus, WaitingUpload};
 use builder_proto::text::Text;
 use builder_proto::time::Time;
 use builder_proto::wire::RawUuid;
@@ -228,10 +229,7 @@ impl Uploads {
         if count == 0 {
             return None;
         }
-        let mut title = match &self.settings {
-            Some(settings) => format!("{UPLOADS}{}", settings.destination),
-            None => format!("{UPLOADS}n/a, as the server runs without --upload"),
-        };
+        let mut title = format!("{UPLOADS}{}", self.destination());
         if count > UPLOADS_SHOWN {
             title += &format!(", the first {UPLOADS_SHOWN} of {count}");
         }
@@ -249,6 +247,25 @@ impl Uploads {
             platform: title.into(),
             jobs: outbox.waiting().take(UPLOADS_SHOWN).map(job).collect(),
         })
+    }
+
+    /// What waits to be uploaded, and what is wrong; none when nothing waits.
+    pub(crate) fn status(&self, state: &State) -> Option<UploadsStatus> {
+        let outbox = &state.outbox;
+        let waiting = |(uuid, job): (Uuid, &Text)| WaitingUpload { uuid: RawUuid(uuid), job: job.clone() };
+        (outbox.len() > 0).then(|| UploadsStatus {
+            destination: self.destination().into(),
+            waiting: outbox.len() as u64,
+            first: outbox.waiting().take(UPLOADS_SHOWN).map(waiting).collect(),
+            trouble: self.complaint.as_ref().map(|complaint| Text::from(complaint.text.as_str())),
+        })
+    }
+
+    fn destination(&self) -> String {
+        match &self.settings {
+            Some(settings) => settings.destination.to_string(),
+            None => "n/a, as the server runs without --upload".to_owned(),
+        }
     }
 
     fn finish(&mut self, uuid: Uuid, name: Text, journal: &mut Journal) {

@@ -90,8 +90,12 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Line>> {
     let asked: Vec<Asked> = (BUSY_JOBS..JOBS)
         .map(|job| Asked { job: name(job), newest: newest_build(job, JOBS, builds) })
         .collect();
-    let kinds: [(&str, Questions); 3] =
-        [("`info`", ask_info), ("`history JOB`, 50 builds of it", ask_history), ("`logs JOB`", ask_logs)];
+    let kinds: [(&str, Questions); 4] = [
+        ("`info` as 0.4.0 asks for it", ask_info),
+        ("`info` with last results and reasons", ask_overview),
+        ("`history JOB`, 50 builds of it", ask_history),
+        ("`logs JOB`", ask_logs),
+    ];
     for (work, questions) in kinds {
         lines.push(measure_latency(bench, &server, &asked, work, questions)?);
     }
@@ -100,6 +104,10 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Line>> {
 
 fn ask_info(_: &Asked) -> Outcome<Vec<Vec<u8>>> {
     Ok(vec![messages::frame(&Command::Info)?])
+}
+
+fn ask_overview(_: &Asked) -> Outcome<Vec<Vec<u8>>> {
+    Ok(vec![messages::frame(&Command::Overview)?])
 }
 
 fn ask_history(asked: &Asked) -> Outcome<Vec<Vec<u8>>> {

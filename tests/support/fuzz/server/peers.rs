@@ -11,6 +11,7 @@ use core::time::Duration;
 
 /// Something that the server says or does to a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "few are held at a time")]
 pub(super) enum Said {
     Message(Command),
     /// A `failure`, in whatever words.

@@ -137,8 +137,10 @@ impl World {
             }
             Deferred::RememberRemoval { uuid, .. } => self.outcomes.push(Outcome::Remembered(uuid)),
             // Version 13, which these clients speak, has no questions of this kind.
-            Deferred::List { connection, .. } | Deferred::Describe { connection, .. } => {
-                panic!("connection {connection} asks for the history")
+            Deferred::List { connection, .. }
+            | Deferred::Describe { connection, .. }
+            | Deferred::Overview { connection } => {
+                panic!("connection {connection} asks for the history or an overview")
             }
             Deferred::Seal { uuid, closing } => {
                 let closing = read_messages(&closing);
