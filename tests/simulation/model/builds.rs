@@ -386,6 +386,7 @@ fn explanation(result: &BuildResult) -> Result<String, String> {
         "the server stopped",
         "the server could not",
         "timeout",
+        "silence",
         "exceeds the limit",
         "the artifacts were not kept",
         CANCELLED,

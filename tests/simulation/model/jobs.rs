@@ -6,9 +6,11 @@
 
 use super::builds::Builds;
 use super::observation::Observation;
+use builder_engine::job_settings::nearest_period;
 use builder_engine::server::ConnectionId;
 use builder_proto::command::Command;
 use builder_proto::job::{Job, ScheduleItem};
+use builder_proto::job_settings::JobSettings;
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
 use std::collections::BTreeMap;
@@ -41,6 +43,7 @@ struct Knowledge {
 struct Entry {
     job: Job,
     period: Period,
+    settings: JobSettings,
     /// When it runs next, if that is known.
     next: Option<Time>,
 }
@@ -58,8 +61,23 @@ impl Default for Knowledge {
 }
 
 impl Entry {
-    fn agrees_with(&self, item: &ScheduleItem) -> bool {
-        self.job == item.job && self.period == item.period && self.next.is_none_or(|next| next == item.next)
+    fn new(period: Period, job: Job, settings: JobSettings) -> Entry {
+        let period = settings.every().map_or(period, nearest_period);
+        Entry { job, period, settings, next: None }
+    }
+
+    fn agrees_with(&self, item: &ScheduleItem, settings: JobSettings) -> bool {
+        self.job == item.job
+            && self.period == item.period
+            && self.settings == settings
+            && self.next.is_none_or(|next| next == item.next)
+    }
+
+    /// The same job with something else to do. It keeps its next run if it runs as often as before.
+    fn replaced(&self, new: Entry) -> Entry {
+        let step = |entry: &Entry| entry.settings.every().or(entry.period.duration());
+        let next = self.next.filter(|_| step(self) == step(&new));
+        Entry { next, ..new }
     }
 }
 
@@ -71,8 +89,10 @@ impl Jobs {
             return false;
         }
         match command {
-            Command::Schedule { job, .. } => self.job(&job.name).ever.push(Job::Script(job.clone())),
-            Command::ScheduleOrbBuild { job, .. } => {
+            Command::Schedule { job, .. } | Command::Enter { job, .. } => {
+                self.job(&job.name).ever.push(Job::Script(job.clone()));
+            }
+            Command::ScheduleOrbBuild { job, .. } | Command::EnterOrbBuild { job, .. } => {
                 self.job(&job.name).ever.push(Job::OrbBuild(job.clone()))
             }
             _ => {}
@@ -124,12 +144,13 @@ impl Jobs {
         }
         for (name, job) in &mut self.jobs {
             let item = observed.schedule.get(name);
+            let settings = observed.settings.get(name).copied().unwrap_or_default();
             let before = std::mem::take(&mut job.possible);
             job.possible = before
                 .iter()
                 .filter(|entry| match (entry, item) {
                     (None, None) => true,
-                    (Some(entry), Some(item)) => entry.agrees_with(item),
+                    (Some(entry), Some(item)) => entry.agrees_with(item, settings),
                     _ => false,
                 })
                 .cloned()
@@ -198,8 +219,10 @@ impl Jobs {
 
     fn succeeded(&mut self, pending: &Pending) -> Result<(), String> {
         let command = &pending.command;
+        let mut was_absent = false;
         for name in self.names_of(command) {
             let job = self.job(&name);
+            was_absent = job.possible == [None];
             let before = std::mem::take(&mut job.possible);
             for entry in before.iter().filter_map(|before| apply(command, before.as_ref())) {
                 if !job.possible.contains(&entry) {
@@ -211,6 +234,15 @@ impl Jobs {
             }
         }
         match command {
+            Command::Enter { job, .. } => {
+                if self.platforms.get(&job.platform).is_some_and(|dropped| *dropped == [true]) {
+                    return Err(format!("job {} was entered on a dropped platform", job.name));
+                }
+                // What was owed is still owed, and a job that is new runs.
+                if was_absent {
+                    self.job(&job.name).owed.insert(job.platform.clone(), pending.since);
+                }
+            }
             Command::DropPlatform(platform) => {
                 self.platforms.insert(platform.clone(), vec![true]);
             }
@@ -296,16 +328,29 @@ impl Jobs {
 fn apply(command: &Command, before: Option<&Entry>) -> Option<Option<Entry>> {
     match (command, before) {
         (Command::Schedule { period, job }, None) => {
-            Some(Some(Entry { job: Job::Script(job.clone()), period: *period, next: None }))
+            Some(Some(Entry::new(*period, Job::Script(job.clone()), JobSettings::NONE)))
         }
         (Command::ScheduleOrbBuild { period, job }, None) => {
-            Some(Some(Entry { job: Job::OrbBuild(job.clone()), period: *period, next: None }))
+            Some(Some(Entry::new(*period, Job::OrbBuild(job.clone()), JobSettings::NONE)))
+        }
+        (Command::Enter { period, job, settings, replaces, .. }, before) if *replaces || before.is_none() => {
+            let new = Entry::new(*period, Job::Script(job.clone()), *settings);
+            Some(Some(before.map_or(new.clone(), |before| before.replaced(new))))
+        }
+        (Command::EnterOrbBuild { period, job, settings, replaces, .. }, before)
+            if *replaces || before.is_none() =>
+        {
+            let new = Entry::new(*period, Job::OrbBuild(job.clone()), *settings);
+            Some(Some(before.map_or(new.clone(), |before| before.replaced(new))))
         }
         (Command::Unschedule(_), Some(_)) => Some(None),
         (Command::Execute { .. }, Some(entry)) => Some(Some(entry.clone())),
         (Command::Reschedule { next, period, .. }, Some(entry)) => {
             let known = Some(*next).filter(|next| *next >= OUT_OF_REACH);
-            Some(Some(Entry { next: known, period: period.unwrap_or(entry.period), job: entry.job.clone() }))
+            let every = entry.settings.every.filter(|_| period.is_none());
+            let settings = JobSettings { every, ..entry.settings };
+            let (period, job) = (period.unwrap_or(entry.period), entry.job.clone());
+            Some(Some(Entry { next: known, period, settings, job }))
         }
         (Command::DropPlatform(platform), before) => {
             let script = |entry: &&Entry| matches!(&entry.job, Job::Script(job) if job.platform == *platform);
@@ -317,8 +362,8 @@ fn apply(command: &Command, before: Option<&Entry>) -> Option<Option<Entry>> {
 
 fn name_of(command: &Command) -> Option<&Text> {
     match command {
-        Command::Schedule { job, .. } => Some(&job.name),
-        Command::ScheduleOrbBuild { job, .. } => Some(&job.name),
+        Command::Schedule { job, .. } | Command::Enter { job, .. } => Some(&job.name),
+        Command::ScheduleOrbBuild { job, .. } | Command::EnterOrbBuild { job, .. } => Some(&job.name),
         Command::Unschedule(name) | Command::Execute { name, .. } | Command::Reschedule { name, .. } => {
             Some(name)
         }

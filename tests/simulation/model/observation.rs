@@ -5,6 +5,7 @@ use builder_engine::server::State;
 use builder_engine::server::record::Record;
 use builder_proto::Uuid;
 use builder_proto::job::ScheduleItem;
+use builder_proto::job_settings::JobSettings;
 use builder_proto::text::Text;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,8 @@ pub(crate) struct Observation {
     pub(super) running: BTreeMap<Uuid, (Text, Text)>,
     /// Platform, name and explanation of what ended, but has no result in its place yet.
     pub(super) unstored: BTreeMap<Uuid, (Text, Text, Text)>,
+    /// The settings of jobs that have some.
+    pub(super) settings: BTreeMap<Text, JobSettings>,
     pub(super) dropped: BTreeSet<Text>,
     /// Paused platforms, and none if all of them are.
     pub(super) paused: BTreeSet<Option<Text>>,
@@ -31,6 +34,11 @@ impl Observation {
             match record {
                 Record::Scheduled(item) | Record::ScheduledOnGrid(item) => {
                     observed.schedule.insert(item.job.name().clone(), item);
+                }
+                Record::Configured(configured) => {
+                    let name = configured.item.job.name().clone();
+                    observed.settings.insert(name.clone(), configured.settings);
+                    observed.schedule.insert(name, configured.item);
                 }
                 Record::PlatformAdded(platform) => {
                     observed.queues.entry(platform).or_default();

@@ -6,6 +6,7 @@ use crate::network::End;
 use builder_engine::server::{ConnectionId, Role};
 use builder_proto::command::{Command, PeerType, Sender};
 use builder_proto::job::{OrbBuildJob, ScriptJob};
+use builder_proto::job_settings::JobSettings;
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
 use builder_tests::world::Random;
@@ -80,12 +81,21 @@ fn choose_command(line: &mut Line) -> Option<Command> {
     Some(match random.below(100) {
         0..35 => {
             let period = *random.pick(&[Period::Hourly, Period::Daily, Period::Weekly, Period::Never]);
+            let settings = random.per_mille(300).then(|| random_settings(random));
+            let replaces = random.coin();
             if is_orb_build {
                 let opam_package = format!("package-{}", random.below(1000)).into();
-                Command::ScheduleOrbBuild { period, job: OrbBuildJob { name, opam_package } }
+                let job = OrbBuildJob { name, opam_package };
+                match settings {
+                    None => Command::ScheduleOrbBuild { period, job },
+                    Some(settings) => Command::EnterOrbBuild { period, job, settings, replaces, at: None },
+                }
             } else {
-                let script = random_script(random);
-                Command::Schedule { period, job: ScriptJob { name, script, platform: own_platform } }
+                let job = ScriptJob { name, script: random_script(random), platform: own_platform };
+                match settings {
+                    None => Command::Schedule { period, job },
+                    Some(settings) => Command::Enter { period, job, settings, replaces, at: None },
+                }
             }
         }
         35..60 => {
@@ -116,6 +126,13 @@ fn choose_command(line: &mut Line) -> Option<Command> {
             if choice < 92 { Command::Cancel(uuid) } else { Command::Observe(uuid) }
         }
     })
+}
+
+/// What makes builds end early, and runs come at other times. What is kept does not change, as the model expects every result.
+fn random_settings(random: &mut Random) -> JobSettings {
+    let silence = random.coin().then(|| 1 + random.below(10));
+    let every = random.coin().then(|| 60 + random.below(100_000));
+    JobSettings { silence, every, skip_missed: random.coin().then_some(true), ..JobSettings::NONE }
 }
 
 fn random_script(random: &mut Random) -> Text {
