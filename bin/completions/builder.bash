@@ -9,8 +9,8 @@ _builder() {
     local flags='' valued='' commands='' command='' count=0
     case $program in
         builder-server)
-            flags='--ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --silence --skip-missed --keep --artifact-limit --console-limit --upload --upload-credentials --hold-back-failed --keep-local --upload-timeout --metrics-file --salvage --export-state -v --verbose -q --quiet -h --help --version'
-            valued='--ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --silence --keep --artifact-limit --console-limit --upload --upload-credentials --upload-timeout --metrics-file --export-state'
+            flags='--ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --silence --skip-missed --keep --artifact-limit --console-limit --upload --upload-credentials --hold-back-failed --keep-local --upload-timeout --metrics-file --on-finish --on-finish-timeout --salvage --export-state -v --verbose -q --quiet -h --help --version'
+            valued='--ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --silence --keep --artifact-limit --console-limit --upload --upload-credentials --upload-timeout --metrics-file --on-finish --on-finish-timeout --export-state'
             commands='' ;;
         builder-worker)
             flags='-r --remote --timeout --keep-failed -v --verbose -q --quiet -h --help --version'
@@ -57,6 +57,7 @@ _builder() {
         'builder-server --config-dir') compopt -o filenames; _builder_offer -d; return ;;
         'builder-server --upload-credentials') compopt -o default; return ;;
         'builder-server --metrics-file') compopt -o default; return ;;
+        'builder-server --on-finish') compopt -o default; return ;;
         'builder-server --export-state') compopt -o default; return ;;
         'builder-client --period') _builder_offer -W 'hourly daily weekly never'; return ;;
         'builder-client --times') _builder_offer -W 'relative absolute none'; return ;;

@@ -9,7 +9,7 @@ function __builder_words
     set -l valued
     switch (string replace -r '.*/' '' -- $tokens[1])
         case builder-server
-            set valued --ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --silence --keep --artifact-limit --console-limit --upload --upload-credentials --upload-timeout --metrics-file --export-state
+            set valued --ip --port --worker-listen --client-listen --viewer-listen --socket-mode --socket-group --dir --config-dir --timeout --silence --keep --artifact-limit --console-limit --upload --upload-credentials --upload-timeout --metrics-file --on-finish --on-finish-timeout --export-state
         case builder-worker
             set valued -r --remote --timeout
         case builder-client
@@ -66,6 +66,8 @@ complete -c builder-server -l hold-back-failed -d 'If a build exited with anothe
 complete -c builder-server -l keep-local -d 'Keep results in DIR after they are uploaded'
 complete -c builder-server -l upload-timeout -x -d 'The longest time that one upload may take'
 complete -c builder-server -l metrics-file -r -F -d 'Write metrics for Prometheus to this file, every 15 seconds'
+complete -c builder-server -l on-finish -r -F -d 'Run this program for every build that has finished, with what is known of it in its environment'
+complete -c builder-server -l on-finish-timeout -x -d 'The longest time that the program of --on-finish may take'
 complete -c builder-server -l salvage -d 'Start without the damaged parts of the log, which is saved first'
 complete -c builder-server -l export-state -r -F -d 'Write the state file of builder 0.4.0 to FILE and exit'
 complete -c builder-server -s v -l verbose -d 'Log what happens; twice: log every detail'

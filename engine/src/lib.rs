@@ -41,6 +41,7 @@
 //!     uuids: Box::new((1..).map(Uuid::from_u128)),
 //!     templates: BTreeMap::new(),
 //!     uploads: None,
+//!     notices: false,
 //!     stored: BTreeSet::new(),
 //!     written_back: Vec::new(),
 //! };

@@ -136,6 +136,20 @@ pub const UPLOAD_DOUBTS: usize = 3;
 pub const UPLOADS_SHOWN: usize = 100;
 /// Time between two pages of metrics. Prometheus usually asks for one as often.
 pub const METRICS_INTERVAL: Duration = Duration::from_secs(15);
+/// Notices of finished builds that wait for the program of `--on-finish`. Each takes a few hundred bytes of the log and of memory,
+/// and 1.5 KiB at most. Of more, the oldest are given up.
+pub const NOTICES_WAITING: usize = 10_000;
+/// Programs that are told of builds at the same time, each of another job.
+pub const NOTICE_PROGRAMS: usize = 4;
+/// Time that such a program has, unless a flag says otherwise: enough to sign and copy something large.
+pub const NOTICE_TIME: Duration = Duration::from_secs(5 * 60);
+/// How often it is tried to give a notice, before it is given up. With the pauses between them that takes well over an hour: who
+/// is told may be a server that is just being restarted.
+pub const NOTICE_ATTEMPTS: u32 = 10;
+/// Time from the first failure to give a notice to the next attempt; it doubles with each further failure.
+pub const NOTICE_FIRST_DELAY: Duration = Duration::from_secs(10);
+/// The longest time from a failure to give a notice to the next attempt.
+pub const NOTICE_LONGEST_DELAY: Duration = Duration::from_secs(30 * 60);
 /// The longest sleep while a schedule item is due later: a wall clock that was set is noticed by then.
 pub const WALL_CLOCK_RECHECK: Duration = Duration::from_secs(15 * 60);
 /// Time after a start during which next runs that are too far away are left alone: a host whose clock does not run while it

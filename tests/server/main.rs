@@ -16,6 +16,7 @@ mod log;
 mod losses;
 mod metrics;
 mod migration;
+mod notices;
 mod observers;
 mod programs;
 mod settings;

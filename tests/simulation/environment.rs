@@ -6,10 +6,11 @@ use crate::network::Network;
 use crate::plan::Plan;
 use crate::queue::{Event, Queue};
 use crate::trace::Trace;
-use builder_engine::driver::UploadEnd;
+use builder_engine::driver::{NoticeEnd, UploadEnd};
 use builder_engine::server::Templates;
+use builder_proto::Uuid;
 use builder_proto::text::Text;
-use builder_tests::world::{DataDirectory, Disk, Host, Lie, Random};
+use builder_tests::world::{DataDirectory, Disk, Host, Lie, Random, result_path};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -112,6 +113,27 @@ impl Environment {
         Upload { duration: (!hangs).then_some(duration), end, contents: arrives.then_some(contents) }
     }
 
+    /// The path that a program was told leads to the result as long as it runs.
+    pub(crate) fn check_notice_result(&self, job: &str, uuid: Uuid) {
+        if self.disk.borrow().read(&result_path(&job.into(), uuid)).is_none() {
+            let words = format!("a program is told of a result of build {uuid} that is not in its place");
+            self.model.borrow_mut().violate(words);
+        }
+    }
+
+    /// Decides what becomes of a program that is told of a build.
+    pub(crate) fn begin_notice(&self) -> Notice {
+        let mut random = self.random.borrow_mut();
+        let duration = random.micros(100, 20_000);
+        let fails = !self.is_calm.get() && random.per_mille(self.plan.failing_notices);
+        let hangs = fails && random.per_mille(self.plan.hanging_notices);
+        let end = match fails {
+            true => NoticeEnd::Failed("it exited with status 1".to_owned()),
+            false => NoticeEnd::Done,
+        };
+        Notice { duration: (!hangs).then_some(duration), end }
+    }
+
     pub(crate) fn enter(&self, at: Duration, event: Event) {
         self.queue.borrow_mut().enter(at, event);
     }
@@ -124,6 +146,13 @@ pub(crate) struct Upload {
     pub(crate) end: UploadEnd,
     /// What the upload server has at the end.
     pub(crate) contents: Option<Vec<u8>>,
+}
+
+/// A program that is told of a build.
+pub(crate) struct Notice {
+    /// None when it does not end by itself.
+    pub(crate) duration: Option<Duration>,
+    pub(crate) end: NoticeEnd,
 }
 
 /// Notes an event for readers, if there are any.

@@ -58,6 +58,12 @@ pub(crate) struct Plan {
     pub(crate) hanging_uploads: u64,
     /// Whether results stay in their places when they are uploaded.
     pub(crate) keeps_uploaded: bool,
+    /// Whether a program is told of builds.
+    pub(crate) notices: bool,
+    /// How many of a thousand such programs fail.
+    pub(crate) failing_notices: u64,
+    /// How many of a thousand that fail hang until they are killed.
+    pub(crate) hanging_notices: u64,
     /// Whether one call syncs all results, as on Linux.
     pub(crate) syncs_everything: bool,
     /// Who may speak on each listener.
@@ -125,6 +131,9 @@ impl Plan {
             failing_uploads: sometimes(&[0, 200]),
             hanging_uploads: sometimes(&[0, 300]),
             keeps_uploaded: sometimes(&[0, 0, 1]) == 1,
+            notices: sometimes(&[0, 1, 1]) == 1,
+            failing_notices: sometimes(&[0, 200, 600]),
+            hanging_notices: sometimes(&[0, 300]),
             syncs_everything: sometimes(&[0, 1]) == 1,
             listeners: match sometimes(&[0, 0, 1, 2, 3]) {
                 0 => vec![Role::Any],
@@ -158,6 +167,7 @@ impl Plan {
                 "crash_gap" => &mut self.crash_gap,
                 "damaged_histories" => &mut self.damaged_histories,
                 "failed_syncs" => &mut self.disk.failed_syncs,
+                "failing_notices" => &mut self.failing_notices,
                 "failing_uploads" => &mut self.failing_uploads,
                 "frozen" => &mut self.frozen,
                 "power_failures" => &mut self.power_failures,
@@ -168,6 +178,7 @@ impl Plan {
                 "sick" => &mut self.sick,
                 "small_results" => &mut self.small_result_bytes,
                 "uploads" => &mut self.uploads,
+                "hanging_notices" => &mut self.hanging_notices,
                 "hanging_uploads" => &mut self.hanging_uploads,
                 "stops" => &mut self.stops,
                 "salvages" => &mut self.salvages,
@@ -184,6 +195,10 @@ impl Plan {
                 }
                 "metrics" => {
                     self.metrics = number > 0;
+                    continue;
+                }
+                "notices" => {
+                    self.notices = number > 0;
                     continue;
                 }
                 "syncs_everything" => {

@@ -1,7 +1,7 @@
 //! What is going to happen, in the order of time.
 
 use crate::network::Delivery;
-use builder_engine::driver::UploadEnd;
+use builder_engine::driver::{NoticeEnd, UploadEnd};
 use builder_engine::server::ConnectionId;
 use builder_proto::Uuid;
 use builder_tests::world::Crash;
@@ -18,6 +18,9 @@ pub(crate) enum Event {
     Turn(u64),
     /// A process that uploaded a result ends; with what the upload server then has.
     Uploaded { life: u64, process: u64, uuid: Uuid, end: UploadEnd, contents: Option<Vec<u8>> },
+    /// A program ends that was told of a build; whether it has taken note by then, and the job whose result it was
+    /// told to be in its place.
+    Noticed { life: u64, process: u64, uuid: Uuid, end: NoticeEnd, is_noted: bool, result_of: Option<String> },
     /// A thread of the server takes the next step of a task.
     Step { life: u64, task: u64 },
     /// The network delivers.

@@ -304,9 +304,9 @@ struct Reports {
 
 impl Threads {
     /// Starts them; `waker` is called for each outcome.
-    pub(crate) fn start(directory: &DataDirectory, waker: Waker) -> io::Result<Threads> {
+    pub(crate) fn start(directory: &DataDirectory, waker: Arc<Waker>) -> io::Result<Threads> {
         let (sender, outcomes) = mpsc::channel();
-        let reports = Reports { sender, waker: Arc::new(waker) };
+        let reports = Reports { sender, waker };
         let serve = |kind| Ok((kind, serve(kind, directory, &reports)?));
         let tasks = TaskKind::ALL.into_iter().map(serve).collect::<io::Result<_>>()?;
         Ok(Threads { tasks, outcomes })

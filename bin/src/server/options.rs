@@ -5,6 +5,7 @@ use crate::command_line::{
 };
 use crate::server::listen::{self, Listening};
 use crate::server::metrics_option::{METRICS_FILE, resolve_metrics};
+use crate::server::on_finish::{self, ON_FINISH, ON_FINISH_TIMEOUT, OnFinish};
 use crate::upload::{CREDENTIALS, HOLD_BACK, Target, resolve_target};
 use builder_engine::job_settings::check_settings;
 use builder_engine::limits::{ARTIFACT_BYTES, CONSOLE_BYTES, JOB_TIME};
@@ -29,6 +30,7 @@ pub(crate) struct Settings {
     pub(crate) uploads: Option<UploadOptions>,
     /// Where metrics are written; none to write none.
     pub(crate) metrics: Option<PathBuf>,
+    pub(crate) on_finish: Option<OnFinish>,
     pub(crate) salvage: bool,
     /// Write the state for builder 0.4.0 to this file instead of serving.
     pub(crate) export_state: Option<PathBuf>,
@@ -181,6 +183,8 @@ The default is 1GiB.",
     KEEP_LOCAL,
     UPLOAD_TIMEOUT,
     METRICS_FILE,
+    ON_FINISH,
+    ON_FINISH_TIMEOUT,
     Flag::switch("salvage", "start without the damaged parts of the log, which is saved first").manual(
         "\
 Start even if the log is damaged: the damaged log is saved beside the new one,
@@ -224,6 +228,7 @@ pub(crate) fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
         },
         uploads: resolve_uploads(matches)?,
         metrics: resolve_metrics(matches)?,
+        on_finish: on_finish::resolve(matches)?,
         salvage: matches.opt_present("salvage"),
         export_state: matches.opt_str("export-state").map(PathBuf::from),
     })

@@ -32,6 +32,9 @@ pub(crate) fn run(
         while let Some(outcome) = driver.platform().next_outcome() {
             driver.notice(Event::TaskDone(outcome));
         }
+        while let Some((uuid, end)) = driver.platform().next_notice_end() {
+            driver.notice(Event::NoticeEnded { uuid, end });
+        }
         next = driver.turn().map_err(StopReason::Driver)?;
     }
     Ok(())
@@ -68,6 +71,7 @@ fn tell_signal(driver: &mut Driver<System>, signal: i32) {
             if let Some(end) = driver.platform().reap_upload() {
                 driver.notice(Event::UploadEnded(end));
             }
+            driver.platform().reap_notices();
         }
         // SIGXFSZ: the write that caused it fails with an error of its own.
         _ => {}

@@ -1,6 +1,7 @@
 //! Why the server does not start, or stops.
 
 use crate::directory::DirectoryError;
+use crate::server::on_finish::ProgramError;
 use crate::server::uploader::UploaderError;
 use builder_engine::driver;
 use builder_engine::log::OpenError;
@@ -30,6 +31,8 @@ pub(crate) enum StartError {
     Export { path: PathBuf, problem: String },
     /// Uploads lack something.
     Upload(UploaderError),
+    /// The program that is to be told of builds cannot be run.
+    OnFinish(ProgramError),
     /// The system lacks something that every server needs.
     System { what: &'static str, error: io::Error },
     /// So few files may be open at once that nobody could be served.
@@ -57,6 +60,7 @@ impl fmt::Display for StartError {
                 write!(f, "the state cannot be written to {}: {problem}", path.display())
             }
             StartError::Upload(error) => write!(f, "{error}"),
+            StartError::OnFinish(error) => write!(f, "{error}"),
             StartError::System { what, error } => write!(f, "cannot {what}: {error}"),
             StartError::Descriptors { limit, fewest } => write!(
                 f,

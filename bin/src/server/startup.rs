@@ -5,6 +5,7 @@ use crate::directory::{self, DirectoryLock};
 use crate::durable::{sync_directory, sync_file};
 use crate::log_file::Disk;
 use crate::server::data_directory::{DataDirectory, Paths, Threads};
+use crate::server::notifier::Notifier;
 use crate::server::options::Settings;
 use crate::server::reactor;
 use crate::server::reasons::{StartError, file_error};
@@ -26,6 +27,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::sync::Arc;
 
 pub(crate) fn run(settings: Settings) -> Result<(), StartError> {
     if let Some(file) = &settings.export_state {
@@ -50,9 +52,13 @@ fn prepare(settings: &Settings, poll: &Poll) -> Result<System, StartError> {
     let lock = DirectoryLock::acquire(&private)?;
     let paths = Paths::new(&settings.directory, private).with_metrics(settings.metrics.clone());
     let uploader = settings.uploads.clone().map(Uploader::new).transpose()?;
+    let waker = Waker::new(poll.registry(), Tokens::WAKER).map_err(system("watch for threads"))?;
+    let waker = Arc::new(waker);
+    let on_finish = settings.on_finish.as_ref();
+    let notifier = on_finish.map(|on_finish| Notifier::new(&on_finish.program, Arc::clone(&waker)));
+    let notifier = notifier.transpose().map_err(StartError::OnFinish)?;
     let root = paths.root().to_owned();
     let directory = DataDirectory::open(paths, Some(lock)).map_err(file_error("open", root))?;
-    let waker = Waker::new(poll.registry(), Tokens::WAKER).map_err(system("watch for threads"))?;
     Ok(System {
         clock: Clock::start(),
         registry: poll.registry().try_clone().map_err(system("watch for events"))?,
@@ -64,6 +70,7 @@ fn prepare(settings: &Settings, poll: &Poll) -> Result<System, StartError> {
         users: Users::default(),
         templates: TemplateDirectory::new(&settings.config_directory),
         uploader,
+        notifier,
     })
 }
 
@@ -81,6 +88,7 @@ fn driver_settings(settings: &Settings, budget: DescriptorBudget) -> driver::Set
             time_limit: options.timeout,
         }),
         metrics: settings.metrics.is_some(),
+        notices: settings.on_finish.as_ref().map(|on_finish| on_finish.timeout),
         limits: Limits::default(),
     }
 }
@@ -206,6 +214,9 @@ fn look_after(directory: &DataDirectory, result: &PendingResult) {
 fn write(state: &State, path: &Path) -> Result<(), StartError> {
     if state.waiting_uploads() > 0 {
         ::log::warn!("results not uploaded: {}; builder 0.4.0 will not upload them", state.waiting_uploads());
+    }
+    if state.waiting_notices() > 0 {
+        ::log::warn!("notices not given: {}; builder 0.4.0 will not give them", state.waiting_notices());
     }
     let mut with_settings = state.jobs_with_settings();
     if let Some(first) = with_settings.next() {

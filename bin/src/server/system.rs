@@ -4,13 +4,14 @@ use crate::directory::{file_size_limit, free_bytes};
 use crate::log_file::{self, fresh_salt};
 use crate::server::data_directory::{DataDirectory, Threads};
 use crate::server::listen::{self, Listener, Listening};
+use crate::server::notifier::Notifier;
 use crate::server::template::TemplateDirectory;
 use crate::server::uploader::Uploader;
 use crate::server::users::Users;
 use crate::socket::{NonBlockingSocket, Socket};
 use builder_engine::Now;
 use builder_engine::driver::{
-    self, FreeSpace, ListenerId, Look, Outcome, Platform, Task, TemplateReading, UploadEnd,
+    self, FreeSpace, ListenerId, Look, Notice, NoticeEnd, Outcome, Platform, Task, TemplateReading, UploadEnd,
 };
 use builder_engine::log::Salt;
 use builder_engine::server::{ConnectionId, Origin, Role};
@@ -37,6 +38,8 @@ pub(crate) struct System {
     pub(crate) templates: TemplateDirectory,
     /// None when results are not uploaded.
     pub(crate) uploader: Option<Uploader>,
+    /// None when no program is told of builds.
+    pub(crate) notifier: Option<Notifier>,
 }
 
 #[derive(Debug)]
@@ -55,6 +58,18 @@ impl System {
     /// How the process ended that uploaded a result, if it has; to be asked after SIGCHLD.
     pub(crate) fn reap_upload(&mut self) -> Option<UploadEnd> {
         self.uploader.as_mut()?.reap()
+    }
+
+    /// Looks for programs that were told of builds and have ended; to be called after SIGCHLD.
+    pub(crate) fn reap_notices(&mut self) {
+        if let Some(notifier) = &mut self.notifier {
+            notifier.reap();
+        }
+    }
+
+    /// How a program ended that was told of a build, if one has.
+    pub(crate) fn next_notice_end(&mut self) -> Option<(Uuid, NoticeEnd)> {
+        self.notifier.as_mut()?.next_end()
     }
 
     fn socket(&mut self, connection: ConnectionId) -> io::Result<&mut NonBlockingSocket> {
@@ -200,6 +215,23 @@ impl Platform for System {
     fn kill_upload(&mut self) {
         if let Some(uploader) = &mut self.uploader {
             uploader.kill();
+        }
+    }
+
+    fn start_notice(&mut self, notice: Notice<'_>) -> io::Result<()> {
+        let paths = self.directory.paths();
+        // The program has a working directory of its own.
+        let result = notice.result_of.map(|job| std::path::absolute(paths.result(job, notice.uuid)));
+        let result = result.transpose()?;
+        match &mut self.notifier {
+            Some(notifier) => notifier.start(&notice, result.as_deref()),
+            None => Err(io::Error::new(ErrorKind::Unsupported, "no program is told of builds")),
+        }
+    }
+
+    fn kill_notice(&mut self, uuid: Uuid) {
+        if let Some(notifier) = &mut self.notifier {
+            notifier.kill(uuid);
         }
     }
 }

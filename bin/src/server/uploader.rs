@@ -3,6 +3,7 @@
 //! It is a process and no thread because it may take as much memory as the result has bytes, and time without end. Whatever
 //! it does, the server only waits for SIGCHLD.
 
+use crate::server::executable::is_executable;
 use crate::server::options::UploadOptions;
 use crate::upload::{
     CREDENTIALS, CREDENTIALS_VARIABLE, CredentialsError, HOLD_BACK, NAME, Source, TIMEOUT, Verdict,
@@ -11,7 +12,6 @@ use crate::upload::{
 use builder_engine::driver::UploadEnd;
 use builder_proto::text::Text;
 use std::env;
-use std::fs;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -169,9 +169,4 @@ fn find_program() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let in_path = env::split_paths(&path).map(|directory| directory.join(NAME));
     beside.into_iter().chain(in_path).find(|program| is_executable(program).unwrap_or(false))
-}
-
-fn is_executable(program: &Path) -> io::Result<bool> {
-    rustix::fs::access(program, rustix::fs::Access::EXEC_OK)?;
-    Ok(fs::metadata(program)?.is_file())
 }

@@ -5,6 +5,7 @@
 mod builder_web;
 mod held_back;
 mod interim;
+mod notices;
 mod outbox;
 mod program;
 #[cfg(feature = "tls")]

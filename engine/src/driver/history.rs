@@ -391,6 +391,11 @@ impl<F: Files> History<F> {
         (self.index.len(), waiting, self.file.as_ref().map_or(0, |file| file.end))
     }
 
+    /// Whether the build of the same job on the same platform before this one failed; none when there is none.
+    pub(super) fn previous_failed(&self, build: &Build) -> Option<bool> {
+        self.index.previous_failed(build)
+    }
+
     /// Where a thread reads builds.
     pub(super) fn file(&self) -> Option<&HistoryFile<F>> {
         self.file.as_ref()

@@ -21,6 +21,7 @@
 //! | `space`, `rotation` | when the log is written anew, and when the reserve is filled again |
 //! | `upload_slot`, `uploading` | when an upload starts, how long it may take, and what its end means |
 //! | `metrics_file`, `reporting` | when the file of metrics is written, and how |
+//! | `notice_slots`, `notifying` | programs that are told of builds: when they start, how long they may take, and what their ends mean |
 //! | `platform`, `files` | what all of this runs on |
 //! | `settings` | what it is told at its start |
 //! | `reasons` | why the server does not start, or stops |
@@ -38,6 +39,8 @@ mod history_turn;
 mod listeners;
 mod listing;
 mod metrics_file;
+mod notice_slots;
+mod notifying;
 mod observers;
 mod overview;
 mod overview_turn;
@@ -65,7 +68,9 @@ mod uploading;
 pub use budget::DescriptorBudget;
 pub use connections::ConnectionLimits;
 pub use files::{DirectoryName, FileName, Files};
-pub use platform::{FreeSpace, Listener, ListenerId, Look, Platform, TemplateReading, UploadEnd};
+pub use platform::{
+    FreeSpace, Listener, ListenerId, Look, Notice, NoticeEnd, Platform, TemplateReading, UploadEnd,
+};
 pub use reasons::{StartError, StopReason};
 pub use result_steps::sync_result;
 pub use rotation::RotationLimits;

@@ -125,6 +125,18 @@ pub trait Platform {
     /// Kills the process that uploads; its end is told like any other.
     fn kill_upload(&mut self);
 
+    /// Starts the program that is told of a build, with nothing but these variables and what a program needs in its environment,
+    /// as the leader of a process group; its end is told with [`Event::NoticeEnded`](super::Event::NoticeEnded). What is left of
+    /// its process group then is killed.
+    ///
+    /// # Errors
+    ///
+    /// A whole message for people.
+    fn start_notice(&mut self, notice: Notice<'_>) -> io::Result<()>;
+
+    /// Kills the program that is told of a build, and its process group; its end is told like any other.
+    fn kill_notice(&mut self, uuid: Uuid);
+
     /// Told what the log held, before anything is made of it. For those who watch.
     fn recovered(&mut self, _recovered: &Recovered) {}
 
@@ -168,6 +180,26 @@ pub struct TemplateReading {
     pub templates: Templates,
     /// Whether one could not be read: it may just be written, or soon be put right.
     pub has_failed: bool,
+}
+
+/// What a program is to be told of a build that has finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice<'a> {
+    /// The build.
+    pub uuid: Uuid,
+    /// The job whose result it is, if that is in its place; the platform knows the path.
+    pub result_of: Option<&'a Text>,
+    /// Variables for the environment: names and values, which hold no NUL.
+    pub variables: Vec<(&'static str, String)>,
+}
+
+/// How a program has ended that was told of a build.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NoticeEnd {
+    /// It has taken note.
+    Done,
+    /// It has not, for this reason, for people; a clause that begins with what the program did.
+    Failed(String),
 }
 
 /// How a process that uploads has ended, with a reason for people.

@@ -19,6 +19,8 @@ pub struct Settings {
     pub uploads: Option<Uploads>,
     /// Whether to write metrics to their file.
     pub metrics: bool,
+    /// The longest that a program may take which is told of a build; none when none is told.
+    pub notices: Option<Duration>,
     /// Sizes.
     pub limits: Limits,
 }

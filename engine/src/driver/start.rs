@@ -6,6 +6,7 @@ use super::files::{DirectoryName, FileName, Files, exists, read_whole};
 use super::history::History;
 use super::history_turn;
 use super::metrics_file::MetricsFile;
+use super::notice_slots::NoticeSlots;
 use super::observers::Observers;
 use super::platform::{Look, Platform, TemplateReading};
 use super::reasons::{StartError, StopReason};
@@ -62,6 +63,7 @@ impl<P: Platform> Driver<P> {
             uuids: platform.uuids(),
             templates,
             uploads: settings.uploads.as_ref().map(|uploads| uploads.settings.clone()),
+            notices: settings.notices.is_some(),
             stored,
             written_back,
         };
@@ -79,6 +81,7 @@ impl<P: Platform> Driver<P> {
             begun: 0,
             write_back,
             uploads: settings.uploads.map(|uploads| UploadSlot::new(uploads.time_limit)),
+            notices: settings.notices.map(NoticeSlots::new),
             observers: Observers::new(limits.observer_outbox),
             history,
             metrics: settings.metrics.then(|| MetricsFile::new(now)),

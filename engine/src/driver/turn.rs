@@ -4,8 +4,9 @@ use super::connections::Connections;
 use super::files::Files;
 use super::history::History;
 use super::metrics_file::MetricsFile;
+use super::notice_slots::NoticeSlots;
 use super::observers::Observers;
-use super::platform::{ListenerId, Look, Platform, UploadEnd};
+use super::platform::{ListenerId, Look, NoticeEnd, Platform, UploadEnd};
 use super::reasons::StopReason;
 use super::release::{ReleaseQueue, Waiting};
 use super::retention::Retention;
@@ -45,7 +46,14 @@ pub enum Event<F: Files> {
     TaskDone(Outcome<F>),
     /// The process that uploads has ended.
     UploadEnded(UploadEnd),
-    /// Somebody wants the templates read again, and uploads resumed.
+    /// A program that was told of a build has ended.
+    NoticeEnded {
+        /// Which build.
+        uuid: Uuid,
+        /// How.
+        end: NoticeEnd,
+    },
+    /// Somebody wants the templates read again, and uploads and notices resumed.
     Reload,
     /// Somebody wants the server to stop.
     Stop,
@@ -75,6 +83,8 @@ pub struct Driver<P: Platform> {
     pub(super) write_back: WriteBack,
     /// None when results are not uploaded.
     pub(super) uploads: Option<UploadSlot>,
+    /// None when no program is told of builds.
+    pub(super) notices: Option<NoticeSlots>,
     pub(super) observers: Observers<P::Files>,
     pub(super) history: History<P::Files>,
     /// None when no metrics are written.
@@ -123,6 +133,11 @@ impl<P: Platform> Driver<P> {
             Event::UploadEnded(end) => {
                 if let Some(uploads) = &mut self.uploads {
                     uploads.on_ended(end);
+                }
+            }
+            Event::NoticeEnded { uuid, end } => {
+                if let Some(notices) = &mut self.notices {
+                    notices.on_ended(uuid, end);
                 }
             }
             Event::Reload => {
@@ -179,6 +194,7 @@ impl<P: Platform> Driver<P> {
     pub fn is_at_rest(&self) -> bool {
         self.write_back.is_written_back()
             && self.uploads.as_ref().is_none_or(UploadSlot::is_idle)
+            && self.notices.as_ref().is_none_or(NoticeSlots::is_idle)
             && self.outcomes.is_empty()
             && self.release_queue.is_empty()
             && self.history.is_at_rest()
@@ -199,6 +215,7 @@ impl<P: Platform> Driver<P> {
             self.connections.next_deadline(),
             self.uploads.as_ref().and_then(UploadSlot::next_deadline),
             self.metrics.as_ref().and_then(MetricsFile::next_deadline),
+            self.notices.as_ref().and_then(NoticeSlots::next_deadline),
             // Nothing tells when a template that could not be read is put right.
             self.templates.has_failed.then(|| self.templates.looked_at.saturating_add(RETRY_TIME)),
         ];
@@ -207,9 +224,9 @@ impl<P: Platform> Driver<P> {
 
     fn reload(&mut self) -> Result<(), StopReason> {
         self.wish = None;
-        ::log::info!("reading the templates again, and resuming uploads");
+        ::log::info!("reading the templates again, and resuming uploads and notices");
         self.look_at_templates(Look::Anew)?;
-        self.input(Input::ResumeUploads, &[])
+        self.input(Input::Resume, &[])
     }
 
     fn update_templates(&mut self) -> Result<(), StopReason> {
@@ -321,6 +338,7 @@ impl<P: Platform> Driver<P> {
         self.carry_over()?;
         self.retain();
         self.go_on_uploading()?;
+        self.go_on_notifying()?;
         self.flush()?;
         self.rotate_log()
     }

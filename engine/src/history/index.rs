@@ -1,5 +1,6 @@
 //! Where each build is, by job, by start and by uuid.
 
+mod previous;
 pub(super) mod sweep;
 
 use super::key::Key;

@@ -103,6 +103,14 @@ pub enum Deferred {
         /// The name of its job.
         name: Text,
     },
+    /// Have the program told of a build that has finished; what is to be said of it waits in the state. Answered by
+    /// [`NoticeEnded`](crate::server::Input::NoticeEnded).
+    Notify {
+        /// Which build.
+        uuid: Uuid,
+        /// Which attempt this is, from 1.
+        attempt: u32,
+    },
     /// Take a build that has finished into the history; its record says how it ended. When that is safe in the history's file,
     /// say so with [`Remembered`](crate::server::Input::Remembered).
     Remember {

@@ -1,4 +1,4 @@
-//! How builds end: what that means for their workers, their platforms and the upload of their results.
+//! How builds end: what that means for their workers, their platforms, the upload of their results and the notices of them.
 
 use crate::Now;
 use crate::history::words;
@@ -24,8 +24,9 @@ impl Server {
         if self.journal.state().name_of_build(uuid).is_none() {
             return;
         }
-        // Before the build is finished, so that no crash in between keeps the result from being uploaded.
+        // Before the build is finished, so that no crash in between keeps the result from being uploaded, or its notice from being given.
         self.uploads.queue(uuid, &mut self.journal);
+        self.notices.queue(uuid, &mut self.journal);
         if let Some(worker) = self.builds.finish(now, uuid, contents, &mut self.journal) {
             self.step_by_id(now, worker, Step::Finish);
         }

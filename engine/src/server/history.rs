@@ -4,7 +4,8 @@ use crate::history::EndedBuild;
 use crate::server::script::Script;
 use crate::server::state::State;
 use builder_proto::Uuid;
-use builder_proto::history::Build;
+use builder_proto::build_result::BuildResult;
+use builder_proto::history::{Build, BuildEnd, Cause};
 use builder_proto::job::ScriptJob;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
@@ -46,6 +47,20 @@ impl State {
             under_way(*uuid, build.script.name(), &build.script.job().platform, build.started)
         });
         running.chain(aborted)
+    }
+
+    /// What is known of a build that is about to be recorded as finished. Of one that ended under an earlier version, only its
+    /// result may say how.
+    pub(crate) fn finishing_build(&self, uuid: Uuid) -> Option<Build> {
+        if let Some(ended) = self.ended_build(uuid) {
+            return Some(ended.build.clone());
+        }
+        let build = self.builds_under_way().find(|build| build.uuid() == uuid)?;
+        let end = self.aborted.get(&uuid).map(|aborted| {
+            let result = BuildResult::Message(aborted.reason.clone());
+            BuildEnd::new(aborted.finished, Cause::from(&result))
+        });
+        Some(Build { end, ..build })
     }
 
     /// What a build runs that is not finished.

@@ -1,6 +1,7 @@
 //! What the driver tells the server.
 
 use crate::manifest::Manifest;
+use crate::server::notices::NoticeOutcome;
 use crate::server::peer::{ConnectionId, Origin, Role};
 use crate::server::record::Contents;
 use crate::server::settings::Templates;
@@ -91,8 +92,15 @@ pub enum Input<'a> {
         /// What became of it.
         outcome: UploadOutcome<'a>,
     },
-    /// What kept uploads from going on may be over: try everything again at once.
-    ResumeUploads,
+    /// What kept uploads and notices from going on may be over: try everything again at once.
+    Resume,
+    /// A program was told of a build, or was to be told.
+    NoticeEnded {
+        /// Which build.
+        uuid: Uuid,
+        /// What became of it.
+        outcome: NoticeOutcome<'a>,
+    },
     /// The result of a build is removed.
     ResultRemoved {
         /// Which build.

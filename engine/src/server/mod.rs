@@ -16,6 +16,7 @@
 //! | `dispatcher` | a part: workers that wait, and how fast they get jobs |
 //! | `builds` | a part: what workers run, and the results of that |
 //! | `uploads` | a part: results on their way to an upload server |
+//! | `notices` | a part: builds of which a program is to be told |
 //! | `jobs`, `commands`, `entering`, `cancelling`, `admission` | how jobs get into queues, what clients ask for, how jobs enter the schedule, and which jobs can be kept at all |
 //! | `journal`, `departed` | the state with what is to be done, and what answers still hold of it |
 //! | [`record`], [`state`](State), [`recovery`](Recovery) | what is durable, and how it is rebuilt |
@@ -45,6 +46,7 @@ mod input;
 mod jobs;
 mod journal;
 pub mod migration;
+mod notices;
 mod outbox;
 pub(crate) mod overview;
 mod pauses;
@@ -69,6 +71,7 @@ mod write_back;
 pub use action::{Action, Deferred, Immediate, OutputSource, ResultHead, closing_messages};
 pub use inconsistency::Inconsistency;
 pub use input::Input;
+pub use notices::{NoticeOutcome, notice_variables};
 pub use peer::{ConnectionId, Origin, Role};
 pub use recovery::{PendingResult, Recovered, Recovery, RecoveryError};
 pub use selection::Selection;
@@ -85,6 +88,7 @@ use crate::server::builds::Builds;
 use crate::server::dispatcher::{Assignment, Dispatcher};
 use crate::server::jobs::Jobs;
 use crate::server::journal::Journal;
+use crate::server::notices::Notices;
 use crate::server::record::{Record, Remembered, WrittenBack};
 use crate::server::sessions::{Phase, Sessions, Step};
 use crate::server::uploads::{Uploads, remember_removal};
@@ -105,6 +109,7 @@ pub struct Server {
     dispatcher: Dispatcher,
     builds: Builds,
     uploads: Uploads,
+    notices: Notices,
     /// What the history has, and the log need not hold any longer.
     remembered: Remembered,
     /// When a wall clock that is behind the schedule is taken to be right, in monotonic time.
@@ -121,8 +126,9 @@ impl Server {
     /// longest running first. What is left of their consoles, and of those of builds that had been aborted, is stored; the
     /// results say that it may not be all.
     pub fn start(now: Now, start: Start) -> Server {
-        let Start { settings, state, uuids, templates, uploads, stored, written_back } = start;
+        let Start { settings, state, uuids, templates, uploads, notices, stored, written_back } = start;
         let uploads = Uploads::start(uploads, &state);
+        let notices = Notices::start(notices, &state);
         let mut server = Server {
             journal: Journal::new(state),
             templates,
@@ -130,6 +136,7 @@ impl Server {
             dispatcher: Dispatcher::new(uuids, settings.builds),
             builds: Builds::new(settings),
             uploads,
+            notices,
             remembered: Remembered::default(),
             trusts_clock_at: now.monotonic.saturating_add(CLOCK_PATIENCE),
             last: now,
@@ -140,7 +147,7 @@ impl Server {
             server.on_result_stored(now, uuid, None);
         }
         server.builds.recover(now, &mut server.journal);
-        Uploads::remove_leftovers(&mut server.journal);
+        Uploads::remove_leftovers(&server.notices, &mut server.journal);
         server
     }
 
@@ -175,9 +182,15 @@ impl Server {
             Input::ResultFailed { uuid, error } => self.on_result_failed(now, uuid, error),
             Input::ResultsWrittenBack(uuids) => self.on_written_back(uuids),
             Input::UploadEnded { uuid, outcome } => {
-                self.uploads.on_ended(now, uuid, outcome, &mut self.journal);
+                self.uploads.on_ended(now, uuid, outcome, &self.notices, &mut self.journal);
             }
-            Input::ResumeUploads => self.uploads.resume(),
+            Input::NoticeEnded { uuid, outcome } => {
+                self.notices.on_ended(now, uuid, outcome, &mut self.journal);
+            }
+            Input::Resume => {
+                self.uploads.resume();
+                self.notices.resume();
+            }
             Input::ResultRemoved { uuid } => Uploads::on_removed(now, uuid, &mut self.journal),
             Input::ResultNotKept { uuid } => remember_removal(now, uuid, &mut self.journal),
             Input::Remembered { uuids, length } => {
@@ -201,6 +214,7 @@ impl Server {
             self.sessions.next_deadline(),
             self.builds.next_deadline(),
             self.uploads.next_deadline(),
+            self.notices.next_deadline(),
             self.dispatcher.next_deadline(self.last, &self.journal),
             rest.map(|rest| self.last.monotonic.saturating_add(rest)),
         ];
@@ -246,6 +260,7 @@ impl Server {
         self.dispatch(now);
         self.answer_drained(now);
         self.uploads.start_next(now, &mut self.journal);
+        self.notices.start_due(now, &mut self.journal);
     }
 
     /// Ends what has come too late, and tries again what is to be tried again, in the order of the deadlines.

@@ -4,6 +4,7 @@
 //! is the durable state; a snapshot is the shortest list that rebuilds it. Both are read by the same code.
 
 use crate::history::{EndedBuild, Gone};
+use builder_proto::history::Build;
 use builder_proto::job::{ScheduleItem, ScriptJob};
 use builder_proto::job_settings::JobSettings;
 use builder_proto::text::Text;
@@ -99,6 +100,13 @@ pub enum Record {
     /// A job left a queue, and does not run.
     #[asn1(context_specific = "25", tag_mode = "EXPLICIT", constructed = "true")]
     Dequeued(Dequeued),
+    /// A program is to be told that a build has finished. Comes before the build is finished, so that no crash comes in between;
+    /// the last one counts.
+    #[asn1(context_specific = "26", tag_mode = "EXPLICIT", constructed = "true")]
+    NoticeQueued(NoticeQueued),
+    /// The program was told, or that was given up.
+    #[asn1(context_specific = "27", tag_mode = "EXPLICIT", constructed = "true")]
+    NoticeGiven(NoticeGiven),
 }
 
 /// A job with its settings.
@@ -289,6 +297,20 @@ pub struct Remembered {
     pub uuids: Vec<RawUuid>,
     /// Bytes that the file of the history is known to have. A shorter one has lost something.
     pub length: u64,
+}
+
+/// A build of which a program is to be told.
+#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
+pub struct NoticeQueued {
+    /// The build, and how it ended. Its end is absent if an earlier version recorded nothing of it.
+    pub build: Build,
+}
+
+/// A build of which nobody need be told any longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Sequence)]
+pub struct NoticeGiven {
+    /// The build.
+    pub uuid: RawUuid,
 }
 
 /// The bytes of a whole result file, shared between the log and whoever writes the file.

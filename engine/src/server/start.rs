@@ -18,6 +18,8 @@ pub struct Start {
     pub templates: Templates,
     /// Where results are uploaded. Without it they stay where they are stored, and what waits for an upload goes on waiting.
     pub uploads: Option<UploadSettings>,
+    /// Whether a program is to be told of builds that finish. Without one, what waits for that goes on waiting.
+    pub notices: bool,
     /// The builds among [`State::unfinished`] whose result file is in place, durably.
     pub stored: BTreeSet<Uuid>,
     /// Builds whose results the log held and that are now durable in their files: those of

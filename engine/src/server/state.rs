@@ -2,6 +2,7 @@
 
 use crate::server::admission::runs_on;
 use crate::server::inconsistency::Inconsistency;
+use crate::server::notices::NoticeOutbox;
 use crate::server::outbox::Outbox;
 use crate::server::pauses::Pauses;
 use crate::server::queue::Queue;
@@ -30,6 +31,8 @@ pub struct State {
     pub(crate) dropped: BTreeSet<Text>,
     /// Results that wait for the upload server, or for their removal after it.
     pub(crate) outbox: Outbox,
+    /// Builds of which a program is to be told.
+    pub(crate) notices: NoticeOutbox,
     /// Losses in a row by platform and job; absent means none.
     pub(crate) losses: BTreeMap<(Text, Text), u32>,
     pub(crate) pauses: Pauses,
@@ -121,6 +124,11 @@ impl State {
             Record::UploadQueued(queued) => self.outbox.apply_queued(queued),
             Record::Uploaded(uploaded) => self.outbox.apply_uploaded(uploaded),
             Record::Removed(removed) => self.outbox.apply_removed(removed),
+            Record::NoticeQueued(queued) => {
+                self.notices.apply_queued(queued);
+                Ok(())
+            }
+            Record::NoticeGiven(given) => self.notices.apply_given(given),
         }
     }
 
@@ -165,6 +173,7 @@ impl State {
             .chain(losses)
             .chain(self.pauses.snapshot())
             .chain(self.outbox.snapshot())
+            .chain(self.notices.snapshot())
             .chain(self.unremembered.snapshot())
     }
 
@@ -183,6 +192,11 @@ impl State {
     /// How many results wait to be uploaded.
     pub fn waiting_uploads(&self) -> usize {
         self.outbox.len()
+    }
+
+    /// Of how many builds a program is still to be told.
+    pub fn waiting_notices(&self) -> usize {
+        self.notices.len()
     }
 
     /// How many jobs are scheduled, queued and running, for people.

@@ -16,6 +16,7 @@ mod digests;
 mod history;
 mod leftovers;
 mod metrics;
+mod notices;
 mod overview;
 mod platform;
 mod results;

@@ -1,7 +1,9 @@
 //! The platform: clocks that a test sets, connections that it fills and empties, tasks that wait until it has them done.
 
 use builder_engine::Now;
-use builder_engine::driver::{FreeSpace, Listener, ListenerId, Look, Platform, Task, TemplateReading};
+use builder_engine::driver::{
+    FreeSpace, Listener, ListenerId, Look, Notice, Platform, Task, TemplateReading,
+};
 use builder_engine::log::Salt;
 use builder_engine::server::{ConnectionId, Origin, Role};
 use builder_proto::Uuid;
@@ -30,6 +32,19 @@ pub(crate) struct Machine {
     pub(crate) tasks: VecDeque<Task<DataDirectory>>,
     pub(crate) uploads: Vec<Uuid>,
     pub(crate) kills: usize,
+    /// The programs that were told of builds, and those that were killed.
+    pub(crate) notices: Vec<Told>,
+    pub(crate) killed_notices: Vec<Uuid>,
+    /// Whether no program can be started.
+    pub(crate) starts_nothing: bool,
+}
+
+/// What a program was told of a build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) uuid: Uuid,
+    pub(crate) has_result: bool,
+    pub(crate) variables: BTreeMap<&'static str, String>,
 }
 
 /// A connection, from the side of the system.
@@ -63,6 +78,9 @@ impl Machine {
             tasks: VecDeque::new(),
             uploads: Vec::new(),
             kills: 0,
+            notices: Vec::new(),
+            killed_notices: Vec::new(),
+            starts_nothing: false,
         }
     }
 
@@ -184,5 +202,19 @@ impl Platform for Machine {
 
     fn kill_upload(&mut self) {
         self.kills += 1;
+    }
+
+    fn start_notice(&mut self, notice: Notice<'_>) -> io::Result<()> {
+        if self.starts_nothing {
+            return Err(io::Error::other("hook could not be run: too many processes"));
+        }
+        let Notice { uuid, result_of, variables } = notice;
+        let variables = variables.into_iter().collect();
+        self.notices.push(Told { uuid, has_result: result_of.is_some(), variables });
+        Ok(())
+    }
+
+    fn kill_notice(&mut self, uuid: Uuid) {
+        self.killed_notices.push(uuid);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::platform::{Line, Machine};
 use builder_engine::driver::{Driver, Event, Limits, Next, Settings, StartError, StopReason, Uploads};
-use builder_engine::limits::WRITE_BACK_TIME;
+use builder_engine::limits::{NOTICE_TIME, WRITE_BACK_TIME};
 use builder_engine::server::{self, ConnectionId, UploadSettings};
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, PeerType, append_output_frame};
@@ -40,6 +40,7 @@ pub(crate) fn settings() -> Settings {
         connections: 100,
         uploads: None,
         metrics: false,
+        notices: None,
         limits: Limits { log_preallocated: 0, ..Limits::default() },
     }
 }
@@ -48,6 +49,11 @@ pub(crate) fn uploading() -> Settings {
     let settings = settings();
     let uploads = UploadSettings { destination: "https://builds.example".to_owned(), keep_local: false };
     Settings { uploads: Some(Uploads { settings: uploads, time_limit: None }), ..settings }
+}
+
+/// A program is told of builds.
+pub(crate) fn notifying() -> Settings {
+    Settings { notices: Some(NOTICE_TIME), ..settings() }
 }
 
 /// Results go straight to their files, and none into the log.

@@ -90,6 +90,18 @@ pub(super) fn check_file(bytes: &[u8], remembered: &[Uuid], builds: &Builds) -> 
     }
 }
 
+/// The words that are remembered of the end of a build, or told, are those of its result.
+pub(super) fn check_words(words: &str, stored: &Execution) -> Result<(), String> {
+    let said = stored.result.to_string();
+    let said = said.strip_prefix("execution aborted: ").unwrap_or(&said);
+    // A result that is put together by the next server says so behind its reason.
+    let added = said.strip_prefix(words).is_some_and(|rest| rest.starts_with("; the server stopped"));
+    match said.get(..WORDS).unwrap_or(said) == words || added {
+        true => Ok(()),
+        false => Err(format!("{words} instead of {said}")),
+    }
+}
+
 /// A build is remembered as its result says.
 fn check_build(build: &Build, stored: &Execution) -> Result<(), String> {
     let Some(end) = &build.end else { return Err("it has not ended".to_owned()) };
@@ -98,15 +110,7 @@ fn check_build(build: &Build, stored: &Execution) -> Result<(), String> {
     {
         return Err(format!("it is another one: {build:?}"));
     }
-    let said = stored.result.to_string();
-    let said = said.strip_prefix("execution aborted: ").unwrap_or(&said);
-    let words = words(&end.cause).to_string();
-    // A result that is put together by the next server says so behind its reason.
-    let added =
-        said.strip_prefix(words.as_str()).is_some_and(|rest| rest.starts_with("; the server stopped"));
-    if said.get(..WORDS).unwrap_or(said) != words && !added {
-        return Err(format!("{words} instead of {said}"));
-    }
+    check_words(&words(&end.cause).to_string(), stored)?;
     let bytes: usize = stored.output.iter().map(|file| file.data.as_bytes().len()).sum();
     let artifacts = (stored.output.len() as u64, bytes as u64);
     if (end.artifacts, end.artifact_bytes) != artifacts {

@@ -19,11 +19,14 @@
 //! 13. a build whose result is stored, or was, is in the history once, with what the result says, and none that runs is; one
 //!     that the server's disk has forgotten is there again in the end;
 //! 14. nothing is handed out where somebody was told that it is paused, whatever crashes since;
-//! 15. a build of which somebody was told that it is cancelled is stored as cancelled, and nothing else of it.
+//! 15. a build of which somebody was told that it is cancelled is stored as cancelled, and nothing else of it;
+//! 16. where a program is told of builds, it takes note of every build that has finished, is told what the result says, and
+//!     is told of none that has not finished.
 
 mod builds;
 mod history;
 mod jobs;
+mod notices;
 mod observation;
 mod pacing;
 mod pauses;
@@ -41,6 +44,7 @@ use builder_tests::world::PRIVATE;
 use builds::Builds;
 use history::History;
 use jobs::Jobs;
+use notices::Notices;
 use pacing::Pacing;
 use pauses::Pauses;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,6 +59,7 @@ pub(crate) struct Model {
     jobs: Jobs,
     builds: Builds,
     history: History,
+    notices: Notices,
     pacing: Pacing,
     pauses: Pauses,
     /// What the log said at the last start, and the results that it held.
@@ -77,6 +82,7 @@ impl Model {
             jobs: Jobs::default(),
             builds: Builds::default(),
             history: History::default(),
+            notices: Notices::default(),
             pacing: Pacing::default(),
             pauses: Pauses::default(),
             recovered: Observation::default(),
@@ -243,6 +249,21 @@ impl Model {
         self.check(outcome);
     }
 
+    /// A program is told of a build.
+    pub(crate) fn notice_begun(&mut self, uuid: Uuid, reason: &str) {
+        self.notices.begun(uuid, reason);
+    }
+
+    /// A program has taken note of a build.
+    pub(crate) fn notice_taken(&mut self, uuid: Uuid) {
+        self.notices.taken(uuid);
+    }
+
+    /// Builds of which a program has taken note.
+    pub(crate) fn notices(&self) -> usize {
+        self.notices.len()
+    }
+
     // What becomes of the server.
 
     /// The server is gone, and with it these connections.
@@ -265,6 +286,8 @@ impl Model {
     pub(crate) fn log_read(&mut self, recovered: &Recovered) {
         self.recovered = Observation::new(&recovered.state);
         self.pending.clone_from(&recovered.pending);
+        let outcome = self.notices.check_finished(&self.recovered);
+        self.check(outcome);
     }
 
     /// Results are in their places, as far as there was room for those that the log held.
@@ -273,6 +296,7 @@ impl Model {
             return Err(format!("job {name} is queued twice"));
         }
         self.builds.check_results(self.time, &environment.disk.borrow(), &self.pending, &self.recovered)?;
+        self.notices.check_words(&self.builds)?;
         self.jobs.settle(&self.recovered)?;
         self.pauses.settle(&self.recovered)?;
         self.jobs.check_owed(&self.recovered, &self.recovered, &self.builds)?;
@@ -322,6 +346,11 @@ impl Model {
 
     fn check_drained(&mut self, environment: &Environment, observed: &Observation) -> Result<(), String> {
         self.builds.check_results(self.time, &environment.disk.borrow(), &[], observed)?;
+        self.notices.check_finished(observed)?;
+        self.notices.check_words(&self.builds)?;
+        if environment.plan.notices {
+            self.notices.check_complete(&self.builds)?;
+        }
         self.jobs.check_owed(observed, observed, &self.builds)?;
         match observed.is_idle() {
             true => Ok(()),

@@ -25,6 +25,8 @@ pub(crate) struct Observation {
     pub(super) paused: BTreeSet<Option<Text>>,
     /// What is to be uploaded, or was and is to be removed.
     pub(super) outbox: BTreeSet<Uuid>,
+    /// Of what a program is still to be told.
+    pub(super) notices: BTreeSet<Uuid>,
 }
 
 impl Observation {
@@ -56,6 +58,9 @@ impl Observation {
                 Record::UploadQueued(queued) => {
                     observed.outbox.insert(queued.uuid.0);
                 }
+                Record::NoticeQueued(queued) => {
+                    observed.notices.insert(queued.build.uuid());
+                }
                 Record::Dropped(platform) => {
                     observed.dropped.insert(platform);
                 }
@@ -73,11 +78,12 @@ impl Observation {
         self.schedule.keys().collect()
     }
 
-    /// Whether nothing waits, runs or is still to be stored.
+    /// Whether nothing waits, runs, or is still to be stored or told.
     pub(crate) fn is_idle(&self) -> bool {
         self.running.is_empty()
             && self.unstored.is_empty()
             && self.outbox.is_empty()
+            && self.notices.is_empty()
             && self.queues.values().all(Vec::is_empty)
     }
 

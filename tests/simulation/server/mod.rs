@@ -6,8 +6,8 @@ mod tasks;
 
 use crate::environment::{Environment, say};
 use builder_engine::driver::{
-    ConnectionLimits, Driver, Event, Limits, Next, RotationLimits, Settings, StartError, StopReason,
-    UploadEnd, Uploads,
+    ConnectionLimits, Driver, Event, Limits, Next, NoticeEnd, RotationLimits, Settings, StartError,
+    StopReason, UploadEnd, Uploads,
 };
 use builder_engine::log::{OpenError, WriteError};
 use builder_engine::server::{State, UploadSettings};
@@ -22,6 +22,9 @@ use tasks::Tasks;
 
 /// The longest that an upload may take, beside the time that its process has to say so itself.
 const UPLOAD_TIME: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// The longest that a program may take which is told of a build.
+const NOTICE_TIME: Duration = Duration::from_secs(1);
 
 /// One life of the server.
 pub(crate) struct Server {
@@ -82,6 +85,13 @@ impl Server {
         }
     }
 
+    /// A program that was told of a build has ended, unless it was known before.
+    pub(crate) fn notice_ended(&mut self, process: u64, uuid: Uuid, end: NoticeEnd) {
+        if self.driver.platform().reap_notice(process, uuid) {
+            self.driver.notice(Event::NoticeEnded { uuid, end });
+        }
+    }
+
     /// As after SIGHUP.
     pub(crate) fn reload(&mut self) {
         self.driver.notice(Event::Reload);
@@ -129,6 +139,7 @@ fn settings(environment: &Environment, salvage: bool) -> Settings {
             time_limit: Some(UPLOAD_TIME),
         }),
         metrics: plan.metrics,
+        notices: plan.notices.then_some(NOTICE_TIME),
         limits: Limits {
             read: 4096,
             observer_outbox: 500,

@@ -7,8 +7,10 @@ use crate::network::{Reading, Writing};
 use crate::queue::Event;
 use builder_engine::Now;
 use builder_engine::driver::{
-    self, FreeSpace, Listener, ListenerId, Look, Platform, Task, TemplateReading, UploadEnd,
+    self, FreeSpace, Listener, ListenerId, Look, Notice, NoticeEnd, Platform, Task, TemplateReading,
+    UploadEnd,
 };
+use builder_engine::limits::NOTICE_PROGRAMS;
 use builder_engine::log::Salt;
 use builder_engine::server::record::Record;
 use builder_engine::server::{ConnectionId, Origin, Recovered};
@@ -34,7 +36,9 @@ pub(super) struct System {
     numbers: BTreeMap<NetworkId, ConnectionId>,
     /// The upload whose process has not been reaped, and what it sends.
     uploading: Option<Upload>,
-    /// How many processes have uploaded.
+    /// The programs that were told of builds and have not been reaped.
+    noticing: BTreeMap<Uuid, Program>,
+    /// How many processes there have been.
     processes: u64,
     templates: SeenTemplates,
     /// From whom was read last, until the clock was looked at.
@@ -60,6 +64,12 @@ struct Upload {
     contents: Vec<u8>,
 }
 
+/// A program that is told of a build.
+struct Program {
+    process: u64,
+    job: String,
+}
+
 struct Connection {
     id: NetworkId,
     is_watched: bool,
@@ -82,6 +92,7 @@ impl System {
             connections: BTreeMap::new(),
             numbers: BTreeMap::new(),
             uploading: None,
+            noticing: BTreeMap::new(),
             processes: 0,
             templates: SeenTemplates::default(),
             read_from: Cell::new(None),
@@ -115,6 +126,15 @@ impl System {
     pub(super) fn reap_upload(&mut self, process: u64) -> bool {
         // One that was killed while it ended by itself ends once.
         self.uploading.take_if(|upload| upload.process == process).is_some()
+    }
+
+    /// Takes note that a program has ended that was told of a build, if there is one.
+    pub(super) fn reap_notice(&mut self, process: u64, uuid: Uuid) -> bool {
+        let ends = self.noticing.get(&uuid).is_some_and(|program| program.process == process);
+        if ends {
+            self.noticing.remove(&uuid);
+        }
+        ends
     }
 
     /// True in so many of a thousand cases, until the faults have stopped.
@@ -352,6 +372,45 @@ impl Platform for System {
         let end = UploadEnd::Refused("it was killed".to_owned());
         let contents = self.random.coin().then_some(contents);
         self.environment.enter(at, Event::Uploaded { life: self.life, process, uuid, end, contents });
+    }
+
+    fn start_notice(&mut self, notice: Notice<'_>) -> io::Result<()> {
+        let value = |name| notice.variables.iter().find(|(known, _)| *known == name).unwrap().1.clone();
+        let (uuid, job) = (notice.uuid, value("BUILDER_JOB"));
+        assert!(self.noticing.values().all(|program| program.job != job), "one notice of a job at a time");
+        assert!(self.noticing.len() < NOTICE_PROGRAMS, "a few notices at a time");
+        if self.fails(20) {
+            return Err(io::Error::other("too many processes"));
+        }
+        let environment = &self.environment;
+        let has_result = notice.result_of.is_some();
+        environment.model.borrow_mut().notice_begun(uuid, &value("BUILDER_REASON"));
+        if has_result {
+            environment.check_notice_result(&job, uuid);
+        }
+        self.processes += 1;
+        let process = self.processes;
+        self.noticing.insert(uuid, Program { process, job: job.clone() });
+        let begun = environment.begin_notice();
+        say!(environment, "notice of {uuid}: {:?}", begun.end);
+        if let Some(duration) = begun.duration {
+            let at = environment.host.time() + duration;
+            let is_noted = begun.end == NoticeEnd::Done;
+            let (life, end) = (self.life, begun.end);
+            let result_of = has_result.then_some(job);
+            environment.enter(at, Event::Noticed { life, process, uuid, end, is_noted, result_of });
+        }
+        Ok(())
+    }
+
+    /// What it was told it may have noted all the same.
+    fn kill_notice(&mut self, uuid: Uuid) {
+        let Some(Program { process, .. }) = self.noticing.get(&uuid) else { return };
+        let (process, is_noted) = (*process, self.random.coin());
+        let at = self.environment.host.time() + Duration::from_millis(1);
+        let end = NoticeEnd::Failed("signal 9 ended it".to_owned());
+        let event = Event::Noticed { life: self.life, process, uuid, end, is_noted, result_of: None };
+        self.environment.enter(at, event);
     }
 
     fn recovered(&mut self, recovered: &Recovered) {

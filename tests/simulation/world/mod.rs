@@ -41,6 +41,8 @@ pub(crate) struct Summary {
     /// Results that were found stored.
     pub(crate) results: usize,
     pub(crate) uploads: usize,
+    /// Builds of which a program has taken note.
+    pub(crate) notices: usize,
 }
 
 impl std::ops::AddAssign for Summary {
@@ -52,6 +54,7 @@ impl std::ops::AddAssign for Summary {
         self.builds += other.builds;
         self.results += other.results;
         self.uploads += other.uploads;
+        self.notices += other.notices;
     }
 }
 
@@ -185,6 +188,7 @@ impl World {
             builds: model.builds(),
             results: model.results(),
             uploads: model.uploads(),
+            notices: model.notices(),
         })
     }
 
@@ -231,6 +235,20 @@ impl World {
                     && let Some(server) = &mut self.server
                 {
                     server.upload_ended(process, end);
+                    self.request_turn(at);
+                }
+            }
+            Event::Noticed { life, process, uuid, end, is_noted, result_of } => {
+                if is_noted {
+                    self.environment.model.borrow_mut().notice_taken(uuid);
+                }
+                if life == self.life
+                    && let Some(server) = &mut self.server
+                {
+                    if let Some(job) = result_of {
+                        self.environment.check_notice_result(&job, uuid);
+                    }
+                    server.notice_ended(process, uuid, end);
                     self.request_turn(at);
                 }
             }

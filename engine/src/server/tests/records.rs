@@ -3,8 +3,9 @@
 use super::words::{orb_build, script};
 use crate::history::{EndedBuild, Gone};
 use crate::server::record::{
-    Aborted, Configured, Contents, Dequeued, Enqueued, Finished, Losses, Pause, Pending, Record, Remembered,
-    Removed, Requeue, Rescheduled, Started, Unstored, UploadQueued, Uploaded, WrittenBack,
+    Aborted, Configured, Contents, Dequeued, Enqueued, Finished, Losses, NoticeGiven, NoticeQueued, Pause,
+    Pending, Record, Remembered, Removed, Requeue, Rescheduled, Started, Unstored, UploadQueued, Uploaded,
+    WrittenBack,
 };
 use crate::server::{PendingResult, Recovery, State};
 use builder_proto::Uuid;
@@ -175,6 +176,22 @@ fn golden() -> Vec<(Record, &'static str)> {
              a011180f32303236303130323033303430355aa1050c033a3a31",
         ),
         (
+            Record::NoticeQueued(NoticeQueued {
+                build: Build {
+                    uuid: UUID,
+                    job: "a".into(),
+                    platform: "p".into(),
+                    started: TIME,
+                    queued: None,
+                    host: None,
+                    end: Some(BuildEnd::new(TIME, Cause::Exited(1))),
+                },
+            }),
+            "ba533051304f0c100102030405060708090a0b0c0d0e0f100c01610c0170180f32303236303130323033303430355a\
+             a2243022180f32303236303130323033303430355aa003020101020100020100020100020100",
+        ),
+        (Record::NoticeGiven(NoticeGiven { uuid: UUID }), "bb1430120c100102030405060708090a0b0c0d0e0f10"),
+        (
             Record::Gone(Gone { uuid: UUID, at: TIME }),
             "b42530230c100102030405060708090a0b0c0d0e0f10180f32303236303130323033303430355a",
         ),
@@ -286,6 +303,11 @@ fn records_that_contradict_those_before_are_refused() {
             vec![started(true), aborted(Requeue::No)],
             aborted(Requeue::No),
             "build 01020304-0506-0708-090a-0b0c0d0e0f10 is aborted, but is not running",
+        ),
+        (
+            vec![],
+            Record::NoticeGiven(NoticeGiven { uuid: UUID }),
+            "the notice of build 01020304-0506-0708-090a-0b0c0d0e0f10 is given, but did not wait",
         ),
         (vec![], Record::Undropped("p".into()), "platform p is undropped, but does not exist"),
     ] {

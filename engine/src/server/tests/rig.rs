@@ -370,11 +370,14 @@ impl Rig {
             Deferred::Finish { connection } => self.peers.get_mut(&connection).unwrap().finished = true,
             Deferred::Drop { connection } => self.peers.get_mut(&connection).unwrap().dropped = true,
             other @ (Deferred::Upload { .. }
+            | Deferred::Notify { .. }
             | Deferred::RemoveResult { .. }
             | Deferred::RememberRemoval { .. }
             | Deferred::List { .. }
             | Deferred::Overview { .. }
-            | Deferred::Describe { .. }) => panic!("{other:?} of a client of version 13, without uploads"),
+            | Deferred::Describe { .. }) => {
+                panic!("{other:?} of a client of version 13, without uploads and notices")
+            }
         }
     }
 
@@ -423,6 +426,7 @@ pub(super) fn fresh(state: State, uuids: Box<dyn Iterator<Item = Uuid>>) -> Star
         uuids,
         templates: Templates::new(),
         uploads: None,
+        notices: false,
         stored: BTreeSet::new(),
         written_back: Vec::new(),
     }
@@ -430,13 +434,15 @@ pub(super) fn fresh(state: State, uuids: Box<dyn Iterator<Item = Uuid>>) -> Star
 
 /// All of a state, except where in memory things are.
 fn picture(state: &State) -> String {
-    let State { schedule, queues, running, aborted, dropped, losses, outbox, pauses, unremembered } = state;
+    let State { schedule, queues, running, aborted, dropped, losses, outbox, notices, pauses, unremembered } =
+        state;
     let outbox = (outbox.waiting().collect::<Vec<_>>(), outbox.leaving().collect::<Vec<_>>());
+    let notices: Vec<_> = notices.waiting().collect();
     let queues: Vec<_> =
         queues.iter().map(|(platform, queue)| (platform, queue.jobs().collect::<Vec<_>>())).collect();
     let schedule = schedule.without_bound();
     format!(
-        "{schedule:?} {queues:?} {running:?} {aborted:?} {dropped:?} {losses:?} {outbox:?} {pauses:?} {unremembered:?}"
+        "{schedule:?} {queues:?} {running:?} {aborted:?} {dropped:?} {losses:?} {outbox:?} {notices:?} {pauses:?} {unremembered:?}"
     )
 }
 

@@ -23,6 +23,7 @@ use crate::history::Gone;
 use crate::limits::{UPLOAD_DOUBTS, UPLOADS_SHOWN};
 use crate::server::action::Deferred;
 use crate::server::journal::Journal;
+use crate::server::notices::Notices;
 use crate::server::record::{Record, Removed, UploadQueued, Uploaded};
 use crate::server::state::State;
 use builder_proto::Uuid;
@@ -105,9 +106,10 @@ impl Uploads {
         uploads
     }
 
-    /// Has the files removed that an earlier run had uploaded but not removed.
-    pub(crate) fn remove_leftovers(journal: &mut Journal) {
-        let leaving = journal.state().outbox.leaving();
+    /// Has the files removed that an earlier run had uploaded but not removed. Those that a notice names wait for it.
+    pub(crate) fn remove_leftovers(notices: &Notices, journal: &mut Journal) {
+        let state = journal.state();
+        let leaving = state.outbox.leaving().filter(|(uuid, _)| !notices.hold(*uuid, state));
         let leaving: Vec<_> = leaving.map(|(uuid, name)| (uuid, name.clone())).collect();
         for (uuid, name) in leaving {
             journal.act_after_commit(Deferred::RemoveResult { uuid, name });
@@ -142,6 +144,7 @@ impl Uploads {
         now: Now,
         uuid: Uuid,
         outcome: UploadOutcome<'_>,
+        notices: &Notices,
         journal: &mut Journal,
     ) {
         let Some(name) = journal.state().outbox.name(uuid).cloned() else { return };
@@ -149,7 +152,7 @@ impl Uploads {
             return;
         }
         match outcome {
-            UploadOutcome::Done => self.finish(uuid, name, journal),
+            UploadOutcome::Done => self.finish(uuid, name, notices, journal),
             UploadOutcome::Missing => {
                 ::log::warn!("the result of build {uuid} of job {name} is gone; it will not be uploaded");
                 self.retry_schedule.forget(uuid);
@@ -268,7 +271,7 @@ impl Uploads {
         }
     }
 
-    fn finish(&mut self, uuid: Uuid, name: Text, journal: &mut Journal) {
+    fn finish(&mut self, uuid: Uuid, name: Text, notices: &Notices, journal: &mut Journal) {
         let Some(settings) = &self.settings else { return };
         let (keep_local, destination) = (settings.keep_local, settings.destination.clone());
         self.retry_schedule.succeed(uuid);
@@ -280,7 +283,8 @@ impl Uploads {
             "uploaded the result of build {uuid} of job {name} to {destination}; waiting: {}",
             journal.state().outbox.len()
         );
-        if !keep_local {
+        // The program that is told of the build may want to read it first.
+        if !keep_local && !notices.hold(uuid, journal.state()) {
             journal.act_after_commit(Deferred::RemoveResult { uuid, name });
         }
     }

@@ -52,6 +52,7 @@ impl Bench {
             uuids: Box::new(core::iter::empty()),
             templates: Templates::new(),
             uploads,
+            notices: false,
             stored: stored.iter().copied().map(uuid).collect(),
             written_back: Vec::new(),
         };
@@ -261,7 +262,7 @@ fn a_person_ends_the_pause_at_once() {
         bench.end(START, number, UploadOutcome::Forbidden("403"));
     }
     assert_eq!(bench.turn(after(SECOND)), []);
-    bench.server.handle(START, Input::ResumeUploads);
+    bench.server.handle(START, Input::Resume);
     assert_eq!(bench.turn(after(SECOND)), [Wish::Upload(1)]);
     assert_eq!(bench.end(after(SECOND), 1, UploadOutcome::Forbidden("403")), [Wish::Upload(2)]);
 }
@@ -302,7 +303,7 @@ fn refused_credentials_pause_until_told_to_go_on() {
     assert_eq!(bench.turn(after(100 * 3600 * SECOND)), []);
     assert_eq!(bench.server.next_deadline(), None);
     assert!(bench.title().contains("paused"), "{}", bench.title());
-    bench.server.handle(START, Input::ResumeUploads);
+    bench.server.handle(START, Input::Resume);
     assert_eq!(bench.turn(START), [Wish::Upload(1)]);
 }
 
@@ -319,7 +320,7 @@ fn a_complaint_goes_with_the_result_that_it_is_about() {
     let mut bench = Bench::with_results(&[1, 2, 3]);
     bench.turn(START);
     assert_eq!(bench.end(START, 1, UploadOutcome::Refused("413 too large")), [Wish::Upload(2)]);
-    bench.server.handle(START, Input::ResumeUploads);
+    bench.server.handle(START, Input::Resume);
     assert_eq!(bench.end(START, 2, UploadOutcome::Missing), [Wish::Upload(1)]);
     assert!(bench.title().contains("413"), "{}", bench.title());
     assert_eq!(bench.end(START, 1, UploadOutcome::Missing), [Wish::Upload(3)]);

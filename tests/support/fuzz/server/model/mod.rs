@@ -143,7 +143,7 @@ impl Model {
                 self.jobs.upload(*uuid, keep_local);
             }
             Input::UploadEnded { uuid, outcome: UploadOutcome::Missing } => self.jobs.upload(*uuid, true),
-            Input::UploadEnded { .. } | Input::ResumeUploads => {}
+            Input::UploadEnded { .. } | Input::NoticeEnded { .. } | Input::Resume => {}
             Input::ResultRemoved { uuid } => drop(self.jobs.leaving.remove(uuid)),
             Input::LogSpace(bytes) => self.has_room = *bytes > 0,
         }

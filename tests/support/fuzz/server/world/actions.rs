@@ -123,6 +123,7 @@ impl World {
                 assert!(self.results.in_place.contains_key(&uuid), "nothing to upload");
                 assert!(self.model.jobs.waiting.contains(&(uuid, name)), "{uuid} does not wait");
             }
+            Deferred::Notify { uuid, .. } => panic!("nobody is to be told of {uuid}"),
             Deferred::RemoveResult { uuid, name } => {
                 assert_eq!(self.model.jobs.leaving.get(&uuid), Some(&name));
                 self.results.in_place.remove(&uuid);

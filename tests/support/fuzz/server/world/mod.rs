@@ -112,6 +112,7 @@ impl World {
                     uuids: uuids_from(&uuids),
                     templates: Templates::new(),
                     uploads: uploads.clone(),
+                    notices: false,
                     stored: BTreeSet::new(),
                     written_back: Vec::new(),
                 },
@@ -196,7 +197,7 @@ impl World {
 
     /// Uploads that wait are tried at once.
     pub(super) fn resume_uploads(&mut self) {
-        self.hand_in(Input::ResumeUploads);
+        self.hand_in(Input::Resume);
     }
 
     /// The log is replaced by a snapshot.
@@ -275,6 +276,7 @@ impl World {
             uuids: uuids_from(&self.uuids),
             templates: self.templates.clone(),
             uploads: self.uploads.clone(),
+            notices: false,
             stored,
             written_back: Vec::new(),
         };

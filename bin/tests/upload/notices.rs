@@ -1,0 +1,29 @@
+//! Results that are uploaded, and programs that are told of their builds.
+
+use crate::outbox::{build_with, result, site, start, wait_for_log, wait_until_empty};
+use builder_proto::build_result::BuildResult;
+use builder_tests::http::HttpServer;
+use builder_tests::wait_for;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+#[test]
+fn a_result_that_is_uploaded_stays_as_long_as_a_program_is_told_of_it() {
+    let http = HttpServer::answering("201 Created");
+    let mut site = site(&http.url(), &[]);
+    let script = "#!/bin/sh\n: >\"$0.begun\"\nuntil [ -e \"$0.gate\" ]; do sleep 0.1; done\n\
+                  exec cp \"$BUILDER_RESULT_FILE\" \"$0.copy\"\n";
+    let program = site.file("hook", script);
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    site.options.extend(["--on-finish".to_owned(), program.to_str().unwrap().to_owned()]);
+    let server = start(&site);
+    let uuid = build_with(&server, "job", BuildResult::Exited(0), 100_000);
+    wait_until_empty(&server);
+    wait_for_log(&server, &format!("uploaded the result of build {uuid} of job job"));
+    wait_for("the program to begin", || program.with_file_name("hook.begun").exists());
+    let stored = result(&site, "job", uuid);
+    assert!(stored.exists(), "the program is to read it");
+    fs::write(program.with_file_name("hook.gate"), "").unwrap();
+    wait_for("the removal", || !stored.exists());
+    assert_eq!(fs::read(program.with_file_name("hook.copy")).unwrap(), http.requests()[0].body);
+}
