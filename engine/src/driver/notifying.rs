@@ -8,6 +8,13 @@ use crate::server::{Input, NoticeOutcome, notice_variables};
 use builder_proto::Uuid;
 
 impl<P: Platform> Driver<P> {
+    /// A program is to be told of a build. The server asks for none unless there is one.
+    pub(super) fn want_notice(&mut self, uuid: Uuid, attempt: u32) {
+        if let Some(notices) = &mut self.notices {
+            notices.want(uuid, attempt);
+        }
+    }
+
     /// Takes note of programs that have ended, ends those that take too long, and starts the next.
     pub(super) fn go_on_notifying(&mut self) -> Result<(), StopReason> {
         let now = self.platform.now().monotonic;

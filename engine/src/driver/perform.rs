@@ -115,12 +115,7 @@ impl<P: Platform> Driver<P> {
                     uploads.want(uuid, name);
                 }
             }
-            Deferred::Notify { uuid, attempt } => {
-                // Likewise.
-                if let Some(notices) = &mut self.notices {
-                    notices.want(uuid, attempt);
-                }
-            }
+            Deferred::Notify { uuid, attempt } => self.want_notice(uuid, attempt),
             Deferred::RemoveResult { uuid, name } => self.platform.submit(Task::remove((uuid, name))),
             Deferred::Remember { uuid } => self.remember(uuid),
             Deferred::RememberRemoval { uuid, at } => {

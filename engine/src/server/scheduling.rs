@@ -22,9 +22,9 @@ impl State {
         self.schedule.name_behind(last)
     }
 
-    /// Whether a result is on its way to the upload server, or is removed after that.
+    /// Whether a result is on its way to the upload server or is removed after that, or a program is to be told of it.
     pub(crate) fn is_to_be_uploaded(&self, uuid: Uuid) -> bool {
-        self.outbox.contains(uuid) || self.outbox.is_leaving(uuid)
+        self.outbox.contains(uuid) || self.outbox.is_leaving(uuid) || self.notices.contains(uuid)
     }
 
     /// The scheduled jobs that have settings of their own, by their next runs.
