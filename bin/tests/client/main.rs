@@ -423,9 +423,9 @@ fn a_server_that_misbehaves_is_named() {
 
     let garbled = complaint(|mut stream| {
         greet(&mut stream);
-        stream.write_all(b"\0\0\0\0\0\0\0\x04\xbe\x02\x05\0").unwrap();
+        stream.write_all(b"\0\0\0\0\0\0\0\x05\xbf\x7f\x02\x05\0").unwrap();
     });
-    let expected = "builder-client: PEER sent an invalid message: message: tag [30] is unknown";
+    let expected = "builder-client: PEER sent an invalid message: message: tag [127] is unknown";
     assert!(garbled.starts_with(expected), "{garbled}");
 }
 
