@@ -8,8 +8,8 @@
 //! Read in this order: [`server`] decides what happens to jobs, builds and connections; [`driver`] decides in which order
 //! that takes effect, and has all of it done by a [`Platform`](driver::Platform); [`log`] makes it durable; [`worker`] is the
 //! other end. They share [`history`], what is remembered of builds; [`manifest`], what artifacts a build left; [`spool`], the
-//! format of consoles; [`names`], what a job may be called; [`limits`], all of them in
-//! one place; [`reconnecting`] and [`wording`].
+//! format of consoles; [`names`], what a job may be called; [`environment`], what one run of it finds
+//! there in addition; [`limits`], all of them in one place; [`reconnecting`] and [`wording`].
 //!
 //! # The loop
 //!
@@ -87,6 +87,7 @@
 #![forbid(unsafe_code)]
 
 pub mod driver;
+pub mod environment;
 pub mod history;
 pub mod job_settings;
 pub mod limits;

@@ -99,6 +99,14 @@ pub const LOSS_LONGEST_DELAY: Duration = Duration::from_secs(5 * 60);
 pub const NAME_BYTES: usize = 100;
 /// Bytes of the opam package of an orb-build job. A template may repeat it any number of times.
 pub const OPAM_PACKAGE_BYTES: usize = 4096;
+/// Variables in the environment of one run of a job.
+pub const ENVIRONMENT_VARIABLES: usize = 64;
+/// Bytes of their names and values together. They are in the log, and in memory while the job is queued or runs.
+pub const ENVIRONMENT_BYTES: usize = 16 * 1024;
+/// Places that a job may have in the queue of one platform with environments that differ.
+pub const QUEUED_ENVIRONMENTS: usize = 100;
+/// Time from a look at why a job is queued, for somebody who waits for it, to the next.
+pub const WAITING_RECHECK: Duration = Duration::from_secs(5);
 /// Platforms with a queue. Workers create queues, so without a bound a hostile one would fill the disk.
 pub const PLATFORMS: usize = 1000;
 /// Schedule items that are queued in one call; the rest follows in the next.

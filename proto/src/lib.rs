@@ -6,7 +6,7 @@
 //!
 //! # In which order to read
 //!
-//! 1. [`text`], [`time`], [`job`], [`build_result`] and [`signal`] are the vocabulary: what a message or a file says.
+//! 1. [`text`], [`time`], [`job`], [`environment`], [`build_result`] and [`signal`] are the vocabulary: what a message or a file says.
 //! 2. [`frame`] cuts a stream into payloads, and [`command`] gives each payload its meaning. The table of messages,
 //!    `command/table.rs`, is where a new one begins.
 //! 3. [`finished_frame`] writes the message of a finished build, [`finished`] walks over it while it arrives, and
@@ -53,6 +53,7 @@ pub mod artifacts;
 mod budget;
 pub mod build_result;
 pub mod command;
+pub mod environment;
 pub mod error;
 pub mod execution;
 pub mod finished;

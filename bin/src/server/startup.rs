@@ -225,6 +225,10 @@ fn write(state: &State, path: &Path) -> Result<(), StartError> {
             with_settings.count()
         );
     }
+    let left_out = migration::runs_with_environment(state);
+    if left_out > 0 {
+        ::log::warn!("builds that are queued or run with --env: {left_out}; builder 0.4.0 will not run them");
+    }
     let bytes = migration::export(state)
         .encode()
         .map_err(|error| StartError::Export { path: path.to_owned(), problem: error.to_string() })?;

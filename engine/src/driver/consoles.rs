@@ -25,6 +25,17 @@ pub(super) struct Following<F: Files> {
     position: u64,
     /// Where it ends, for an observer that does not wait for lines to come: they could come faster than it reads.
     end: Option<u64>,
+    /// Whether the last messages are those that the spool has for observers.
+    closes: bool,
+}
+
+/// How an observer is told of a build that runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    /// Whether it waits for the lines to come.
+    pub(crate) waits: bool,
+    /// Whether the last messages are those that the spool has for observers.
+    pub(crate) closes: bool,
 }
 
 /// The result is stored.
@@ -32,7 +43,8 @@ pub(super) struct Following<F: Files> {
 pub(super) struct Replaying<F: Files> {
     uuid: Uuid,
     console: ConsoleReader<StoredResult<F>>,
-    closing: Vec<u8>,
+    /// None for an observer that somebody else tells how the build ended.
+    closing: Option<Vec<u8>>,
 }
 
 /// How it goes on with an observer.
@@ -49,11 +61,11 @@ pub(crate) enum Filling {
 }
 
 impl<F: Files> Following<F> {
-    /// Begins with the first line, to end with those that come or, if the observer does not `wait` for them, where the spool
+    /// Begins with the first line, to end with those that come or, if the observer does not wait for them, where the spool
     /// ends now.
-    pub(super) fn new(uuid: Uuid, spool: &SharedSpool<F>, waits: bool) -> Self {
+    pub(super) fn new(uuid: Uuid, spool: &SharedSpool<F>, Manner { waits, closes }: Manner) -> Self {
         let end = (!waits).then(|| spool.borrow().length());
-        Following { uuid, spool: Rc::clone(spool), position: 0, end }
+        Following { uuid, spool: Rc::clone(spool), position: 0, end, closes }
     }
 
     pub(super) fn fill(
@@ -87,7 +99,7 @@ impl<F: Files> Following<F> {
         match spool.closing() {
             _ if self.position < end => Ok(Filling::Ready),
             Some(closing) if end == spool.length() => {
-                outbox.extend_from_slice(closing);
+                outbox.extend_from_slice(if self.closes { closing } else { &[] });
                 Ok(Filling::Done)
             }
             _ if self.end.is_some() => {
@@ -100,17 +112,18 @@ impl<F: Files> Following<F> {
 }
 
 impl<F: Files> Replaying<F> {
-    pub(super) fn open(files: &F, name: FileName<'_>, uuid: Uuid) -> io::Result<Self> {
-        Replaying::of(StoredResult::File(files.clone(), files.open(name)?), uuid)
+    pub(super) fn open(files: &F, name: FileName<'_>, uuid: Uuid, closes: bool) -> io::Result<Self> {
+        Replaying::of(StoredResult::File(files.clone(), files.open(name)?), uuid, closes)
     }
 
-    pub(super) fn of(result: StoredResult<F>, uuid: Uuid) -> io::Result<Self> {
+    /// With the closing messages, if it `closes`.
+    pub(super) fn of(result: StoredResult<F>, uuid: Uuid, closes: bool) -> io::Result<Self> {
         let damaged = |error: &dyn Display| io::Error::new(ErrorKind::InvalidData, error.to_string());
         let stored = StoredExecution::open(&result, result.length()?).map_err(|error| damaged(&error))?;
         // The closing says once more how the build ended.
         let console = stored.console_before_result(&result).map_err(|error| damaged(&error))?;
         let elapsed = stored.finished.duration_since(stored.started);
-        let closing = closing_messages(uuid, &stored.result, elapsed);
+        let closing = closes.then(|| closing_messages(uuid, &stored.result, elapsed));
         Ok(Replaying { uuid, console: ConsoleReader::new(result, console), closing })
     }
 
@@ -131,13 +144,15 @@ impl<F: Files> Replaying<F> {
                 }
                 Ok(ConsoleStep::Working) => blocks += 1,
                 Ok(ConsoleStep::End) => {
-                    outbox.extend_from_slice(&self.closing);
+                    outbox.extend_from_slice(self.closing.as_deref().unwrap_or_default());
                     return Filling::Done;
                 }
                 Err(error) => {
                     ::log::error!("the stored result of build {} {error}", self.uuid);
-                    let text = format!("the stored result of build {} {error}", self.uuid);
-                    append_message(outbox, &Command::Failure(Text::from(text)));
+                    if self.closing.is_some() {
+                        let text = format!("the stored result of build {} {error}", self.uuid);
+                        append_message(outbox, &Command::Failure(Text::from(text)));
+                    }
                     return Filling::Done;
                 }
             }

@@ -1,7 +1,7 @@
 //! Observers: what each is sent next, and when. They are an offset into a spool or a stored result, and take bytes when their
 //! connection has room.
 
-use super::consoles::{Filling, Following, Replaying, append_message};
+use super::consoles::{Filling, Following, Manner, Replaying, append_message};
 use super::fetching::Fetching;
 use super::files::{FileName, Files, StoredResult};
 use super::listing::Listing;
@@ -34,8 +34,8 @@ pub(crate) struct Observers<F: Files> {
 /// A client that follows a build.
 #[derive(Debug)]
 enum Observer<F: Files> {
-    /// The stored result is being looked for.
-    Searching,
+    /// The stored result is being looked for; whether the closing messages are to be sent.
+    Searching(bool),
     /// The build runs, or its result is not stored yet.
     Following(Following<F>),
     /// The result is stored.
@@ -82,23 +82,24 @@ impl<F: Files> Observers<F> {
         }
     }
 
-    /// The build runs, or its result is not stored yet. The observer `waits` for the lines to come, or gets those so far.
+    /// The build runs, or its result is not stored yet. The observer waits for the lines to come, or gets those so far, as
+    /// `manner` says.
     pub(crate) fn follow(
         &mut self,
         connection: ConnectionId,
         uuid: Uuid,
         spool: &SharedSpool<F>,
-        waits: bool,
+        manner: Manner,
     ) {
-        let following = Following::new(uuid, spool, waits);
+        let following = Following::new(uuid, spool, manner);
         self.observers.insert(connection, Observer::Following(following));
         self.followers.entry(uuid).or_default().insert(connection);
         self.active.insert(connection);
     }
 
     /// The stored result of the build is being looked for.
-    pub(crate) fn search(&mut self, connection: ConnectionId) {
-        self.observers.insert(connection, Observer::Searching);
+    pub(crate) fn search(&mut self, connection: ConnectionId, closes: bool) {
+        self.observers.insert(connection, Observer::Searching(closes));
     }
 
     /// The stored result is held in memory.
@@ -111,8 +112,9 @@ impl<F: Files> Observers<F> {
         connection: ConnectionId,
         uuid: Uuid,
         contents: Contents,
+        closes: bool,
     ) -> Result<(), String> {
-        let replaying = Replaying::of(StoredResult::Held(contents), uuid)
+        let replaying = Replaying::of(StoredResult::Held(contents), uuid, closes)
             .map_err(|error| format!("the stored result of build {uuid} {error}"))?;
         self.begin_replay(connection, replaying);
         Ok(())
@@ -130,12 +132,13 @@ impl<F: Files> Observers<F> {
         job: Option<Text>,
         files: &F,
     ) -> Result<(), String> {
-        if !self.observers.contains_key(&connection) {
-            return Ok(());
-        }
+        let closes = match self.observers.get(&connection) {
+            Some(Observer::Searching(closes)) => *closes,
+            _ => return Ok(()),
+        };
         let job = job.ok_or_else(|| "uuid not found".to_owned())?;
         let name = FileName::Result { job: &job, uuid };
-        match Replaying::open(files, name, uuid) {
+        match Replaying::open(files, name, uuid, closes) {
             Ok(replaying) => {
                 self.begin_replay(connection, replaying);
                 Ok(())
@@ -266,7 +269,7 @@ impl<F: Files> Observers<F> {
         }
         let full = outbox.len() + self.outbox_bytes - unsent;
         match self.observers.get_mut(&connection) {
-            None | Some(Observer::Searching | Observer::Served) => Ok(Filling::Waiting),
+            None | Some(Observer::Searching(_) | Observer::Served) => Ok(Filling::Waiting),
             Some(Observer::Following(following)) => {
                 following.fill(outbox, full, self.outbox_bytes, &mut self.block, files)
             }
@@ -291,6 +294,11 @@ impl<F: Files> Observers<F> {
     pub(crate) fn served(&mut self, connection: ConnectionId) {
         self.forget(connection);
         self.observers.insert(connection, Observer::Served);
+    }
+
+    /// Forgets an observer that has been sent everything; says whether it was one.
+    pub(crate) fn forget_served(&mut self, connection: ConnectionId) -> bool {
+        matches!(self.observers.get(&connection), Some(Observer::Served)) && self.forget(connection)
     }
 
     /// Forgets an observer; says whether it was one.

@@ -1,6 +1,6 @@
 //! What the server wants done, done: at once, or when the commit and the files of results allow it.
 
-use super::consoles::Filling;
+use super::consoles::{Filling, Manner};
 use super::digest::Digested;
 use super::fetching::Fetching;
 use super::files::{DirectoryName, FileName, Files};
@@ -129,10 +129,11 @@ impl<P: Platform> Driver<P> {
             | Deferred::Overview { connection }
             | Deferred::Describe { connection, .. }
                 if !self.connections.has(connection) => {}
-            Deferred::Follow { connection, uuid, waits } => {
-                self.observers.follow(connection, uuid, self.spools.get(uuid), waits);
+            Deferred::Follow { connection, uuid, waits, closes } => {
+                let manner = Manner { waits, closes };
+                self.observers.follow(connection, uuid, self.spools.get(uuid), manner);
             }
-            Deferred::Replay { connection, uuid } => self.replay(connection, uuid)?,
+            Deferred::Replay { connection, uuid, closes } => self.replay(connection, uuid, closes)?,
             Deferred::Fetch { connection, selection } => {
                 let likely = self.history.job(selection.uuid).cloned();
                 let held = self.write_back.result(selection.uuid).map(|result| result.contents.clone());
@@ -218,13 +219,13 @@ impl<P: Platform> Driver<P> {
     }
 
     /// Has an observer sent a stored result. As long as the log holds it, its file may be what a crash left of it.
-    fn replay(&mut self, connection: ConnectionId, uuid: Uuid) -> Result<(), StopReason> {
+    fn replay(&mut self, connection: ConnectionId, uuid: Uuid, closes: bool) -> Result<(), StopReason> {
         let Some(result) = self.write_back.result(uuid) else {
-            self.observers.search(connection);
+            self.observers.search(connection, closes);
             self.platform.submit(Task::find(connection, uuid, self.history.job(uuid).cloned()));
             return Ok(());
         };
-        match self.observers.replay(connection, uuid, result.contents.clone()) {
+        match self.observers.replay(connection, uuid, result.contents.clone(), closes) {
             Ok(()) => Ok(()),
             Err(error) => self.input(Input::ObserverFailed { connection, error: &error }, &[]),
         }

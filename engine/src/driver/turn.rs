@@ -297,7 +297,7 @@ impl<P: Platform> Driver<P> {
 
     fn take_drained(&mut self) -> Result<(), StopReason> {
         for connection in self.connections.drained() {
-            let input = match self.observers.forget(connection) {
+            let input = match self.observers.forget_served(connection) {
                 true => Input::ObserverDone { connection },
                 false => Input::PartSent { connection },
             };

@@ -165,6 +165,9 @@ pub enum Deferred {
         /// Whether those to come as well, and how it ended. If not, `success` follows what has been printed by now, unless
         /// that is all there is.
         waits: bool,
+        /// Whether it is told how the build ended, and `success`. If not, somebody else does that after
+        /// [`ObserverDone`](crate::server::Input::ObserverDone).
+        closes: bool,
     },
     /// Send an observer the lines of a stored result; answered by [`ObserverFailed`](crate::server::Input::ObserverFailed) when
     /// there is none.
@@ -173,6 +176,8 @@ pub enum Deferred {
         connection: ConnectionId,
         /// Which build.
         uuid: Uuid,
+        /// As with [`Deferred::Follow`].
+        closes: bool,
     },
     /// Send a client artifacts of a stored result, or why that cannot be done; answered by
     /// [`ObserverDone`](crate::server::Input::ObserverDone).

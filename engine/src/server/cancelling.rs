@@ -35,7 +35,7 @@ impl Server {
     pub(super) fn cancel_job(&mut self, now: Now, client: ConnectionId, name: &Text) -> Result<(), String> {
         let state = self.journal.state();
         let is_queued = |(platform, queue): (&Text, &crate::server::queue::Queue)| {
-            queue.contains(name).then(|| platform.clone())
+            queue.get(name).map(|_| platform.clone())
         };
         let queued: Vec<Text> = state.queues.iter().filter_map(is_queued).collect();
         let mut builds: Vec<Uuid> = state

@@ -1,6 +1,7 @@
 //! What clients ask for: each command is checked against the state, then becomes records or a refusal.
 
 use crate::Now;
+use crate::environment::Environment;
 use crate::names::shown;
 use crate::server::Server;
 use crate::server::action::Deferred;
@@ -12,11 +13,13 @@ use crate::server::record::{Pause, Record, Rescheduled};
 use crate::server::selection::Selection;
 use crate::server::sessions::{Phase, Step, unexpected};
 use crate::server::settings::Templates;
+use crate::server::waiters::Wish;
 use builder_proto::CLIENT_VERSION;
 use builder_proto::command::Command;
 use builder_proto::job::Job;
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
+use std::sync::Arc;
 
 /// Why a command was refused, for the person who gave it.
 type Refusal = String;
@@ -87,6 +90,10 @@ impl Server {
                 }
                 Ok(())
             }
+            Command::Run { name, platform, environment, waits, joins } => {
+                let wish = Wish { name, platform, environment, waits, joins };
+                return self.run(now, id, role, wish, length);
+            }
             Command::History(query) => {
                 let answer = Deferred::List { connection: id, query };
                 return self.sessions.look_up(id, role, answer, &mut self.journal);
@@ -114,6 +121,7 @@ impl Server {
             | Command::Artifact(_)
             | Command::Data(_)
             | Command::Remark(_)
+            | Command::Waiting(_)
             | Command::JobStatus(_)
             | Command::PlatformStatus(_)
             | Command::QueueStatus(_)
@@ -130,7 +138,7 @@ impl Server {
 }
 
 /// Refuses a command of so many bytes that makes the log grow for good, when the disk is full.
-fn check_room(journal: &Journal, length: usize) -> Result<(), Refusal> {
+pub(super) fn check_room(journal: &Journal, length: usize) -> Result<(), Refusal> {
     if journal.has_room(length as u64) {
         return Ok(());
     }
@@ -146,6 +154,18 @@ fn unschedule(journal: &mut Journal, name: Text) -> Result<(), Refusal> {
 }
 
 fn execute(jobs: &mut Jobs<'_>, name: &Text, platform: Option<&Text>) -> Result<(), Refusal> {
+    for platform in targets(jobs, name, platform)?.1 {
+        jobs.enqueue(&platform, name, &Environment::default(), true);
+    }
+    Ok(())
+}
+
+/// A job that is to run, and the platforms whose queues that means; there is one at least.
+pub(super) fn targets(
+    jobs: &Jobs<'_>,
+    name: &Text,
+    platform: Option<&Text>,
+) -> Result<(Arc<Job>, Vec<Text>), Refusal> {
     let Some(job) = jobs.journal.state().schedule.get(name).map(|item| item.job.clone()) else {
         return Err("execute failed: job not found".to_owned());
     };
@@ -160,10 +180,7 @@ fn execute(jobs: &mut Jobs<'_>, name: &Text, platform: Option<&Text>) -> Result<
     if platforms.is_empty() {
         return Err("execute failed: no such platform".to_owned());
     }
-    for platform in platforms {
-        jobs.enqueue(&platform, name, true);
-    }
-    Ok(())
+    Ok((job, platforms))
 }
 
 fn check_fit(templates: &Templates, job: &Job, platform: &Text) -> Result<(), Refusal> {

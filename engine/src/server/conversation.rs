@@ -15,6 +15,7 @@ use builder_proto::{CLIENT_VERSION, HISTORY_VERSION, Uuid, WORKER_VERSION};
 
 impl Server {
     pub(super) fn disconnect(&mut self, now: Now, id: ConnectionId, reason: &str) {
+        self.dismiss_waiter(id);
         if let Some(connection) = self.sessions.disconnect(id, &mut self.journal) {
             self.leave_phase(now, id, &connection.phase, reason);
         }
@@ -84,6 +85,9 @@ impl Server {
             self.leave_phase(now, id, &connection.phase, text);
         }
         self.sessions.step(now, id, connection, step, &mut self.journal);
+        if matches!(connection.phase, Phase::Closing) {
+            self.dismiss_waiter(id);
+        }
     }
 
     /// Undoes what the phase had reserved: a place among the waiting workers, or a build, which is lost.

@@ -1,5 +1,6 @@
 //! How jobs enter the schedule: as new ones, or in the place of those that have their names.
 
+use crate::environment::Environment;
 use crate::job_settings::{check_settings, check_time_of_day, nearest_period, next_time_of_day};
 use crate::server::admission::check_job;
 use crate::server::jobs::{Jobs, check_platform_count};
@@ -44,7 +45,7 @@ impl Entry {
         // A run that waited is not lost because the job moves to other platforms.
         if runs_now || waited && jobs.journal.state().waiting_on(name).is_empty() {
             for platform in jobs.platforms_of(&self.job) {
-                jobs.enqueue(&platform, name, false);
+                jobs.enqueue(&platform, name, &Environment::default(), false);
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use crate::history::EndedBuild;
 use crate::server::script::Script;
-use crate::server::state::State;
+use crate::server::state::{AbortedBuild, Running, State};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::history::{Build, BuildEnd, Cause};
@@ -39,14 +39,14 @@ impl State {
 
     /// Builds that are not finished, as the history tells of them.
     pub(crate) fn builds_under_way(&self) -> impl Iterator<Item = Build> + '_ {
-        let running = self.running.iter().map(|(uuid, build)| {
-            let started = under_way(*uuid, build.script.name(), &build.platform, build.started);
-            Build { queued: build.queued, host: build.host.clone(), ..started }
-        });
-        let aborted = self.aborted.iter().map(|(uuid, build)| {
-            under_way(*uuid, build.script.name(), &build.script.job().platform, build.started)
-        });
-        running.chain(aborted)
+        let running = self.running.iter().map(|(uuid, build)| running_build(*uuid, build));
+        running.chain(self.aborted.iter().map(|(uuid, build)| aborted_build(*uuid, build)))
+    }
+
+    /// A build that is not finished, as the history tells of it.
+    pub(crate) fn build_under_way(&self, uuid: Uuid) -> Option<Build> {
+        let running = self.running.get(&uuid).map(|build| running_build(uuid, build));
+        running.or_else(|| self.aborted.get(&uuid).map(|build| aborted_build(uuid, build)))
     }
 
     /// What is known of a build that is about to be recorded as finished. Of one that ended under an earlier version, only its
@@ -68,6 +68,15 @@ impl State {
         let running = self.running.get(&uuid).map(|build| &build.script);
         running.or_else(|| self.aborted.get(&uuid).map(|build| &build.script)).map(Script::to_job)
     }
+}
+
+fn running_build(uuid: Uuid, build: &Running) -> Build {
+    let started = under_way(uuid, build.script.name(), &build.platform, build.started);
+    Build { queued: build.queued, host: build.host.clone(), ..started }
+}
+
+fn aborted_build(uuid: Uuid, build: &AbortedBuild) -> Build {
+    under_way(uuid, build.script.name(), &build.script.job().platform, build.started)
 }
 
 fn under_way(uuid: Uuid, job: &Text, platform: &Text, started: Time) -> Build {

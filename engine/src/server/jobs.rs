@@ -1,6 +1,7 @@
 //! How jobs get into queues: when they are due, when they are new, and when their platform is.
 
 use crate::Now;
+use crate::environment::Environment;
 use crate::limits::{DUE_ITEMS_PER_CALL, MISSED_RUN_TOLERANCE, PLATFORMS, RETRY_TIME, WALL_CLOCK_RECHECK};
 use crate::server::journal::Journal;
 use crate::server::record::{Enqueued, Record, Rescheduled};
@@ -41,7 +42,7 @@ impl Jobs<'_> {
                 );
             } else {
                 for platform in self.platforms_of(&job) {
-                    self.enqueue(&platform, &name, false);
+                    self.enqueue(&platform, &name, &Environment::default(), false);
                 }
             }
             self.journal.commit(Record::Advanced(Rescheduled { name, next, period, every }));
@@ -90,15 +91,17 @@ impl Jobs<'_> {
         }
     }
 
-    /// Queues a job unless it is queued and may stay where it is.
-    pub(crate) fn enqueue(&mut self, platform: &Text, name: &Text, front: bool) {
-        let queued = self.journal.state().queues.get(platform).is_some_and(|queue| queue.contains(name));
+    /// Queues a job to run in that environment, unless it is queued and may stay where it is.
+    pub(crate) fn enqueue(&mut self, platform: &Text, name: &Text, environment: &Environment, front: bool) {
+        let queue = self.journal.state().queues.get(platform);
+        let queued = queue.is_some_and(|queue| queue.contains(name, environment));
         if front || !queued {
             self.journal.commit(Record::Enqueued(Enqueued {
                 platform: platform.clone(),
                 name: name.clone(),
                 front,
                 at: Some(self.now),
+                environment: environment.to_stored(),
             }));
         }
     }
@@ -116,7 +119,7 @@ impl Jobs<'_> {
             .filter(|name| but != Some(name))
             .collect();
         for name in names {
-            self.enqueue(platform, &name, false);
+            self.enqueue(platform, &name, &Environment::default(), false);
         }
     }
 }

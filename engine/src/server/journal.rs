@@ -1,12 +1,14 @@
 //! The durable state, and what is to be done about what happens to it.
 
+use crate::environment::Environment;
 use crate::limits::DISK_MARGIN;
 use crate::server::action::{Action, Deferred, Immediate};
 use crate::server::departed::Departed;
 use crate::server::peer::ConnectionId;
-use crate::server::record::{Record, Requeue};
+use crate::server::record::{Aborted, Finished, Record, Requeue};
 use crate::server::recovery::PendingResult;
 use crate::server::state::State;
+use crate::server::waiters::Run;
 use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::text::Text;
@@ -25,6 +27,26 @@ pub(crate) struct Journal {
     changed: BTreeSet<Text>,
     /// Jobs that have left the state while answers hold them.
     departed: Departed,
+    /// What has become of jobs and builds, while somebody wants to know.
+    news: Option<Vec<News>>,
+}
+
+/// What has become of a job or a build.
+#[derive(Clone, Debug)]
+pub(crate) enum News {
+    /// It left its place in a queue as this build.
+    Started {
+        /// The build.
+        uuid: Uuid,
+        /// The place.
+        run: Run,
+    },
+    /// A build is lost, and its job is queued again.
+    RunsAgain(Uuid),
+    /// A build has ended; that it runs again would have been said before.
+    Over(Uuid),
+    /// Jobs were taken out of queues.
+    Left,
 }
 
 impl Journal {
@@ -36,6 +58,7 @@ impl Journal {
             halted: false,
             changed: BTreeSet::new(),
             departed: Departed::default(),
+            news: None,
         }
     }
 
@@ -62,8 +85,31 @@ impl Journal {
             }
         }
         self.changed.extend(changed);
+        if let (Some(news), Some(new)) = (&mut self.news, News::of(&record)) {
+            news.push(new);
+        }
         self.log_space = self.log_space.saturating_sub(record.bytes());
         self.actions.push_back(Action::Append(record));
+    }
+
+    /// Whether somebody wants to know from now on what becomes of jobs and builds.
+    pub(crate) fn watch(&mut self, is_watched: bool) {
+        match is_watched {
+            true => drop(self.news.get_or_insert_default()),
+            false => self.news = None,
+        }
+    }
+
+    /// The job of a build that is about to end is queued again, which the record of its end will not say.
+    pub(crate) fn note_requeued(&mut self, uuid: Uuid) {
+        if let Some(news) = &mut self.news {
+            news.push(News::RunsAgain(uuid));
+        }
+    }
+
+    /// What has become of jobs and builds since the last time.
+    pub(crate) fn take_news(&mut self) -> Vec<News> {
+        self.news.as_mut().map(core::mem::take).unwrap_or_default()
     }
 
     /// Has something done without waiting for a commit.
@@ -153,5 +199,26 @@ impl Journal {
             Record::Configured(configured) => self.state.waiting_on(configured.item.job.name()),
             _ => Vec::new(),
         }
+    }
+}
+
+impl News {
+    fn of(record: &Record) -> Option<News> {
+        Some(match record {
+            Record::Started(started) => {
+                let (platform, name) = (started.platform.clone(), started.name.clone());
+                let environment = Environment::stored(started.environment.as_ref());
+                News::Started { uuid: started.uuid.0, run: Run { platform, name, environment } }
+            }
+            Record::Aborted(Aborted { uuid, requeue: Requeue::Front | Requeue::FrontAfterLoss, .. }) => {
+                News::RunsAgain(uuid.0)
+            }
+            Record::Aborted(Aborted { uuid, requeue: Requeue::No, .. })
+            | Record::Finished(Finished { uuid, .. }) => News::Over(uuid.0),
+            Record::Unscheduled(_) | Record::Dropped(_) | Record::Dequeued(_) | Record::Configured(_) => {
+                News::Left
+            }
+            _ => return None,
+        })
     }
 }

@@ -1,7 +1,9 @@
 //! Moving in from builder 0.4.0, and out again: its `state` file against our records.
 
+use crate::environment::Environment;
 use crate::names::{NameKind, check_name};
 use crate::server::admission::check_job;
+use crate::server::queue::Queue;
 use crate::server::record::{Enqueued, Record};
 use crate::server::state::State;
 use builder_proto::job::{Job, ScheduleItem};
@@ -33,25 +35,38 @@ pub fn import(file: StateFile) -> (State, Vec<String>) {
     (import.state, import.warnings)
 }
 
-/// The file from which 0.4.0 goes on. It has no notion of running builds in its state: they go to the front of their queues.
+/// The file from which 0.4.0 goes on. It has no notion of running builds in its state: they go to the front of their queues. Nor
+/// has it any notion of environments: see [`runs_with_environment`].
 pub fn export(state: &State) -> StateFile {
     let mut queues = state.queues.clone();
     let mut running: Vec<_> = state.running.iter().collect();
     running.sort_by_key(|(uuid, build)| core::cmp::Reverse((build.started, **uuid)));
     for (_, build) in running {
-        if let Some(job) = state.runnable(build.script.name(), &build.platform)
+        if build.environment.is_empty()
+            && let Some(job) = state.runnable(build.script.name(), &build.platform)
             && let Some(queue) = queues.get_mut(&build.platform)
         {
-            queue.push_front(job.clone(), None);
+            queue.push_front(job.clone(), Environment::default(), None);
         }
     }
     let schedule = state.schedule.items().map(|item| StateItem::Schedule(item.to_schedule_item()));
     let queues = queues.iter().map(|(platform, queue)| StateItem::Queue {
         platform: platform.clone(),
-        jobs: queue.jobs().map(|job| (**job).clone()).collect(),
+        jobs: queue
+            .places()
+            .filter(|place| place.environment.is_empty())
+            .map(|place| (*place.job).clone())
+            .collect(),
     });
     let dropped = state.dropped.iter().map(|platform| StateItem::Dropped { platform: platform.clone() });
     StateFile { items: schedule.chain(queues).chain(dropped).collect() }
+}
+
+/// How many builds are queued or run in an environment of their own, which [`export`] leaves out.
+pub fn runs_with_environment(state: &State) -> usize {
+    let queued = state.queues.values().flat_map(Queue::places).map(|place| &place.environment);
+    let environments = queued.chain(state.running.values().map(|build| &build.environment));
+    environments.filter(|environment| !environment.is_empty()).count()
 }
 
 struct Import {
@@ -106,6 +121,7 @@ impl Import {
                     name,
                     front: false,
                     at: None,
+                    environment: None,
                 }));
             }
         }

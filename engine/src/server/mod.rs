@@ -17,6 +17,7 @@
 //! | `builds` | a part: what workers run, and the results of that |
 //! | `uploads` | a part: results on their way to an upload server |
 //! | `notices` | a part: builds of which a program is to be told |
+//! | `waiters`, `waiting` | a part: clients that wait for a run of a job, and what they are told |
 //! | `jobs`, `commands`, `entering`, `cancelling`, `admission` | how jobs get into queues, what clients ask for, how jobs enter the schedule, and which jobs can be kept at all |
 //! | `journal`, `departed` | the state with what is to be done, and what answers still hold of it |
 //! | [`record`], [`state`](State), [`recovery`](Recovery) | what is durable, and how it is rebuilt |
@@ -66,6 +67,8 @@ mod state;
 mod tests;
 mod unremembered;
 mod uploads;
+mod waiters;
+mod waiting;
 mod write_back;
 
 pub use action::{Action, Deferred, Immediate, OutputSource, ResultHead, closing_messages};
@@ -92,6 +95,7 @@ use crate::server::notices::Notices;
 use crate::server::record::{Record, Remembered, WrittenBack};
 use crate::server::sessions::{Phase, Sessions, Step};
 use crate::server::uploads::{Uploads, remember_removal};
+use crate::server::waiters::Waiters;
 use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::history::Cause;
@@ -110,6 +114,7 @@ pub struct Server {
     builds: Builds,
     uploads: Uploads,
     notices: Notices,
+    waiters: Waiters,
     /// What the history has, and the log need not hold any longer.
     remembered: Remembered,
     /// When a wall clock that is behind the schedule is taken to be right, in monotonic time.
@@ -137,6 +142,7 @@ impl Server {
             builds: Builds::new(settings),
             uploads,
             notices,
+            waiters: Waiters::default(),
             remembered: Remembered::default(),
             trusts_clock_at: now.monotonic.saturating_add(CLOCK_PATIENCE),
             last: now,
@@ -163,8 +169,17 @@ impl Server {
             }
             Input::Received { connection, bytes } => self.receive(now, connection, bytes),
             Input::Closed { connection, reason } => self.disconnect(now, connection, reason),
+            Input::ObserverDone { connection } if self.waiters.contains(connection) => {
+                self.on_console_sent(now, connection);
+            }
             Input::ObserverDone { connection } => self.step_by_id(now, connection, Step::Finish),
+            Input::ObserverFailed { connection, error } if self.waiters.contains(connection) => {
+                self.on_console_unsent(now, connection, error);
+            }
             Input::ObserverFailed { connection, error } => self.refuse_by_id(now, connection, error),
+            Input::PartSent { connection } if self.waiters.contains(connection) => {
+                self.waiters.on_told(connection);
+            }
             Input::PartSent { connection } => self.inform_further(now, connection),
             Input::Tick => self.tick(now),
             Input::Templates(templates) => {
@@ -200,6 +215,7 @@ impl Server {
             }
             Input::LogSpace(bytes) => self.journal.set_log_space(bytes),
         }
+        self.pass_on_news(now);
     }
 
     /// The next thing to do, in order; none when the driver may wait.
@@ -216,6 +232,7 @@ impl Server {
             self.uploads.next_deadline(),
             self.notices.next_deadline(),
             self.dispatcher.next_deadline(self.last, &self.journal),
+            self.waiters.next_deadline(),
             rest.map(|rest| self.last.monotonic.saturating_add(rest)),
         ];
         deadlines.into_iter().flatten().min()
@@ -259,6 +276,8 @@ impl Server {
         jobs.enqueue_due(now, self.builds.defaults());
         self.dispatch(now);
         self.answer_drained(now);
+        self.pass_on_news(now);
+        self.look_at_waiters(now);
         self.uploads.start_next(now, &mut self.journal);
         self.notices.start_due(now, &mut self.journal);
     }

@@ -1,5 +1,6 @@
-//! The queue of one platform: first in, first out, at most one entry for each job.
+//! The queue of one platform: first in, first out, at most one entry for each job in each environment.
 
+use crate::environment::Environment;
 use builder_proto::job::Job;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
@@ -14,63 +15,86 @@ use std::sync::Arc;
 pub(crate) struct Queue {
     /// The jobs by position. Positions grow at the back and shrink at the front; gaps mean nothing.
     jobs: BTreeMap<i64, Place>,
-    positions: BTreeMap<Text, i64>,
+    positions: BTreeMap<(Text, Environment), i64>,
     /// Positions of script jobs, so that they are found behind any number of orb-build jobs without template.
     scripts: BTreeSet<i64>,
 }
 
 /// A job that waits.
 #[derive(Clone, Debug)]
-struct Place {
-    job: Arc<Job>,
+pub(crate) struct Place {
+    pub(crate) job: Arc<Job>,
+    /// What this run of it finds in its environment in addition.
+    pub(crate) environment: Environment,
     /// When it came, if that is known.
-    since: Option<Time>,
+    pub(crate) since: Option<Time>,
 }
 
 impl Queue {
-    pub(crate) fn contains(&self, name: &Text) -> bool {
-        self.positions.contains_key(name)
+    /// Whether the job is queued to run in that environment.
+    pub(crate) fn contains(&self, name: &Text, environment: &Environment) -> bool {
+        self.position(name, environment).is_some()
     }
 
     /// Puts the job behind all others, unless it is queued already.
-    pub(crate) fn push_back(&mut self, job: Arc<Job>, since: Option<Time>) {
+    pub(crate) fn push_back(&mut self, job: Arc<Job>, environment: Environment, since: Option<Time>) {
         let position = self.jobs.last_key_value().map_or(0, |(last, _)| last + 1);
-        if let Entry::Vacant(place) = self.positions.entry(job.name().clone()) {
+        if let Entry::Vacant(place) = self.positions.entry((job.name().clone(), environment.clone())) {
             place.insert(position);
-            self.insert(position, Place { job, since });
+            self.insert(position, Place { job, environment, since });
         }
     }
 
     /// Puts the job before all others, from wherever it was. One that was queued goes on waiting.
-    pub(crate) fn push_front(&mut self, job: Arc<Job>, since: Option<Time>) {
-        let since = self.since(job.name()).or(since);
-        self.remove(job.name());
+    pub(crate) fn push_front(&mut self, job: Arc<Job>, environment: Environment, since: Option<Time>) {
+        let since = self.since(job.name(), &environment).or(since);
+        self.remove(job.name(), &environment);
         let position = self.jobs.first_key_value().map_or(0, |(first, _)| first - 1);
-        self.positions.insert(job.name().clone(), position);
-        self.insert(position, Place { job, since });
+        self.positions.insert((job.name().clone(), environment.clone()), position);
+        self.insert(position, Place { job, environment, since });
     }
 
-    /// Puts a job where the one of its name waits, if one does.
+    /// Puts a job where those of its name wait, if any does.
     pub(crate) fn replace(&mut self, job: &Arc<Job>) {
-        let Some(position) = self.positions.get(job.name()).copied() else { return };
-        let since = self.since(job.name());
-        self.scripts.remove(&position);
-        self.insert(position, Place { job: Arc::clone(job), since });
+        let environments = self.environments(job.name());
+        let positions: Vec<i64> =
+            environments.filter_map(|environment| self.position(job.name(), environment)).collect();
+        for position in positions {
+            self.scripts.remove(&position);
+            if let Some(place) = self.jobs.remove(&position) {
+                self.insert(position, Place { job: Arc::clone(job), ..place });
+            }
+        }
     }
 
-    pub(crate) fn remove(&mut self, name: &Text) -> Option<Arc<Job>> {
-        let position = self.positions.remove(name)?;
-        self.scripts.remove(&position);
-        self.jobs.remove(&position).map(|place| place.job)
+    /// Takes the job out that was to run in that environment.
+    pub(crate) fn remove(&mut self, name: &Text, environment: &Environment) {
+        if let Some(position) = self.positions.remove(&(name.clone(), environment.clone())) {
+            self.scripts.remove(&position);
+            self.jobs.remove(&position);
+        }
+    }
+
+    /// Takes the job out, in whatever environment it was to run.
+    pub(crate) fn remove_job(&mut self, name: &Text) {
+        let environments: Vec<Environment> = self.environments(name).cloned().collect();
+        environments.iter().for_each(|environment| self.remove(name, environment));
+    }
+
+    /// The environments in which the job is queued to run.
+    pub(crate) fn environments(&self, name: &Text) -> impl Iterator<Item = &Environment> {
+        let from = (name.clone(), Environment::default());
+        let entries = self.positions.range(from..).map(|(entry, _)| entry);
+        entries.take_while(move |(queued, _)| queued == name).map(|(_, environment)| environment)
     }
 
     /// The first job that may run: any job, or the first script job where orb-build jobs have no template.
-    pub(crate) fn first(&self, orb_builds: bool) -> Option<&Arc<Job>> {
+    pub(crate) fn first(&self, orb_builds: bool) -> Option<&Place> {
         let (first, place) = self.jobs.first_key_value()?;
         if orb_builds || self.scripts.contains(first) {
-            return Some(&place.job);
+            return Some(place);
         }
-        self.jobs.get(self.scripts.first()?).map(|place| &place.job)
+        self.jobs.get(self.scripts.first()?)
     }
 
     /// Whether there is a job besides that one which may run, as in [`Queue::first`].
@@ -80,11 +104,17 @@ impl Queue {
     }
 
     pub(crate) fn jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
-        self.jobs.values().map(|place| &place.job)
+        self.places().map(|place| &place.job)
     }
 
+    pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
+        self.jobs.values()
+    }
+
+    /// The job of this name, if it is queued in any environment.
     pub(crate) fn get(&self, name: &Text) -> Option<&Arc<Job>> {
-        self.jobs.get(self.positions.get(name)?).map(|place| &place.job)
+        let position = self.position(name, self.environments(name).next()?)?;
+        self.jobs.get(&position).map(|place| &place.job)
     }
 
     /// The jobs behind a position, or all, with the position of each and when it came, if that is known.
@@ -98,8 +128,8 @@ impl Queue {
     }
 
     /// When a queued job came, if that is known.
-    pub(crate) fn since(&self, name: &Text) -> Option<Time> {
-        self.jobs.get(self.positions.get(name)?)?.since
+    pub(crate) fn since(&self, name: &Text, environment: &Environment) -> Option<Time> {
+        self.jobs.get(&self.position(name, environment)?)?.since
     }
 
     /// When the job came that has waited longest, as far as that is known. This looks at all of them.
@@ -109,6 +139,10 @@ impl Queue {
 
     pub(crate) fn len(&self) -> usize {
         self.jobs.len()
+    }
+
+    fn position(&self, name: &Text, environment: &Environment) -> Option<i64> {
+        self.positions.get(&(name.clone(), environment.clone())).copied()
     }
 
     /// Puts a job where `positions` says that it is.
@@ -123,6 +157,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use builder_proto::environment::Variable;
     use builder_proto::job::{OrbBuildJob, ScriptJob};
 
     fn script(name: &str) -> Arc<Job> {
@@ -141,21 +176,21 @@ mod tests {
     fn the_first_in_is_the_first_out() {
         let mut queue = Queue::default();
         for name in ["a", "b", "c"] {
-            queue.push_back(script(name), None);
+            queue.push_back(script(name), Environment::default(), None);
         }
         assert_eq!(names(&queue), ["a", "b", "c"]);
-        assert_eq!(queue.first(false).map(|job| job.name().to_string()).as_deref(), Some("a"));
+        assert_eq!(queue.first(false).map(|place| place.job.name().to_string()).as_deref(), Some("a"));
     }
 
     #[test]
     fn a_job_is_queued_at_most_once() {
         let mut queue = Queue::default();
         for name in ["a", "b", "a"] {
-            queue.push_back(script(name), None);
+            queue.push_back(script(name), Environment::default(), None);
         }
         assert_eq!(names(&queue), ["a", "b"]);
-        queue.push_front(script("b"), None);
-        queue.push_front(script("c"), None);
+        queue.push_front(script("b"), Environment::default(), None);
+        queue.push_front(script("c"), Environment::default(), None);
         assert_eq!(names(&queue), ["c", "b", "a"]);
     }
 
@@ -163,19 +198,20 @@ mod tests {
     fn a_removed_job_leaves_the_others_in_order() {
         let mut queue = Queue::default();
         for name in ["a", "b", "c"] {
-            queue.push_back(script(name), None);
+            queue.push_back(script(name), Environment::default(), None);
         }
-        assert!(queue.remove(&"b".into()).is_some());
-        assert!(queue.remove(&"b".into()).is_none());
+        for _ in 0..2 {
+            queue.remove(&"b".into(), &Environment::default());
+        }
         assert_eq!(names(&queue), ["a", "c"]);
     }
 
     #[test]
     fn others_are_those_that_may_run() {
         let mut queue = Queue::default();
-        queue.push_back(script("script"), None);
+        queue.push_back(script("script"), Environment::default(), None);
         assert!(!queue.has_others(&"script".into(), true));
-        queue.push_back(orb_build("orb"), None);
+        queue.push_back(orb_build("orb"), Environment::default(), None);
         assert!(queue.has_others(&"script".into(), true) && !queue.has_others(&"script".into(), false));
         assert!(queue.has_others(&"orb".into(), false));
     }
@@ -183,40 +219,70 @@ mod tests {
     #[test]
     fn script_jobs_pass_orb_build_jobs_that_cannot_run() {
         let mut queue = Queue::default();
-        queue.push_back(orb_build("orb"), None);
+        queue.push_back(orb_build("orb"), Environment::default(), None);
         assert!(queue.first(false).is_none());
-        queue.push_back(script("script"), None);
-        assert_eq!(queue.first(false).map(|job| job.name().to_string()).as_deref(), Some("script"));
-        assert_eq!(queue.first(true).map(|job| job.name().to_string()).as_deref(), Some("orb"));
+        queue.push_back(script("script"), Environment::default(), None);
+        assert_eq!(queue.first(false).map(|place| place.job.name().to_string()).as_deref(), Some("script"));
+        assert_eq!(queue.first(true).map(|place| place.job.name().to_string()).as_deref(), Some("orb"));
     }
 
     #[test]
     fn a_job_that_replaces_another_waits_in_its_place() {
         let mut queue = Queue::default();
         for name in ["a", "b", "c"] {
-            queue.push_back(script(name), Some(Time::from_unix_milliseconds(1)));
+            queue.push_back(script(name), Environment::default(), Some(Time::from_unix_milliseconds(1)));
         }
         queue.replace(&orb_build("a"));
         queue.replace(&orb_build("d"));
         assert_eq!(names(&queue), ["a", "b", "c"]);
-        assert_eq!(queue.since(&"a".into()), Some(Time::from_unix_milliseconds(1)));
-        assert_eq!(queue.first(false).map(|job| job.name().to_string()).as_deref(), Some("b"));
+        assert_eq!(queue.since(&"a".into(), &Environment::default()), Some(Time::from_unix_milliseconds(1)));
+        assert_eq!(queue.first(false).map(|place| place.job.name().to_string()).as_deref(), Some("b"));
         queue.replace(&script("a"));
-        assert_eq!(queue.first(false).map(|job| job.name().to_string()).as_deref(), Some("a"));
+        assert_eq!(queue.first(false).map(|place| place.job.name().to_string()).as_deref(), Some("a"));
     }
 
     #[test]
     fn a_job_waits_since_it_came_wherever_it_goes() {
+        let since = |queue: &Queue| queue.since(&"a".into(), &Environment::default());
         let mut queue = Queue::default();
         let (first, later) = (Time::from_unix_milliseconds(1), Time::from_unix_milliseconds(2));
-        queue.push_back(script("a"), Some(first));
-        queue.push_back(script("a"), Some(later));
-        queue.push_front(script("a"), Some(later));
-        assert_eq!(queue.since(&"a".into()), Some(first));
-        queue.remove(&"a".into());
-        assert_eq!(queue.since(&"a".into()), None);
-        queue.push_front(script("a"), Some(later));
-        assert_eq!(queue.since(&"a".into()), Some(later));
+        queue.push_back(script("a"), Environment::default(), Some(first));
+        queue.push_back(script("a"), Environment::default(), Some(later));
+        queue.push_front(script("a"), Environment::default(), Some(later));
+        assert_eq!(since(&queue), Some(first));
+        queue.remove(&"a".into(), &Environment::default());
+        assert_eq!(since(&queue), None);
+        queue.push_front(script("a"), Environment::default(), Some(later));
+        assert_eq!(since(&queue), Some(later));
+    }
+
+    #[test]
+    fn a_job_has_a_place_for_each_environment() {
+        let environment =
+            |value: &str| Environment::new(vec![Variable { name: "A".into(), value: value.into() }]).unwrap();
+        let mut queue = Queue::default();
+        queue.push_back(script("a"), Environment::default(), None);
+        queue.push_back(script("b"), Environment::default(), None);
+        queue.push_front(script("a"), environment("1"), None);
+        queue.push_front(script("a"), environment("2"), None);
+        queue.push_front(script("a"), environment("1"), None);
+        let values = |queue: &Queue| -> Vec<String> {
+            let values = queue.places().map(|place| {
+                place
+                    .environment
+                    .variables()
+                    .first()
+                    .map_or("", |first| first.value.as_str().unwrap())
+                    .to_owned()
+            });
+            values.collect()
+        };
+        assert_eq!((names(&queue).concat().as_str(), values(&queue).concat().as_str()), ("aaab", "12"));
+        queue.remove(&"a".into(), &environment("1"));
+        assert!(!queue.contains(&"a".into(), &environment("1")));
+        assert_eq!(queue.environments(&"a".into()).count(), 2);
+        queue.remove_job(&"a".into());
+        assert_eq!(names(&queue), ["b"]);
     }
 
     #[test]

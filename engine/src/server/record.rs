@@ -4,6 +4,7 @@
 //! is the durable state; a snapshot is the shortest list that rebuilds it. Both are read by the same code.
 
 use crate::history::{EndedBuild, Gone};
+use builder_proto::environment::Variable;
 use builder_proto::history::Build;
 use builder_proto::job::{ScheduleItem, ScriptJob};
 use builder_proto::job_settings::JobSettings;
@@ -146,6 +147,9 @@ pub struct Enqueued {
     /// When; earlier versions do not say it.
     #[asn1(context_specific = "0", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
     pub at: Option<Time>,
+    /// What this run finds in its environment in addition. It has a place of its own in the queue then.
+    #[asn1(context_specific = "1", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
+    pub environment: Option<Vec<Variable>>,
 }
 
 /// A job that has left a queue.
@@ -184,6 +188,10 @@ pub struct Started {
     /// The address of the worker, if it has one.
     #[asn1(context_specific = "1", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
     pub host: Option<Text>,
+    /// What it finds in its environment in addition: which place in the queue it left, and where it goes back to. The script
+    /// that runs sets it already.
+    #[asn1(context_specific = "2", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
+    pub environment: Option<Vec<Variable>>,
 }
 
 /// A build whose result is stored.

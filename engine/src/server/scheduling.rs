@@ -34,7 +34,7 @@ impl State {
 
     /// The platforms in whose queues a job of this name waits.
     pub(super) fn waiting_on(&self, name: &Text) -> Vec<Text> {
-        let queues = self.queues.iter().filter(|(_, queue)| queue.contains(name));
+        let queues = self.queues.iter().filter(|(_, queue)| queue.get(name).is_some());
         queues.map(|(platform, _)| platform.clone()).collect()
     }
 
@@ -54,13 +54,13 @@ impl State {
         match &*item.job {
             Job::Script(job) => {
                 if let Some(queue) = self.queues.get_mut(&job.platform) {
-                    queue.remove(name);
+                    queue.remove_job(name);
                 }
                 self.losses.remove(&(job.platform.clone(), name.clone()));
             }
             Job::OrbBuild(_) => {
                 for (platform, queue) in &mut self.queues {
-                    queue.remove(name);
+                    queue.remove_job(name);
                     self.losses.remove(&(platform.clone(), name.clone()));
                 }
             }
@@ -87,7 +87,7 @@ impl State {
         for (platform, queue) in &mut self.queues {
             match runs_on(&job, platform) {
                 true => queue.replace(&job),
-                false => drop(queue.remove(name)),
+                false => queue.remove_job(name),
             }
             // Losses are those of the job that is gone.
             self.losses.remove(&(platform.clone(), name.clone()));

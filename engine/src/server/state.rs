@@ -1,5 +1,6 @@
 //! The durable state of the server, and the only way to change it: [`State::apply`].
 
+use crate::environment::Environment;
 use crate::server::admission::runs_on;
 use crate::server::inconsistency::Inconsistency;
 use crate::server::notices::NoticeOutbox;
@@ -46,6 +47,8 @@ pub(crate) struct Running {
     pub(crate) started: Time,
     pub(crate) platform: Text,
     pub(crate) script: Script,
+    /// What it finds in its environment in addition. The script sets it already.
+    pub(crate) environment: Environment,
     /// When its job entered the queue, if that is known.
     pub(crate) queued: Option<Time>,
     /// The address of its worker, if it has one.
@@ -151,12 +154,13 @@ impl State {
             })
         });
         let enqueued = self.queues.iter().flat_map(|(platform, queue)| {
-            queue.jobs().map(|job| {
+            queue.places().map(|place| {
                 Record::Enqueued(Enqueued {
                     platform: platform.clone(),
-                    name: job.name().clone(),
+                    name: place.job.name().clone(),
                     front: false,
-                    at: queue.since(job.name()),
+                    at: place.since,
+                    environment: place.environment.to_stored(),
                 })
             })
         });
@@ -227,6 +231,7 @@ impl State {
             job: (!scheduled).then(|| build.script.to_job()),
             queued: build.queued,
             host: build.host.clone(),
+            environment: build.environment.to_stored(),
         })
     }
 
@@ -238,9 +243,10 @@ impl State {
             )));
         };
         if let Some(queue) = self.queues.get_mut(&enqueued.platform) {
+            let environment = Environment::stored(enqueued.environment.as_ref());
             match enqueued.front {
-                true => queue.push_front(job, enqueued.at),
-                false => queue.push_back(job, enqueued.at),
+                true => queue.push_front(job, environment, enqueued.at),
+                false => queue.push_back(job, environment, enqueued.at),
             }
         }
         Ok(())
@@ -248,8 +254,10 @@ impl State {
 
     fn apply_dequeued(&mut self, dequeued: &Dequeued) -> Result<(), Inconsistency> {
         let queue = self.queues.get_mut(&dequeued.platform);
-        let job = queue.and_then(|queue| queue.remove(&dequeued.name));
-        job.map(drop).ok_or_else(|| unknown("queued job", &dequeued.name, "taken out of its queue"))
+        let queue = queue.filter(|queue| queue.get(&dequeued.name).is_some());
+        let queue = queue.ok_or_else(|| unknown("queued job", &dequeued.name, "taken out of its queue"))?;
+        queue.remove_job(&dequeued.name);
+        Ok(())
     }
 
     fn apply_started(&mut self, started: &Started) -> Result<(), Inconsistency> {
@@ -265,12 +273,13 @@ impl State {
                 .and_then(|item| Script::shared(&item.job))
                 .ok_or_else(|| unknown("script job", &started.name, "started"))?,
         };
+        let environment = Environment::stored(started.environment.as_ref());
         if let Some(queue) = self.queues.get_mut(&started.platform) {
-            queue.remove(&started.name);
+            queue.remove(&started.name, &environment);
         }
         let Started { started, platform, queued, host, .. } = started;
         let (platform, host) = (platform.clone(), host.clone());
-        let build = Running { started: *started, platform, script, queued: *queued, host };
+        let build = Running { started: *started, platform, script, environment, queued: *queued, host };
         self.running.insert(uuid, build);
         Ok(())
     }
@@ -303,7 +312,7 @@ impl State {
             && let Some(job) = self.runnable(name, &build.platform).cloned()
             && let Some(queue) = self.queues.get_mut(&build.platform)
         {
-            queue.push_front(job, Some(aborted.finished));
+            queue.push_front(job, build.environment, Some(aborted.finished));
         }
         let Running { started, script, .. } = build;
         let (finished, reason) = (aborted.finished, aborted.reason.clone());

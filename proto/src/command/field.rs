@@ -4,6 +4,7 @@ use super::info::{InfoReply, QueueInfo, RunningInfo};
 use super::peer::PeerType;
 use crate::Uuid;
 use crate::build_result::BuildResult;
+use crate::environment::Variable;
 use crate::history::{Artifact, Build, HistoryQuery};
 use crate::job::{File, OrbBuildJob, ScheduleItem, ScriptJob};
 use crate::job_settings::JobSettings;
@@ -107,7 +108,7 @@ macro_rules! named {
 
 named! {
     Text Time Period ScriptJob OrbBuildJob ScheduleItem File BuildResult PeerType QueueInfo RunningInfo InfoReply
-    Build HistoryQuery Artifact JobSettings JobStatus PlatformStatus QueueStatus ServerStatus
+    Build HistoryQuery Artifact JobSettings JobStatus PlatformStatus QueueStatus ServerStatus Variable
 }
 
 impl Named for bool {

@@ -17,6 +17,7 @@ use super::info::{InfoReply, QueueInfo, RunningInfo};
 use super::peer::PeerType;
 use crate::budget::{MESSAGE_VALUES, STATE_VALUES};
 use crate::build_result::BuildResult;
+use crate::environment::Variable;
 use crate::history::{Artifact, Build, HistoryQuery};
 use crate::job::{File, OrbBuildJob, ScheduleItem, ScriptJob};
 use crate::job_settings::JobSettings;
@@ -344,6 +345,22 @@ messages! {
         /// Minutes after midnight in UTC when it runs; as soon as possible, and from then on, when absent.
         at: Option<i64>,
     };
+    /// Client to server: [`Command::Execute`] with more to it. Who waits is sent [`Command::Waiting`] and [`Command::Build`] until
+    /// the job has run, and the console as [`Command::Output`].
+    38 "run", ClientChanges, MESSAGE_VALUES: Run {
+        /// The job.
+        name: Text,
+        /// Where; on every platform that fits when absent.
+        platform: Option<Text>,
+        /// What this run finds in its environment in addition.
+        environment: Vec<Variable>,
+        /// Whether to answer with all that happens, up to the end of the build.
+        waits: bool,
+        /// Whether to wait for the build that is queued or runs, in place of queueing one.
+        joins: bool,
+    };
+    /// Server to client: why the build that somebody waits for does not run.
+    39 "waiting", Server, MESSAGE_VALUES: Waiting(reason: Text);
     /// Client to server: say how you are, with one [`Command::ServerStatus`], then [`Command::PlatformStatus`],
     /// [`Command::QueueStatus`], [`Command::Build`] for each build that runs, and [`Command::JobStatus`].
     40 "overview", ClientLooks, MESSAGE_VALUES: Overview;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::Uuid;
 use crate::build_result::BuildResult;
+use crate::environment::Variable;
 use crate::error::EncodeError;
 use crate::history::{Artifact, Build, BuildEnd, Cause, HistoryQuery, Sha256};
 use crate::job::{File, Job, OrbBuildJob, ScheduleItem, ScriptJob};
@@ -303,6 +304,22 @@ fn overview_command() -> impl Strategy<Value = Command> {
     prop_oneof![job_status(), platform, entry, server]
 }
 
+fn run_command() -> impl Strategy<Value = Command> {
+    let variable = (text(), text()).prop_map(|(name, value)| Variable { name, value });
+    prop_oneof![
+        (text(), prop::option::of(text()), list(variable), any::<bool>(), any::<bool>()).prop_map(
+            |(name, platform, environment, waits, joins)| Command::Run {
+                name,
+                platform,
+                environment,
+                waits,
+                joins
+            }
+        ),
+        text().prop_map(Command::Waiting),
+    ]
+}
+
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         text_command(),
@@ -312,7 +329,8 @@ fn command() -> impl Strategy<Value = Command> {
         other_command(),
         history_command(),
         charge_command(),
-        overview_command()
+        overview_command(),
+        run_command()
     ]
 }
 
@@ -488,6 +506,14 @@ fn messages_of_version_14_are_spelled_as_the_page_says() {
     let number = "0c10".to_owned() + &"07".repeat(16);
     let fetch = |path, skip, offset| Command::Fetch { uuid, path, skip, offset };
     let artifact = Artifact { path: "a".into(), size: 1, sha256: None };
+    let variable = Variable { name: "A".into(), value: "1".into() };
+    let run = |platform, environment, waits, joins| Command::Run {
+        name: "a".into(),
+        platform,
+        environment,
+        waits,
+        joins,
+    };
     for (command, bytes) in [
         (Command::History(HistoryQuery::default()), "b7053003010100".to_owned()),
         (Command::Details(uuid), format!("b912{number}")),
@@ -525,6 +551,12 @@ fn messages_of_version_14_are_spelled_as_the_page_says() {
             "bf251c301aa102050030060c016f0c016b3005a20302013c0101ff020200b4".to_owned(),
         ),
         (Command::Overview, "bf28020500".to_owned()),
+        (run(None, Vec::new(), true, false), "bf260d300b0c016130000101ff010100".to_owned()),
+        (
+            run(Some("p".into()), vec![variable], false, true),
+            "bf261830160c01610c0170300830060c01410c01310101000101ff".to_owned(),
+        ),
+        (Command::Waiting("x".into()), "bf27030c0178".to_owned()),
     ] {
         let payload = command.encode().unwrap();
         assert_eq!(payload.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), bytes);

@@ -62,6 +62,7 @@ fn long_history() -> impl Iterator<Item = Record> {
                 name: name.clone(),
                 front: false,
                 at: None,
+                environment: None,
             }),
             Record::Rescheduled(Rescheduled {
                 name: name.clone(),
@@ -77,6 +78,7 @@ fn long_history() -> impl Iterator<Item = Record> {
                 job: None,
                 queued: None,
                 host: None,
+                environment: None,
             }),
             Record::Finished(Finished { uuid, contents: None }),
         ]

@@ -267,6 +267,7 @@ impl Builds {
         let Some(build) = self.take(uuid, journal) else { return };
         let Some(running) = journal.state().running.get(&uuid) else { return };
         let (platform, name) = (running.platform.clone(), running.script.name().clone());
+        let environment = running.environment.to_stored();
         // Whether the job has run at all is not known when nothing came from the worker.
         let (reason, may_be_to_blame) = match loss {
             Loss::Gone(reason) => (reason, !build.has_spoken),
@@ -281,8 +282,10 @@ impl Builds {
             Fate::RunsAgainLater => {
                 // In this order, so that a crash in between finds the job in its queue.
                 let at = Some(now.wall);
-                let entry = Enqueued { platform: platform.clone(), name: name.clone(), front: false, at };
+                let (on, of) = (platform.clone(), name.clone());
+                let entry = Enqueued { platform: on, name: of, front: false, at, environment };
                 journal.commit(Record::Enqueued(entry));
+                journal.note_requeued(uuid);
                 self.abort(now, uuid, cause, printed, Requeue::No, journal);
                 journal.commit(Record::Losses(Losses { name, platform, count: LOSSES_IN_A_ROW - 1 }));
             }

@@ -296,11 +296,11 @@ impl Dispatcher {
         if under_way >= self.limit {
             return HandOut::Busy;
         }
-        let Some(Prepared { script, from_template, check }) = Prepared::next(platform, jobs) else {
+        let Some(Prepared { script, is_made, environment, check }) = Prepared::next(platform, jobs) else {
             return HandOut::Nothing;
         };
-        // The log repeats a script only when it comes from a template.
-        let bytes = if from_template { script.script.as_bytes().len() } else { 0 };
+        // The log repeats a script only when it is not the one in the schedule.
+        let bytes = if is_made { script.script.as_bytes().len() } else { 0 };
         if !jobs.journal.has_room(bytes as u64) {
             return HandOut::Later(Shortage::Disk);
         }
@@ -308,15 +308,18 @@ impl Dispatcher {
             ::log::error!("no randomness for the uuid of a build; job {} stays queued", script.name);
             return HandOut::Later(Shortage::Randomness);
         };
-        jobs.journal.commit(Record::Started(Started {
+        let queue = jobs.journal.state().queues.get(platform);
+        let started = Record::Started(Started {
             uuid: RawUuid(uuid),
             started: now.wall,
             platform: platform.clone(),
             name: script.name.clone(),
-            job: from_template.then(|| script.clone()),
-            queued: jobs.journal.state().queues.get(platform).and_then(|queue| queue.since(&script.name)),
+            job: is_made.then(|| script.clone()),
+            queued: queue.and_then(|queue| queue.since(&script.name, &environment)),
             host: hosts(connection),
-        }));
+            environment: environment.to_stored(),
+        });
+        jobs.journal.commit(started);
         HandOut::Job(match check {
             Ok(()) => {
                 self.stop_waiting(platform, turn);

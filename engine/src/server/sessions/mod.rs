@@ -176,8 +176,8 @@ impl Sessions {
         let state = journal.state();
         let known = state.running.contains_key(&uuid) || state.aborted.contains_key(&uuid);
         journal.act_after_commit(match known {
-            true => Deferred::Follow { connection: id, uuid, waits },
-            false => Deferred::Replay { connection: id, uuid },
+            true => Deferred::Follow { connection: id, uuid, waits, closes: true },
+            false => Deferred::Replay { connection: id, uuid, closes: true },
         });
         Step::Enter(Phase::Observing)
     }
@@ -243,7 +243,7 @@ impl Sessions {
     }
 
     /// Each may keep a file open for as long as it likes. Viewers leave half of the places to others.
-    fn admit_observer(&mut self, id: ConnectionId, role: Role) -> Result<(), String> {
+    pub(crate) fn admit_observer(&mut self, id: ConnectionId, role: Role) -> Result<(), String> {
         let all = self.observer_limit;
         let for_viewers = (all / 2).max(1);
         let viewers = || self.observers.values().filter(|role| **role == Role::Viewers).count();

@@ -109,7 +109,13 @@ fn a_script_too_long_for_a_worker_becomes_a_failed_build_and_costs_none() {
         state.apply(&Record::Scheduled(item)).unwrap();
         state.apply(&Record::PlatformAdded("p".into())).unwrap();
         state
-            .apply(&Record::Enqueued(Enqueued { platform: "p".into(), name, front: false, at: None }))
+            .apply(&Record::Enqueued(Enqueued {
+                platform: "p".into(),
+                name,
+                front: false,
+                at: None,
+                environment: None,
+            }))
             .unwrap();
     }
     let mut server = Bare::new(state);

@@ -5,6 +5,7 @@ mod rig;
 mod settings;
 mod shortcuts;
 mod silence;
+mod waiting;
 mod words;
 mod world;
 

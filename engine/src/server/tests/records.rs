@@ -10,6 +10,7 @@ use crate::server::record::{
 use crate::server::{PendingResult, Recovery, State};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
+use builder_proto::environment::Variable;
 use builder_proto::execution::Execution;
 use builder_proto::history::{Build, BuildEnd, Cause};
 use builder_proto::job::{Job, ScheduleItem};
@@ -37,7 +38,12 @@ fn started(job: bool) -> Record {
         job,
         queued: None,
         host: None,
+        environment: None,
     })
+}
+
+fn variable() -> Variable {
+    Variable { name: "A".into(), value: "1".into() }
 }
 
 fn finished(contents: Option<&[u8]>) -> Record {
@@ -50,7 +56,7 @@ fn aborted(requeue: Requeue) -> Record {
 }
 
 fn enqueued(front: bool) -> Record {
-    Record::Enqueued(Enqueued { platform: "p".into(), name: "a".into(), front, at: None })
+    Record::Enqueued(Enqueued { platform: "p".into(), name: "a".into(), front, at: None, environment: None })
 }
 
 /// Every kind of record, with the bytes that stand for it on disk from the first version on.
@@ -159,8 +165,19 @@ fn golden() -> Vec<(Record, &'static str)> {
                 name: "a".into(),
                 front: true,
                 at: Some(TIME),
+                environment: None,
             }),
             "a41e301c0c01700c01610101ffa011180f32303236303130323033303430355a",
+        ),
+        (
+            Record::Enqueued(Enqueued {
+                platform: "p".into(),
+                name: "a".into(),
+                front: true,
+                at: Some(TIME),
+                environment: Some(vec![variable()]),
+            }),
+            "a42a30280c01700c01610101ffa011180f32303236303130323033303430355aa10a300830060c01410c0131",
         ),
         (
             Record::Started(Started {
@@ -171,6 +188,7 @@ fn golden() -> Vec<(Record, &'static str)> {
                 job: None,
                 queued: Some(TIME),
                 host: Some("::1".into()),
+                environment: None,
             }),
             "a54530430c100102030405060708090a0b0c0d0e0f10180f32303236303130323033303430355a0c01700c0161\
              a011180f32303236303130323033303430355aa1050c033a3a31",
@@ -191,6 +209,20 @@ fn golden() -> Vec<(Record, &'static str)> {
              a2243022180f32303236303130323033303430355aa003020101020100020100020100020100",
         ),
         (Record::NoticeGiven(NoticeGiven { uuid: UUID }), "bb1430120c100102030405060708090a0b0c0d0e0f10"),
+        (
+            Record::Started(Started {
+                uuid: UUID,
+                started: TIME,
+                platform: "p".into(),
+                name: "a".into(),
+                job: None,
+                queued: None,
+                host: None,
+                environment: Some(vec![variable()]),
+            }),
+            "a53730350c100102030405060708090a0b0c0d0e0f10180f32303236303130323033303430355a0c01700c0161\
+             a20a300830060c01410c0131",
+        ),
         (
             Record::Gone(Gone { uuid: UUID, at: TIME }),
             "b42530230c100102030405060708090a0b0c0d0e0f10180f32303236303130323033303430355a",
@@ -277,8 +309,13 @@ fn records_that_contradict_those_before_are_refused() {
     let job = || scheduled(Job::Script(script("a", "p")));
     let platform = || Record::PlatformAdded("p".into());
     let other = || Record::PlatformAdded("q".into());
-    let on_other =
-        Record::Enqueued(Enqueued { platform: "q".into(), name: "a".into(), front: false, at: None });
+    let on_other = Record::Enqueued(Enqueued {
+        platform: "q".into(),
+        name: "a".into(),
+        front: false,
+        at: None,
+        environment: None,
+    });
     let next = Rescheduled { name: "a".into(), next: TIME, period: Period::Never, every: None };
     for (before, record, problem) in [
         (vec![job()], job(), "job a is scheduled twice"),
@@ -354,6 +391,7 @@ fn build_with_result(number: u128) -> [Record; 2] {
             job,
             queued: None,
             host: None,
+            environment: None,
         }),
         Record::Finished(Finished { uuid, contents }),
     ]

@@ -77,6 +77,7 @@ struct Follower {
     uuid: Uuid,
     sent: usize,
     waits: bool,
+    closes: bool,
 }
 
 /// What the world has to tell the server in the next turn.
@@ -349,11 +350,11 @@ impl Rig {
                 assert!(self.server.state().ended_build(uuid).is_some(), "the log says how {uuid} ended");
             }
             Deferred::RemoveSpool { uuid } => self.spools.entry(uuid).or_default().removed = true,
-            Deferred::Follow { connection, uuid, waits } => {
+            Deferred::Follow { connection, uuid, waits, closes } => {
                 assert!(!self.spools.entry(uuid).or_default().removed, "the spool is still there");
-                self.followers.insert(connection, Follower { uuid, sent: 0, waits });
+                self.followers.insert(connection, Follower { uuid, sent: 0, waits, closes });
             }
-            Deferred::Replay { connection, uuid } => self.replay(connection, uuid),
+            Deferred::Replay { connection, uuid, closes } => self.replay(connection, uuid, closes),
             Deferred::Fetch { connection, selection } => self.fetches.push((connection, *selection)),
             Deferred::Send { connection, bytes } => {
                 if let Some(peer) = self.peers.get_mut(&connection) {
@@ -381,7 +382,7 @@ impl Rig {
         }
     }
 
-    fn replay(&mut self, connection: ConnectionId, uuid: Uuid) {
+    fn replay(&mut self, connection: ConnectionId, uuid: Uuid, closes: bool) {
         let Some(bytes) = self.results.in_place.get(&uuid) else {
             self.outcomes.push(Outcome::ReplayMissing(connection));
             return;
@@ -393,7 +394,9 @@ impl Rig {
             peer.inbox.push(Command::Output { uuid, line, timestamp });
         }
         let elapsed = stored.finished.duration_since(stored.started);
-        peer.receive(&closing_messages(uuid, &stored.result, elapsed));
+        if closes {
+            peer.receive(&closing_messages(uuid, &stored.result, elapsed));
+        }
         self.outcomes.push(Outcome::ObserverDone(connection));
     }
 
@@ -401,6 +404,9 @@ impl Rig {
         let spools = &self.spools;
         let (peers, outcomes) = (&mut self.peers, &mut self.outcomes);
         self.followers.retain(|connection, follower| {
+            if peers[connection].slow {
+                return true;
+            }
             let (peer, uuid) = (peers.get_mut(connection).unwrap(), follower.uuid);
             while let Found::Entry(entry, bytes) = first_entry(&spools[&uuid].bytes()[follower.sent..]) {
                 let (line, timestamp) = (Text::from(entry.line), Some(entry.delta));
@@ -408,7 +414,8 @@ impl Rig {
                 follower.sent += bytes;
             }
             match &spools[&uuid].closing {
-                Some(closing) => peer.receive(closing),
+                Some(closing) if follower.closes => peer.receive(closing),
+                Some(_) => {}
                 None if follower.waits => return true,
                 None => peer.inbox.push(Command::Success),
             }
@@ -439,7 +446,7 @@ fn picture(state: &State) -> String {
     let outbox = (outbox.waiting().collect::<Vec<_>>(), outbox.leaving().collect::<Vec<_>>());
     let notices: Vec<_> = notices.waiting().collect();
     let queues: Vec<_> =
-        queues.iter().map(|(platform, queue)| (platform, queue.jobs().collect::<Vec<_>>())).collect();
+        queues.iter().map(|(platform, queue)| (platform, queue.places().collect::<Vec<_>>())).collect();
     let schedule = schedule.without_bound();
     format!(
         "{schedule:?} {queues:?} {running:?} {aborted:?} {dropped:?} {losses:?} {outbox:?} {notices:?} {pauses:?} {unremembered:?}"

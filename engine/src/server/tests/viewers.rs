@@ -42,6 +42,13 @@ fn changes() -> Vec<Command> {
         Command::Pause("p".into()),
         Command::Resume { platform: Some("p".into()) },
         Command::Drain { wait: false },
+        Command::Run {
+            name: "a".into(),
+            platform: None,
+            environment: Vec::new(),
+            waits: false,
+            joins: false,
+        },
     ];
     let has = |kind: &Kind| commands.iter().any(|command| command.kind() == *kind);
     let missing = Kind::ALL.iter().filter(|kind| kind.sender() == Sender::ClientChanges && !has(kind));

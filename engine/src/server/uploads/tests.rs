@@ -129,6 +129,7 @@ fn state_with_builds(numbers: &[u8]) -> State {
             job: Some(job),
             queued: None,
             host: None,
+            environment: None,
         };
         state.apply(&Record::Started(started)).unwrap();
     }

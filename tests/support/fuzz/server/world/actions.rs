@@ -153,13 +153,14 @@ impl World {
             }
             Deferred::RemoveSpool { uuid } => self.spools.entry(uuid).or_default().remove(),
             // Version 13, which these clients speak, cannot ask for less.
-            Deferred::Follow { connection, uuid, waits } => {
-                assert!(waits);
+            Deferred::Follow { connection, uuid, waits, closes } => {
+                assert!(waits && closes);
                 assert!(self.spools.entry(uuid).or_default().is_there(), "the spool of {uuid} is gone");
                 self.followers.insert(connection, uuid);
                 self.hear(connection, Said::Follow(uuid));
             }
-            Deferred::Replay { connection, uuid } => {
+            Deferred::Replay { connection, uuid, closes } => {
+                assert!(closes);
                 self.outcomes.push(match self.results.in_place.contains_key(&uuid) {
                     true => Outcome::ObserverDone(connection),
                     false => Outcome::ObserverFailed(connection),

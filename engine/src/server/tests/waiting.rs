@@ -1,0 +1,422 @@
+//! Running a job and waiting for its end: what a client is told, in which order, and that it is the truth.
+
+use super::rig::{Rig, SETTINGS, Storing};
+use super::words::{SECOND, daily, drop_platform, execute, orb_build, script, unschedule};
+use crate::limits::{QUEUED_ENVIRONMENTS, WAITING_RECHECK};
+use crate::server::{ConnectionId, Input, Role, Settings, State};
+use builder_proto::build_result::BuildResult;
+use builder_proto::command::{Command, PeerType};
+use builder_proto::environment::Variable;
+use builder_proto::history::Build;
+use builder_proto::job::ScriptJob;
+use builder_proto::time::Period;
+use builder_proto::{HISTORY_VERSION, Uuid};
+
+fn run(name: &str, value: &str, waits: bool) -> Command {
+    let variable = Variable { name: "A".into(), value: value.into() };
+    let environment = if value.is_empty() { Vec::new() } else { vec![variable] };
+    Command::Run { name: name.into(), platform: None, environment, waits, joins: false }
+}
+
+fn join(name: &str) -> Command {
+    Command::Run { name: name.into(), platform: None, environment: Vec::new(), waits: true, joins: true }
+}
+
+/// Somebody who gives this command and waits.
+fn waiter(rig: &mut Rig, command: &Command) -> ConnectionId {
+    let waiter = rig.versed_client();
+    rig.say(waiter, command);
+    rig.end_turn();
+    assert_eq!(rig.peers.get_mut(&waiter).unwrap().inbox.remove(0), Command::ServerHello);
+    waiter
+}
+
+/// What a client was told since the last time, a line each.
+fn told(rig: &mut Rig, waiter: ConnectionId) -> Vec<String> {
+    let line = |command| match command {
+        Command::Waiting(reason) => format!("waiting: {reason}"),
+        Command::Build(Build { uuid, end: None, .. }) => format!("build {}", uuid.0.as_u128()),
+        Command::Build(Build { uuid, end: Some(end), .. }) => {
+            format!("build {} {}", uuid.0.as_u128(), end.cause)
+        }
+        Command::Output { line, .. } => line.to_string(),
+        Command::Success => "success".to_owned(),
+        Command::Failure(reason) => format!("failure: {reason}"),
+        other => panic!("{other:?} is nothing for somebody who waits"),
+    };
+    rig.heard(waiter).into_iter().map(line).collect()
+}
+
+/// A job that ran once.
+fn rig_with_job() -> Rig {
+    let mut rig = Rig::new();
+    rig.done(daily("a", "p"));
+    let (worker, _) = rig.build("p");
+    rig.finish(worker, BuildResult::Exited(0), Vec::new());
+    rig
+}
+
+const NO_WORKER: &str = "waiting: job a waits on p: the platform has no worker";
+
+#[test]
+fn who_waits_is_told_why_then_of_the_build_its_lines_and_its_end() {
+    for storing in [Storing::InLog, Storing::InFile] {
+        let mut rig = rig_with_job();
+        rig.storing = storing;
+        let waiter = waiter(&mut rig, &run("a", "", true));
+        assert_eq!(told(&mut rig, waiter), [NO_WORKER]);
+        let (worker, _) = rig.build("p");
+        assert_eq!(told(&mut rig, waiter), ["build 2"]);
+        rig.print(worker, "one");
+        rig.end_turn();
+        assert_eq!(told(&mut rig, waiter), ["one"]);
+        rig.print(worker, "two");
+        rig.finish(worker, BuildResult::Exited(3), Vec::new());
+        assert_eq!(told(&mut rig, waiter), ["two", "build 2 exited 3", "success"]);
+        assert!(rig.peers[&waiter].finished);
+        assert!(rig.server.waiters.is_empty());
+    }
+}
+
+#[test]
+fn a_job_that_is_handed_out_at_once_does_not_wait() {
+    let mut rig = rig_with_job();
+    rig.worker("p");
+    let waiter = waiter(&mut rig, &run("a", "", true));
+    assert_eq!(told(&mut rig, waiter), ["build 2"]);
+}
+
+#[test]
+fn who_runs_a_job_and_does_not_wait_is_answered_at_once() {
+    let mut rig = rig_with_job();
+    let client = waiter(&mut rig, &run("a", "", false));
+    assert_eq!(told(&mut rig, client), ["success"]);
+    assert!(rig.peers[&client].finished);
+    assert_eq!(rig.queue("p"), ["a"]);
+}
+
+#[test]
+fn a_reason_is_told_again_when_it_changes_and_not_too_often() {
+    let mut rig = rig_with_job();
+    let waiter = waiter(&mut rig, &run("a", "", true));
+    assert_eq!(told(&mut rig, waiter), [NO_WORKER]);
+    rig.pass(10 * WAITING_RECHECK);
+    assert_eq!(told(&mut rig, waiter), [""; 0], "it has not changed");
+    rig.done(daily("b", "p"));
+    rig.done(execute("b"));
+    rig.build("p");
+    assert_eq!(told(&mut rig, waiter), [""; 0], "it changed just now");
+    rig.pass(WAITING_RECHECK);
+    assert_eq!(told(&mut rig, waiter), ["waiting: job a waits on p: the only worker is busy"]);
+}
+
+#[test]
+fn who_does_not_read_is_told_one_reason() {
+    let mut rig = rig_with_job();
+    let waiter = waiter(&mut rig, &run("a", "", true));
+    told(&mut rig, waiter);
+    rig.peers.get_mut(&waiter).unwrap().slow = true;
+    for _ in 0..5 {
+        rig.hand_in(Input::LogSpace(0));
+        rig.pass(WAITING_RECHECK);
+        rig.hand_in(Input::LogSpace(u64::MAX));
+        rig.pass(WAITING_RECHECK);
+    }
+    rig.read_part(waiter);
+    assert_eq!(told(&mut rig, waiter), ["waiting: job a waits on p: the disk of the server is full"]);
+}
+
+#[test]
+fn a_build_that_ends_without_its_worker_is_told_with_its_cause() {
+    let mut rig = rig_with_job();
+    let waiter = waiter(&mut rig, &run("a", "", true));
+    told(&mut rig, waiter);
+    rig.build("p");
+    rig.pass(SETTINGS.job_time + 61 * SECOND);
+    rig.pass(20 * SECOND);
+    let told = told(&mut rig, waiter);
+    assert_eq!(told[0], "build 2");
+    assert!(
+        told[1].starts_with("waiting: build 00000000-0000-0000-0000-000000000002: worker lost: nothing"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn who_waits_for_a_build_that_is_lost_goes_on_with_the_next() {
+    let mut rig = rig_with_job();
+    let waiter = waiter(&mut rig, &run("a", "", true));
+    told(&mut rig, waiter);
+    let (worker, _) = rig.build("p");
+    rig.print(worker, "one");
+    rig.lose(worker);
+    assert_eq!(told(&mut rig, waiter), ["build 2", "one", &told_lost(2)]);
+    let (worker, _) = rig.build("p");
+    rig.print(worker, "one");
+    rig.finish(worker, BuildResult::Exited(0), Vec::new());
+    assert_eq!(told(&mut rig, waiter), ["build 3", "one", "build 3 exited 0", "success"]);
+}
+
+#[test]
+fn a_job_that_is_lost_too_often_ends_for_those_who_wait() {
+    let mut rig = rig_with_job();
+    let waiter = waiter(&mut rig, &run("a", "", true));
+    for number in 2..=4 {
+        let (worker, _) = rig.patient_build("p");
+        rig.print(worker, "one");
+        rig.lose(worker);
+        let told = told(&mut rig, waiter);
+        let last = told.last().unwrap();
+        match number {
+            4 => assert_eq!(last, "success", "{told:?}"),
+            _ => assert!(last.ends_with("the job was queued again"), "{told:?}"),
+        }
+    }
+}
+
+#[test]
+fn who_reads_slowly_is_told_of_the_next_build_when_it_has_the_console_of_the_first() {
+    let mut rig = rig_with_job();
+    let waiter = waiter(&mut rig, &run("a", "", true));
+    let (worker, _) = rig.build("p");
+    told(&mut rig, waiter);
+    rig.peers.get_mut(&waiter).unwrap().slow = true;
+    rig.print(worker, "one");
+    rig.lose(worker);
+    let (worker, _) = rig.build("p");
+    rig.print(worker, "two");
+    rig.finish(worker, BuildResult::Exited(7), Vec::new());
+    assert_eq!(told(&mut rig, waiter), [""; 0]);
+    rig.peers.get_mut(&waiter).unwrap().slow = false;
+    rig.end_turn();
+    let told = told(&mut rig, waiter);
+    assert_eq!(told[0], "one");
+    assert_eq!(told[1], told_lost(2));
+    assert_eq!(told[2..], ["build 3", "two", "build 3 exited 7", "success"]);
+}
+
+#[test]
+fn a_job_that_is_removed_from_its_queue_is_no_longer_waited_for() {
+    for command in [unschedule("a"), drop_platform("p"), Command::CancelJob("a".into())] {
+        let mut rig = rig_with_job();
+        let waiter = waiter(&mut rig, &run("a", "", true));
+        told(&mut rig, waiter);
+        let client = rig.versed_client();
+        rig.say(client, &command);
+        rig.end_turn();
+        assert_eq!(told(&mut rig, waiter), ["failure: job a was taken out of the queue of p"]);
+        assert!(rig.peers[&waiter].finished);
+        assert!(rig.server.waiters.is_empty());
+    }
+}
+
+#[test]
+fn a_build_that_is_cancelled_is_told_as_such() {
+    let mut rig = rig_with_job();
+    let waiter = waiter(&mut rig, &run("a", "", true));
+    let (worker, uuid) = rig.build("p");
+    rig.print(worker, "one");
+    rig.end_turn();
+    told(&mut rig, waiter);
+    let client = rig.versed_client();
+    rig.say(client, &Command::Cancel(uuid));
+    rig.end_turn();
+    let told = told(&mut rig, waiter);
+    assert!(told[0].starts_with("build 2 cancelled by ") && told[1] == "success", "{told:?}");
+}
+
+#[test]
+fn a_build_goes_on_when_nobody_waits_any_more() {
+    let mut rig = rig_with_job();
+    let waiter = waiter(&mut rig, &run("a", "", true));
+    let (worker, uuid) = rig.build("p");
+    rig.close(waiter);
+    rig.end_turn();
+    assert!(rig.is_running(uuid) && rig.server.waiters.is_empty());
+    rig.finish(worker, BuildResult::Exited(0), Vec::new());
+    assert_eq!(rig.stored(uuid).result, BuildResult::Exited(0));
+}
+
+#[test]
+fn who_joins_waits_for_what_is_queued_or_runs_and_queues_nothing() {
+    let mut rig = rig_with_job();
+    let early = waiter(&mut rig, &join("a"));
+    let refusal = "failure: nothing to wait for: job a is not queued on p, and does not run";
+    assert_eq!(told(&mut rig, early), [refusal]);
+    assert_eq!(rig.queue("p"), [""; 0]);
+    rig.done(execute("a"));
+    let queued = waiter(&mut rig, &join("a"));
+    assert_eq!(told(&mut rig, queued), [NO_WORKER]);
+    let (worker, _) = rig.build("p");
+    rig.print(worker, "one");
+    rig.end_turn();
+    let running = waiter(&mut rig, &join("a"));
+    rig.finish(worker, BuildResult::Exited(0), Vec::new());
+    for waiter in [queued, running] {
+        assert_eq!(told(&mut rig, waiter), ["build 2", "one", "build 2 exited 0", "success"]);
+    }
+    assert_eq!(rig.queue("p"), [""; 0]);
+}
+
+#[test]
+fn a_run_finds_its_variables_and_a_loss_does_not_cost_them() {
+    let mut rig = rig_with_job();
+    let first = waiter(&mut rig, &run("a", "1", true));
+    let second = waiter(&mut rig, &run("a", "it's", true));
+    rig.done(execute("a"));
+    assert_eq!(rig.queue("p"), ["a", "a", "a"]);
+    let (plain, _) = rig.build("p");
+    assert_eq!(rig.job(plain).unwrap().1, script("a", "p"));
+    let made =
+        |value: &str| ScriptJob { script: format!("export A={value}\necho a").into(), ..script("a", "p") };
+    let (worker, uuid) = rig.build("p");
+    assert_eq!(rig.job(worker).unwrap().1, made("'it'\\''s'"));
+    assert_eq!(told(&mut rig, second).last().unwrap(), "build 3");
+    rig.print(worker, "one");
+    rig.lose(worker);
+    assert_eq!(rig.stored(uuid).job, made("'it'\\''s'"), "the result says what ran");
+    let (worker, _) = rig.build("p");
+    assert_eq!(rig.job(worker).unwrap().1, made("'it'\\''s'"));
+    rig.finish(worker, BuildResult::Exited(0), Vec::new());
+    let (worker, _) = rig.build("p");
+    assert_eq!(rig.job(worker).unwrap().1, made("'1'"));
+    rig.finish(worker, BuildResult::Exited(1), Vec::new());
+    assert_eq!(told(&mut rig, first).last().unwrap(), "success");
+    assert_eq!(told(&mut rig, second), ["one", &told_lost(3), "build 4", "build 4 exited 0", "success"]);
+}
+
+fn told_lost(number: u128) -> String {
+    format!(
+        "waiting: build {}: worker lost: the peer closed the connection; the job was queued again",
+        Uuid::from_u128(number)
+    )
+}
+
+#[test]
+fn an_environment_survives_a_crash_and_a_rotation() {
+    let mut rig = rig_with_job();
+    for value in ["1", "2"] {
+        let client = waiter(&mut rig, &run("a", value, false));
+        assert_eq!(told(&mut rig, client), ["success"]);
+    }
+    rig.build("p");
+    for rotates in [false, true] {
+        if rotates {
+            rig.rotate();
+        }
+        rig.crash(usize::MAX);
+        assert_eq!(rig.queue("p"), ["a", "a"]);
+        let (worker, _) = rig.build("p");
+        let script = rig.job(worker).unwrap().1.script;
+        assert_eq!(script.to_string(), "export A='2'\\necho a");
+    }
+}
+
+#[test]
+fn an_orb_build_job_has_its_environment_in_what_the_template_makes() {
+    let mut rig = Rig::new();
+    rig.worker("q");
+    rig.set_templates(&["p", "q"]);
+    let (worker, _) = (rig.worker("p"), ());
+    rig.done(Command::ScheduleOrbBuild { period: Period::Never, job: orb_build("a") });
+    rig.finish(worker, BuildResult::Exited(0), Vec::new());
+    let client = waiter(&mut rig, &run("a", "1", true));
+    let several = "failure: job a runs on several platforms, and only one can be waited for; name it with --platform: p, q";
+    assert_eq!(told(&mut rig, client), [several]);
+    let Command::Run { name, environment, .. } = run("a", "1", true) else { panic!("it is one") };
+    let on = Command::Run { name, platform: Some("p".into()), environment, waits: true, joins: false };
+    let client = waiter(&mut rig, &on);
+    let (worker, _) = rig.build("p");
+    assert_eq!(rig.job(worker).unwrap().1.script, "export A='1'\nbuild package-a".into());
+    rig.finish(worker, BuildResult::Exited(0), Vec::new());
+    assert_eq!(told(&mut rig, client).last().unwrap(), "success");
+}
+
+#[test]
+fn what_cannot_run_is_refused_and_nothing_is_queued() {
+    let mut rig = rig_with_job();
+    let elf = ScriptJob { script: b"\x7fELF\0"[..].into(), ..script("elf", "z") };
+    rig.done(Command::Schedule { period: Period::Never, job: elf });
+    let variable = |name: &str| Variable { name: name.into(), value: "".into() };
+    let with = |environment| Command::Run {
+        name: "a".into(),
+        platform: None,
+        environment,
+        waits: true,
+        joins: false,
+    };
+    for (command, refusal) in [
+        (run("x", "", true), "execute failed: job not found"),
+        (with(vec![variable("1")]), "no variable can be called 1; use letters, digits and _"),
+        (with(vec![variable("A"), variable("A")]), "variable A has two values; keep one"),
+        (run("elf", "1", false), "the script of job elf cannot run so: it holds NUL bytes"),
+    ] {
+        let client = waiter(&mut rig, &command);
+        let told = told(&mut rig, client);
+        assert!(told[0].starts_with(&format!("failure: {refusal}")), "{told:?}");
+    }
+    assert_eq!(rig.queue("p"), [""; 0]);
+    assert_eq!(rig.queue("z"), ["elf"], "as it was scheduled");
+    assert!(rig.server.waiters.is_empty());
+}
+
+#[test]
+fn there_is_an_end_to_places_with_environments() {
+    let mut rig = rig_with_job();
+    for number in 0..QUEUED_ENVIRONMENTS {
+        let client = waiter(&mut rig, &run("a", &number.to_string(), false));
+        assert_eq!(told(&mut rig, client), ["success"]);
+    }
+    let client = waiter(&mut rig, &run("a", "x", false));
+    let refusal =
+        "failure: job a is queued on p with 100 environments, the limit; try again when some have run";
+    assert_eq!(told(&mut rig, client), [refusal]);
+    for command in [run("a", "7", false), run("a", "", false)] {
+        let client = waiter(&mut rig, &command);
+        assert_eq!(told(&mut rig, client), ["success"], "it has a place, or needs none of these");
+    }
+}
+
+#[test]
+fn who_waits_counts_among_the_observers_and_is_refused_before_anything_is_queued() {
+    let mut rig = Rig::with(Settings { observers: 1, ..SETTINGS }, State::default());
+    rig.done(daily("a", "p"));
+    let first = waiter(&mut rig, &join("a"));
+    assert_eq!(told(&mut rig, first), [NO_WORKER]);
+    let (worker, _) = rig.build("p");
+    let second = waiter(&mut rig, &run("a", "", true));
+    assert_eq!(told(&mut rig, second), ["failure: busy: 1 observers, the limit; try again later"]);
+    assert_eq!(rig.queue("p"), [""; 0]);
+    rig.finish(worker, BuildResult::Exited(0), Vec::new());
+    let third = waiter(&mut rig, &run("a", "", true));
+    assert_eq!(told(&mut rig, third), [NO_WORKER], "the first has gone");
+}
+
+#[test]
+fn a_console_that_cannot_be_sent_does_not_hide_the_end() {
+    let mut rig = rig_with_job();
+    let waiter = waiter(&mut rig, &run("a", "", true));
+    let (worker, _) = rig.build("p");
+    told(&mut rig, waiter);
+    rig.hand_in(Input::ObserverFailed { connection: waiter, error: "the disk is sick" });
+    rig.finish(worker, BuildResult::Exited(5), Vec::new());
+    let told = told(&mut rig, waiter);
+    assert_eq!(told[0], "waiting: its console cannot be sent: the disk is sick");
+    assert!(told.ends_with(&["build 2 exited 5".to_owned(), "success".to_owned()]), "{told:?}");
+}
+
+#[test]
+fn viewers_run_nothing() {
+    let mut rig = rig_with_job();
+    let viewer = rig.connect(Role::Viewers);
+    rig.say(viewer, &Command::ClientHello { peer: PeerType::Client, version: HISTORY_VERSION });
+    rig.say(viewer, &run("a", "", true));
+    rig.end_turn();
+    assert!(rig.failure(viewer).starts_with("this port serves viewers"));
+}
+
+#[test]
+fn who_speaks_version_13_cannot_run_a_job_so() {
+    let mut rig = rig_with_job();
+    assert_eq!(rig.refusal(run("a", "", true)), "unexpected run; expected a command of a client");
+}
