@@ -17,9 +17,9 @@ _builder() {
             valued='-r --remote --timeout'
             commands='' ;;
         builder-client)
-            flags='-r --remote --period --at --timeout --silence --skip-missed --keep --replace --platform --json --job --since --failed --limit --follow --times --grep --output --previous --last-success --wait -v --verbose -q --quiet -h --help --version'
-            valued='-r --remote --period --at --timeout --silence --keep --platform --job --since --limit --times --grep --output'
-            commands='schedule orb-build reschedule unschedule execute info observe observe-latest history logs fetch diff cancel pause resume drain drop-platform undrop-platform' ;;
+            flags='-r --remote --period --at --timeout --silence --skip-missed --keep --replace --wait --json --platform --env --status --job --since --failed --limit --follow --times --grep --output --previous --last-success -v --verbose -q --quiet -h --help --version'
+            valued='-r --remote --period --at --timeout --silence --keep --platform --env --job --since --limit --times --grep --output'
+            commands='schedule orb-build reschedule unschedule execute verify info observe observe-latest history logs fetch diff cancel pause resume drain drop-platform undrop-platform' ;;
         builder-inspect)
             flags='--latest --failed --job --script --console --sha256 --json --output -v --verbose -q --quiet -h --help --version'
             valued='--output'
@@ -31,14 +31,15 @@ _builder() {
     esac
     _builder_count
     case "$program $command" in
-        'builder-client schedule') flags='--period --at --timeout --silence --skip-missed --keep --replace -r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client schedule') flags='--period --at --timeout --silence --skip-missed --keep --replace --wait --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client orb-build') flags='--period --at --timeout --silence --skip-missed --keep --replace -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client reschedule') flags='--period -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client unschedule') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
-        'builder-client execute') flags='--platform -r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client execute') flags='--platform --wait --env --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client verify') flags='--platform --env --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client info') flags='--platform --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
-        'builder-client observe') flags='--json -r --remote -v --verbose -q --quiet -h --help --version' ;;
-        'builder-client observe-latest') flags='--platform --job --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client observe') flags='--status --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client observe-latest') flags='--platform --job --status --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client history') flags='--platform --since --failed --limit --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client logs') flags='--platform --failed --follow --times --grep --since --limit --json -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client fetch') flags='--platform --output --json -r --remote -v --verbose -q --quiet -h --help --version' ;;

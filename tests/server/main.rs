@@ -19,12 +19,14 @@ mod migration;
 mod notices;
 mod observers;
 mod programs;
+mod recipes;
 mod settings;
 mod signals;
 mod startup;
 mod templates;
 mod versions;
 mod viewers;
+mod waiting;
 
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;

@@ -47,6 +47,16 @@ pub(super) fn ask(remote: &Address, query: HistoryQuery, limit: usize) -> Result
     Ok(builds)
 }
 
+/// What is known of one build.
+pub(super) fn describe(remote: &Address, uuid: Uuid) -> Result<Build, ClientError> {
+    let question = Command::Details(uuid);
+    let mut connection = Connection::open(remote, Kind::Details)?;
+    match connection.ask(&question)? {
+        Command::Build(build) => Ok(build),
+        other => Err(connection.refusal(&question, other)),
+    }
+}
+
 /// How many digits tell the uuids of these builds from each other.
 pub(super) fn digits_to_tell_apart(builds: &[Build]) -> usize {
     let mut uuids: Vec<_> = builds.iter().map(Build::uuid).collect();

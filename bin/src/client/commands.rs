@@ -4,8 +4,9 @@
 //! says what the command does.
 
 use super::flags::{
-    AT, FAILED, FOLLOW, GREP, JOB, JSON, KEEP, LAST_SUCCESS, LIMIT, NEW_PERIOD, OUTPUT, PERIOD, PLATFORM,
-    PREVIOUS, REPLACE, SEARCH_LIMIT, SILENCE, SINCE, SKIP_MISSED, TIMEOUT, TIMES, WAIT_FOR_BUILDS,
+    AT, ENV, FAILED, FOLLOW, GREP, JOB, JSON, KEEP, LAST_SUCCESS, LIMIT, NEW_PERIOD, OUTPUT, PERIOD,
+    PLATFORM, PREVIOUS, REPLACE, SEARCH_LIMIT, SILENCE, SINCE, SKIP_MISSED, STATUS, TIMEOUT, TIMES, WAIT,
+    WAIT_FOR_BUILDS,
 };
 use crate::command_line::{CommandEntry, Kind, Word};
 
@@ -35,7 +36,7 @@ commands! {
     Schedule = CommandEntry {
         name: "schedule",
         words: &[Word::one("NAME", Kind::Job), Word::one("PLATFORM", Kind::Platform), Word::one("FILE", Kind::File)],
-        flags: &[PERIOD, AT, TIMEOUT, SILENCE, SKIP_MISSED, KEEP, REPLACE],
+        flags: &[PERIOD, AT, TIMEOUT, SILENCE, SKIP_MISSED, KEEP, REPLACE, WAIT, JSON],
         help: "run the script FILE on PLATFORM, now and once per PERIOD; FILE may be - for standard input",
         manual: "\
 Run the script in
@@ -52,7 +53,10 @@ read the script from standard input.
 The
 .Ar name
 must not be in use, except with
-.Fl -replace .",
+.Fl -replace .
+With
+.Fl -wait ,
+wait for the first run.",
     },
     OrbBuild = CommandEntry {
         name: "orb-build",
@@ -90,8 +94,8 @@ A build that is running continues to its end.",
     Execute = CommandEntry {
         name: "execute",
         words: &[Word::one("NAME", Kind::Job)],
-        flags: &[PLATFORM],
-        help: "run NAME now; with --platform, only there",
+        flags: &[PLATFORM, WAIT, ENV, JSON],
+        help: "run NAME now; with --platform, only there; with --wait, follow the build to its end",
         manual: "\
 Run the job now: the server puts it at the front of each queue that it belongs
 to.
@@ -99,7 +103,38 @@ With
 .Fl -platform ,
 it goes into the queue of
 .Ar platform
-only.",
+only.
+.Pp
+A job that is queued already is moved, not queued twice.
+With
+.Fl -env ,
+it has a place in the queue for each environment, so that every run finds its
+own; the one that was asked for last runs first.
+With
+.Fl -wait ,
+the job must have one platform, or
+.Fl -platform
+must name one.",
+    },
+    Verify = CommandEntry {
+        name: "verify",
+        words: &[Word::one("NAME", Kind::Job)],
+        flags: &[PLATFORM, ENV, JSON],
+        help: "run NAME twice and print what differs between the artifacts of both builds, if anything does",
+        manual: "\
+Run the job twice, and compare the artifacts of both builds by path, size and
+SHA-256.
+The second run begins as soon as the first has left its queue, so that both run
+at the same time if the platform has two workers that are free, and one after
+the other if not.
+The job must have one platform, or
+.Fl -platform
+must name one.
+.Pp
+The exit status is 0 if the artifacts are the same, and 1 if they differ.
+If a run fails, nothing is compared; the exit status is then 120 if the job
+exited with another status than 0, and otherwise that of
+.Cm execute Fl -wait .",
     },
     Info = CommandEntry {
         name: "info",
@@ -142,7 +177,7 @@ the command fails.",
     Observe = CommandEntry {
         name: "observe",
         words: &[Word::one("UUID", Kind::Uuid)],
-        flags: &[JSON],
+        flags: &[STATUS, JSON],
         help: "print the console of a build, from its start to its end",
         manual: "\
 Print the console of a build from its start to its end, each line with the
@@ -156,7 +191,7 @@ if the server keeps a history of builds.",
     ObserveLatest = CommandEntry {
         name: "observe-latest",
         words: &[],
-        flags: &[PLATFORM, JOB, JSON],
+        flags: &[PLATFORM, JOB, STATUS, JSON],
         help: "print the console of the running build that started last; with --platform or --job, of the last one of those",
         manual: "\
 Like

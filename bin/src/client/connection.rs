@@ -371,6 +371,9 @@ fn lacking(command: Kind) -> (&'static str, &'static str) {
             "has no settings of single jobs",
             "leave out --at, --timeout, --silence, --skip-missed, --keep and --replace, and choose a period by name",
         ),
+        Kind::Run => {
+            ("cannot have a client wait, nor set an environment", "run the job without --wait and --env")
+        }
         _ => ("keeps no history of builds", "read the results in its data directory with builder-inspect"),
     }
 }

@@ -60,7 +60,9 @@ fn describe(command: &Command, before: Option<&InfoReply>, after: Option<&InfoRe
         | Command::EnterOrbBuild { job: OrbBuildJob { name, .. }, settings, .. } => {
             write_job(&mut text, "is scheduled", name, settings.every(), after, now)
         }
-        Command::Execute { name, .. } => write_job(&mut text, "is queued", name, None, after, now),
+        Command::Execute { name, .. } | Command::Run { name, .. } => {
+            write_job(&mut text, "is queued", name, None, after, now)
+        }
         Command::Reschedule { name, .. } => write_job(&mut text, "is rescheduled", name, None, after, now),
         Command::Unschedule(name) => write_unscheduled(&mut text, name, after),
         Command::DropPlatform(platform) => write_dropped(&mut text, platform, before),

@@ -207,6 +207,35 @@ pub(super) const JSON: Flag = Flag::switch("json", "print JSON").manual(
 Print JSON instead of text; see below.",
 );
 
+pub(super) const WAIT: Flag =
+    Flag::switch("wait", "print the console, and exit as the build did when it has ended").manual(
+        "\
+Print the uuid and the console of the build, and the result when it has ended;
+the exit status tells the result, see below.
+Why the job has to wait before it runs is said on standard error.
+If the worker is lost, wait for the next run of the job.
+If the connection breaks, nothing happens to the build.",
+    );
+pub(super) const STATUS: Flag = Flag::switch("status", "exit as the build did when it has ended").manual(
+    "\
+The exit status tells the result of the build, see below.",
+);
+pub(super) const ENV: Flag = Flag::with_value(
+    "env",
+    "NAME=VALUE",
+    Kind::Text,
+    "set a variable in the environment of this run; not for secrets, as all can see it",
+)
+.repeat(Repeat::Adds)
+.manual(
+    "\
+Set this variable in the environment of this run.
+The flag may be given several times.
+It is not for secrets: the variables are part of the script that runs, which is
+in the stored result, and which every client can see.
+A script that is neither one of a shell nor text cannot be given any.",
+);
+
 pub(super) const OUTPUT: Flag = Flag::with_value(
     "output",
     "DIR",

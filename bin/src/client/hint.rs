@@ -49,10 +49,11 @@ fn hint(command: &Command, reason: &str, ask: impl FnOnce() -> InfoReply) -> Str
         {
             meant_platform(platform, &ask())
         }
-        Command::Execute { name, .. } if reason.ends_with("job not found") => {
+        Command::Execute { name, .. } | Command::Run { name, .. } if reason.ends_with("job not found") => {
             format!(": {name}{}", meant_job(name, &ask()))
         }
-        Command::Execute { platform, .. } if reason.ends_with("no such platform") => match platform {
+        Command::Execute { platform, .. } | Command::Run { platform, .. }
+            if reason.ends_with("no such platform") => match platform {
             Some(platform) => format!(": {platform}{}", meant_platform(platform, &ask())),
             None => {
                 "; an orb-build job runs where the server has a template, once a worker has asked for a job \
@@ -60,7 +61,7 @@ fn hint(command: &Command, reason: &str, ask: impl FnOnce() -> InfoReply) -> Str
                     .to_owned()
             }
         },
-        Command::Execute { .. } if reason.contains("different platform") => {
+        Command::Execute { .. } | Command::Run { .. } if reason.contains("different platform") => {
             "; leave --platform out".to_owned()
         }
         Command::Observe(uuid) if reason == "uuid not found" => format!(

@@ -59,6 +59,11 @@ impl IdleStatus {
         IdleStatus { build: Some(running), ..IdleStatus::new(quiet) }
     }
 
+    /// The same while no build has begun.
+    pub(super) fn of_queued(quiet: bool) -> IdleStatus {
+        IdleStatus::new(quiet)
+    }
+
     /// One that nobody gets to see.
     pub(super) fn none() -> IdleStatus {
         IdleStatus::new(true)

@@ -63,13 +63,23 @@ pub(super) fn to_stdout(
     front: Front,
     pattern: Option<Pattern>,
 ) -> LinePrinter<io::StdoutLock<'static>> {
+    to_writer(form, front, pattern, io::stdout().lock())
+}
+
+/// A printer to somebody who writes to stdout.
+pub(super) fn to_writer<W: Write>(
+    form: Form,
+    front: Front,
+    pattern: Option<Pattern>,
+    output: W,
+) -> LinePrinter<W> {
     let stdout = io::stdout();
     let style = match form {
         Form::Json => Style::Json,
         Form::People if stdout.is_terminal() => Style::Terminal(Palette::of(&stdout)),
         Form::People => Style::Bytes,
     };
-    LinePrinter::new(style, front, pattern, stdout.lock())
+    LinePrinter::new(style, front, pattern, output)
 }
 
 impl<W: Write> LinePrinter<W> {

@@ -7,8 +7,10 @@ mod connection;
 mod diff;
 mod done;
 pub(crate) mod entering;
+mod environment;
 mod error;
 mod fetch;
+mod first_run;
 mod flags;
 mod form;
 mod hint;
@@ -18,26 +20,27 @@ mod info;
 mod info_filter;
 mod info_table;
 mod job_lines;
+mod lenient;
 mod line_printer;
 mod logs;
 mod observe;
 mod overview;
 mod pattern;
 mod request;
+mod run;
 mod selection;
 mod selection_error;
+mod status;
+mod verify;
 mod wanted;
 
 use crate::command_line::{Address, Logging, Matches, Program, REMOTE, UsageError, remote};
-use builder_proto::Uuid;
-use builder_proto::command::Command;
+use builder_proto::history::Cause;
 use commands::COMMANDS;
 use diff::Verdict;
 use error::ClientError;
 use form::Form;
-use idle_status::IdleStatus;
 use request::Request;
-use selection_error::SelectionError;
 use std::process::ExitCode;
 
 /// Runs the program.
@@ -53,16 +56,20 @@ pub const PROGRAM: Program = Program {
     notes: "\
 'builder-client COMMAND --help' describes one command.
 
-With --json, info and diff print one object, and fetch, history, logs and
-observe print one object per line; see builder-client(1).
+With --json, info, diff and verify print one object, and execute, fetch,
+history, logs, observe and schedule print one object per line; see
+builder-client(1).
 
 A PERIOD is hourly, daily, weekly, never, or a time of a minute or more, such as
 6h. With never, NAME runs once, and then only on 'execute'. Without --remote,
 the environment variable BUILDER_REMOTE names the server.
 
 Exit status: 0 done, 1 refused or failed, or nothing found by 'logs --grep',
-2 wrong usage. Of diff: 0 the same, 1 different, 2 anything else. The result of
-a build does not change it.",
+2 wrong usage. Of diff: 0 the same, 1 different, 2 anything else. Of a build
+that is waited for with --wait or --status: its own up to 119, 120 for a greater
+one, 121 signal, 122 timeout, 123 silence, 124 cancelled, 125 lost, 126 could
+not run, exceeded a limit or was refused, 127 no connection. Of verify: 0 the
+same, 1 different, 120 the job failed, and the others as above.",
     logging: Logging::Command,
     words: &[],
     flags: &[REMOTE],
@@ -86,14 +93,39 @@ impl Settings {
 }
 
 fn run(settings: Settings) -> ExitCode {
-    // A status of 1 means that there is a difference, as with diff(1).
-    let trouble = if matches!(settings.request, Request::Diff(_)) { 2 } else { 1 };
+    let trouble = Trouble::of(&settings.request);
     match perform(settings) {
         Ok(code) => code,
-        Err(error) if error.is_closed_stdout() => ExitCode::SUCCESS,
+        Err(error) if error.is_closed_stdout() && trouble != Trouble::NoEnd => ExitCode::SUCCESS,
         Err(error) => {
             PROGRAM.complain(&error);
-            ExitCode::from(trouble)
+            ExitCode::from(match trouble {
+                Trouble::Plain => 1,
+                Trouble::NoDifference => 2,
+                Trouble::NoEnd => status::of_error(&error),
+            })
+        }
+    }
+}
+
+/// What it means for the exit status that something went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// The command was not done.
+    Plain,
+    /// Nobody knows whether there is a difference: a status of 1 means that there is one, as with diff(1).
+    NoDifference,
+    /// Nobody knows how a build ended.
+    NoEnd,
+}
+
+impl Trouble {
+    fn of(request: &Request) -> Trouble {
+        match request {
+            Request::Diff(_) => Trouble::NoDifference,
+            Request::Run(_) | Request::FirstRun(_) | Request::Verify(_) => Trouble::NoEnd,
+            Request::Observe(request) if request.status => Trouble::NoEnd,
+            _ => Trouble::Plain,
         }
     }
 }
@@ -112,33 +144,28 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<ExitCo
             let has_found = logs::print(&remote, &request, form, quiet)?;
             return Ok(if has_found { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Request::Run(command) => {
+            let question = command.clone();
+            let cause = run::run(&remote, command, form, quiet);
+            return exit(cause.map_err(|error| change::explained(&remote, &question, error)).map(Some));
+        }
+        Request::FirstRun(file) => return exit(first_run::follow(&remote, file, form, quiet).map(Some)),
+        Request::Verify(command) => {
+            return verify::verify(&remote, &command, form, quiet)
+                .map_err(|error| change::explained(&remote, &command, error));
+        }
+        Request::Observe(request) => return exit(observe::observe(&remote, request, form, quiet)),
         Request::Send(command) => change::send(&remote, &command, quiet),
         Request::CancelNamed(word) => change::cancel(&remote, word, quiet),
         Request::Schedule(job) => change::send(&remote, &job.read()?, quiet),
         Request::Info(filter) => overview::print(&remote, &filter, form),
         Request::History(request) => history::print(&remote, &request, form, quiet),
         Request::Fetch(request) => fetch::fetch(&remote, request, form, quiet),
-        Request::Observe(uuid) => observe_build(&remote, uuid, form, quiet),
-        Request::ObserveBeginning(word) => {
-            let build = selection::find_by_digits(&remote, &word).map_err(|error| match error {
-                ClientError::TooOld { peer, lacks, .. } => {
-                    ClientError::TooOld { peer, lacks, instead: "write the whole uuid" }
-                }
-                other => other,
-            })?;
-            let uuid = build.ok_or(SelectionError::UnknownUuid(word))?.uuid();
-            observe_build(&remote, uuid, form, quiet)
-        }
-        Request::ObserveLatest(filter) => {
-            let reply = info::ask(&remote)?;
-            let latest = filter.find_latest(&reply).ok_or(ClientError::NothingRuns(filter))?;
-            observe::observe(&remote, latest.uuid, form, IdleStatus::of_running(latest, quiet))
-        }
     };
     done.map(|()| ExitCode::SUCCESS)
 }
 
-fn observe_build(remote: &Address, uuid: Uuid, form: Form, quiet: bool) -> Result<(), ClientError> {
-    let observed = observe::observe(remote, uuid, form, IdleStatus::of_build(remote, uuid, quiet));
-    observed.map_err(|error| change::explained(remote, &Command::Observe(uuid), error))
+/// Ends as the build did, if somebody wants to know.
+fn exit(cause: Result<Option<Cause>, ClientError>) -> Result<ExitCode, ClientError> {
+    cause.map(|cause| cause.map_or(ExitCode::SUCCESS, |cause| ExitCode::from(status::of(&cause))))
 }

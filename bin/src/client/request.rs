@@ -3,22 +3,23 @@
 use super::commands::{COMMANDS, Verb};
 use super::diff::{DiffRequest, Earlier};
 use super::entering::Entering;
+use super::environment;
 use super::error::{ClientError, ScriptSource};
 use super::fetch::FetchRequest;
 use super::flags::{
-    FAILED, FOLLOW, GREP, JOB, LAST_SUCCESS, LIMIT, OUTPUT, PERIOD, PLATFORM, PREVIOUS, SINCE, TIMES,
-    WAIT_FOR_BUILDS,
+    ENV, FAILED, FOLLOW, GREP, JOB, JSON, LAST_SUCCESS, LIMIT, OUTPUT, PERIOD, PLATFORM, PREVIOUS, SINCE,
+    STATUS, TIMES, WAIT, WAIT_FOR_BUILDS,
 };
 use super::history::HistoryRequest;
 use super::info_filter::{BuildFilter, InfoFilter};
 use super::logs::LogsRequest;
+use super::observe::{ObserveRequest, Which};
 use super::selection::{Selection, uuid_beginning};
 use super::wanted::Wanted;
 use crate::command_line::{CommandEntry, Count, Flag, Matches, Often, UsageError, value};
 use crate::wording::most_similar;
 use builder_engine::limits::COMMAND_FRAME_BYTES;
 use builder_engine::names::{NameKind, check_name};
-use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::job::{OrbBuildJob, ScriptJob};
 use builder_proto::text::Text;
@@ -34,6 +35,12 @@ pub(super) enum Request {
     CancelNamed(Text),
     /// Schedule a script that is in a file.
     Schedule(ScheduleFile),
+    /// The same, and follow its first run.
+    FirstRun(ScheduleFile),
+    /// Run a job and follow it.
+    Run(Command),
+    /// Run a job twice and compare the artifacts.
+    Verify(Command),
     /// Print what is going on.
     Info(InfoFilter),
     /// List builds.
@@ -44,12 +51,8 @@ pub(super) enum Request {
     Fetch(FetchRequest),
     /// Print what is different between two builds.
     Diff(DiffRequest),
-    /// Print the console of this build.
-    Observe(Uuid),
-    /// Print the console of the only build whose uuid begins like this.
-    ObserveBeginning(Text),
-    /// Print the console of the build that started last.
-    ObserveLatest(BuildFilter),
+    /// Print the console of a build.
+    Observe(ObserveRequest),
 }
 
 /// A script job whose script is still to be read.
@@ -78,10 +81,8 @@ impl Request {
                 let [name] = line.words()?;
                 Command::Unschedule(name.into())
             }
-            Verb::Execute => {
-                let [name] = line.words()?;
-                Command::Execute { name: name.into(), platform: line.text(PLATFORM) }
-            }
+            Verb::Execute => return parse_execute(&line),
+            Verb::Verify => return Ok(Request::Verify(parse_run(&line, true)?)),
             Verb::DropPlatform => {
                 let [platform] = line.words()?;
                 Command::DropPlatform(platform.into())
@@ -121,7 +122,7 @@ impl Request {
             Verb::ObserveLatest => {
                 let [] = line.words()?;
                 let filter = BuildFilter { platform: line.text(PLATFORM), job: line.text(JOB) };
-                return Ok(Request::ObserveLatest(filter));
+                return Ok(line.observe(Which::Latest(filter)));
             }
         };
         Ok(Request::Send(command))
@@ -149,12 +150,32 @@ fn unknown_command(word: &str) -> UsageError {
 
 fn parse_schedule(line: &Line<'_>) -> Result<Request, UsageError> {
     let [name, platform, path] = line.words()?;
-    Ok(Request::Schedule(ScheduleFile {
+    let waits = line.waits()?;
+    let request = if waits { Request::FirstRun } else { Request::Schedule };
+    Ok(request(ScheduleFile {
         entering: Entering::parse(line.matches)?,
         name: checked(NameKind::Job, name)?,
         platform: checked(NameKind::Platform, platform)?,
         source: ScriptSource::from(path),
     }))
+}
+
+fn parse_execute(line: &Line<'_>) -> Result<Request, UsageError> {
+    let waits = line.waits()?;
+    let [name] = line.words()?;
+    if waits {
+        return parse_run(line, waits).map(Request::Run);
+    }
+    // Servers of all versions understand it.
+    let plain = Command::Execute { name: name.into(), platform: line.text(PLATFORM) };
+    let is_plain = !line.matches.opt_present(ENV.long);
+    Ok(Request::Send(if is_plain { plain } else { parse_run(line, waits)? }))
+}
+
+fn parse_run(line: &Line<'_>, waits: bool) -> Result<Command, UsageError> {
+    let [name] = line.words()?;
+    let environment = environment::variables(line.matches)?;
+    Ok(Command::Run { name: name.into(), platform: line.text(PLATFORM), environment, waits, joins: false })
 }
 
 fn parse_orb_build(line: &Line<'_>) -> Result<Command, UsageError> {
@@ -255,10 +276,10 @@ fn parse_diff(line: &Line<'_>) -> Result<Request, UsageError> {
 fn parse_observe(line: &Line<'_>) -> Result<Request, UsageError> {
     let [word] = line.words()?;
     if let Ok(uuid) = word.parse() {
-        return Ok(Request::Observe(uuid));
+        return Ok(line.observe(Which::Uuid(uuid)));
     }
     if uuid_beginning(word).is_some() {
-        return Ok(Request::ObserveBeginning(word.into()));
+        return Ok(line.observe(Which::Beginning(word.into())));
     }
     let advice = match word {
         "latest" => "did you mean observe-latest?".to_owned(),
@@ -324,12 +345,30 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// Whether to wait for a build. Only then is anything printed.
+    fn waits(&self) -> Result<bool, UsageError> {
+        let waits = self.matches.opt_present(WAIT.long);
+        match !waits && self.matches.opt_present(JSON.long) {
+            true => Err(UsageError::new(format_args!("--{} goes with --{}; add that", JSON.long, WAIT.long))),
+            false => Ok(waits),
+        }
+    }
+
+    fn observe(&self, which: Which) -> Request {
+        Request::Observe(ObserveRequest { which, status: self.matches.opt_present(STATUS.long) })
+    }
+
     fn text(&self, flag: Flag) -> Option<Text> {
         self.matches.opt_str(flag.long).map(Text::from)
     }
 }
 
 impl ScheduleFile {
+    /// The job.
+    pub(super) fn name(&self) -> &Text {
+        &self.name
+    }
+
     /// Reads the script.
     pub(super) fn read(self) -> Result<Command, ClientError> {
         let ScheduleFile { entering, name, platform, source } = self;

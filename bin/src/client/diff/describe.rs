@@ -2,7 +2,7 @@
 
 use super::artifacts::Artifacts;
 use super::lines::{Comparison, Difference, Hunk, Origin};
-use super::report::{Change, Report, Verdict};
+use super::report::{ArtifactComparison, Change, Report, Verdict};
 use crate::client::history;
 use crate::json::{self, string};
 use builder_proto::history::Artifact;
@@ -13,11 +13,7 @@ use std::io::{self, BufWriter, Write};
 pub(super) fn print(report: &Report, output: &mut impl Write) -> io::Result<()> {
     let mut output = BufWriter::new(output);
     let [old, new] = report.builds.each_ref().map(|build| json::line(&history::describe(build, None)));
-    let same = match report.verdict() {
-        Verdict::Same => Value::Bool(true),
-        Verdict::Different => Value::Bool(false),
-        Verdict::Unknown => Value::Null,
-    };
+    let same = same(report.verdict());
     write!(output, "{{\"old\":{old},\"new\":{new},\"same\":{same}")?;
     write!(output, ",\"environment\":{}", json::line(&changes(&report.environment)))?;
     output.write_all(b",\"script\":")?;
@@ -27,6 +23,23 @@ pub(super) fn print(report: &Report, output: &mut impl Write) -> io::Result<()> 
     write_text(&mut output, &report.console)?;
     writeln!(output, ",\"artifacts\":{}}}", json::line(&artifacts(&report.artifacts)))?;
     output.flush()
+}
+
+/// Prints a comparison of artifacts.
+pub(super) fn print_artifacts(comparison: &ArtifactComparison, output: &mut impl Write) -> io::Result<()> {
+    let [old, new] = comparison.builds.each_ref().map(|build| json::line(&history::describe(build, None)));
+    let same = same(comparison.verdict());
+    let artifacts = json::line(&artifacts(&comparison.artifacts));
+    writeln!(output, "{{\"old\":{old},\"new\":{new},\"same\":{same},\"artifacts\":{artifacts}}}")?;
+    output.flush()
+}
+
+fn same(verdict: Verdict) -> Value {
+    match verdict {
+        Verdict::Same => Value::Bool(true),
+        Verdict::Different => Value::Bool(false),
+        Verdict::Unknown => Value::Null,
+    }
 }
 
 fn changes(changes: &[Change]) -> Value {

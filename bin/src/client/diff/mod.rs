@@ -21,9 +21,10 @@ mod texts;
 use super::error::ClientError;
 use super::form::Form;
 use crate::command_line::Address;
+use builder_proto::history::Build;
 pub(super) use choice::{DiffRequest, Earlier};
-use report::Report;
 pub(super) use report::Verdict;
+use report::{ArtifactComparison, Report};
 use std::io;
 
 /// Compares two builds, and prints what is different.
@@ -37,5 +38,22 @@ pub(super) fn print(remote: &Address, request: DiffRequest, form: Form) -> Resul
     match printed.map_err(ClientError::Print) {
         Err(error) if !error.is_closed_stdout() => Err(error),
         _ => Ok(report.verdict()),
+    }
+}
+
+/// Compares the artifacts of two builds, and prints whether they are the same, and what differs.
+pub(super) fn print_artifacts(
+    remote: &Address,
+    builds: [Build; 2],
+    form: Form,
+) -> Result<Verdict, ClientError> {
+    let comparison = ArtifactComparison::make(remote, builds)?;
+    let printed = match form {
+        Form::Json => describe::print_artifacts(&comparison, &mut io::stdout().lock()),
+        Form::People => print::print_artifacts(&comparison, &io::stdout()),
+    };
+    match printed.map_err(ClientError::Print) {
+        Err(error) if !error.is_closed_stdout() => Err(error),
+        _ => Ok(comparison.verdict()),
     }
 }

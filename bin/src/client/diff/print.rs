@@ -2,7 +2,7 @@
 
 use super::artifacts::Artifacts;
 use super::lines::{Comparison, Difference, Hunk, Origin, Place};
-use super::report::{Change, Report};
+use super::report::{ArtifactComparison, Change, Report, Verdict};
 use crate::client::info_filter::whole_seconds;
 use crate::terminal::{Look, Palette};
 use crate::wording::{Size, Span, append_for_terminal};
@@ -16,6 +16,24 @@ pub(super) fn print(report: &Report, stdout: &Stdout) -> io::Result<()> {
     let style = Style { palette: Palette::of(stdout), escapes: stdout.is_terminal() };
     let mut output = BufWriter::new(stdout.lock());
     style.print(report, &mut output)?;
+    output.flush()
+}
+
+/// Prints whether the artifacts of two builds are the same, and what differs.
+pub(super) fn print_artifacts(comparison: &ArtifactComparison, stdout: &Stdout) -> io::Result<()> {
+    let style = Style { palette: Palette::of(stdout), escapes: stdout.is_terminal() };
+    let mut output = BufWriter::new(stdout.lock());
+    let [old, new] = &comparison.builds;
+    let (verdict, look) = match comparison.verdict() {
+        Verdict::Same => ("reproducible", Look::Good),
+        Verdict::Different => ("not reproducible", Look::Bad),
+        Verdict::Unknown => ("not compared", Look::Title),
+    };
+    let title = style.palette.paint(Look::Title, title(old));
+    writeln!(output, "{title}: {}", style.palette.paint(look, verdict))?;
+    style.line(&mut output, Origin::Old, &introduction(old))?;
+    style.line(&mut output, Origin::New, &introduction(new))?;
+    style.print_artifacts_or_reason(&mut output, &comparison.artifacts)?;
     output.flush()
 }
 
@@ -36,7 +54,15 @@ impl Style {
         self.print_text(output, "Script", &report.script)?;
         self.print_changes(output, "Cause", report.cause.as_slice())?;
         self.print_text(output, "Console", &report.console)?;
-        match &report.artifacts {
+        self.print_artifacts_or_reason(output, &report.artifacts)
+    }
+
+    fn print_artifacts_or_reason(
+        self,
+        output: &mut impl Write,
+        artifacts: &Result<Artifacts, String>,
+    ) -> io::Result<()> {
+        match artifacts {
             Ok(artifacts) => self.print_artifacts(output, artifacts),
             Err(reason) => self.head(output, "Artifacts", format_args!("not compared\n  {reason}")),
         }

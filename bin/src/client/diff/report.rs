@@ -74,6 +74,30 @@ impl Report {
     }
 }
 
+/// Two builds of one job and what differs between their artifacts.
+#[derive(Debug)]
+pub(super) struct ArtifactComparison {
+    pub(super) builds: [Build; 2],
+    pub(super) artifacts: Result<Artifacts, String>,
+}
+
+impl ArtifactComparison {
+    pub(super) fn make(remote: &Address, builds: [Build; 2]) -> Result<ArtifactComparison, ClientError> {
+        let [old, new] = builds;
+        let (old, new) = (Details::ask(remote, old)?, Details::ask(remote, new)?);
+        let artifacts = compare_artifacts(old.artifacts, new.artifacts);
+        Ok(ArtifactComparison { builds: [old.build, new.build], artifacts })
+    }
+
+    pub(super) fn verdict(&self) -> Verdict {
+        match &self.artifacts {
+            Ok(artifacts) if artifacts.has_differences() => Verdict::Different,
+            Ok(artifacts) if artifacts.same_size == 0 => Verdict::Same,
+            _ => Verdict::Unknown,
+        }
+    }
+}
+
 /// All that the server knows of a build that has ended.
 struct Details {
     build: Build,
