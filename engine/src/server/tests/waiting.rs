@@ -418,5 +418,8 @@ fn viewers_run_nothing() {
 #[test]
 fn who_speaks_version_13_cannot_run_a_job_so() {
     let mut rig = rig_with_job();
-    assert_eq!(rig.refusal(run("a", "", true)), "unexpected run; expected a command of a client");
+    let client = rig.client();
+    rig.say(client, &run("a", "", true));
+    rig.end_turn();
+    assert_eq!(rig.failure(client), "unexpected run; expected a command of a client");
 }
