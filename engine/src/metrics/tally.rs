@@ -201,6 +201,7 @@ mod tests {
             job: None,
             queued,
             host: None,
+            environment: None,
         }
     }
 

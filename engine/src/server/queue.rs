@@ -289,13 +289,13 @@ mod tests {
     fn the_job_that_has_waited_longest_may_be_anywhere() {
         let mut queue = Queue::default();
         assert_eq!(queue.oldest(), None);
-        queue.push_back(script("unknown"), None);
+        queue.push_back(script("unknown"), Environment::default(), None);
         assert_eq!(queue.oldest(), None);
         let (first, later) = (Time::from_unix_milliseconds(1), Time::from_unix_milliseconds(2));
-        queue.push_back(script("a"), Some(first));
-        queue.push_front(script("b"), Some(later));
+        queue.push_back(script("a"), Environment::default(), Some(first));
+        queue.push_front(script("b"), Environment::default(), Some(later));
         assert_eq!(queue.oldest(), Some(first));
-        queue.remove(&"a".into());
+        queue.remove_job(&"a".into());
         assert_eq!(queue.oldest(), Some(later));
     }
 }

@@ -125,6 +125,7 @@ fn running(numbers: &[u8], job: impl Fn(u8) -> String) -> State {
             job: Some(script),
             queued: None,
             host: None,
+            environment: None,
         };
         state.apply(&Record::Started(started)).unwrap();
         state.apply(&Record::Ended(ended(*number, name, Cause::Exited(i64::from(*number))))).unwrap();
