@@ -13,7 +13,7 @@ function __builder_words
         case builder-worker
             set valued -r --remote --timeout
         case builder-client
-            set valued -r --remote --period --at --timeout --silence --keep --platform --job --since --limit --times --grep --output
+            set valued -r --remote --period --at --timeout --silence --keep --platform --env --job --since --limit --times --grep --output
         case builder-inspect
             set valued --output
         case builder-upload
@@ -89,7 +89,8 @@ complete -c builder-client -n __builder_goes_with -a schedule -d 'Run the script
 complete -c builder-client -n __builder_goes_with -a orb-build -d 'Build OPAM_PACKAGE on every platform, now and once per PERIOD'
 complete -c builder-client -n __builder_goes_with -a reschedule -d 'Run NAME next at TIME, such as 2026-01-02T03:04:05Z; with --period, once per PERIOD from then on'
 complete -c builder-client -n __builder_goes_with -a unschedule -d 'Remove NAME from the schedule; a running build continues'
-complete -c builder-client -n __builder_goes_with -a execute -d 'Run NAME now; with --platform, only there'
+complete -c builder-client -n __builder_goes_with -a execute -d 'Run NAME now; with --platform, only there; with --wait, follow the build to its end'
+complete -c builder-client -n __builder_goes_with -a verify -d 'Run NAME twice and print what differs between the artifacts of both builds, if anything does'
 complete -c builder-client -n __builder_goes_with -a info -d 'Say whether all is well: last results, what runs, what waits and why; with --platform or names, only these'
 complete -c builder-client -n __builder_goes_with -a observe -d 'Print the console of a build, from its start to its end'
 complete -c builder-client -n __builder_goes_with -a observe-latest -d 'Print the console of the running build that started last; with --platform or --job, of the last one of those'
@@ -111,8 +112,11 @@ complete -c builder-client -n '__builder_goes_with schedule orb-build' -l silenc
 complete -c builder-client -n '__builder_goes_with schedule orb-build' -l skip-missed -d 'Do not make up for a run whose time passed while the server was down'
 complete -c builder-client -n '__builder_goes_with schedule orb-build' -l keep -x -d 'Keep N results, or results for TIME, such as 30d, or all; may be given once for each'
 complete -c builder-client -n '__builder_goes_with schedule orb-build' -l replace -d 'If NAME is scheduled, change that job; it keeps its place in the queue'
-complete -c builder-client -n '__builder_goes_with execute info observe-latest history logs fetch diff' -l platform -x -d 'Only this platform'
-complete -c builder-client -n '__builder_goes_with info observe observe-latest history logs fetch diff' -l json -d 'Print JSON'
+complete -c builder-client -n '__builder_goes_with schedule execute drain' -l wait -d 'Print the console, and exit as the build did when it has ended'
+complete -c builder-client -n '__builder_goes_with schedule execute verify info observe observe-latest history logs fetch diff' -l json -d 'Print JSON'
+complete -c builder-client -n '__builder_goes_with execute verify info observe-latest history logs fetch diff' -l platform -x -d 'Only this platform'
+complete -c builder-client -n '__builder_goes_with execute verify' -l env -x -d 'Set a variable in the environment of this run; not for secrets, as all can see it'
+complete -c builder-client -n '__builder_goes_with observe observe-latest' -l status -d 'Exit as the build did when it has ended'
 complete -c builder-client -n '__builder_goes_with observe-latest' -l job -x -d 'Only builds of this job'
 complete -c builder-client -n '__builder_goes_with history logs' -l since -x -d 'Only builds that started since WHEN'
 complete -c builder-client -n '__builder_goes_with history logs' -l failed -d 'Only builds that failed'
@@ -123,7 +127,6 @@ complete -c builder-client -n '__builder_goes_with logs' -l grep -x -d 'Print on
 complete -c builder-client -n '__builder_goes_with fetch' -l output -x -a '(__fish_complete_directories)' -d 'Write below DIR, which is created if it is not there'
 complete -c builder-client -n '__builder_goes_with diff' -l previous -d 'Compare with the build before, whether that succeeded or not'
 complete -c builder-client -n '__builder_goes_with diff' -l last-success -d 'Compare with the last success before, also if the build succeeded'
-complete -c builder-client -n '__builder_goes_with drain' -l wait -d 'Wait until no build runs any longer'
 complete -c builder-client -s v -l verbose -d 'Log what happens; twice: log every detail'
 complete -c builder-client -s q -l quiet -d 'Log errors only'
 complete -c builder-client -s h -l help -d 'Print this help'
