@@ -1,5 +1,6 @@
 //! A connection to a server, one message at a time.
 
+use super::earlier_server::lacking;
 use super::error::ClientError;
 use crate::command_line::Address;
 use crate::socket::{self, BlockingSocket, Socket};
@@ -355,26 +356,6 @@ fn explain_refusal(peer: &Address, command: Kind, refusal: ClientError) -> Clien
             ClientError::TooOld { peer: peer.clone(), lacks, instead }
         }
         Err(error) => error,
-    }
-}
-
-/// What a server of an earlier version does not do that lacks a command, and what can be done about it.
-fn lacking(command: Kind) -> (&'static str, &'static str) {
-    match command {
-        Kind::Cancel | Kind::CancelJob => {
-            ("cannot cancel builds", "end the worker of the build: the job is queued again then")
-        }
-        Kind::Pause | Kind::Resume | Kind::Drain => {
-            ("cannot pause platforms", "stop the workers, which end when their builds do")
-        }
-        Kind::Enter | Kind::EnterOrbBuild => (
-            "has no settings of single jobs",
-            "leave out --at, --timeout, --silence, --skip-missed, --keep and --replace, and choose a period by name",
-        ),
-        Kind::Run => {
-            ("cannot have a client wait, nor set an environment", "run the job without --wait and --env")
-        }
-        _ => ("keeps no history of builds", "read the results in its data directory with builder-inspect"),
     }
 }
 
