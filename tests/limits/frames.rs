@@ -84,7 +84,7 @@ fn what_is_no_message_is_refused_with_the_reason() {
             (tlv(0xa0, &null), "tag [0] is reserved"),
             (tlv(0xa1, &null), "tag [1] is reserved"),
             (tlv(0xa8, &null), "tag [8] is reserved"),
-            (tlv(0xbe, &null), "tag [30] is unknown"),
+            (b"\xbf\x7f\x02\x05\0".to_vec(), "tag [127] is unknown"),
             (tlv(0x30, b""), "0x30"),
             (tlv(0x86, &null), "0x86"),
             (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "0x47"),
