@@ -45,11 +45,11 @@ fn every_refusal_says_why() {
     for (words, text) in [
         (
             &["schedule", "known", "linux", file][..],
-            "job name already used: known; to change that job, remove it with 'builder-client unschedule known' first",
+            "job name already used: known; to change that job, add --replace",
         ),
         (
             &["schedule", "web", "linux", file],
-            "job name already used: web; to change that job, remove it with 'builder-client unschedule web' first",
+            "job name already used: web; to change that job, add --replace",
         ),
         (
             &["schedule", "new", "plan9", file],
@@ -57,12 +57,9 @@ fn every_refusal_says_why() {
         ),
         (
             &["orb-build", "known", "package"],
-            "job name already used: known; to change that job, remove it with 'builder-client unschedule known' first",
+            "job name already used: known; to change that job, add --replace",
         ),
-        (
-            &["orb-build", "web", "package"],
-            "job name already used: web; to change that job, remove it with 'builder-client unschedule web' first",
-        ),
+        (&["orb-build", "web", "package"], "job name already used: web; to change that job, add --replace"),
         (&["unschedule", "unknown"], "unknown job unknown; did you mean known?"),
         (&["unschedule", "nothing"], "unknown job nothing; 'builder-client info' shows all jobs"),
         (&["execute", "unknown"], "execute failed: job not found: unknown; did you mean known?"),
