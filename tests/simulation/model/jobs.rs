@@ -106,6 +106,11 @@ impl Jobs {
         self.pending.get(&connection).map(|pending| &pending.command)
     }
 
+    /// All commands under way.
+    pub(super) fn all_pending(&self) -> impl Iterator<Item = &Command> {
+        self.pending.values().map(|pending| &pending.command)
+    }
+
     /// A command was answered.
     pub(super) fn answered(&mut self, connection: ConnectionId, answer: &Command) -> Result<(), String> {
         let Some(pending) = self.pending.remove(&connection) else { return Ok(()) };

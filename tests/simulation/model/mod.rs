@@ -299,6 +299,8 @@ impl Model {
         self.notices.check_words(&self.builds)?;
         self.jobs.settle(&self.recovered)?;
         self.pauses.settle(&self.recovered)?;
+        // The next server may still hear of these.
+        self.jobs.all_pending().for_each(|command| self.pauses.begin(command));
         self.jobs.check_owed(&self.recovered, &self.recovered, &self.builds)?;
         self.jobs.owe(&self.recovered, self.time);
         Ok(())
