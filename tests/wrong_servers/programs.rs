@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// The longest that one test program may run.
 const PATIENCE: Duration = Duration::from_secs(240);
 /// Crashes within which the simulation is to find each mistake.
-const CRASHES: &str = "40000";
+const CRASHES: &str = "20000";
 /// What the simulation prints about a mistake.
 const FOUND: &str = "found: ";
 

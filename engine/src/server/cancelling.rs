@@ -4,6 +4,7 @@ use crate::Now;
 use crate::names::shown;
 use crate::server::Server;
 use crate::server::peer::ConnectionId;
+use crate::server::queue::Queue;
 use crate::server::record::{Dequeued, Record};
 use builder_proto::Uuid;
 use builder_proto::command::Command;
@@ -34,9 +35,7 @@ impl Server {
     /// Ends all builds of a job for a client, and takes it out of all queues.
     pub(super) fn cancel_job(&mut self, now: Now, client: ConnectionId, name: &Text) -> Result<(), String> {
         let state = self.journal.state();
-        let is_queued = |(platform, queue): (&Text, &crate::server::queue::Queue)| {
-            queue.get(name).map(|_| platform.clone())
-        };
+        let is_queued = |(platform, queue): (&Text, &Queue)| queue.get(name).map(|_| platform.clone());
         let queued: Vec<Text> = state.queues.iter().filter_map(is_queued).collect();
         let mut builds: Vec<Uuid> = state
             .running

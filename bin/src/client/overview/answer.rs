@@ -5,7 +5,6 @@ use crate::client::error::ClientError;
 use crate::client::info;
 use crate::client::info_filter::{InfoFilter, UnknownName};
 use crate::command_line::Address;
-use crate::wording::Span;
 use builder_proto::command::{Command, InfoReply, Kind, QueueInfo, RunningInfo, UPLOADS};
 use builder_proto::history::Build;
 use builder_proto::job::{Job, OrbBuildJob, ScheduleItem, ScriptJob};
@@ -153,7 +152,7 @@ pub(super) fn usual(results: &Results) -> Option<Duration> {
 /// How often a job runs, in words.
 pub(super) fn period(status: &JobStatus) -> String {
     match status.settings.and_then(|settings| settings.every()) {
-        Some(every) => format!("every {}", Span(every)),
+        Some(every) => format!("every {}", humantime::format_duration(every)),
         None => status.period.to_string(),
     }
 }
