@@ -161,7 +161,10 @@ runs_the_page_about_jobs() {
 mkdir /root/jobs
 cd /root/jobs
 DATA=/var/lib/builder CONFIG=/etc/builder WORKERS=unix:/run/builder/worker.sock
-awk '/^```sh/ { inside = 1; next } /^```/ { inside = 0 } inside' /usr/share/doc/builder/bin/JOBS.md >commands
+awk '/^<!-- not run/ { left_out = 1; next }
+    /^```sh/ { inside = !left_out; left_out = 0; next }
+    /^```/ { inside = 0 }
+    inside' /usr/share/doc/builder/bin/JOBS.md >commands
 [ "$(wc -l <commands)" -gt 20 ]
 . ./commands
 END
