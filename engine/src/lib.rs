@@ -86,6 +86,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod dashboard;
 pub mod driver;
 pub mod environment;
 pub mod history;

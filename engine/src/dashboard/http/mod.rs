@@ -1,0 +1,71 @@
+//! HTTP/1.1, as far as a dashboard speaks it.
+
+use std::rc::Rc;
+
+/// What a browser may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Get a page.
+    Get,
+    /// Get what stands above the page.
+    Head,
+}
+
+/// What a browser asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What is to be done.
+    pub method: Method,
+    /// The target up to the query. It begins with a slash, and is percent-encoded still.
+    pub path: String,
+    /// The rest of the target, behind the question mark.
+    pub query: Option<String>,
+    /// Under which name the browser knows this place.
+    pub host: Option<String>,
+    /// The scheme under which it does, if a proxy says so: `http` or `https`.
+    pub forwarded_proto: Option<String>,
+    /// Entity tags that the browser has.
+    pub if_none_match: Option<String>,
+    /// The last event that the browser has got of a stream.
+    pub last_event_id: Option<u64>,
+}
+
+/// An answer that is held whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// Such as 200.
+    pub status: u16,
+    /// The media type of the body.
+    pub content_type: &'static str,
+    /// What else stands above it.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Rc<[u8]>,
+    /// For how long it may be kept.
+    pub caching: Caching,
+}
+
+/// For how long an answer may be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caching {
+    /// Not at all.
+    NoStore,
+    /// For as long as its entity tag stays the same; each time, it has to be asked for.
+    Revalidate,
+    /// Forever: what is in it stands in its address.
+    Forever,
+}
+
+impl Response {
+    /// An answer without further headers, to be asked for anew each time.
+    #[must_use]
+    pub fn new(status: u16, content_type: &'static str, body: impl Into<Rc<[u8]>>) -> Response {
+        Response {
+            status,
+            content_type,
+            headers: Vec::new(),
+            body: body.into(),
+            caching: Caching::Revalidate,
+        }
+    }
+}
