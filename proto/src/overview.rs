@@ -35,6 +35,9 @@ pub struct ServerStatus {
     /// Results that wait to be uploaded. Absent when none does.
     #[asn1(context_specific = "1", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
     pub uploads: Option<UploadsStatus>,
+    /// Builds of which a program is still to be told. Absent when there is none.
+    #[asn1(context_specific = "2", optional = "true", tag_mode = "EXPLICIT", constructed = "true")]
+    pub notices: Option<u64>,
 }
 
 /// Results that wait to be uploaded.
@@ -309,9 +312,11 @@ mod tests {
             has_history: true,
             free_bytes: Some(4),
             uploads: Some(uploads),
+            notices: Some(5),
         };
         let uploads = format!("a12630240c016402010130173015{uuid}0c016aa0030c0174");
-        let bytes = format!("30530c0131{epoch}0201010201020201030101000101ff0101ffa003020104{uploads}");
+        let bytes =
+            format!("30580c0131{epoch}0201010201020201030101000101ff0101ffa003020104{uploads}a203020105");
         assert_eq!(hex(&server.to_der().unwrap()), bytes);
         for one in [JobStatus { platform: None, results: None, settings: None, ..job.clone() }, job] {
             assert_eq!(JobStatus::from_der(&one.to_der().unwrap()).unwrap(), one);

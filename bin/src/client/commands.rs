@@ -151,8 +151,8 @@ Jobs that failed come first, those that failed most recently at the top; then
 those that run, those that wait, and the others in the order of their next
 runs.
 Below are the builds that run, the jobs that wait with what stands in their
-way first, the platforms with their idle and busy workers, and the results
-that wait to be uploaded.
+way first, the platforms with their idle and busy workers, the results that
+wait to be uploaded, and how many notices of builds wait to be given.
 A job waits because its platform has no worker, has no template, or is
 paused, because all its workers are busy or lost several builds in a row, or
 because the server is draining, has a full disk, or has as many builds under

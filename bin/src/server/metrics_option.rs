@@ -15,7 +15,7 @@ pub(super) const METRICS_FILE: Flag = Flag::with_value(
 Write metrics to this file every 15 seconds, and when the server stops, for the
 textfile collector of the Prometheus node exporter: queues and how long jobs
 wait in them, builds by platform and result and how long they take, workers that
-wait, uploads that wait, connections, and the disk.
+wait, uploads and notices that wait, connections, and the disk.
 The name has to end in
 .Pa .prom ,
 and the server has to be able to create files in that directory: each page is

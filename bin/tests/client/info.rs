@@ -162,6 +162,7 @@ fn overview() -> Vec<Command> {
         has_history: true,
         free_bytes: None,
         uploads: None,
+        notices: Some(3),
     };
     let platform = PlatformStatus {
         platform: "p".into(),
@@ -195,6 +196,7 @@ fn a_server_of_this_version_is_asked_how_all_is() {
         "\nWaiting (1)\n",
         "  the platform has no worker\n",
         "\nServer 7\n",
+        "\n  notices waiting: 3\n",
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
@@ -203,6 +205,7 @@ fn a_server_of_this_version_is_asked_how_all_is() {
     assert_eq!(object["schedule"].as_array().unwrap().len(), 1);
     assert_eq!(object["schedule"][0]["results"][0]["exit_code"], 7);
     assert_eq!(object["queues"][0]["jobs"][0]["reason"], "no-worker");
+    assert_eq!(object["server"]["notices_waiting"], 3);
     assert!(!stdout(&run(&remote, &["info", "--json"])).contains('\x1b'));
     assert_eq!(server.join().unwrap(), vec![Command::Overview; 3]);
 }

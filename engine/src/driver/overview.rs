@@ -116,6 +116,7 @@ fn server_status(view: &View<'_>, surroundings: &Surroundings<'_>) -> ServerStat
         has_history: surroundings.index.is_some(),
         free_bytes: surroundings.free_bytes,
         uploads: view.uploads(),
+        notices: view.notices(),
     }
 }
 

@@ -54,7 +54,11 @@ impl Server {
                 "Results that wait to be uploaded.",
                 state.waiting_uploads(),
             ),
-            // Whatever else waits to be sent out has its line here.
+            Single::count(
+                "builder_notices_waiting",
+                "Builds of which the program of --on-finish is still to be told.",
+                state.waiting_notices(),
+            ),
         ]
     }
 }

@@ -67,6 +67,11 @@ impl<'a> View<'a> {
         self.server.uploads.status(self.server.state())
     }
 
+    /// Of how many builds a program is still to be told; none when there is nothing to tell.
+    pub(crate) fn notices(&self) -> Option<u64> {
+        Some(self.server.state().waiting_notices() as u64).filter(|waiting| *waiting > 0)
+    }
+
     /// The platforms behind that one, or all: those that have a queue or workers, and those that were dropped.
     pub(crate) fn platforms(&self, last: Option<&Text>) -> impl Iterator<Item = PlatformStatus> {
         let state = self.server.state();

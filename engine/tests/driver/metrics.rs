@@ -1,7 +1,7 @@
 //! The file of metrics: what it says, when it is written, and that nobody ever finds half of it.
 
-use crate::site::{Site, schedule, settings, uploading};
-use builder_engine::driver::{Event, Next, Settings, Step, TaskKind, UploadEnd};
+use crate::site::{Site, notifying, schedule, settings, uploading};
+use builder_engine::driver::{Event, Next, NoticeEnd, Settings, Step, TaskKind, UploadEnd};
 use builder_engine::limits::METRICS_INTERVAL;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
@@ -154,6 +154,17 @@ fn uploads_and_the_disk_have_their_figures() {
     let uploaded = page(&mut site);
     assert_eq!(uploaded.value("builder_uploads_waiting"), 0.0);
     assert_eq!(uploaded.value("builder_upload_attempts_total{outcome=\"done\"}"), 1.0);
+}
+
+#[test]
+fn notices_that_wait_are_counted_until_they_are_given() {
+    let mut site = Site::new(Settings { metrics: true, ..notifying() });
+    let build = site.build("job");
+    assert_eq!(page(&mut site).value("builder_notices_waiting"), 0.0);
+    site.finish(build);
+    assert_eq!(page(&mut site).value("builder_notices_waiting"), 1.0);
+    site.tell(Event::NoticeEnded { uuid: build.1, end: NoticeEnd::Done });
+    assert_eq!(page(&mut site).value("builder_notices_waiting"), 0.0);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What clients are told of all that goes on.
 
-use crate::site::{Site, schedule, settings};
+use crate::site::{Site, notifying, schedule, settings};
+use builder_engine::driver::{Event, NoticeEnd};
 use builder_engine::limits::{OVERVIEW_PIECE_BYTES, WRITE_BACK_TIME};
 use builder_engine::server::ConnectionId;
 use builder_proto::build_result::BuildResult;
@@ -85,6 +86,17 @@ fn results_reasons_and_workers_are_told() {
     assert_eq!((&results.last.cause, results.count), (&Cause::Exited(2), 2));
     assert!(results.usual.is_some(), "from the build that succeeded");
     assert!(told.jobs[1].results.is_none());
+}
+
+#[test]
+fn notices_that_wait_are_told_until_they_are_given() {
+    let mut site = Site::new(notifying());
+    let build = site.build("a");
+    assert_eq!(ask(&mut site).server.unwrap().notices, None);
+    site.finish(build);
+    assert_eq!(ask(&mut site).server.unwrap().notices, Some(1));
+    site.tell(Event::NoticeEnded { uuid: build.1, end: NoticeEnd::Done });
+    assert_eq!(ask(&mut site).server.unwrap().notices, None);
 }
 
 #[test]

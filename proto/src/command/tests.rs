@@ -277,7 +277,7 @@ fn overview_command() -> impl Strategy<Value = Command> {
     let uploads = (text(), any::<u64>(), first, prop::option::of(text())).prop_map(
         |(destination, waiting, first, trouble)| UploadsStatus { destination, waiting, first, trouble },
     );
-    let options = (prop::option::of(any::<u64>()), prop::option::of(uploads));
+    let options = (prop::option::of(any::<u64>()), prop::option::of(uploads), prop::option::of(any::<u64>()));
     let numbers = (any::<u64>(), any::<u64>(), any::<u64>());
     let server = (text(), time(), numbers, any::<[bool; 3]>(), options).prop_map(
         |(
@@ -285,7 +285,7 @@ fn overview_command() -> impl Strategy<Value = Command> {
             started,
             (under_way, limit, log_bytes),
             [is_full, is_draining, has_history],
-            (free_bytes, uploads),
+            (free_bytes, uploads, notices),
         )| {
             Command::ServerStatus(ServerStatus {
                 version,
@@ -298,6 +298,7 @@ fn overview_command() -> impl Strategy<Value = Command> {
                 has_history,
                 free_bytes,
                 uploads,
+                notices,
             })
         },
     );

@@ -272,6 +272,7 @@ pub(super) mod samples {
             has_history: true,
             free_bytes: Some(1_000_000_000),
             uploads: None,
+            notices: None,
         }
     }
 
@@ -293,7 +294,7 @@ pub(super) mod samples {
             trouble: Some("refused".into()),
         };
         Overview {
-            server: ServerStatus { uploads: Some(uploads), ..server() },
+            server: ServerStatus { uploads: Some(uploads), notices: Some(3), ..server() },
             platforms: vec![
                 PlatformStatus { is_dropped: true, ..platform("gone", 0, 0, 0) },
                 PlatformStatus { pace: Some(pace), ..platform("p", 0, 1, 1) },

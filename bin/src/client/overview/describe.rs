@@ -129,6 +129,7 @@ fn describe_server(server: &ServerStatus) -> Value {
         "disk_full": server.is_full,
         "draining": server.is_draining,
         "has_history": server.has_history,
+        "notices_waiting": server.notices.unwrap_or(0),
     })
 }
 
@@ -196,7 +197,7 @@ mod tests {
             "server": {
                 "version": "0.5.0", "started": "1970-01-01T00:00:00Z", "builds": 1, "builds_limit": 64,
                 "log_bytes": 5000, "free_bytes": 1_000_000_000, "disk_full": false,
-                "draining": false, "has_history": true,
+                "draining": false, "has_history": true, "notices_waiting": 3,
             },
             "dropped_platforms": ["gone"],
         });

@@ -45,7 +45,8 @@ impl fmt::Display for Glance<'_> {
         self.write_running(f)?;
         self.write_queued(f)?;
         self.write_platforms(f)?;
-        self.write_uploads(f)
+        self.write_uploads(f)?;
+        self.write_notices(f)
     }
 }
 
@@ -337,6 +338,13 @@ impl Glance<'_> {
             table.push([waiting.uuid.0.to_string(), waiting.job.to_string()]);
         }
         write!(f, "{table}")
+    }
+
+    /// Only their number is known, which says nothing of the jobs that are meant.
+    fn write_notices(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(notices) = self.shown.server.notices.filter(|_| self.is_whole) else { return Ok(()) };
+        writeln!(f)?;
+        self.write_title(f, "Notices waiting", notices as usize)
     }
 
     fn ago(&self, time: Time) -> String {

@@ -137,6 +137,9 @@ impl Plain<'_> {
             let full = if server.is_full { ", too little for another build" } else { "" };
             writeln!(f, "  free for it: {}{full}", Size(free))?;
         }
+        if let Some(notices) = server.notices {
+            writeln!(f, "  notices waiting: {notices}")?;
+        }
         if server.is_draining {
             writeln!(f, "  draining: nothing is started until 'builder-client resume'")?;
         }

@@ -54,7 +54,9 @@ IDLE BUSY QUEUED PLATFORM STATE
 
 Waiting for upload to http://web/upload (7)
 UUID JOB
-03030303-0303-0303-0303-030303030303 hello";
+03030303-0303-0303-0303-030303030303 hello
+
+Notices waiting (3)";
     assert_eq!(squeezed(rest), expected);
 }
 
@@ -192,6 +194,7 @@ Server 0.5.0
   builds under way: 1, at most 64
   log: 4.8 KiB
   free for it: 953.6 MiB
+  notices waiting: 3
 ";
     assert_eq!(text, expected);
 }
@@ -211,6 +214,8 @@ fn a_filter_leaves_out_what_is_not_meant() {
     assert_eq!(names, ["web\\x1b[2J"]);
     assert_eq!((shown.platforms.len(), shown.running.len()), (1, 0));
     assert!(shown.server.uploads.is_none());
+    let glance = Glance { shown: &shown, is_whole: false, now: at(0), palette: Palette::PLAIN, columns: 80 };
+    assert!(!glance.to_string().contains("Notices"), "{}", glance.to_string());
     let unknown = all.filter(&filter(&["helo"], None)).unwrap_err();
     assert_eq!(unknown, UnknownName::Job("helo".into(), Some("hello".to_owned())));
     let plain = Plain { all: &all, shown: &shown, filter: &filter(&[], Some("q")), now: Time::UNIX_EPOCH };
