@@ -356,6 +356,7 @@ fn what_waits_is_kept_when_uploads_are_switched_off() {
     assert!(uploads(&server).unwrap().0.contains("without --upload"));
     build(&server, "local", 10);
     assert_eq!(uploads(&server).unwrap().1, ["waiting"], "the new one stays local");
+    assert_eq!(server.log().matches("results waiting for upload").count(), 1, "{}", server.log());
     server.kill();
     site.options = options;
     let http = HttpServer::behind(door, |_, _| Answer::Status("201 Created"));

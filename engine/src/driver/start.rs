@@ -52,10 +52,6 @@ impl<P: Platform> Driver<P> {
             .templates(Look::Anew)
             .unwrap_or(TemplateReading { templates: BTreeMap::new(), has_failed: false });
         let listeners = platform.listen().map_err(StartError::Listen)?;
-        if settings.uploads.is_none() && recovered.state.waiting_uploads() > 0 {
-            let waiting = recovered.state.waiting_uploads();
-            ::log::warn!("results waiting for upload: {waiting}; to upload them, start with --upload URL");
-        }
         let now = platform.now();
         let start = Start {
             settings: settings.server,
