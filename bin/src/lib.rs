@@ -12,11 +12,13 @@
 mod artifact_path;
 pub mod client;
 pub mod command_line;
+mod comparison;
 pub mod directory;
 pub mod durable;
 pub mod inspect;
 pub mod json;
 pub mod log_file;
+mod pattern;
 mod progress;
 pub mod result_file;
 pub mod server;

@@ -2,8 +2,8 @@
 
 use super::error::ClientError;
 use super::form::Form;
-use super::pattern::Pattern;
 use crate::json::{self, string};
+use crate::pattern::Pattern;
 use crate::terminal::{Look, Palette};
 use crate::wording::{Elapsed, append_for_terminal, shortened_uuid};
 use builder_proto::Uuid;

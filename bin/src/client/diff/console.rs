@@ -1,9 +1,9 @@
 //! The console of a build, line by line as it arrives.
 
-use super::texts::Lines;
 use crate::client::connection::Connection;
 use crate::client::error::ClientError;
 use crate::command_line::Address;
+use crate::comparison::texts::Lines;
 use builder_proto::Uuid;
 use builder_proto::command::{Command, Kind};
 use builder_proto::text::Text;
@@ -44,6 +44,8 @@ impl Console {
 }
 
 impl Lines for Console {
+    type Error = ClientError;
+
     fn next(&mut self) -> Result<Option<Text>, ClientError> {
         let next = self.receive()?;
         let line = core::mem::replace(&mut self.held, next);

@@ -1,22 +1,17 @@
-//! What is different between two builds.
+//! What is different between two builds. How texts and artifacts are compared is in [`crate::comparison`].
 //!
 //! | module | holds |
 //! |---|---|
 //! | `choice` | which builds are compared |
-//! | `lines` | which lines of two texts differ |
-//! | `texts`, `console` | texts that are compared while they arrive |
-//! | `artifacts` | artifacts by path, size and digest |
+//! | `console` | the console of a build, which is compared while it arrives |
 //! | `report` | all that was found |
 //! | `print`, `describe` | what was found, for people and for programs |
 
-mod artifacts;
 mod choice;
 mod console;
 mod describe;
-mod lines;
 mod print;
 mod report;
-mod texts;
 
 use super::error::ClientError;
 use super::form::Form;

@@ -1,9 +1,9 @@
 //! What is different between two builds, as people read it.
 
-use super::artifacts::Artifacts;
-use super::lines::{Comparison, Difference, Hunk, Origin, Place};
 use super::report::{ArtifactComparison, Change, Report, Verdict};
 use crate::client::info_filter::whole_seconds;
+use crate::comparison::artifacts::Artifacts;
+use crate::comparison::lines::{Comparison, Difference, Hunk, Origin, Place};
 use crate::terminal::{Look, Palette};
 use crate::wording::{Size, Span, append_for_terminal};
 use builder_proto::history::{Artifact, Build};

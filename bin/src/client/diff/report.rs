@@ -1,13 +1,13 @@
 //! What two builds have that is different.
 
-use super::artifacts::Artifacts;
 use super::console::Console;
-use super::lines::Comparison;
-use super::texts;
 use crate::client::connection::Connection;
 use crate::client::error::ClientError;
 use crate::client::info_filter::whole_seconds;
 use crate::command_line::Address;
+use crate::comparison::artifacts::Artifacts;
+use crate::comparison::lines::Comparison;
+use crate::comparison::texts;
 use builder_engine::limits::ARTIFACT_FILES;
 use builder_proto::command::{Command, Kind};
 use builder_proto::history::{Artifact, Build, BuildEnd};
@@ -51,7 +51,7 @@ impl Report {
         Ok(Report {
             environment: compare_environments([&old.build, &new.build]),
             cause: compare_causes([&old.build, &new.build]),
-            script: compare_scripts([&old, &new])?,
+            script: compare_scripts([&old, &new]),
             console,
             artifacts: compare_artifacts(old.artifacts, new.artifacts),
             builds: [old.build, new.build],
@@ -155,15 +155,16 @@ fn compare_causes(builds: [&Build; 2]) -> Option<Change> {
     (old != new).then_some(Change { name: "cause", values: [old, new] })
 }
 
-fn compare_scripts(details: [&Details; 2]) -> Result<Comparison, ClientError> {
+fn compare_scripts(details: [&Details; 2]) -> Comparison {
     let [old, new] = details;
     match (&old.job, &new.job) {
         (Some(old), Some(new)) => {
             let [mut old, mut new] = [old, new].map(|job| texts::lines_of(job.script.as_bytes()));
-            texts::compare(&mut old, &mut new, texts::LIMITS)
+            let Ok(comparison) = texts::compare(&mut old, &mut new, texts::LIMITS);
+            comparison
         }
-        (None, _) => Ok(Comparison::Unknown(without(&old.build, "script"))),
-        (_, None) => Ok(Comparison::Unknown(without(&new.build, "script"))),
+        (None, _) => Comparison::Unknown(without(&old.build, "script")),
+        (_, None) => Comparison::Unknown(without(&new.build, "script")),
     }
 }
 

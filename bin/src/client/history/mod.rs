@@ -18,9 +18,9 @@ use builder_proto::time::Time;
 pub(super) use describe::{describe, describe_end};
 use std::io::{self, IsTerminal, Write};
 use table::List;
-pub(super) use table::in_short;
+pub(crate) use table::in_short;
 use usual::Usual;
-pub(super) use usual::exceeds;
+pub(crate) use usual::exceeds;
 
 /// Which builds are listed.
 #[derive(Clone, Debug, Default)]

@@ -1,50 +1,51 @@
 //! Two texts, compared line by line while they arrive: what is the same at their beginnings is never held.
 
 use super::lines::{CONTEXT, Comparison, Difference, Shortened, Side};
-use crate::client::error::ClientError;
 use builder_proto::text::Text;
 use std::collections::VecDeque;
+use std::convert::Infallible;
 
 /// How much of each text is compared from the first line on that differs. If there is more, the ends are compared.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// Lines that are held.
-    lines: usize,
+    pub(crate) lines: usize,
     /// Bytes that are held.
-    bytes: usize,
+    pub(crate) bytes: usize,
     /// Lines that are in the other text, too.
-    shared: usize,
+    pub(crate) shared: usize,
     /// Lines of an end.
-    tail: usize,
+    pub(crate) tail: usize,
 }
 
 /// What takes up to six seconds to compare, on the machine on which this was measured.
-pub(super) const LIMITS: Limits =
+pub(crate) const LIMITS: Limits =
     Limits { lines: 500_000, bytes: 64 * 1024 * 1024, shared: 100_000, tail: 1000 };
 
 /// Lines one after the other.
-pub(super) trait Lines {
-    fn next(&mut self) -> Result<Option<Text>, ClientError>;
+pub(crate) trait Lines {
+    /// Why there may be no line where there should be one.
+    type Error;
+
+    fn next(&mut self) -> Result<Option<Text>, Self::Error>;
 }
 
 impl<I: Iterator<Item = Text>> Lines for I {
-    fn next(&mut self) -> Result<Option<Text>, ClientError> {
+    type Error = Infallible;
+
+    fn next(&mut self) -> Result<Option<Text>, Infallible> {
         Ok(Iterator::next(self))
     }
 }
 
 /// The lines of a text, without their ends. What follows the last newline is a line, if it is anything.
-pub(super) fn lines_of(text: &[u8]) -> impl Iterator<Item = Text> {
+pub(crate) fn lines_of(text: &[u8]) -> impl Iterator<Item = Text> {
     let text = text.strip_suffix(b"\n").map_or((!text.is_empty()).then_some(text), Some);
     text.into_iter().flat_map(|text| text.split(|byte| *byte == b'\n')).map(Text::from)
 }
 
 /// Compares two texts.
-pub(super) fn compare(
-    old: &mut impl Lines,
-    new: &mut impl Lines,
-    limits: Limits,
-) -> Result<Comparison, ClientError> {
+pub(crate) fn compare<L: Lines>(old: &mut L, new: &mut L, limits: Limits) -> Result<Comparison, L::Error> {
     let mut same = 0;
     let mut context: VecDeque<Text> = VecDeque::with_capacity(CONTEXT + 1);
     let firsts = loop {
@@ -87,7 +88,7 @@ struct Rest {
 }
 
 impl Rest {
-    fn read(source: &mut impl Lines, first: Option<Text>, limits: Limits) -> Result<Rest, ClientError> {
+    fn read<L: Lines>(source: &mut L, first: Option<Text>, limits: Limits) -> Result<Rest, L::Error> {
         let mut rest = Rest::default();
         let mut next = first;
         while let Some(line) = next {

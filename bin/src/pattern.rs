@@ -12,11 +12,11 @@ const MOST_NESTED: u32 = 100;
 
 /// A regular expression. The time that a comparison takes grows with the length of the line, whatever the pattern is.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern(Regex);
+pub(crate) struct Pattern(Regex);
 
 /// Why a word is no [`Pattern`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum PatternError {
+pub(crate) enum PatternError {
     /// It is no regular expression; this says why.
     Form(String),
     /// It would take too much memory.
@@ -25,7 +25,7 @@ pub(super) enum PatternError {
 
 impl Pattern {
     /// Whether it matches anywhere in the line.
-    pub(super) fn matches(&self, line: &[u8]) -> bool {
+    pub(crate) fn matches(&self, line: &[u8]) -> bool {
         self.0.is_match(line)
     }
 }

@@ -6,20 +6,20 @@ use std::collections::BTreeMap;
 
 /// How the artifacts of two builds compare, each list by path.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Artifacts {
-    pub(super) removed: Vec<Artifact>,
-    pub(super) added: Vec<Artifact>,
+pub(crate) struct Artifacts {
+    pub(crate) removed: Vec<Artifact>,
+    pub(crate) added: Vec<Artifact>,
     /// Those of other size or content.
-    pub(super) changed: Vec<[Artifact; 2]>,
+    pub(crate) changed: Vec<[Artifact; 2]>,
     /// How many have the same digest.
-    pub(super) same: u64,
+    pub(crate) same: u64,
     /// How many have the same size, and no digest that could be compared.
-    pub(super) same_size: u64,
+    pub(crate) same_size: u64,
 }
 
 impl Artifacts {
     /// Compares by path, size and digest. Should a build have a path twice, the first goes with the first.
-    pub(super) fn compare(old: Vec<Artifact>, new: Vec<Artifact>) -> Artifacts {
+    pub(crate) fn compare(old: Vec<Artifact>, new: Vec<Artifact>) -> Artifacts {
         let mut compared = Artifacts::default();
         let mut old = by_path(old);
         for (path, artifact) in by_path(new) {
@@ -37,7 +37,7 @@ impl Artifacts {
         compared
     }
 
-    pub(super) fn has_differences(&self) -> bool {
+    pub(crate) fn has_differences(&self) -> bool {
         !(self.removed.is_empty() && self.added.is_empty() && self.changed.is_empty())
     }
 }

@@ -6,11 +6,11 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 /// Lines before and after a change that are shown with it.
-pub(super) const CONTEXT: usize = 3;
+pub(crate) const CONTEXT: usize = 3;
 
 /// How two texts compare.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Comparison {
+pub(crate) enum Comparison {
     /// They are the same, and have so many lines.
     Same(u64),
     /// They differ.
@@ -21,30 +21,30 @@ pub(super) enum Comparison {
 
 /// The lines of two texts around what differs.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Difference {
+pub(crate) struct Difference {
     /// The lines that were compared.
-    pub(super) sides: [Side; 2],
+    pub(crate) sides: [Side; 2],
     /// What differs in them, in order.
     changes: Vec<Change>,
     /// What was left out, if not all was compared line by line.
-    pub(super) shortened: Option<Shortened>,
+    pub(crate) shortened: Option<Shortened>,
 }
 
 /// The lines of one of the two texts that were compared with those of the other.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Side {
-    pub(super) lines: Vec<Text>,
+pub(crate) struct Side {
+    pub(crate) lines: Vec<Text>,
     /// How many lines stand before them.
-    pub(super) before: u64,
+    pub(crate) before: u64,
     /// How many lines the text has.
-    pub(super) total: u64,
+    pub(crate) total: u64,
 }
 
 /// What is said where two texts were too long to be compared as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shortened {
+pub(crate) struct Shortened {
     /// The number of the first line that differs.
-    pub(super) first_difference: u64,
+    pub(crate) first_difference: u64,
 }
 
 /// Lines of the first text, by their index, in whose place the second one has others.
@@ -56,14 +56,14 @@ struct Change {
 
 /// Changes that are so near to each other that they are shown together.
 #[derive(Debug)]
-pub(super) struct Hunk<'a> {
+pub(crate) struct Hunk<'a> {
     difference: &'a Difference,
     changes: &'a [Change],
 }
 
 /// Where a line of a hunk comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     /// Both texts.
     Both,
     /// The first one only.
@@ -74,15 +74,15 @@ pub(super) enum Origin {
 
 /// Where lines stand in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The number of the first one, from 1; without lines, of the one before.
-    pub(super) start: u64,
-    pub(super) count: u64,
+    pub(crate) start: u64,
+    pub(crate) count: u64,
 }
 
 impl Side {
     /// Forgets all but so many of the last lines.
-    pub(super) fn keep_last(&mut self, count: usize) {
+    pub(crate) fn keep_last(&mut self, count: usize) {
         let forgotten = self.lines.len().saturating_sub(count);
         self.lines.drain(..forgotten);
         self.before += forgotten as u64;
@@ -95,7 +95,7 @@ impl Difference {
     /// Where texts consist of a few lines over and over, the time grows with the square of their length. It is lines that are
     /// in both texts, without those at their beginnings and ends that are the same anyway, which take time. If there are more
     /// of them than `most_shared`, the lines are given back.
-    pub(super) fn between(
+    pub(crate) fn between(
         sides: [Side; 2],
         shortened: Option<Shortened>,
         most_shared: usize,
@@ -117,13 +117,13 @@ impl Difference {
     }
 
     /// How many lines the first text alone has, and the second one.
-    pub(super) fn counts(&self) -> [u64; 2] {
+    pub(crate) fn counts(&self) -> [u64; 2] {
         let count = |range: &dyn Fn(&Change) -> usize| self.changes.iter().map(range).sum::<usize>() as u64;
         [count(&|change| change.old.len()), count(&|change| change.new.len())]
     }
 
     /// The changes, with those together whose contexts meet.
-    pub(super) fn hunks(&self) -> impl Iterator<Item = Hunk<'_>> {
+    pub(crate) fn hunks(&self) -> impl Iterator<Item = Hunk<'_>> {
         let is_near = |one: &Change, next: &Change| next.old.start - one.old.end <= 2 * CONTEXT;
         self.changes.chunk_by(is_near).map(|changes| Hunk { difference: self, changes })
     }
@@ -153,7 +153,7 @@ fn shared(input: &InternedInput<&[u8]>) -> usize {
 
 impl Hunk<'_> {
     /// Where its lines stand in each text.
-    pub(super) fn places(&self) -> [Place; 2] {
+    pub(crate) fn places(&self) -> [Place; 2] {
         let [old, new] = self.ranges();
         let place = |range: Range<usize>, side: &Side| {
             let count = range.len() as u64;
@@ -166,7 +166,7 @@ impl Hunk<'_> {
     }
 
     /// Its lines, in the order in which they are shown.
-    pub(super) fn lines(&self) -> impl Iterator<Item = (Origin, &Text)> {
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (Origin, &Text)> {
         let [old, new] = &self.difference.sides;
         fn of(side: &Side, range: Range<usize>) -> core::slice::Iter<'_, Text> {
             side.lines.get(range).unwrap_or_default().iter()
