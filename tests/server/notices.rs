@@ -177,7 +177,10 @@ fn options_that_make_no_sense_are_refused() {
             "--on-finish-timeout has no effect without --on-finish PROGRAM",
         ),
         (&["--on-finish", ""], "--on-finish needs the path of a program"),
-        (&["--on-finish", "/bin/sh", "--on-finish-timeout", "0s"], "--on-finish-timeout is zero"),
+        (
+            &["--on-finish", "/bin/sh", "--on-finish-timeout", "0s"],
+            "--on-finish-timeout 0s: the time must be",
+        ),
     ] {
         let output = site().server_command().args(options).output().unwrap();
         let complaint = String::from_utf8(output.stderr).unwrap();

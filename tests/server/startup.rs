@@ -273,6 +273,8 @@ fn a_wrong_command_line_ends_with_2_and_advice() {
         (&["--socket-mode", "rw"], "--socket-mode rw: not a mode; write it like 0660"),
         (&["--socket-mode", "1777"], "--socket-mode 1777: not a mode"),
         (&["--timeout", "90"], "--timeout 90: not a span of time; write it like 90s, 15m or 1h30m"),
+        (&["--timeout", "0s"], "--timeout 0s: the time must be longer than nothing; write it like 90s"),
+        (&["--upload", "http://a", "--upload-timeout", "0s"], "--upload-timeout 0s: the time must be longer"),
         (&["--artifact-limit", "1GB"], "--artifact-limit 1GB: not a size; write it like 4096, 512K or 4GiB"),
         (&["--console-limit", "-1"], "--console-limit -1: not a size"),
         (

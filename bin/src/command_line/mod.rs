@@ -51,7 +51,7 @@ pub use logging::Logging;
 pub use table::{CommandEntry, Count, Flag, Kind, Program, Repeat, UsageError, Value, Word, value, values};
 pub use values::{
     Address, AddressError, ByteSize, ByteSizeError, Limit, LimitError, Port, REMOTE, TimeSpan, TimeSpanError,
-    remote,
+    remote, time_limit,
 };
 
 pub use when::{When, WhenError};

@@ -210,6 +210,21 @@ impl FromStr for TimeSpan {
     }
 }
 
+/// The longest that something may take, as an option says; none when the option is not given.
+///
+/// # Errors
+///
+/// [`UsageError`] when that is no span of time, or nothing at all, in which nothing ends.
+pub fn time_limit(matches: &Matches, long_name: &str) -> Result<Option<Duration>, UsageError> {
+    match value(matches, long_name)? {
+        Some(TimeSpan(Duration::ZERO)) => Err(UsageError::new(format_args!(
+            "--{long_name} {}: the time must be longer than nothing; write it like 90s, 15m or 1h30m",
+            matches.opt_str(long_name).unwrap_or_default()
+        ))),
+        limit => Ok(limit.map(|TimeSpan(time)| time)),
+    }
+}
+
 /// How many of something are listed at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit(

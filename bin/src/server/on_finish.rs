@@ -1,6 +1,6 @@
 //! The options about the program that is told of builds.
 
-use crate::command_line::{Flag, Kind, Matches, TimeSpan, UsageError, value};
+use crate::command_line::{Flag, Kind, Matches, UsageError, time_limit};
 use crate::server::executable::is_executable;
 use builder_engine::limits::NOTICE_TIME;
 use std::fmt;
@@ -77,7 +77,7 @@ enum Problem {
 
 /// What there is to be told, if anything.
 pub(super) fn resolve(matches: &Matches) -> Result<Option<OnFinish>, UsageError> {
-    let timeout = value(matches, ON_FINISH_TIMEOUT.long)?.map(|TimeSpan(time)| time);
+    let timeout = time_limit(matches, ON_FINISH_TIMEOUT.long)?;
     let Some(program) = matches.opt_str(ON_FINISH.long) else {
         return match timeout {
             Some(_) => Err(UsageError::new(format_args!(
@@ -90,14 +90,7 @@ pub(super) fn resolve(matches: &Matches) -> Result<Option<OnFinish>, UsageError>
     if program.is_empty() {
         return Err(UsageError::new(format_args!("--{} needs the path of a program", ON_FINISH.long)));
     }
-    let timeout = timeout.unwrap_or(NOTICE_TIME);
-    if timeout.is_zero() {
-        return Err(UsageError::new(format_args!(
-            "--{} is zero, in which no program ends; write it like 90s or 15m",
-            ON_FINISH_TIMEOUT.long
-        )));
-    }
-    Ok(Some(OnFinish { program: program.into(), timeout }))
+    Ok(Some(OnFinish { program: program.into(), timeout: timeout.unwrap_or(NOTICE_TIME) }))
 }
 
 /// The whole path of the program, which can be run at present.

@@ -1,7 +1,7 @@
 //! The command line of the server.
 
 use crate::command_line::{
-    ByteSize, Flag, Kind, Matches, Repeat, TimeSpan, UsageError, keep_values, seconds_value, value,
+    ByteSize, Flag, Kind, Matches, Repeat, UsageError, keep_values, seconds_value, time_limit, value,
 };
 use crate::server::listen::{self, Listening};
 use crate::server::metrics_option::{METRICS_FILE, resolve_metrics};
@@ -212,7 +212,7 @@ pub(crate) fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
         return Err(UsageError::new(format_args!("unexpected word {word}; the server takes options only")));
     }
     let [directory, config_directory] = DIRECTORIES;
-    let job_time = value(matches, "timeout")?.map_or(JOB_TIME, |TimeSpan(time)| time);
+    let job_time = time_limit(matches, "timeout")?.unwrap_or(JOB_TIME);
     Ok(Settings {
         listening: listen::resolve(matches)?,
         directory: matches.opt_str("dir").unwrap_or_else(|| directory.to_owned()).into(),
@@ -383,6 +383,6 @@ fn resolve_uploads(matches: &Matches) -> Result<Option<UploadOptions>, UsageErro
     Ok(Some(UploadOptions {
         target: resolve_target(&url, matches)?,
         keep_local: matches.opt_present(KEEP_LOCAL.long),
-        timeout: value(matches, UPLOAD_TIMEOUT.long)?.map(|TimeSpan(time)| time),
+        timeout: time_limit(matches, UPLOAD_TIMEOUT.long)?,
     }))
 }

@@ -14,7 +14,7 @@ pub(crate) use credentials::{CredentialsError, Source, VARIABLE as CREDENTIALS_V
 pub(crate) use request::Verdict;
 pub(crate) use target::{CREDENTIALS, HOLD_BACK, Target, resolve as resolve_target};
 
-use crate::command_line::{Flag, Kind, Logging, Matches, Program, TimeSpan, UsageError, Word, value};
+use crate::command_line::{Flag, Kind, Logging, Matches, Program, UsageError, Word, time_limit};
 use crate::wording::Size;
 use builder_engine::driver::upload_time;
 use credentials::Credentials;
@@ -86,7 +86,7 @@ fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
     Ok(Settings {
         target: resolve_target(url, matches)?,
         files: files.iter().map(PathBuf::from).collect(),
-        timeout: value(matches, TIMEOUT.long)?.map(|TimeSpan(time)| time),
+        timeout: time_limit(matches, TIMEOUT.long)?,
         quiet: matches.opt_present("quiet"),
     })
 }

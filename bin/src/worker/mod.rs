@@ -14,7 +14,7 @@ mod sources;
 mod tree;
 
 use crate::command_line::{
-    Address, Flag, Kind, Logging, Matches, Program, REMOTE, TimeSpan, UsageError, Word, remote, value,
+    Address, Flag, Kind, Logging, Matches, Program, REMOTE, UsageError, Word, remote, time_limit,
 };
 use crate::socket;
 use crate::terminal::StatusLine;
@@ -102,14 +102,9 @@ fn resolve(matches: &Matches) -> Result<Arguments, UsageError> {
     };
     let platform = Text::from(platform.as_str());
     check_name(NameKind::Platform, &platform).map_err(|error| UsageError::new(error.to_string()))?;
-    let timeout = value(matches, TIMEOUT.long)?.map_or(JOB_TIME, |TimeSpan(time)| time);
+    let timeout = time_limit(matches, TIMEOUT.long)?.unwrap_or(JOB_TIME);
     let text = matches.opt_str(TIMEOUT.long);
     let timeout_text = text.unwrap_or_else(|| humantime::format_duration(JOB_TIME).to_string());
-    if timeout.is_zero() {
-        let sentence =
-            format_args!("--{} {timeout_text}: a job needs some time; write it like 90m", TIMEOUT.long);
-        return Err(UsageError::new(sentence));
-    }
     Ok(Arguments {
         remote: remote(matches)?,
         settings: Settings {
