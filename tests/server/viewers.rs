@@ -65,26 +65,34 @@ fn whatever_a_viewer_tries_to_change_stays_as_it_is() {
     let script = site.file("evil", "x".repeat(100_000));
     let script = script.to_str().unwrap();
     let before = server.info();
-    for (words, name) in [
-        (&["schedule", "evil", "linux", script][..], "schedule"),
-        (&["orb-build", "evil", "package"], "scheduleOrbBuild"),
-        (&["unschedule", "job"], "unschedule"),
-        (&["reschedule", "job", "2030-01-01T00:00:00Z"], "reschedule"),
-        (&["execute", "job"], "execute"),
-        (&["drop-platform", "linux"], "dropPlatform"),
-        (&["undrop-platform", "linux"], "undropPlatform"),
-        (&["cancel", "job"], "cancelJob"),
-        (&["pause", "linux"], "pause"),
-        (&["resume"], "resume"),
-        (&["drain", "--wait"], "drain"),
+    for words in [
+        &["schedule", "evil", "linux", script][..],
+        &["orb-build", "evil", "package"],
+        &["unschedule", "job"],
+        &["reschedule", "job", "2030-01-01T00:00:00Z"],
+        &["execute", "job"],
+        &["drop-platform", "linux"],
+        &["undrop-platform", "linux"],
+        &["cancel", "job"],
+        &["pause", "linux"],
+        &["resume"],
+        &["drain", "--wait"],
     ] {
         let output = view(&site, &server, words);
         assert_eq!(output.status.code(), Some(1), "{words:?}");
-        let expected = format!(
-            "builder-client: this port serves viewers, who change nothing; \
-             give {name} at the address of the clients\n"
-        );
+        let expected =
+            "builder-client: this port serves viewers, who change nothing; use the address of the clients\n";
         assert_eq!(text(&output.stderr), expected, "{words:?}");
+    }
+    // Here the exit status tells how a build ends, and a refusal has one of its own.
+    for words in [
+        &["execute", "job", "--wait"][..],
+        &["verify", "job"],
+        &["schedule", "job", "linux", script, "--wait"],
+    ] {
+        let output = view(&site, &server, words);
+        assert_eq!(output.status.code(), Some(126), "{words:?}");
+        assert!(text(&output.stderr).contains("use the address of the clients"), "{words:?}");
     }
     assert_eq!(server.info(), before);
     site.succeed(&server, ["unschedule", "job"]);

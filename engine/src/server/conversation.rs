@@ -123,7 +123,7 @@ impl Server {
                 return Step::Refuse(unexpected(kind.name(), phase));
             }
             if let Some(refusal) = role.refuses(kind) {
-                return Step::Refuse(refusal);
+                return Step::Refuse(refusal.to_owned());
             }
         }
         let command = match Command::decode(frame) {
@@ -167,7 +167,7 @@ impl Server {
             // What changes something is longer than what only looks; its length is not what is wrong here.
             (Phase::Client { .. }, FrameError::TooLong { .. }) => {
                 let refusal = Command::peek_kind(payload).and_then(|kind| role.refuses(kind));
-                Step::Refuse(refusal.unwrap_or_else(|| error.to_string()))
+                Step::Refuse(refusal.map_or_else(|| error.to_string(), str::to_owned))
             }
             _ => Step::Refuse(error.to_string()),
         }

@@ -61,17 +61,14 @@ impl Role {
 
     /// Why this message has no place here, whatever the phase of its conversation. The table of messages says which of them
     /// change something, so that there is no list here that a new one could be missing from.
-    pub(crate) fn refuses(self, kind: Kind) -> Option<String> {
+    pub(crate) fn refuses(self, kind: Kind) -> Option<&'static str> {
         match (self, kind.sender()) {
             (Role::Any | Role::Workers | Role::Clients, _)
             | (Role::Viewers, Sender::Peer | Sender::ClientLooks) => None,
             (
                 Role::Viewers,
                 Sender::ClientChanges | Sender::Worker | Sender::WorkerAndServer | Sender::Server,
-            ) => Some(format!(
-                "this port serves viewers, who change nothing; give {} at the address of the clients",
-                kind.name()
-            )),
+            ) => Some("this port serves viewers, who change nothing; use the address of the clients"),
         }
     }
 }

@@ -74,11 +74,8 @@ fn viewers_change_nothing() {
             let viewer = viewer(&mut rig, version);
             rig.say(viewer, &command);
             rig.end_turn();
-            let expected = format!(
-                "this port serves viewers, who change nothing; give {} at the address of the clients",
-                command.name()
-            );
-            assert_eq!(rig.failure(viewer), expected);
+            let expected = "this port serves viewers, who change nothing; use the address of the clients";
+            assert_eq!(rig.failure(viewer), expected, "{}", command.name());
             assert_eq!(rig.info(), before, "{}", command.name());
             assert_eq!(rig.server.state().pauses, Pauses::default(), "{}", command.name());
         }
@@ -94,7 +91,7 @@ fn a_command_that_changes_something_is_told_so_however_long_it_is() {
     rig.say(viewer, &Command::Schedule { period: Period::Daily, job });
     rig.end_turn();
     let failure = rig.failure(viewer);
-    assert!(failure.ends_with("give schedule at the address of the clients"), "{failure}");
+    assert!(failure.ends_with("use the address of the clients"), "{failure}");
 }
 
 #[test]
