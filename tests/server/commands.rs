@@ -81,8 +81,8 @@ fn every_refusal_says_why() {
         ),
         (
             &["observe", "988ad4a2-647b-4f84-9116-f936eeddac84"],
-            "uuid not found: 988ad4a2-647b-4f84-9116-f936eeddac84; 'builder-client info' shows the uuids of running builds, \
-             and the server's data directory contains a directory for each stored build",
+            "uuid not found: 988ad4a2-647b-4f84-9116-f936eeddac84; 'builder-client info' shows the builds that run, and \
+             'builder-client history' those that have ended",
         ),
         (&["drop-platform", "linus"], "unknown platform linus; did you mean linux?"),
         (&["drop-platform", "plan9"], "unknown platform plan9; it is dropped already"),

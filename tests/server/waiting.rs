@@ -133,7 +133,9 @@ fn a_broken_connection_has_a_status_and_the_build_goes_on() {
     server.kill();
     let output = client.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(127), "{output:?}");
-    assert!(stderr(&output).contains("closed the connection before the end of the build"), "{output:?}");
+    let complaint = stderr(&output);
+    assert!(complaint.contains("closed the connection before the end of the build; the job"), "{complaint}");
+    assert!(complaint.contains("'builder-client history hello' shows how its builds end"), "{complaint}");
 
     let server = site.start();
     let mut worker = Peer::worker(&server, "linux");

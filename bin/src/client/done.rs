@@ -80,7 +80,36 @@ fn describe(command: &Command, before: Option<&InfoReply>, after: Option<&InfoRe
         Command::Resume { platform: None } => {
             writeln!(text, "all platforms hand out jobs again, except for those that are paused one by one")
         }
-        _ => Ok(()),
+        // The server has said what came of these.
+        Command::Cancel(_) | Command::CancelJob(_) => Ok(()),
+        // These are given by nobody in front of a terminal, or change nothing.
+        Command::Observe(_)
+        | Command::Info
+        | Command::Overview
+        | Command::History(_)
+        | Command::Details(_)
+        | Command::Console(_)
+        | Command::Fetch { .. }
+        | Command::ExecuteOld(_)
+        | Command::ClientHello { .. }
+        | Command::JobRequested(_)
+        | Command::JobSchedule { .. }
+        | Command::Output { .. }
+        | Command::JobFinished { .. }
+        | Command::ServerHello
+        | Command::Success
+        | Command::Failure(_)
+        | Command::InfoReplyOld { .. }
+        | Command::InfoReply(_)
+        | Command::Build(_)
+        | Command::Artifact(_)
+        | Command::Data(_)
+        | Command::Remark(_)
+        | Command::Waiting(_)
+        | Command::JobStatus(_)
+        | Command::PlatformStatus(_)
+        | Command::QueueStatus(_)
+        | Command::ServerStatus(_) => Ok(()),
     };
     text
 }

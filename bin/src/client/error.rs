@@ -57,6 +57,8 @@ pub(super) enum ClientError {
     NothingRuns(BuildFilter),
     /// The server sends what cannot be.
     Senseless { peer: Address, what: &'static str },
+    /// The connection broke while somebody waited for a job.
+    Unfollowed { error: Box<ClientError>, job: Text },
     /// The connection broke while artifacts came.
     Interrupted(Box<ClientError>),
     /// Nothing can be written into a directory.
@@ -149,6 +151,12 @@ impl fmt::Display for ClientError {
                 write!(f, "no build{filter} is running; see 'builder-client info'")
             }
             ClientError::Senseless { peer, what } => write!(f, "{peer} sent {what}"),
+            ClientError::Unfollowed { error, job } => {
+                write!(
+                    f,
+                    "{error}; the job may still run: 'builder-client history {job}' shows how its builds end"
+                )
+            }
             ClientError::Interrupted(error) => {
                 write!(f, "{error}; what has come is kept, and the same command goes on from there")
             }

@@ -49,24 +49,12 @@ fn hint(command: &Command, reason: &str, ask: impl FnOnce() -> InfoReply) -> Str
         {
             meant_platform(platform, &ask())
         }
-        Command::Execute { name, .. } | Command::Run { name, .. } if reason.ends_with("job not found") => {
-            format!(": {name}{}", meant_job(name, &ask()))
-        }
-        Command::Execute { platform, .. } | Command::Run { platform, .. }
-            if reason.ends_with("no such platform") => match platform {
-            Some(platform) => format!(": {platform}{}", meant_platform(platform, &ask())),
-            None => {
-                "; an orb-build job runs where the server has a template, once a worker has asked for a job \
-                     there"
-                    .to_owned()
-            }
-        },
-        Command::Execute { .. } | Command::Run { .. } if reason.contains("different platform") => {
-            "; leave --platform out".to_owned()
+        Command::Execute { name, platform } | Command::Run { name, platform, .. } => {
+            not_queued(name, platform.as_ref(), reason, ask)
         }
         Command::Observe(uuid) if reason == "uuid not found" => format!(
-            ": {uuid}; 'builder-client info' shows the uuids of running builds, and the server's data directory \
-             contains a directory for each stored build"
+            ": {uuid}; 'builder-client info' shows the builds that run, and 'builder-client history' those that have \
+             ended"
         ),
         Command::DropPlatform(platform) if reason.starts_with("unknown platform") => {
             let reply = ask();
@@ -78,7 +66,61 @@ fn hint(command: &Command, reason: &str, ask: impl FnOnce() -> InfoReply) -> Str
         Command::UndropPlatform(platform) if reason.starts_with("unknown platform") => {
             never_dropped(platform, &ask())
         }
-        _ => String::new(),
+        // The reason says everything, or there was nothing to refuse.
+        Command::Unschedule(_)
+        | Command::Reschedule { .. }
+        | Command::Cancel(_)
+        | Command::CancelJob(_)
+        | Command::Pause(_)
+        | Command::Resume { .. }
+        | Command::Drain { .. }
+        | Command::DropPlatform(_)
+        | Command::UndropPlatform(_)
+        | Command::Observe(_)
+        | Command::Info
+        | Command::Overview
+        | Command::History(_)
+        | Command::Details(_)
+        | Command::Console(_)
+        | Command::Fetch { .. }
+        | Command::ExecuteOld(_)
+        | Command::ClientHello { .. }
+        | Command::JobRequested(_)
+        | Command::JobSchedule { .. }
+        | Command::Output { .. }
+        | Command::JobFinished { .. }
+        | Command::ServerHello
+        | Command::Success
+        | Command::Failure(_)
+        | Command::InfoReplyOld { .. }
+        | Command::InfoReply(_)
+        | Command::Build(_)
+        | Command::Artifact(_)
+        | Command::Data(_)
+        | Command::Remark(_)
+        | Command::Waiting(_)
+        | Command::JobStatus(_)
+        | Command::PlatformStatus(_)
+        | Command::QueueStatus(_)
+        | Command::ServerStatus(_) => String::new(),
+    }
+}
+
+/// What to do about a job that is not put into a queue.
+fn not_queued(name: &Text, platform: Option<&Text>, reason: &str, ask: impl FnOnce() -> InfoReply) -> String {
+    if reason.ends_with("job not found") {
+        return format!(": {name}{}", meant_job(name, &ask()));
+    }
+    if reason.contains("different platform") {
+        return "; leave --platform out".to_owned();
+    }
+    match platform {
+        _ if !reason.ends_with("no such platform") => String::new(),
+        Some(platform) => format!(": {platform}{}", meant_platform(platform, &ask())),
+        None => {
+            "; an orb-build job runs where the server has a template, once a worker has asked for a job there"
+                .to_owned()
+        }
     }
 }
 

@@ -72,12 +72,25 @@ impl Conversation {
     /// Waits for what comes next, for whoever prints no lines.
     pub(super) fn next(&mut self) -> Result<Event, ClientError> {
         loop {
-            if let Some(event) = self.received()? {
-                return Ok(event);
+            match self.received()? {
+                Some(event) => return Ok(event),
+                None if self.connection.read_more().map_err(|error| self.broken(error))? => {}
+                None => return Err(self.closed()),
             }
-            if !self.connection.read_more()? {
-                return Err(self.connection.closed("the end of the build"));
+        }
+    }
+
+    fn closed(&self) -> ClientError {
+        self.broken(self.connection.closed("the end of the build"))
+    }
+
+    /// Nobody is told of the job any more, whatever becomes of it.
+    fn broken(&self, error: ClientError) -> ClientError {
+        match &self.command {
+            Command::Run { name, .. } => {
+                ClientError::Unfollowed { error: Box::new(error), job: name.clone() }
             }
+            _ => error,
         }
     }
 }
@@ -125,8 +138,11 @@ impl Screen {
                 }
                 None => {
                     let connection = &mut conversation.connection;
-                    if !wait_for_more(connection, &mut self.printer, &mut self.idle_status)? {
-                        return Err(connection.closed("the end of the build"));
+                    match wait_for_more(connection, &mut self.printer, &mut self.idle_status) {
+                        Ok(true) => {}
+                        Ok(false) => return Err(conversation.closed()),
+                        Err(error @ ClientError::Print(_)) => return Err(error),
+                        Err(error) => return Err(conversation.broken(error)),
                     }
                 }
             }

@@ -39,7 +39,8 @@ pub(super) fn of_error(error: &ClientError) -> u8 {
         | ClientError::NoAnswer { .. }
         | ClientError::Reset { .. }
         | ClientError::NoHello { .. }
-        | ClientError::Closed { .. } => DISCONNECTED,
+        | ClientError::Closed { .. }
+        | ClientError::Unfollowed { .. } => DISCONNECTED,
         _ => REFUSED,
     }
 }
