@@ -174,6 +174,21 @@ pub const LOG_RESERVE_BYTES: u64 = 8 * MEBIBYTE;
 /// Bytes of zeros preallocated at once at the end of the write-ahead log for the commits to come, as a file that does not grow is
 /// synced faster.
 pub const LOG_PREALLOCATED_BYTES: u64 = 256 * 1024;
+/// Bytes of the head of a request to a dashboard: what browsers and proxies send, cookies of neighbours included, takes a fraction
+/// of it, and most servers take as much. While it is not used up, further requests are read ahead.
+pub const HTTP_HEAD_BYTES: usize = 8 * 1024;
+/// Header fields of such a request. Browsers send about twenty, and a proxy adds a handful.
+pub const HTTP_HEADERS: usize = 64;
+/// Time from the first byte of a request to the end of its head, and from the connection to the end of the first one. However
+/// slowly bytes trickle in, nobody holds a place for longer without asking for something.
+pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(10);
+/// Time for which a connection without a request is kept for the next one: what somebody takes to read a page and click.
+pub const HTTP_IDLE_TIME: Duration = Duration::from_secs(30);
+/// Time after which a browser that takes nothing of what waits for it is given up. A laptop may have been closed.
+pub const HTTP_PROGRESS_TIME: Duration = Duration::from_secs(60);
+/// Time for which whatever else a peer sends is read and forgotten after a refusal, so that the refusal reaches it: a connection
+/// that is closed with bytes unread is reset, and that takes back what was sent.
+pub const HTTP_LINGER_TIME: Duration = Duration::from_secs(5);
 
 const KIBIBYTE: u64 = 1024;
 const MEBIBYTE: u64 = 1024 * KIBIBYTE;

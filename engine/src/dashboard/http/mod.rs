@@ -1,71 +1,51 @@
-//! HTTP/1.1, as far as a dashboard speaks it.
+//! HTTP/1.1, as far as a dashboard speaks it: the server's end of one connection, without a socket and without a clock.
+//!
+//! A [`Connection`] takes bytes and gives [requests](Request), one at a time and in their order. It takes a [`Response`], or a
+//! [`Stream`] that is pushed in [pieces](Piece), and gives bytes. It refuses by itself what is malformed, too large, too slow,
+//! or asks for a change, and it says when it has waited long enough. `head` finds and reads heads of requests, `refusal`
+//! says what is wrong with them, `answer` writes heads of answers, `outbox` holds what waits to be sent, and `percent`
+//! reads and writes what stands in addresses.
+//!
+//! # The loop
+//!
+//! Whatever has happened, ask for the [next request](Connection::next_request) until there is none, then for
+//! [bytes to write](Connection::next_write) until the socket takes no more, and then for the [deadline](Connection::deadline):
+//!
+//! ```
+//! use builder_engine::dashboard::http::{Connection, Response};
+//! use core::time::Duration;
+//!
+//! let now = Duration::from_secs(1);
+//! let mut connection = Connection::new(now);
+//! // Two requests at once; the second one has to wait until the answer to the first one is written.
+//! connection.received(now, b"GET /a HTTP/1.1\r\nHost: localhost\r\n\r\nGET /b HTTP/1.0\r\n\r\n");
+//! let mut sent = Vec::new();
+//! loop {
+//!     while let Some(request) = connection.next_request(now) {
+//!         connection.respond(now, Response::new(200, "text/plain", request.path.into_bytes()));
+//!     }
+//!     let Some(bytes) = connection.next_write() else { break };
+//!     sent.extend(bytes);
+//!     let count = bytes.len();
+//!     connection.written(now, count);
+//! }
+//! assert!(connection.is_over(), "HTTP/1.0 closes");
+//! let sent = String::from_utf8(sent)?;
+//! assert!(sent.contains("\r\n\r\n/aHTTP/1.1 200 OK\r\n") && sent.ends_with("\r\n\r\n/b"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
-use std::rc::Rc;
+mod answer;
+mod connection;
+mod head;
+mod message;
+mod outbox;
+mod percent;
+mod refusal;
+#[cfg(test)]
+mod tests;
 
-/// What a browser may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// Get a page.
-    Get,
-    /// Get what stands above the page.
-    Head,
-}
-
-/// What a browser asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// What is to be done.
-    pub method: Method,
-    /// The target up to the query. It begins with a slash, and is percent-encoded still.
-    pub path: String,
-    /// The rest of the target, behind the question mark.
-    pub query: Option<String>,
-    /// Under which name the browser knows this place.
-    pub host: Option<String>,
-    /// The scheme under which it does, if a proxy says so: `http` or `https`.
-    pub forwarded_proto: Option<String>,
-    /// Entity tags that the browser has.
-    pub if_none_match: Option<String>,
-    /// The last event that the browser has got of a stream.
-    pub last_event_id: Option<u64>,
-}
-
-/// An answer that is held whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Response {
-    /// Such as 200.
-    pub status: u16,
-    /// The media type of the body.
-    pub content_type: &'static str,
-    /// What else stands above it.
-    pub headers: Vec<(&'static str, String)>,
-    /// The body.
-    pub body: Rc<[u8]>,
-    /// For how long it may be kept.
-    pub caching: Caching,
-}
-
-/// For how long an answer may be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Caching {
-    /// Not at all.
-    NoStore,
-    /// For as long as its entity tag stays the same; each time, it has to be asked for.
-    Revalidate,
-    /// Forever: what is in it stands in its address.
-    Forever,
-}
-
-impl Response {
-    /// An answer without further headers, to be asked for anew each time.
-    #[must_use]
-    pub fn new(status: u16, content_type: &'static str, body: impl Into<Rc<[u8]>>) -> Response {
-        Response {
-            status,
-            content_type,
-            headers: Vec::new(),
-            body: body.into(),
-            caching: Caching::Revalidate,
-        }
-    }
-}
+pub use connection::Connection;
+pub use message::{Caching, Method, Request, Response, Stream};
+pub use outbox::Piece;
+pub use percent::{percent_decode, percent_encode, query_fields};
