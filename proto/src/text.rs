@@ -39,7 +39,7 @@ impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             for character in chunk.valid().chars() {
-                write_character(f, character)?;
+                Visible(character).fmt(f)?;
             }
             if !chunk.invalid().is_empty() {
                 fmt::Write::write_char(f, char::REPLACEMENT_CHARACTER)?;
@@ -49,20 +49,50 @@ impl fmt::Display for Text {
     }
 }
 
-/// As it is, or escaped in the way that is known from shells and editors: `\n`, `\t`, `\x1b`, `\u{202e}`.
-fn write_character(f: &mut fmt::Formatter<'_>, character: char) -> fmt::Result {
-    match character {
-        '\n' | '\r' | '\t' => write!(f, "{}", character.escape_default()),
-        _ if character.is_ascii_control() => write!(f, "\\x{:02x}", u32::from(character)),
-        _ if character.is_control() || is_direction_mark(character) => {
-            write!(f, "{}", character.escape_unicode())
-        }
-        _ => fmt::Write::write_char(f, character),
+/// A character as [`Text`] prints it: as it is, or escaped in the way that is known from shells and editors, such as `\n`,
+/// `\t`, `\x1b` or `\u{202e}`.
+///
+/// ```
+/// use builder_proto::text::Visible;
+///
+/// assert_eq!(format!("{}{}", Visible('é'), Visible('\u{202e}')), "é\\u{202e}");
+/// assert!(Visible('\t').is_escaped() && !Visible(' ').is_escaped());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Visible(
+    /// The character.
+    pub char,
+);
+
+impl Visible {
+    /// Whether it would move the cursor, begin a line, change colours or reverse the direction of the text.
+    #[must_use]
+    pub fn is_escaped(self) -> bool {
+        let Visible(character) = self;
+        character.is_control() || is_separator(character) || is_direction_mark(character)
     }
 }
 
+impl fmt::Display for Visible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Visible(character) = *self;
+        match character {
+            '\n' | '\r' | '\t' => write!(f, "{}", character.escape_default()),
+            _ if character.is_ascii_control() => write!(f, "\\x{:02x}", u32::from(character)),
+            _ if self.is_escaped() => write!(f, "{}", character.escape_unicode()),
+            _ => fmt::Write::write_char(f, character),
+        }
+    }
+}
+
+/// Some programs begin a line or a paragraph with these.
+fn is_separator(character: char) -> bool {
+    matches!(character, '\u{2028}' | '\u{2029}')
+}
+
+/// What Unicode calls `Bidi_Control`.
 fn is_direction_mark(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl fmt::Debug for Text {
@@ -152,5 +182,12 @@ mod tests {
     fn display_cannot_control_a_terminal() {
         let text = Text::from(&b"a\x1b[2Jb\xff\xfec\n\t\r\0\x7fbidi\xe2\x80\xae\xc2\x9bz"[..]);
         assert_eq!(text.to_string(), "a\\x1b[2Jb\u{fffd}\u{fffd}c\\n\\t\\r\\x00\\x7fbidi\\u{202e}\\u{9b}z");
+        for character in ['\u{61c}', '\u{200e}', '\u{2028}', '\u{2029}', '\u{2066}', '\u{85}', '\x07'] {
+            let shown = Text::from(character.to_string()).to_string();
+            assert!(
+                Visible(character).is_escaped() && shown.is_ascii() && shown.starts_with('\\'),
+                "{shown}"
+            );
+        }
     }
 }
