@@ -13,6 +13,7 @@ mod artifact_path;
 pub mod client;
 pub mod command_line;
 mod comparison;
+pub mod dashboard;
 pub mod directory;
 pub mod durable;
 pub mod inspect;

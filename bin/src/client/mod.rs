@@ -25,7 +25,7 @@ mod lenient;
 mod line_printer;
 mod logs;
 mod observe;
-mod overview;
+pub(crate) mod overview;
 mod request;
 mod run;
 mod selection;

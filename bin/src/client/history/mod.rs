@@ -15,12 +15,12 @@ use crate::terminal::{self, Palette};
 use builder_proto::history::{Build, HistoryQuery};
 use builder_proto::text::Text;
 use builder_proto::time::Time;
-pub(super) use describe::{describe, describe_end};
+pub(crate) use describe::{describe, describe_end};
 use std::io::{self, IsTerminal, Write};
 use table::List;
 pub(crate) use table::in_short;
 use usual::Usual;
-pub(crate) use usual::exceeds;
+pub(crate) use usual::{exceeds, time_taken};
 
 /// Which builds are listed.
 #[derive(Clone, Debug, Default)]

@@ -59,7 +59,7 @@ impl Usual {
 }
 
 /// How long a build took, or has taken so far.
-pub(super) fn time_taken(build: &Build, now: Time) -> Duration {
+pub(crate) fn time_taken(build: &Build, now: Time) -> Duration {
     build.end.as_ref().map_or(now, |end| end.finished).duration_since(build.started)
 }
 

@@ -15,16 +15,16 @@ use std::time::Duration;
 
 /// What a server of this version answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Overview {
-    pub(super) server: ServerStatus,
+pub(crate) struct Overview {
+    pub(crate) server: ServerStatus,
     /// By name.
-    pub(super) platforms: Vec<PlatformStatus>,
+    pub(crate) platforms: Vec<PlatformStatus>,
     /// In the order of each queue.
-    pub(super) queued: Vec<QueueStatus>,
+    pub(crate) queued: Vec<QueueStatus>,
     /// Who started last comes last.
-    pub(super) running: Vec<Build>,
+    pub(crate) running: Vec<Build>,
     /// By name; one that was built on several platforms several times.
-    pub(super) jobs: Vec<JobStatus>,
+    pub(crate) jobs: Vec<JobStatus>,
 }
 
 /// What a server answers about all that goes on.
@@ -67,7 +67,7 @@ fn receive(mut connection: Connection) -> Result<Overview, ClientError> {
 
 impl Overview {
     /// The same as a server of an earlier version would say it.
-    pub(super) fn to_reply(&self) -> InfoReply {
+    pub(crate) fn to_reply(&self) -> InfoReply {
         let jobs: BTreeMap<&Text, &JobStatus> = self.jobs.iter().map(|job| (&job.job, job)).collect();
         let item = |job: &JobStatus| ScheduleItem { next: job.next, period: job.period, job: to_job(job) };
         let mut schedule: Vec<ScheduleItem> = jobs.values().map(|job| item(job)).collect();
@@ -145,7 +145,7 @@ impl Overview {
 }
 
 /// How long a build usually takes.
-pub(super) fn usual(results: &Results) -> Option<Duration> {
+pub(crate) fn usual(results: &Results) -> Option<Duration> {
     results.usual.map(Duration::from_millis)
 }
 
@@ -193,7 +193,7 @@ fn upload_queue(uploads: &UploadsStatus) -> QueueInfo {
 
 /// Overviews for tests.
 #[cfg(test)]
-pub(super) mod samples {
+pub(crate) mod samples {
     use crate::client::overview::answer::Overview;
     use builder_proto::Uuid;
     use builder_proto::history::{Build, Cause};

@@ -10,11 +10,13 @@ use builder_proto::command::InfoReply;
 use builder_proto::history::{Build, BuildEnd};
 use builder_proto::job_settings::JobSettings;
 use builder_proto::overview::{JobStatus, Pace, PlatformStatus, QueueStatus, Reason, ServerStatus};
+use builder_proto::text::Text;
 use builder_proto::time::Time;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// The answer as one object; `reply` says the same as far as earlier versions know it.
-pub(super) fn describe(reply: &InfoReply, shown: &Overview) -> Value {
+pub(crate) fn describe(reply: &InfoReply, shown: &Overview) -> Value {
     let mut value = info::describe(reply);
     let schedule = value["schedule"].as_array_mut().into_iter().flatten();
     for (described, item) in schedule.zip(&reply.schedule) {
@@ -23,12 +25,12 @@ pub(super) fn describe(reply: &InfoReply, shown: &Overview) -> Value {
         let settings = shown.of_job(item.job.name()).first().and_then(|status| status.settings);
         described["settings"] = settings.map(describe_settings).into();
     }
+    let waits: BTreeMap<(&Text, &Text), &QueueStatus> =
+        shown.queued.iter().map(|entry| ((&entry.platform, &entry.job), entry)).collect();
     let described = queues(reply).map(|queue| {
         let jobs = queue.jobs.iter().map(|job| {
             let mut value = info::describe_job(job);
-            let is_meant =
-                |entry: &&QueueStatus| entry.platform == queue.platform && entry.job == *job.name();
-            if let Some(entry) = shown.queued.iter().find(is_meant) {
+            if let Some(entry) = waits.get(&(&queue.platform, job.name())) {
                 extend(&mut value, describe_wait(entry));
             }
             value

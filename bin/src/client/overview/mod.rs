@@ -16,4 +16,9 @@ mod print;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use answer::{Overview, usual};
+pub(crate) use describe::describe;
 pub(super) use print::print;
+
+#[cfg(test)]
+pub(crate) use answer::samples;

@@ -1,0 +1,21 @@
+//! `builder-dashboard`: the build host in a browser.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `atom` | changes from good to bad and back, as a feed |
+//! | `badge` | how a job is, as a picture for other pages |
+//! | `chart` | results and durations, as pictures in a page |
+//! | `describe` | what pages say, for programs |
+//! | `outcome` | what a result means |
+//! | `xml` | text of others amid markup |
+//!
+//! Lines of consoles are made fit for a page by [`colours`], which is in the engine, as everything is that has a fuzz target.
+
+pub mod atom;
+pub mod badge;
+pub mod chart;
+pub mod describe;
+mod outcome;
+mod xml;
+
+pub use builder_engine::dashboard::colours;

@@ -1,0 +1,88 @@
+//! What a result means.
+
+use builder_proto::history::{Build, Cause};
+
+/// How a build is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It did what it should.
+    Good,
+    /// It did not.
+    Bad,
+    /// Somebody stopped it, which says nothing about the job.
+    Cancelled,
+    /// It runs.
+    Running,
+}
+
+impl Outcome {
+    pub(super) fn of(cause: &Cause) -> Outcome {
+        match cause {
+            Cause::Cancelled(_) => Outcome::Cancelled,
+            cause if cause.is_success() => Outcome::Good,
+            _ => Outcome::Bad,
+        }
+    }
+
+    pub(super) fn of_build(build: &Build) -> Outcome {
+        build.end.as_ref().map_or(Outcome::Running, |end| Outcome::of(&end.cause))
+    }
+
+    /// The class that style sheets know it by.
+    pub(super) fn class(self) -> &'static str {
+        match self {
+            Outcome::Good => "o",
+            Outcome::Bad => "x",
+            Outcome::Cancelled => "c",
+            Outcome::Running => "r",
+        }
+    }
+
+    /// Follows a number, or the word "last".
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Outcome::Good => "ok",
+            Outcome::Bad => "failed",
+            Outcome::Cancelled => "cancelled",
+            Outcome::Running => "running",
+        }
+    }
+}
+
+/// How many there are of each, and what the last one is, such as `17 ok, 3 failed, last failed`. That is left out when all are
+/// alike.
+pub(super) fn summary(outcomes: &[Outcome]) -> String {
+    let kinds = [Outcome::Good, Outcome::Bad, Outcome::Cancelled, Outcome::Running];
+    let count = |kind: Outcome| outcomes.iter().filter(|outcome| **outcome == kind).count();
+    let counted = kinds.into_iter().map(|kind| (kind, count(kind))).filter(|(_, count)| *count > 0);
+    let mut parts: Vec<String> = counted.map(|(kind, count)| format!("{count} {}", kind.word())).collect();
+    if let Some(last) = outcomes.last().filter(|_| parts.len() > 1) {
+        parts.push(format!("last {}", last.word()));
+    }
+    parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_counts_and_names_the_last() {
+        use Outcome::{Bad, Cancelled, Good, Running};
+        assert_eq!(summary(&[]), "");
+        assert_eq!(summary(&[Good, Good]), "2 ok");
+        assert_eq!(summary(&[Good, Bad]), "1 ok, 1 failed, last failed");
+        assert_eq!(
+            summary(&[Bad, Cancelled, Running, Good]),
+            "1 ok, 1 failed, 1 cancelled, 1 running, last ok"
+        );
+    }
+
+    #[test]
+    fn who_stops_a_build_does_not_make_the_job_fail() {
+        assert_eq!(Outcome::of(&Cause::Exited(0)), Outcome::Good);
+        assert_eq!(Outcome::of(&Cause::Exited(1)), Outcome::Bad);
+        assert_eq!(Outcome::of(&Cause::Lost("worker".into())), Outcome::Bad);
+        assert_eq!(Outcome::of(&Cause::Cancelled("eve".into())), Outcome::Cancelled);
+    }
+}
