@@ -96,7 +96,7 @@ If a number and a time are given, what either of them keeps stays.
 The default is that of the server, which keeps everything unless it is told
 otherwise.
 On each platform, the newest success and the newest failure always stay, and so
-does what still waits to be uploaded.
+does what still waits to be uploaded, or of which a program is to be told.
 Of a result that is removed, the history keeps everything but the console, the
 script and the artifacts.
 Results of a job that is not scheduled any more stay.",

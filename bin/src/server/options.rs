@@ -302,7 +302,9 @@ A job that is scheduled with
 .Fl -keep
 has that instead, and results of a job that is not scheduled any more stay.
 On each platform, the newest success and the newest failure of a job always
-stay, and so does what still waits to be uploaded.
+stay, and so does what still waits to be uploaded, or of which the program of
+.Fl -on-finish
+is still to be told.
 Results are removed when a new one is stored, and once an hour; those that are
 too old, no sooner than ten minutes after the start, when the clock of the host
 is taken to be right.

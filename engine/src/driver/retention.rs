@@ -126,7 +126,7 @@ impl Retention {
             }
         }
         while let Some(uuid) = self.found.pop() {
-            if around.state.is_to_be_uploaded(uuid) {
+            if around.state.is_awaited(uuid) {
                 continue;
             }
             if (around.is_held)(uuid) {

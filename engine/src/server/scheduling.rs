@@ -23,7 +23,7 @@ impl State {
     }
 
     /// Whether a result is on its way to the upload server or is removed after that, or a program is to be told of it.
-    pub(crate) fn is_to_be_uploaded(&self, uuid: Uuid) -> bool {
+    pub(crate) fn is_awaited(&self, uuid: Uuid) -> bool {
         self.outbox.contains(uuid) || self.outbox.is_leaving(uuid) || self.notices.contains(uuid)
     }
 

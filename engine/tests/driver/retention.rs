@@ -1,8 +1,8 @@
 //! Results that are not kept: which are removed, and when.
 
 use crate::site::{Site, schedule, settings, uploading};
-use builder_engine::driver::{Event, Settings, UploadEnd};
-use builder_engine::limits::{CLOCK_PATIENCE, RETENTION_INTERVAL, WRITE_BACK_TIME};
+use builder_engine::driver::{Event, NoticeEnd, Settings, UploadEnd};
+use builder_engine::limits::{CLOCK_PATIENCE, NOTICE_TIME, RETENTION_INTERVAL, WRITE_BACK_TIME};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
@@ -175,6 +175,37 @@ fn what_waits_for_its_upload_stays_until_it_is_there() {
     site.tell(Event::UploadEnded(UploadEnd::Done));
     settle(&mut site);
     assert_eq!(left(&mut site, &builds), [1, 2], "the first was uploaded");
+}
+
+#[test]
+fn what_a_program_is_to_be_told_of_stays_until_it_was() {
+    let telling = || Settings { notices: Some(NOTICE_TIME), ..keeping(keep(1)) };
+    let mut site = Site::new(telling());
+    site.client(schedule("a", "true"));
+    let builds: Vec<Uuid> = (0..3).map(|_| build(&mut site, 0)).collect();
+    let look = |site: &mut Site| {
+        site.pass(RETENTION_INTERVAL);
+        settle(site);
+        left(site, &builds)
+    };
+    assert_eq!(look(&mut site), [0, 1, 2], "the program hangs at the first");
+    site.tell(Event::NoticeEnded { uuid: builds[0], end: NoticeEnd::Failed("killed".to_owned()) });
+    settle(&mut site);
+    assert_eq!(look(&mut site), [0, 1, 2], "it is to be run again");
+    site.tell(Event::NoticeEnded { uuid: builds[0], end: NoticeEnd::Done });
+    settle(&mut site);
+    assert_eq!(look(&mut site), [1, 2], "it was told of the first");
+    let mut site = site.restart_with(keeping(keep(1)));
+    settle(&mut site);
+    assert_eq!(look(&mut site), [1, 2], "the next server has no program, and that after it has one again");
+    let mut site = site.restart_with(telling());
+    site.rest();
+    assert!(site.machine().notices.iter().all(|told| told.has_result), "{:?}", site.machine().notices);
+    for uuid in &builds[1..] {
+        site.tell(Event::NoticeEnded { uuid: *uuid, end: NoticeEnd::Done });
+        settle(&mut site);
+    }
+    assert_eq!(look(&mut site), [2]);
 }
 
 #[test]
