@@ -63,6 +63,8 @@ gather_programs() {
     put 0755 "$scripts/container/builder-container" "$scripts/container/build-image" \
         "$scripts/bubblewrap/builder-bubblewrap" /usr/libexec/builder
     put 0644 "$scripts/container/Containerfile" /usr/libexec/builder
+    put 0755 "$scripts/on-finish/mail-on-change" "$scripts/on-finish/sign-and-publish" "$scripts/on-finish/web-hook" \
+        /usr/share/doc/builder/examples
 }
 
 gather_configuration() {

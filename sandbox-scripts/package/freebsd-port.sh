@@ -49,13 +49,14 @@ write_crates() {
             >"$port/Makefile.crates"
 }
 
-# Ports list compressed manual pages, documentation by its option, and not the services, which have a variable.
+# Ports list compressed manual pages, documentation and examples by their options, and not the services, which have a variable.
 write_plist() {
     mkdir "$work/programs" "$work/stage"
     for source in "$tree"/bin/src/bin/*.rs; do : >"$work/programs/$(basename "$source" .rs)"; done
     BUILDER_PROGRAMS=$work/programs "$here/freebsd.sh" --stage "$work/stage"
     (cd "$work/stage" && find . -type f | LC_ALL=C sort) | sed -e 's,^\./,,' -e '/^etc\/rc\.d\//d' \
         -e '/^share\/man\//s/$/.gz/' -e 's,^share/doc/builder/,%%PORTDOCS%%%%DOCSDIR%%/,' \
+        -e 's,^share/examples/builder/,%%PORTEXAMPLES%%%%EXAMPLESDIR%%/,' \
         -e 's,^etc/builder/.*\.sample$,@sample &,; s,^@sample etc/builder/,@sample %%ETCDIR%%/,' >"$port/pkg-plist"
 }
 

@@ -79,6 +79,8 @@ gather_files() {
     done
     put 0555 "$scripts/freebsd/builder-jail" libexec/builder
     put 0444 "$scripts/freebsd/supervised.subr" libexec/builder
+    put 0555 "$scripts/on-finish/mail-on-change" "$scripts/on-finish/sign-and-publish" "$scripts/on-finish/web-hook" \
+        share/examples/builder
     put 0555 "$scripts"/freebsd/rc.d/builder* etc/rc.d
     put 0444 "$scripts/freebsd/jail.conf.sample" etc/builder
     put 0444 "$tree/CHANGELOG.md" "$tree/LICENSE" share/doc/builder

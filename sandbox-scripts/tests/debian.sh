@@ -33,6 +33,9 @@ builds() {
         fail "the maintainer is not the one who built the package"
     dpkg-deb --extract "$directory/packages/$package" "$directory/extracted"
     has_pages "$directory/extracted/usr/share/doc/builder"
+    for example in mail-on-change sign-and-publish web-hook; do
+        [ -x "$directory/extracted/usr/share/doc/builder/examples/$example" ] || fail "the package has no example $example"
+    done
     has_manuals "$directory/extracted/usr/share/man" "$directory/extracted/usr/bin" "$directory/extracted/usr/libexec/builder"
 }
 

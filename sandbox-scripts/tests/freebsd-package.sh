@@ -52,7 +52,8 @@ has_its_form() {
         grep -q "^-r-xr-xr-x .* /usr/local/bin/builder-$program\$" "$directory/listing" ||
             fail "builder-$program is not there, or no program"
     done
-    for name in etc/rc.d/builder etc/rc.d/builder_worker libexec/builder/builder-jail; do
+    for name in etc/rc.d/builder etc/rc.d/builder_worker libexec/builder/builder-jail \
+        share/examples/builder/mail-on-change share/examples/builder/sign-and-publish share/examples/builder/web-hook; do
         grep -q "^-r-xr-xr-x .* /usr/local/$name\$" "$directory/listing" || fail "$name is not there, or no program"
     done
     has_pages "$directory/root/usr/local/share/doc/builder"

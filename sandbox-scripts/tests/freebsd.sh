@@ -289,7 +289,7 @@ keeps_the_rules_of_ports() {
     none_like '[^ -~]' pkg-descr "not ASCII"
     none_like '^/' pkg-plist "a whole path"
     none_like '^@[^s]' pkg-plist "an unusual keyword"
-    none_like '^share/doc\|^etc/' pkg-plist "a directory that has a variable"
+    none_like '^share/doc\|^share/examples\|^etc/' pkg-plist "a directory that has a variable"
     none_like '^share/man/.*[1-9]$' pkg-plist "a manual page is compressed"
 }
 
@@ -304,7 +304,8 @@ makes_a_port() {
     grep -q "^DISTVERSION=.*[^0-9.]$version\$" "$directory/port/Makefile" || fail "the port is of another version"
     grep -q '^MASTER_SITES=.*https://example.org/releases/$' "$directory/port/Makefile" || fail "it does not fetch from there"
     {
-        sed -e 's,%%PORTDOCS%%%%DOCSDIR%%,share/doc/builder,; s,^@sample %%ETCDIR%%,etc/builder,' \
+        sed -e 's,%%PORTDOCS%%%%DOCSDIR%%,share/doc/builder,; s,%%PORTEXAMPLES%%%%EXAMPLESDIR%%,share/examples/builder,' \
+            -e 's,^@sample %%ETCDIR%%,etc/builder,' \
             -e '/^share\/man\//s/\.gz$//' "$directory/port/pkg-plist"
         for service in "$directory"/port/files/*.in; do echo "etc/rc.d/$(basename "$service" .in)"; done
     } | LC_ALL=C sort >"$directory/port-files"

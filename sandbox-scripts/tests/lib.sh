@@ -67,7 +67,8 @@ refused() {
 # has_pages DIRECTORY: the pages of a package are there, and every link in them leads to something.
 has_pages() {
     for page in README.md SECURITY.md bin/JOBS.md bin/LOG.md bin/MOVING.md bin/OPERATING.md sandbox-scripts/README.md \
-        sandbox-scripts/systemd/README.md sandbox-scripts/freebsd/README.md sandbox-scripts/kubernetes/README.md; do
+        sandbox-scripts/systemd/README.md sandbox-scripts/freebsd/README.md sandbox-scripts/kubernetes/README.md \
+        sandbox-scripts/on-finish/README.md; do
         [ -f "$1/$page" ] || fail "the package has no page $page"
         grep -o ']([^)#:]*' "$1/$page" | sed 's/^](//' | while read -r target; do
             # Elsewhere in the world: the address goes on behind its colon.

@@ -4,9 +4,9 @@
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Everything that starts like a shell script.
+# Everything that starts like a shell script, but no page that shows one.
 list_scripts() {
-    find "$scripts" -type f -exec grep -l -m 1 -E '^#!/bin/sh|^# shellcheck shell=sh' {} + | sort
+    find "$scripts" -type f ! -name '*.md' -exec grep -l -m 1 -E '^#!/bin/sh|^# shellcheck shell=sh' {} + | sort
 }
 
 checks_syntax() {

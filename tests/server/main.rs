@@ -18,6 +18,7 @@ mod metrics;
 mod migration;
 mod notices;
 mod observers;
+mod on_finish_examples;
 mod programs;
 mod recipes;
 mod settings;

@@ -29,6 +29,9 @@ const SCRIPTS: [(&str, &str, u8); 4] = [
     ("builder-jail", "freebsd", 8),
 ];
 
+/// The examples for `--on-finish`.
+const EXAMPLES: [&str; 3] = ["mail-on-change", "sign-and-publish", "web-hook"];
+
 /// What may be typed: options with their dashes, or commands.
 type Words = BTreeSet<String>;
 
@@ -51,6 +54,10 @@ fn help_fits_a_terminal_of_80_columns() {
     }
     for (name, directory, _) in SCRIPTS {
         let script = path_of("../sandbox-scripts").join(directory).join(name);
+        assert_fits(&help(script.to_str().unwrap()));
+    }
+    for name in EXAMPLES {
+        let script = path_of("../sandbox-scripts/on-finish").join(name);
         assert_fits(&help(script.to_str().unwrap()));
     }
     for entry in builder::client::PROGRAM.commands {
