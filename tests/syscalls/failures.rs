@@ -142,7 +142,7 @@ fn fail(case: &Case) {
     let trace = fs::read_to_string(trace).unwrap();
     assert!(trace.contains(INJECTED), "no {name} failed, {injection}");
     let layout = Layout::new(&site.data());
-    let evidence = Evidence::new(History::new(crate::trace::read(&trace), &layout), Vec::new(), true);
+    let evidence = Evidence::new(History::new(crate::trace::read(&trace), &layout), Vec::new(), true, None);
     let mut verdict = Verdict { server: format!("{name}, {injection}"), ..Verdict::default() };
     judge_running(&evidence, &mut verdict);
     verdict.pass();

@@ -2,6 +2,7 @@
 
 use crate::layout::{Layout, Place};
 use crate::trace::Call;
+use builder_proto::Uuid;
 use std::collections::BTreeMap;
 
 /// A file, whatever name it has.
@@ -60,7 +61,11 @@ pub(crate) enum What {
     /// The end of what is sent.
     Shutdown(ConnectionId),
     /// Another program is started.
-    Execute(String),
+    Execute {
+        program: String,
+        /// The build that it is told of, by its arguments or in its environment.
+        build: Option<Uuid>,
+    },
 }
 
 /// What is synced.
@@ -287,7 +292,17 @@ impl Follower<'_> {
                 Some(What::Receive { connection, bytes: transferred(call)? })
             }
             "shutdown" => self.connection_behind(call).map(What::Shutdown),
-            "execve" => Some(What::Execute(call.text.clone())),
+            "execve" => {
+                let program = call.path(0)?;
+                let (arguments, environment) = (call.arguments.get(1)?, call.arguments.get(2)?);
+                let named =
+                    arguments.split(['/', '"']).filter_map(|word| Uuid::parse_str(word).ok()).next_back();
+                let told = || {
+                    let (_, rest) = environment.split_once("\"BUILDER_UUID=")?;
+                    Uuid::parse_str(rest.split('"').next()?).ok()
+                };
+                Some(What::Execute { program, build: named.or_else(told) })
+            }
             _ => None,
         }
     }

@@ -25,7 +25,9 @@ use crate::strace::{LONG_SYNC, SLOW_DISK, Traced};
 use builder_engine::server::record::Record;
 use builder_tests::http::HttpServer;
 use builder_tests::{Site, programs};
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 
 /// Rules that every run has something for.
 const RULES: &[&str] = &[
@@ -49,6 +51,9 @@ const RULES: &[&str] = &[
     "record of a removal",
     "queued upload",
     "upload",
+    "queued notice",
+    "notice",
+    "told before removed",
     "console",
     "stray console",
     "own directories",
@@ -60,6 +65,7 @@ const RULES: &[&str] = &[
 /// Follows one server after the other on one data directory.
 struct Judge {
     layout: Layout,
+    hook: PathBuf,
     inherited: Vec<Record>,
     verdict: Verdict,
 }
@@ -68,7 +74,8 @@ impl Judge {
     /// Holds one more server against the rules, which it has to keep.
     fn hear(&mut self, which: &str, trace: &str) {
         let history = History::new(trace::read(trace), &self.layout);
-        let evidence = Evidence::new(history, std::mem::take(&mut self.inherited), true);
+        let evidence =
+            Evidence::new(history, std::mem::take(&mut self.inherited), true, Some(self.hook.clone()));
         self.verdict.server = which.to_owned();
         rules::judge(&evidence, &mut self.verdict);
         self.verdict.pass();
@@ -83,9 +90,12 @@ fn nothing_is_answered_renamed_or_removed_before_the_sync_that_it_rests_on() {
     }
     let sink = HttpServer::answering("200 OK");
     let mut site = Site::new(programs!());
-    site.options = vec!["--upload".to_owned(), sink.url()];
-    let mut judge =
-        Judge { layout: Layout::new(&site.data()), inherited: Vec::new(), verdict: Verdict::default() };
+    let hook = site.file("hook", "#!/bin/sh\n");
+    fs::set_permissions(&hook, Permissions::from_mode(0o755)).unwrap();
+    let options = ["--upload", &sink.url(), "--on-finish", hook.to_str().unwrap()];
+    site.options = options.map(str::to_owned).to_vec();
+    let (layout, verdict) = (Layout::new(&site.data()), Verdict::default());
+    let mut judge = Judge { layout, hook, inherited: Vec::new(), verdict };
 
     judge.hear("the first server", &converse(&site));
     judge.hear("a server that is killed", &be_killed(&site));

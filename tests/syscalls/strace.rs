@@ -160,6 +160,8 @@ fn strace(trace: &Path, injections: &[&str]) -> Command {
     let mut command = Command::new("strace");
     // The programs that the server starts are left alone.
     command.args(["-f", "-y", "-b", "execve", "-s", &SHOWN_BYTES.to_string(), "-o"]).arg(trace);
+    // Of which build a program is told stands in its environment.
+    command.args(["-e", "abbrev=!execve"]);
     let calls: Vec<String> = CALLS.iter().map(|name| format!("?{name}")).collect();
     command.arg("-e").arg(format!("trace={}", calls.join(",")));
     for injection in injections {

@@ -4,6 +4,7 @@
 
 mod answers;
 mod log;
+mod notices;
 mod removals;
 mod results;
 mod start;
@@ -15,6 +16,7 @@ use crate::records::{Entry, Records};
 use builder_engine::server::record::Record;
 use builder_proto::Uuid;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// What one server did, and what it found.
 pub(crate) struct Evidence {
@@ -25,6 +27,8 @@ pub(crate) struct Evidence {
     pub(crate) inherited: Vec<Record>,
     /// Whether it uploads results.
     pub(crate) uploads: bool,
+    /// The program that it tells of builds, if it has one.
+    pub(crate) hook: Option<PathBuf>,
 }
 
 /// What came of the rules.
@@ -50,13 +54,19 @@ pub(crate) fn judge_running(evidence: &Evidence, verdict: &mut Verdict) {
     log::judge(evidence, verdict);
     results::judge(evidence, verdict);
     removals::judge(evidence, verdict);
+    notices::judge(evidence, verdict);
 }
 
 impl Evidence {
-    pub(crate) fn new(history: History, inherited: Vec<Record>, uploads: bool) -> Evidence {
+    pub(crate) fn new(
+        history: History,
+        inherited: Vec<Record>,
+        uploads: bool,
+        hook: Option<PathBuf>,
+    ) -> Evidence {
         let records = Records::of(&history, &inherited);
         let conversations = conversations::read(&history);
-        Evidence { history, records, conversations, inherited, uploads }
+        Evidence { history, records, conversations, inherited, uploads, hook }
     }
 
     /// When the result of a build was in its place, with its contents and all names that lead to it, and everything was

@@ -19,8 +19,8 @@ pub(crate) fn judge(evidence: &Evidence, verdict: &mut Verdict) {
                 verdict.check_record("removed result", evidence, record, at, why);
             }
             What::Remove(Place::Spool(uuid)) => judge_spool(evidence, verdict, event, *uuid),
-            What::Execute(text) if text.contains("builder-upload") => {
-                judge_upload(evidence, verdict, event, text);
+            What::Execute { program, build } if program.ends_with("/builder-upload") => {
+                judge_upload(evidence, verdict, event, build.expect("it uploads no build"));
             }
             _ => {}
         }
@@ -60,9 +60,7 @@ fn judge_spool(evidence: &Evidence, verdict: &mut Verdict, event: &Event, uuid: 
 }
 
 /// A result that is uploaded may be removed, and the log must not write it again.
-fn judge_upload(evidence: &Evidence, verdict: &mut Verdict, event: &Event, text: &str) {
-    let build = text.split('/').filter_map(|name| Uuid::parse_str(name).ok()).next_back();
-    let uuid = build.unwrap_or_else(|| panic!("not understood: {text}"));
+fn judge_upload(evidence: &Evidence, verdict: &mut Verdict, event: &Event, uuid: Uuid) {
     let queued = evidence
         .records
         .first(|record| matches!(record, Record::UploadQueued(queued) if queued.uuid.0 == uuid));
