@@ -10,6 +10,7 @@ pub mod command;
 pub mod execution;
 pub mod frame;
 pub mod history;
+pub mod http;
 pub mod log_file;
 pub mod log_reader;
 pub mod server;
@@ -30,12 +31,13 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "artifacts", run: artifacts::run, seeds: artifacts::seeds },
     Target { name: "command", run: command::run, seeds: command::seeds },
     Target { name: "execution", run: execution::run, seeds: execution::seeds },
     Target { name: "frame", run: frame::run, seeds: frame::seeds },
     Target { name: "history", run: history::run, seeds: history::seeds },
+    Target { name: "http", run: http::run, seeds: http::seeds },
     Target { name: "log_file", run: log_file::run, seeds: log_file::seeds },
     Target { name: "log_reader", run: log_reader::run, seeds: log_reader::seeds },
     Target { name: "server", run: server::run, seeds: server::seeds },
