@@ -4,28 +4,35 @@ use super::super::choices::Choices;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, PeerType};
 use builder_proto::job::{File, OrbBuildJob, ScriptJob};
+use builder_proto::job_settings::JobSettings;
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
 use builder_proto::{CLIENT_VERSION, Uuid, WORKER_VERSION};
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 pub(super) const PLATFORMS: [&str; 3] = ["p", "q", "r"];
+/// What settings say in numbers.
+const SECONDS: [u64; 8] = [0, 1, 20, 60, 90, 3600, 100_000, u64::MAX];
 const PERIODS: [Period; 4] = [Period::Hourly, Period::Daily, Period::Weekly, Period::Never];
 
 /// Any message, those of clients more often.
 pub(super) fn take_command(choices: &mut Choices<'_>) -> Command {
     match choices.byte() % 24 {
-        0..=4 => Command::Schedule {
+        0..=3 => Command::Schedule { period: take_period(choices), job: take_script_job(choices) },
+        4 => Command::Enter {
             period: take_period(choices),
-            job: ScriptJob {
-                name: take_name(choices, &NAMES),
-                script: "true".into(),
-                platform: take_name(choices, &PLATFORMS),
-            },
+            job: take_script_job(choices),
+            settings: take_settings(choices),
+            replaces: choices.flag(),
+            at: take_time_of_day(choices),
         },
-        5..=7 => Command::ScheduleOrbBuild {
+        5 | 6 => Command::ScheduleOrbBuild { period: take_period(choices), job: take_orb_build(choices) },
+        7 => Command::EnterOrbBuild {
             period: take_period(choices),
-            job: OrbBuildJob { name: take_name(choices, &NAMES), opam_package: "package".into() },
+            job: take_orb_build(choices),
+            settings: take_settings(choices),
+            replaces: choices.flag(),
+            at: take_time_of_day(choices),
         },
         8 => Command::Unschedule(take_name(choices, &NAMES)),
         9 | 10 => Command::Execute {
@@ -87,6 +94,37 @@ fn take_name(choices: &mut Choices<'_>, names: &[&str]) -> Text {
     }
 }
 
+fn take_script_job(choices: &mut Choices<'_>) -> ScriptJob {
+    ScriptJob {
+        name: take_name(choices, &NAMES),
+        script: "true".into(),
+        platform: take_name(choices, &PLATFORMS),
+    }
+}
+
+fn take_orb_build(choices: &mut Choices<'_>) -> OrbBuildJob {
+    OrbBuildJob { name: take_name(choices, &NAMES), opam_package: "package".into() }
+}
+
+/// Settings, some of which make no sense.
+fn take_settings(choices: &mut Choices<'_>) -> JobSettings {
+    let given = choices.byte();
+    let mut seconds = |bit: u8| (given >> bit & 1 == 1).then(|| SECONDS[choices.below(SECONDS.len())]);
+    JobSettings {
+        timeout: seconds(0),
+        silence: seconds(1),
+        every: seconds(2),
+        keep_builds: seconds(3),
+        keep_seconds: seconds(4),
+        skip_missed: (given >> 5 & 1 == 1).then_some(given >> 6 & 1 == 1),
+    }
+}
+
+/// Minutes after midnight, now and then of no day.
+fn take_time_of_day(choices: &mut Choices<'_>) -> Option<i64> {
+    choices.flag().then(|| i64::from(choices.byte()) * 6 - 6)
+}
+
 fn take_period(choices: &mut Choices<'_>) -> Period {
     PERIODS[choices.below(PERIODS.len())]
 }
@@ -109,6 +147,7 @@ fn take_uuid(choices: &mut Choices<'_>) -> Uuid {
 pub(super) fn seeds() -> Vec<Vec<u8>> {
     // A job that is scheduled, built and observed; then what may come between.
     let schedule = [0_u8, 0, 1, 0, 0];
+    let enter = [0_u8, 4, 1, 0, 0];
     let worker = [5_u8, 0, 24];
     let output = [9_u8, 0, 5, b'h', b'e', b'l', b'l', b'o', 0];
     let finished = [12_u8, 0, 0, 3, 2, 10, 20];
@@ -134,6 +173,21 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         vec![&schedule, &worker, &finished, &[24], &[29, 0, 5], &[24]],
         vec![&schedule, &worker, &finished, &[24], &[29, 0, 0], &[27, 8], &[29, 0, 5], &[24], &[31, 0]],
         vec![&schedule, &worker, &finished, &[24], &[29, 0, 2], &[29, 0, 4], &[24], &[29, 0, 3]],
+        // Jobs with settings: one is silent for too long, one takes too long, one moves while it waits, one has its time of day.
+        vec![&enter, &[2, 2, 0, 0], &worker, &[24, 27, 1], &output, &[27, 4], &[24, 27, 4]],
+        vec![&enter, &[1, 3, 0, 0], &worker, &output, &[27, 3, 24, 27, 7, 24], &[0, 16, 24]],
+        vec![&enter, &[1, 3, 0, 0], &worker, &[27, 7, 24], &[0, 16, 24]],
+        vec![
+            &enter,
+            &[4, 4, 0, 0],
+            &[0, 4, 1, 0, 4, 36, 3, 1, 0],
+            &[24],
+            &[5, 1, 24],
+            &[31, 1],
+            &[0, 16, 24],
+        ],
+        vec![&enter, &[0, 0, 1, 31], &[27, 12], &[28, 12, 0], &[0, 12, 0, 80, 0], &[31, 0], &[27, 12]],
+        vec![&[29, 1, 3], &[0, 7, 0, 4, 4, 5, 0, 0], &worker, &[24], &[0, 7, 0, 4, 5, 2, 5, 1, 0], &[31, 2]],
     ];
     // How messages are cut into pieces, and what becomes of results that are stored.
     let manners: [&[u8]; 4] = [&[0, 0], &[1, 1, 2], &[0, 2], &[3, 9, 0, 30, 1]];

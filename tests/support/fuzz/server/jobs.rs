@@ -1,21 +1,25 @@
 //! What the server has to remember, and how it changes: maps and lists, no records.
 
-use builder_engine::limits::{CLOCK_TOLERANCE, LOSSES_IN_A_ROW, UPLOADS_SHOWN};
+use builder_engine::limits::{CLOCK_TOLERANCE, LOSSES_IN_A_ROW, MISSED_RUN_TOLERANCE, UPLOADS_SHOWN};
 use builder_engine::server::record::{Record, Requeue};
 use builder_engine::server::{State, Templates};
 use builder_proto::Uuid;
 use builder_proto::command::{InfoReply, QueueInfo, RunningInfo, UPLOADS};
 use builder_proto::job::{Job, ScheduleItem, ScriptJob};
+use builder_proto::job_settings::JobSettings;
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Schedule, queues, builds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Jobs {
     pub(super) schedule: BTreeMap<Text, ScheduleItem>,
+    /// What jobs want besides; of those that want something.
+    pub(super) settings: BTreeMap<Text, JobSettings>,
     /// Jobs whose next run a person chose.
-    appointed: BTreeSet<Text>,
+    pub(super) appointed: BTreeSet<Text>,
     pub(super) queues: BTreeMap<Text, Vec<Text>>,
     pub(super) running: BTreeMap<Uuid, Running>,
     /// Builds that ended without their worker's result, until one is stored.
@@ -25,7 +29,7 @@ pub(super) struct Jobs {
     pub(super) waiting: Vec<(Uuid, Text)>,
     pub(super) leaving: BTreeMap<Uuid, Text>,
     /// Losses in a row by platform and name.
-    losses: BTreeMap<(Text, Text), u32>,
+    pub(super) losses: BTreeMap<(Text, Text), u32>,
 }
 
 /// A build that a worker has.
@@ -67,6 +71,14 @@ impl Jobs {
             Record::ScheduledOnGrid(item) => {
                 let name = item.job.name().clone();
                 assert_eq!(self.schedule.insert(name, item), None);
+            }
+            Record::Configured(configured) => {
+                let name = configured.item.job.name().clone();
+                if configured.appointed {
+                    self.appointed.insert(name.clone());
+                }
+                assert_eq!(self.settings.insert(name.clone(), configured.settings), None);
+                assert_eq!(self.schedule.insert(name, configured.item), None);
             }
             Record::PlatformAdded(platform) => assert_eq!(self.queues.insert(platform, Vec::new()), None),
             Record::Started(started) => {
@@ -120,21 +132,11 @@ impl Jobs {
         InfoReply { schedule, queues: queues.chain(uploads).collect(), running, dropped_platforms }
     }
 
-    /// A job enters the schedule, for which its name has to be free.
-    pub(super) fn schedule(&mut self, job: Job, period: Period, now: Time, templates: &Templates) {
-        let next = period.duration().map_or(Time::NEVER, |step| now.saturating_add(step));
-        let name = job.name().clone();
-        self.schedule.insert(name.clone(), ScheduleItem { next, period, job: job.clone() });
-        if let Job::Script(job) = job {
-            self.add_platform(&job.platform, templates);
-        }
-        self.enqueue(&name, templates);
-    }
-
     pub(super) fn unschedule(&mut self, name: &Text) -> bool {
         self.queues.values_mut().for_each(|queue| queue.retain(|queued| queued != name));
         self.losses.retain(|(_, lost), _| lost != name);
         self.appointed.remove(name);
+        self.settings.remove(name);
         self.schedule.remove(name).is_some()
     }
 
@@ -152,6 +154,9 @@ impl Jobs {
         item.next = next;
         item.period = period.unwrap_or(item.period);
         self.appointed.insert(name.clone());
+        if period.is_some() {
+            self.set_settings(name, JobSettings { every: None, ..self.settings_of(name) });
+        }
         true
     }
 
@@ -161,6 +166,7 @@ impl Jobs {
         }
         self.schedule.retain(|_, item| script_platform(&item.job) != Some(platform));
         self.appointed.retain(|name| self.schedule.contains_key(name));
+        self.settings.retain(|name, _| self.schedule.contains_key(name));
         self.losses.retain(|(lost_on, _), _| lost_on != platform);
         self.dropped.insert(platform.clone())
     }
@@ -170,22 +176,27 @@ impl Jobs {
         let due = self.schedule.values().filter(|item| item.next <= now && item.next < Time::NEVER);
         let mut due: Vec<_> = due.map(|item| (item.next, item.job.name().clone())).collect();
         due.sort();
-        for (_, name) in due {
-            self.enqueue(&name, templates);
+        for (next, name) in due {
+            let is_missed = now.duration_since(next) > MISSED_RUN_TOLERANCE;
+            if !is_missed || self.settings_of(&name).skip_missed != Some(true) {
+                self.enqueue(&name, templates);
+            }
+            let step = self.step_of(&name);
             let item = self.schedule.get_mut(&name).expect("a due job");
-            item.next = next_on_grid(item.next, item.period, now);
+            item.next = next_on_grid(next, step, now);
             self.appointed.remove(&name);
         }
     }
 
     /// What the server set when the clock was ahead is on its grid again, a period ahead at most.
     pub(super) fn return_to_grid(&mut self, now: Time) {
-        for (name, item) in &mut self.schedule {
-            let Some(step) = item.period.duration().filter(|_| !self.appointed.contains(name)) else {
-                continue;
-            };
+        let names: Vec<Text> =
+            self.schedule.keys().filter(|name| !self.appointed.contains(*name)).cloned().collect();
+        for name in names {
+            let Some(step) = self.step_of(&name) else { continue };
+            let item = self.schedule.get_mut(&name).expect("a job");
             if item.next > now.saturating_add(CLOCK_TOLERANCE).saturating_add(step) {
-                item.next = next_on_grid(item.next, item.period, now);
+                item.next = next_on_grid(item.next, Some(step), now);
             }
         }
     }
@@ -311,7 +322,7 @@ impl Jobs {
         self.aborted.insert(uuid, Aborted { started, finished: now.max(started), job });
     }
 
-    fn enqueue(&mut self, name: &Text, templates: &Templates) {
+    pub(super) fn enqueue(&mut self, name: &Text, templates: &Templates) {
         for platform in self.platforms_of(name, templates) {
             let queue = self.queues.get_mut(&platform).expect("a queue");
             if !queue.contains(name) {
@@ -352,17 +363,17 @@ fn upload_job((uuid, name): &(Uuid, Text)) -> Job {
 }
 
 /// The platform of a script job; none for an orb-build job.
-fn script_platform(job: &Job) -> Option<&Text> {
+pub(super) fn script_platform(job: &Job) -> Option<&Text> {
     match job {
         Job::Script(job) => Some(&job.platform),
         Job::OrbBuild(_) => None,
     }
 }
 
-/// The first time after `now` that is whole periods after `due`.
-fn next_on_grid(due: Time, period: Period, now: Time) -> Time {
-    let Some(step) = period.duration() else { return Time::NEVER };
-    let step = i64::try_from(step.as_millis()).expect("a few weeks");
+/// The first time after `now` that is whole steps after `due`.
+pub(super) fn next_on_grid(due: Time, step: Option<Duration>, now: Time) -> Time {
+    let Some(step) = step else { return Time::NEVER };
+    let step = i64::try_from(step.as_millis()).expect("a hundred years at most");
     let late = (now.unix_milliseconds() - due.unix_milliseconds()).rem_euclid(step);
     Time::from_unix_milliseconds(now.unix_milliseconds() - late + step)
 }

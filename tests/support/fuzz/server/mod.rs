@@ -3,6 +3,7 @@
 //! has to have been said to whom.
 
 mod commands;
+mod entering;
 mod jobs;
 mod model;
 mod peers;
@@ -71,8 +72,8 @@ impl Run<'_> {
     fn step(&mut self, choices: &mut Choices<'_>) {
         match choices.byte() % 32 {
             0..=4 => {
-                let client = self.greet(Role::Any, PeerType::Client, CLIENT_VERSION);
                 let command = take_command(choices);
+                let client = self.greet(Role::Any, PeerType::Client, command.kind().client_version());
                 self.say(client, &command);
             }
             5..=8 => {

@@ -46,11 +46,16 @@ pub(super) enum Verdict {
 /// Where a conversation is.
 pub(super) enum Phase {
     Hello,
-    Client,
+    /// Which version of the protocol it speaks.
+    Client(i64),
     Worker,
     Waiting,
     Building(Uuid),
-    Finishing { uuid: Uuid, walker: Box<FinishedWalker>, result: Option<BuildResult> },
+    Finishing {
+        uuid: Uuid,
+        walker: Box<FinishedWalker>,
+        result: Option<BuildResult>,
+    },
     Storing,
     Observing,
     Closing,
@@ -85,8 +90,8 @@ impl Peer {
 
     pub(super) fn enter(&mut self, phase: Phase, deadline: Option<Duration>) {
         self.decoder.set_limit(match phase {
-            Phase::Client if self.role == Role::Viewers => LOOK_FRAME_BYTES,
-            Phase::Client | Phase::Building(_) => COMMAND_FRAME_BYTES,
+            Phase::Client(_) if self.role == Role::Viewers => LOOK_FRAME_BYTES,
+            Phase::Client(_) | Phase::Building(_) => COMMAND_FRAME_BYTES,
             Phase::Worker => REQUEST_FRAME_BYTES,
             _ => HELLO_FRAME_BYTES,
         });

@@ -36,11 +36,25 @@ impl Model {
                 build.deadline = last_bytes + ARTIFACT_PROGRESS_TIME;
             }
             Stage::Receiving { .. } => self.end_by_id(now, connection, Verdict::Refused),
-            Stage::Running if !build.has_spoken && self.peers[&connection].decoder.is_between_frames() => {
+            // It prints nothing for too long.
+            Stage::Running if build.end > now.monotonic => self.fail_build(now, uuid),
+            Stage::Running
+                if !build.has_own_end
+                    && !build.has_spoken
+                    && self.peers[&connection].decoder.is_between_frames() =>
+            {
                 self.lose_build(now, uuid, true);
                 self.end_by_id(now, connection, Verdict::Told);
             }
             Stage::Running | Stage::Storing { .. } => self.fail_build(now, uuid),
+        }
+    }
+
+    /// A build that runs has time to print its next line.
+    pub(super) fn give_time(&mut self, now: Now, uuid: Uuid) {
+        if let Some(build) = self.builds.get_mut(&uuid) {
+            let silence = build.silence.map(|silence| now.monotonic + silence);
+            build.deadline = silence.map_or(build.end, |silence| silence.min(build.end));
         }
     }
 
@@ -57,6 +71,8 @@ impl Model {
     pub(super) fn on_output(&mut self, now: Now, uuid: Uuid, line: Text) -> Verdict {
         let build = self.builds.get_mut(&uuid).expect("a build");
         build.has_spoken = true;
+        self.give_time(now, uuid);
+        let build = self.builds.get_mut(&uuid).expect("a build");
         let delta = i64::try_from((now.monotonic - build.started).as_nanos()).expect("a short build");
         build.console_bytes += console_entry_length(delta, line.as_bytes().len() as u64);
         if build.console_bytes > self.settings.console_bytes {

@@ -3,6 +3,7 @@
 mod builds;
 mod pacing;
 
+use super::entering::Entry;
 use super::jobs::{Jobs, Running};
 use super::peers::{Closed, Peer, Phase, Said, Verdict};
 use builder_engine::Now;
@@ -18,7 +19,6 @@ use builder_proto::finished::FinishedWalker;
 use builder_proto::frame::{FrameError, FrameEvent};
 use builder_proto::job::{Job, ScriptJob};
 use builder_proto::text::Text;
-use builder_proto::time::Period;
 use builder_proto::{CLIENT_VERSION, HISTORY_VERSION, Uuid, WORKER_VERSION};
 use core::time::Duration;
 use pacing::Pacing;
@@ -54,6 +54,12 @@ struct Build {
     connection: ConnectionId,
     started: Duration,
     deadline: Duration,
+    /// When it is to be over.
+    end: Duration,
+    /// Whether its job says how long it may take.
+    has_own_end: bool,
+    /// The longest that it may print nothing.
+    silence: Option<Duration>,
     console_bytes: u64,
     /// Whether any message about it came from its worker.
     has_spoken: bool,
@@ -211,18 +217,25 @@ impl Model {
             self.pacing.handed_out(now.monotonic, &platform);
             self.last_uuid += 1;
             let uuid = Uuid::from_u128(self.last_uuid);
+            let name = job.name.clone();
             self.jobs.start(uuid, Running { started: now.wall, platform, job: job.clone() });
             self.say(connection, Said::Message(Command::JobSchedule { uuid, job }));
             self.peers.get_mut(&connection).expect("a worker").enter(Phase::Building(uuid), None);
+            let settings = self.jobs.settings_of(&name);
+            let usual = self.settings.job_time + TIMEOUT_GRACE;
             let build = Build {
                 connection,
                 started: now.monotonic,
-                deadline: now.monotonic + self.settings.job_time + TIMEOUT_GRACE,
+                deadline: Duration::ZERO,
+                end: now.monotonic + settings.timeout().unwrap_or(usual),
+                has_own_end: settings.timeout.is_some(),
+                silence: settings.silence(),
                 console_bytes: 0,
                 has_spoken: false,
                 stage: Stage::Running,
             };
             self.builds.insert(uuid, build);
+            self.give_time(now, uuid);
             self.consoles.insert(uuid, Vec::new());
         }
     }
@@ -281,7 +294,7 @@ impl Model {
         match (&peer.phase, command) {
             (Phase::Hello, Command::ClientHello { peer: kind, version }) => {
                 let (phase, spoken): (_, &[i64]) = match kind {
-                    PeerType::Client => (Phase::Client, &[CLIENT_VERSION, HISTORY_VERSION]),
+                    PeerType::Client => (Phase::Client(version), &[CLIENT_VERSION, HISTORY_VERSION]),
                     PeerType::Worker => (Phase::Worker, &[WORKER_VERSION]),
                 };
                 if !peer.may_be(kind) || !spoken.contains(&version) {
@@ -291,13 +304,13 @@ impl Model {
                 peer.enter(phase, Some(now.monotonic + COMMAND_TIME));
                 Verdict::GoesOn
             }
-            (Phase::Client, Command::Observe(uuid)) => {
+            (Phase::Client(_), Command::Observe(uuid)) => {
                 let known = self.jobs.running.contains_key(&uuid) || self.jobs.aborted.contains_key(&uuid);
                 self.say(id, if known { Said::Follow(uuid) } else { Said::Replay(uuid) });
                 peer.enter(Phase::Observing, None);
                 Verdict::GoesOn
             }
-            (Phase::Client, Command::Info) => {
+            (Phase::Client(_), Command::Info) => {
                 let reply = Command::InfoReply(self.jobs.to_info());
                 self.is_out_of_its_depth |= reply.encode().expect("a short answer").len() >= INFO_PIECE_BYTES;
                 // Somebody may have to wait.
@@ -306,8 +319,9 @@ impl Model {
                 self.say(id, Said::Message(Command::Success));
                 Verdict::Done
             }
-            (Phase::Client, command) => {
-                if !peer.may_change() || !self.carry_out(now, command) {
+            (Phase::Client(version), command) => {
+                let is_known = command.kind().client_version() <= *version;
+                if !is_known || !peer.may_change() || !self.carry_out(now, command) {
                     return Verdict::Refused;
                 }
                 self.say(id, Said::Message(Command::Success));
@@ -331,8 +345,16 @@ impl Model {
     fn carry_out(&mut self, now: Now, command: Command) -> bool {
         let (jobs, templates) = (&mut self.jobs, &self.templates);
         match command {
-            Command::Schedule { period, job } => self.schedule(now, Job::Script(job), period),
-            Command::ScheduleOrbBuild { period, job } => self.schedule(now, Job::OrbBuild(job), period),
+            Command::Schedule { period, job } => self.enter(now, Entry::new(Job::Script(job), period)),
+            Command::ScheduleOrbBuild { period, job } => {
+                self.enter(now, Entry::new(Job::OrbBuild(job), period))
+            }
+            Command::Enter { period, job, settings, replaces, at } => {
+                self.enter(now, Entry { settings, replaces, at, ..Entry::new(Job::Script(job), period) })
+            }
+            Command::EnterOrbBuild { period, job, settings, replaces, at } => {
+                self.enter(now, Entry { settings, replaces, at, ..Entry::new(Job::OrbBuild(job), period) })
+            }
             Command::Unschedule(name) => jobs.unschedule(&name),
             Command::Execute { name, platform } => {
                 self.has_room && jobs.execute(&name, platform.as_ref(), templates)
@@ -353,20 +375,22 @@ impl Model {
         }
     }
 
-    fn schedule(&mut self, now: Now, job: Job, period: Period) -> bool {
-        let has_good_parts = match &job {
+    fn enter(&mut self, now: Now, entry: Entry) -> bool {
+        let has_good_parts = match &entry.job {
             Job::Script(job) => {
                 check_name(NameKind::Platform, &job.platform).is_ok()
                     && !self.jobs.dropped.contains(&job.platform)
             }
             Job::OrbBuild(job) => job.opam_package.as_bytes().len() <= OPAM_PACKAGE_BYTES,
         };
+        let name = entry.job.name();
         let is_good = has_good_parts
             && self.has_room
-            && check_name(NameKind::Job, job.name()).is_ok()
-            && !self.jobs.schedule.contains_key(job.name());
+            && check_name(NameKind::Job, name).is_ok()
+            && entry.makes_sense()
+            && (entry.replaces || !self.jobs.schedule.contains_key(name));
         if is_good {
-            self.jobs.schedule(job, period, now.wall, &self.templates);
+            self.jobs.enter(entry, now.wall, &self.templates);
         }
         is_good
     }
