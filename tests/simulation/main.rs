@@ -142,8 +142,15 @@ fn fail(seed: u64, failure: &Failure) -> ! {
 fn report((seeds, total): (u64, Summary), elapsed: Duration) -> String {
     let per_minute = total.crashes as f64 / elapsed.as_secs_f64() * 60.0;
     format!(
-        "{seeds} seeds, {} crashes ({per_minute:.0} a minute), {} stops, {} builds, {} results, {} uploads, {} notices, {} events",
-        total.crashes, total.stops, total.builds, total.results, total.uploads, total.notices, total.events
+        "{seeds} seeds, {} crashes ({per_minute:.0} a minute), {} stops, {} builds, {} results, {} uploads, {} notices, {} ends told, {} events",
+        total.crashes,
+        total.stops,
+        total.builds,
+        total.results,
+        total.uploads,
+        total.notices,
+        total.ends,
+        total.events
     )
 }
 

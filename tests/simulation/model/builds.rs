@@ -1,6 +1,7 @@
 //! What was handed to workers, what they sent, and what has to be stored of it.
 
 use super::observation::Observation;
+use super::places::Place;
 use builder_engine::server::PendingResult;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
@@ -51,7 +52,7 @@ pub(super) struct Build {
 #[derive(Debug)]
 struct Stored {
     name: Text,
-    platform: Text,
+    place: Place,
     contents: Vec<u8>,
     /// Whether the job need not run again.
     is_final: bool,
@@ -101,10 +102,10 @@ impl Builds {
     }
 
     /// Whether a build that was handed out since then has a result with which the job is done.
-    pub(super) fn has_run(&self, name: &Text, platform: &Text, since: Duration) -> bool {
+    pub(super) fn has_run(&self, name: &Text, place: &Place, since: Duration) -> bool {
         self.results.iter().any(|(uuid, result)| {
             let handed_out = self.builds.get(uuid).map_or(result.found, |build| build.handed_out);
-            result.is_final && result.name == *name && result.platform == *platform && handed_out >= since
+            result.is_final && result.name == *name && result.place == *place && handed_out >= since
         })
     }
 
@@ -220,9 +221,9 @@ impl Builds {
             None => check_unseen(&stored),
         };
         let is_final = is_final.map_err(|problem| format!("the stored result of build {uuid}: {problem}"))?;
-        let platform = stored.job.platform;
+        let place = Place::of_script(&stored.job);
         let contents = contents.to_vec();
-        let result = Stored { name: name.clone(), platform, contents, is_final, found: time, settled: false };
+        let result = Stored { name: name.clone(), place, contents, is_final, found: time, settled: false };
         self.results.insert(uuid, result);
         Ok(())
     }

@@ -103,7 +103,7 @@ pub(super) fn check_words(words: &str, stored: &Execution) -> Result<(), String>
 }
 
 /// A build is remembered as its result says.
-fn check_build(build: &Build, stored: &Execution) -> Result<(), String> {
+pub(super) fn check_build(build: &Build, stored: &Execution) -> Result<(), String> {
     let Some(end) = &build.end else { return Err("it has not ended".to_owned()) };
     if (&build.job, &build.platform, build.started)
         != (&stored.job.name, &stored.job.platform, stored.started)

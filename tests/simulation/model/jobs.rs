@@ -5,19 +5,16 @@
 //! on the list.
 
 use super::builds::Builds;
+use super::entry::{Entry, apply, name_of, touch_the_same};
 use super::observation::Observation;
-use builder_engine::job_settings::nearest_period;
+use super::places::{Place, value_of, without_variable};
 use builder_engine::server::ConnectionId;
 use builder_proto::command::Command;
-use builder_proto::job::{Job, ScheduleItem};
-use builder_proto::job_settings::JobSettings;
+use builder_proto::environment::Variable;
+use builder_proto::job::{Job, ScriptJob};
 use builder_proto::text::Text;
-use builder_proto::time::{Period, Time};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-/// Next runs from this year on are out of reach of every clock, so they stay as they were set.
-pub(crate) const OUT_OF_REACH: Time = Time::from_unix_milliseconds(3_000_000_000_000);
 
 /// All jobs and platforms that anybody ever named.
 #[derive(Debug, Default)]
@@ -27,6 +24,8 @@ pub(super) struct Jobs {
     platforms: BTreeMap<Text, Vec<bool>>,
     /// Commands under way.
     pending: BTreeMap<ConnectionId, Pending>,
+    /// How many commands to drop a platform there were.
+    drops: u64,
 }
 
 #[derive(Debug)]
@@ -35,17 +34,12 @@ struct Knowledge {
     possible: Vec<Option<Entry>>,
     /// Everything that was ever to be scheduled under this name.
     ever: Vec<Job>,
-    /// Platforms on which it has yet to run, and since when.
-    owed: BTreeMap<Text, Duration>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
-    job: Job,
-    period: Period,
-    settings: JobSettings,
-    /// When it runs next, if that is known.
-    next: Option<Time>,
+    /// Values that the variable of its runs was ever to have.
+    values: BTreeSet<Text>,
+    /// Where it has yet to run, and since when.
+    owed: BTreeMap<Place, Duration>,
+    /// How many commands to remove it there were.
+    removals: u64,
 }
 
 #[derive(Debug)]
@@ -56,28 +50,13 @@ struct Pending {
 
 impl Default for Knowledge {
     fn default() -> Knowledge {
-        Knowledge { possible: vec![None], ever: Vec::new(), owed: BTreeMap::new() }
-    }
-}
-
-impl Entry {
-    fn new(period: Period, job: Job, settings: JobSettings) -> Entry {
-        let period = settings.every().map_or(period, nearest_period);
-        Entry { job, period, settings, next: None }
-    }
-
-    fn agrees_with(&self, item: &ScheduleItem, settings: JobSettings) -> bool {
-        self.job == item.job
-            && self.period == item.period
-            && self.settings == settings
-            && self.next.is_none_or(|next| next == item.next)
-    }
-
-    /// The same job with something else to do. It keeps its next run if it runs as often as before.
-    fn replaced(&self, new: Entry) -> Entry {
-        let step = |entry: &Entry| entry.settings.every().or(entry.period.duration());
-        let next = self.next.filter(|_| step(self) == step(&new));
-        Entry { next, ..new }
+        Knowledge {
+            possible: vec![None],
+            ever: Vec::new(),
+            values: BTreeSet::new(),
+            owed: BTreeMap::new(),
+            removals: 0,
+        }
     }
 }
 
@@ -95,6 +74,11 @@ impl Jobs {
             Command::ScheduleOrbBuild { job, .. } | Command::EnterOrbBuild { job, .. } => {
                 self.job(&job.name).ever.push(Job::OrbBuild(job.clone()))
             }
+            Command::Run { name, environment, .. } => {
+                self.job(name).values.extend(value_of(environment));
+            }
+            Command::Unschedule(name) => self.job(name).removals += 1,
+            Command::DropPlatform(_) => self.drops += 1,
             _ => {}
         }
         self.pending.insert(connection, Pending { command: command.clone(), since: time });
@@ -119,6 +103,24 @@ impl Jobs {
             Command::Failure(text) => self.refused(&pending.command, &text.to_string()),
             _ => Ok(()),
         }
+    }
+
+    /// Somebody who waits was told something: the job is queued, or runs.
+    pub(super) fn accepted(&mut self, connection: ConnectionId) -> Result<(), String> {
+        match self.pending.remove(&connection) {
+            Some(pending) => self.succeeded(&pending),
+            None => Ok(()),
+        }
+    }
+
+    /// How many commands there were so far that may have taken a job out of a queue.
+    pub(super) fn removals(&self, name: &Text) -> u64 {
+        self.drops + self.jobs.get(name).map_or(0, |job| job.removals)
+    }
+
+    /// Whether the job may be queued several times.
+    pub(super) fn has_environments(&self, name: &Text) -> bool {
+        self.jobs.get(name).is_some_and(|job| !job.values.is_empty())
     }
 
     /// A command will never be answered.
@@ -184,16 +186,16 @@ impl Jobs {
         builds: &Builds,
     ) -> Result<(), String> {
         for (name, job) in &mut self.jobs {
-            job.owed.retain(|platform, since| !builds.has_run(name, platform, *since));
-            let lost = job.owed.iter().find(|(platform, _)| {
-                !observed.is_queued(platform, name)
-                    && !observed.is_running(platform, name)
-                    && !observed.is_over(platform, name)
-                    && !before.is_over(platform, name)
+            job.owed.retain(|place, since| !builds.has_run(name, place, *since));
+            let lost = job.owed.iter().find(|(place, _)| {
+                !observed.is_queued(place, name)
+                    && !observed.is_running(place, name)
+                    && !observed.is_over(place, name)
+                    && !before.is_over(place, name)
             });
-            if let Some((platform, since)) = lost {
+            if let Some((place, since)) = lost {
                 return Err(format!(
-                    "job {name} was queued on {platform} since {since:?}, but neither waits nor runs, nor has it run"
+                    "job {name} was queued on {place} since {since:?}, but neither waits nor runs, nor has it run"
                 ));
             }
         }
@@ -202,16 +204,18 @@ impl Jobs {
 
     /// What a server that was just recovered has in its queues has to run.
     pub(super) fn owe(&mut self, observed: &Observation, time: Duration) {
-        for (platform, queue) in &observed.queues {
-            for name in queue {
-                self.job(name).owed.entry(platform.clone()).or_insert(time);
-            }
+        for (name, place) in &observed.queued {
+            self.job(name).owed.entry(place.clone()).or_insert(time);
         }
     }
 
     /// Whether somebody scheduled this job under its name, at whatever time.
-    pub(super) fn was_scheduled(&self, script: &builder_proto::job::ScriptJob) -> bool {
+    pub(super) fn was_scheduled(&self, script: &ScriptJob) -> bool {
         let Some(job) = self.jobs.get(&script.name) else { return false };
+        let (value, script) = &without_variable(script);
+        if value.as_ref().is_some_and(|value| !job.values.contains(value)) {
+            return false;
+        }
         job.ever.iter().any(|ever| match ever {
             Job::Script(job) => job == script,
             Job::OrbBuild(job) => {
@@ -245,7 +249,7 @@ impl Jobs {
                 }
                 // What was owed is still owed, and a job that is new runs.
                 if was_absent {
-                    self.job(&job.name).owed.insert(job.platform.clone(), pending.since);
+                    self.job(&job.name).owed.insert(Place::new(&job.platform, &[]), pending.since);
                 }
             }
             Command::DropPlatform(platform) => {
@@ -258,19 +262,26 @@ impl Jobs {
                 if self.platforms.get(&job.platform).is_some_and(|dropped| *dropped == [true]) {
                     return Err(format!("job {} was scheduled on a dropped platform", job.name));
                 }
-                self.job(&job.name).owed.insert(job.platform.clone(), pending.since);
+                self.job(&job.name).owed.insert(Place::new(&job.platform, &[]), pending.since);
             }
-            Command::Execute { name, .. } => {
-                let job = self.job(name);
-                if let Some(Some(Entry { job: Job::Script(script), .. })) = job.possible.first() {
-                    let platform = script.platform.clone();
-                    job.owed.insert(platform, pending.since);
-                }
+            Command::Execute { name, .. } => self.owe_script(name, &[], pending.since),
+            // Whoever joins may wait for a build that is lost later, and runs again.
+            Command::Run { name, environment, joins: false, .. } => {
+                self.owe_script(name, environment, pending.since);
             }
             _ => {}
         }
         self.forgive(command);
         Ok(())
+    }
+
+    /// A script job has to run in an environment.
+    fn owe_script(&mut self, name: &Text, environment: &[Variable], since: Duration) {
+        let job = self.job(name);
+        if let Some(Some(Entry { job: Job::Script(script), .. })) = job.possible.first() {
+            let place = Place::new(&script.platform, environment);
+            job.owed.insert(place, since);
+        }
     }
 
     fn refused(&mut self, command: &Command, text: &str) -> Result<(), String> {
@@ -299,7 +310,7 @@ impl Jobs {
             Command::Unschedule(name) => self.job(name).owed.clear(),
             Command::DropPlatform(platform) => {
                 for job in self.jobs.values_mut() {
-                    job.owed.remove(platform);
+                    job.owed.retain(|place, _| place.platform != *platform);
                 }
             }
             _ => {}
@@ -326,73 +337,5 @@ impl Jobs {
 
     fn job(&mut self, name: &Text) -> &mut Knowledge {
         self.jobs.entry(name.clone()).or_default()
-    }
-}
-
-/// What a command makes of a job; none when it would be refused.
-fn apply(command: &Command, before: Option<&Entry>) -> Option<Option<Entry>> {
-    match (command, before) {
-        (Command::Schedule { period, job }, None) => {
-            Some(Some(Entry::new(*period, Job::Script(job.clone()), JobSettings::NONE)))
-        }
-        (Command::ScheduleOrbBuild { period, job }, None) => {
-            Some(Some(Entry::new(*period, Job::OrbBuild(job.clone()), JobSettings::NONE)))
-        }
-        (Command::Enter { period, job, settings, replaces, .. }, before) if *replaces || before.is_none() => {
-            let new = Entry::new(*period, Job::Script(job.clone()), *settings);
-            Some(Some(before.map_or(new.clone(), |before| before.replaced(new))))
-        }
-        (Command::EnterOrbBuild { period, job, settings, replaces, .. }, before)
-            if *replaces || before.is_none() =>
-        {
-            let new = Entry::new(*period, Job::OrbBuild(job.clone()), *settings);
-            Some(Some(before.map_or(new.clone(), |before| before.replaced(new))))
-        }
-        (Command::Unschedule(_), Some(_)) => Some(None),
-        (Command::Execute { .. }, Some(entry)) => Some(Some(entry.clone())),
-        (Command::Reschedule { next, period, .. }, Some(entry)) => {
-            let known = Some(*next).filter(|next| *next >= OUT_OF_REACH);
-            let every = entry.settings.every.filter(|_| period.is_none());
-            let settings = JobSettings { every, ..entry.settings };
-            let (period, job) = (period.unwrap_or(entry.period), entry.job.clone());
-            Some(Some(Entry { next: known, period, settings, job }))
-        }
-        (Command::DropPlatform(platform), before) => {
-            let script = |entry: &&Entry| matches!(&entry.job, Job::Script(job) if job.platform == *platform);
-            Some(before.filter(|entry| !script(entry)).cloned())
-        }
-        _ => None,
-    }
-}
-
-fn name_of(command: &Command) -> Option<&Text> {
-    match command {
-        Command::Schedule { job, .. } | Command::Enter { job, .. } => Some(&job.name),
-        Command::ScheduleOrbBuild { job, .. } | Command::EnterOrbBuild { job, .. } => Some(&job.name),
-        Command::Unschedule(name) | Command::Execute { name, .. } | Command::Reschedule { name, .. } => {
-            Some(name)
-        }
-        _ => None,
-    }
-}
-
-/// Commands about platforms touch every job, and those that drain the server each other.
-fn touch_the_same(one: &Command, other: &Command) -> bool {
-    let about_platform = |command: &Command| {
-        matches!(
-            command,
-            Command::DropPlatform(_)
-                | Command::UndropPlatform(_)
-                | Command::Pause(_)
-                | Command::Resume { .. }
-                | Command::Drain { .. }
-        )
-    };
-    match (name_of(one), name_of(other)) {
-        (Some(one), Some(other)) => one == other,
-        _ => {
-            (about_platform(one) && (about_platform(other) || name_of(other).is_some()))
-                || (about_platform(other) && name_of(one).is_some())
-        }
     }
 }

@@ -10,7 +10,7 @@
 //! 5. a stored result is what the worker sent, or holds the first lines of it and says why there are no more; once a worker
 //!    was dismissed, it is what that worker sent; once stored, it stays;
 //! 6. a result leaves its place only when the upload server has it, and in the end all that was to be uploaded is;
-//! 7. a queue holds a job at most once;
+//! 7. a queue holds a job at most once for each environment, and a job runs in one that somebody wanted for it;
 //! 8. nothing is sent before the records it depends on are durable;
 //! 9. the server stops by itself only when the disk gives it a reason;
 //! 10. observers are sent every line in order, and in the end what is stored;
@@ -21,19 +21,26 @@
 //! 14. nothing is handed out where somebody was told that it is paused, whatever crashes since;
 //! 15. a build of which somebody was told that it is cancelled is stored as cancelled, and nothing else of it;
 //! 16. where a program is told of builds, it takes note of every build that has finished, is told what the result says, and
-//!     is told of none that has not finished.
+//!     is told of none that has not finished;
+//! 17. whoever waits for a build is sent all its lines and told how it ended, as the stored result has it, and only when the job
+//!     does not run again; and if the connection stays, everybody who waits is told something in the end.
 
 mod builds;
+mod conversation;
+mod entry;
 mod history;
 mod jobs;
 mod notices;
 mod observation;
 mod pacing;
 mod pauses;
+mod places;
+mod waiting;
 mod wire;
 
-pub(crate) use jobs::OUT_OF_REACH;
+pub(crate) use entry::OUT_OF_REACH;
 pub(crate) use observation::Observation;
+pub(crate) use places::VARIABLE;
 
 use crate::environment::Environment;
 use builder_engine::server::record::Record;
@@ -49,6 +56,7 @@ use pacing::Pacing;
 use pauses::Pauses;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use waiting::{Ends, Wait};
 use wire::Wire;
 
 /// Everything that was seen, and the first thing that was wrong.
@@ -60,6 +68,7 @@ pub(crate) struct Model {
     builds: Builds,
     history: History,
     notices: Notices,
+    ends: Ends,
     pacing: Pacing,
     pauses: Pauses,
     /// What the log said at the last start, and the results that it held.
@@ -83,6 +92,7 @@ impl Model {
             builds: Builds::default(),
             history: History::default(),
             notices: Notices::default(),
+            ends: Ends::default(),
             pacing: Pacing::default(),
             pauses: Pauses::default(),
             recovered: Observation::default(),
@@ -140,26 +150,27 @@ impl Model {
         let is_clear = self.jobs.begin(self.time, connection, command);
         if is_clear {
             self.pauses.begin(command);
+            if let Some(wait) = Wait::new(command, &self.jobs) {
+                self.wires.entry(connection).or_default().wait = Some(wait);
+            }
         }
         is_clear
+    }
+
+    /// How many ends of builds those were told who waited.
+    pub(crate) fn ends(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Those who wait for a build and have not been told how it ended.
+    pub(crate) fn waits(&self) -> impl Iterator<Item = ConnectionId> {
+        let waits = |wire: &Wire| wire.wait.as_ref().is_some_and(|wait| !wait.is_over()) && !wire.refused;
+        self.wires.iter().filter(move |(_, wire)| waits(wire)).map(|(connection, _)| *connection)
     }
 
     /// A command that ends a pause, if there may be one.
     pub(crate) fn resume(&self) -> Option<Command> {
         self.pauses.possible().map(|platform| Command::Resume { platform })
-    }
-
-    pub(crate) fn peer_sent(&mut self, connection: ConnectionId, bytes: &[u8]) {
-        let wire = self.wires.entry(connection).or_default();
-        let whole = wire.from_peer.push(bytes);
-        for (end, payload) in whole {
-            wire.heard(end, &payload, &mut self.builds);
-        }
-        if wire.from_peer.is_hopeless()
-            && let Some(build) = wire.build.and_then(|uuid| self.builds.get(uuid))
-        {
-            build.break_off();
-        }
     }
 
     /// A command that an old server had carried out.
@@ -169,40 +180,6 @@ impl Model {
     }
 
     // What the server does.
-
-    pub(crate) fn server_read(&mut self, connection: ConnectionId, bytes: usize) {
-        let wire = self.wires.entry(connection).or_default();
-        wire.read += bytes;
-        let Some(uuid) = wire.build.filter(|_| bytes > 0) else { return };
-        if wire.finished_at.is_some_and(|end| end <= wire.read) {
-            self.pacing.delivered(uuid);
-        }
-        if let Some(build) = self.builds.get(uuid) {
-            build.hear();
-        }
-    }
-
-    pub(crate) fn server_sent(&mut self, connection: ConnectionId, bytes: &[u8]) {
-        let frames = self.wires.entry(connection).or_default().from_server.push(bytes);
-        for (_, payload) in frames {
-            let outcome = match Command::decode(&payload) {
-                Ok(command) => self.server_said(connection, command),
-                Err(error) => Err(format!("the server sent what is no message: {error}")),
-            };
-            self.check(outcome);
-        }
-    }
-
-    /// The server has nothing more to say on a connection.
-    pub(crate) fn server_finished(&mut self, connection: ConnectionId) {
-        let Some(wire) = self.wires.get(&connection) else { return };
-        if let Some(uuid) = wire.build.filter(|_| !wire.refused)
-            && let Some(build) = self.builds.get(uuid)
-        {
-            let outcome = build.acknowledge().map_err(|text| format!("build {uuid}: {text}"));
-            self.check(outcome);
-        }
-    }
 
     /// The server has appended a record to its log, perhaps because of what it has just read.
     pub(crate) fn recorded(&mut self, time: Duration, record: &Record, heard_from: Option<ConnectionId>) {
@@ -288,6 +265,8 @@ impl Model {
         self.pending.clone_from(&recovered.pending);
         let outcome = self.notices.check_finished(&self.recovered);
         self.check(outcome);
+        let outcome = self.ends.check_finished(&self.recovered);
+        self.check(outcome);
     }
 
     /// Results are in their places, as far as there was room for those that the log held.
@@ -335,6 +314,8 @@ impl Model {
     pub(crate) fn drained(&mut self, environment: &Environment, observed: &Observation, remembered: &[Uuid]) {
         let outcome = self.check_drained(environment, observed);
         self.check(outcome);
+        let outcome = self.ends.check(&self.builds);
+        self.check(outcome);
         self.history.searched();
         let outcome = self.history.check(remembered, &self.builds, observed);
         self.check(outcome);
@@ -357,42 +338,6 @@ impl Model {
         match observed.is_idle() {
             true => Ok(()),
             false => Err("the queues have not drained".to_owned()),
-        }
-    }
-
-    fn server_said(&mut self, connection: ConnectionId, command: Command) -> Result<(), String> {
-        let wire = self.wires.entry(connection).or_default();
-        match command {
-            Command::JobSchedule { uuid, job } => {
-                wire.build = Some(uuid);
-                if self.checks_order && self.undurable.contains(&uuid) {
-                    return Err(format!("build {uuid} is handed out before the record of that is durable"));
-                }
-                if !self.jobs.was_scheduled(&job) {
-                    return Err(format!("build {uuid} runs {job:?}, which nobody scheduled"));
-                }
-                self.pacing.hand_out(self.time, uuid, &job.platform)?;
-                self.builds.hand_out(self.time, uuid, job)
-            }
-            Command::Output { uuid, line, .. } => wire.observe(uuid, line, &mut self.builds),
-            Command::InfoReply(reply) => wire::check_info(&reply),
-            answer @ (Command::Success | Command::Failure(_)) => {
-                wire.refused |= matches!(answer, Command::Failure(_));
-                if matches!(answer, Command::Success) {
-                    wire.close_observation(&mut self.builds);
-                }
-                if let Some(command) = self.jobs.pending(connection) {
-                    self.pauses.answered(command, &answer);
-                    if let (Command::Cancel(uuid), Command::Success) = (command, &answer)
-                        && let Some(build) = self.builds.get(*uuid)
-                    {
-                        build.cancel();
-                    }
-                }
-                self.jobs.answered(connection, &answer)
-            }
-            Command::ServerHello | Command::Remark(_) => Ok(()),
-            other => Err(format!("the server sent {}", other.name())),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a server knows, as told by the records of a snapshot.
 
 use super::builds::is_queued_again;
+use super::places::Place;
 use builder_engine::server::State;
 use builder_engine::server::record::Record;
 use builder_proto::Uuid;
@@ -13,11 +14,12 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default)]
 pub(crate) struct Observation {
     pub(super) schedule: BTreeMap<Text, ScheduleItem>,
-    pub(super) queues: BTreeMap<Text, Vec<Text>>,
-    /// Platform and name of what runs.
-    pub(super) running: BTreeMap<Uuid, (Text, Text)>,
-    /// Platform, name and explanation of what ended, but has no result in its place yet.
-    pub(super) unstored: BTreeMap<Uuid, (Text, Text, Text)>,
+    /// Jobs that wait, and where.
+    pub(super) queued: Vec<(Text, Place)>,
+    /// What runs, and where.
+    pub(super) running: BTreeMap<Uuid, (Text, Place)>,
+    /// What ended, but has no result in its place yet: the job, where it ran, and why it ended.
+    pub(super) unstored: BTreeMap<Uuid, (Text, Place, Text)>,
     /// The settings of jobs that have some.
     pub(super) settings: BTreeMap<Text, JobSettings>,
     pub(super) dropped: BTreeSet<Text>,
@@ -42,17 +44,17 @@ impl Observation {
                     observed.settings.insert(name.clone(), configured.settings);
                     observed.schedule.insert(name, configured.item);
                 }
-                Record::PlatformAdded(platform) => {
-                    observed.queues.entry(platform).or_default();
-                }
                 Record::Enqueued(entry) => {
-                    observed.queues.entry(entry.platform).or_default().push(entry.name);
+                    let place = Place::new(&entry.platform, &entry.environment.unwrap_or_default());
+                    observed.queued.push((entry.name, place));
                 }
                 Record::Started(started) => {
-                    observed.running.insert(started.uuid.0, (started.platform, started.name));
+                    let place = Place::new(&started.platform, &started.environment.unwrap_or_default());
+                    observed.running.insert(started.uuid.0, (started.name, place));
                 }
                 Record::Unstored(unstored) => {
-                    let build = (unstored.job.platform, unstored.job.name, unstored.reason);
+                    let place = Place::of_script(&unstored.job);
+                    let build = (unstored.job.name, place, unstored.reason);
                     observed.unstored.insert(unstored.uuid.0, build);
                 }
                 Record::UploadQueued(queued) => {
@@ -84,29 +86,27 @@ impl Observation {
             && self.unstored.is_empty()
             && self.outbox.is_empty()
             && self.notices.is_empty()
-            && self.queues.values().all(Vec::is_empty)
+            && self.queued.is_empty()
     }
 
-    pub(super) fn is_queued(&self, platform: &Text, name: &Text) -> bool {
-        self.queues.get(platform).is_some_and(|queue| queue.contains(name))
+    pub(super) fn is_queued(&self, place: &Place, name: &Text) -> bool {
+        self.queued.iter().any(|(queued, at)| at == place && queued == name)
     }
 
-    pub(super) fn is_running(&self, platform: &Text, name: &Text) -> bool {
-        self.running.values().any(|(on, running)| on == platform && running == name)
+    pub(super) fn is_running(&self, place: &Place, name: &Text) -> bool {
+        self.running.values().any(|(running, at)| at == place && running == name)
     }
 
     /// Whether a build of the job ended for good, while its result is not in its place yet.
-    pub(super) fn is_over(&self, platform: &Text, name: &Text) -> bool {
-        self.unstored.values().any(|(on, ended, reason)| {
-            on == platform && ended == name && !is_queued_again(&reason.to_string())
-        })
+    pub(super) fn is_over(&self, place: &Place, name: &Text) -> bool {
+        self.unstored
+            .values()
+            .any(|(ended, at, reason)| at == place && ended == name && !is_queued_again(&reason.to_string()))
     }
 
-    /// A job that stands in a queue twice.
+    /// A job that stands in a queue twice, to run in the same environment.
     pub(super) fn queued_twice(&self) -> Option<&Text> {
-        self.queues.values().find_map(|queue| {
-            let mut seen = BTreeSet::new();
-            queue.iter().find(|name| !seen.insert(*name))
-        })
+        let mut seen = BTreeSet::new();
+        self.queued.iter().find(|place| !seen.insert(*place)).map(|(name, _)| name)
     }
 }

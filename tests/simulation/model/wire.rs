@@ -1,6 +1,7 @@
 //! One connection as the network sees it.
 
 use super::builds::Builds;
+use super::waiting::Wait;
 use crate::plan::ARTIFACT_BYTES;
 use builder_proto::Uuid;
 use builder_proto::command::{Command, InfoReply, QueueInfo, UPLOADS};
@@ -25,6 +26,8 @@ pub(super) struct Wire {
     pub(super) read: usize,
     /// What an observer was sent: the build, how many lines, and the last one, which may be the closing words.
     observation: Option<(Uuid, usize, Text)>,
+    /// Who waits for a build here.
+    pub(super) wait: Option<Wait>,
 }
 
 /// Cuts a stream into messages.
@@ -93,6 +96,9 @@ impl Wire {
 
     /// Takes in a line that an observer was sent. The last one is not a line of the build, which only what follows shows.
     pub(super) fn observe(&mut self, uuid: Uuid, line: Text, builds: &mut Builds) -> Result<(), String> {
+        if let Some(wait) = &mut self.wait {
+            return wait.line(uuid, &line, builds);
+        }
         match &mut self.observation {
             None => self.observation = Some((uuid, 0, line)),
             Some((_, lines, last)) => {
@@ -106,6 +112,11 @@ impl Wire {
         Ok(())
     }
 
+    /// Who is told of a build here, which nobody is who does not wait.
+    pub(super) fn wait_mut(&mut self) -> Result<&mut Wait, String> {
+        self.wait.as_mut().ok_or_else(|| "somebody is told of a build who does not wait for one".to_owned())
+    }
+
     /// The observer was told that this was all.
     pub(super) fn close_observation(&mut self, builds: &mut Builds) {
         if let Some((uuid, lines, last)) = self.observation.take()
@@ -117,7 +128,10 @@ impl Wire {
 }
 
 /// An answer to `info` must make sense in itself.
-pub(super) fn check_info(reply: &InfoReply) -> Result<(), String> {
+pub(super) fn check_info(
+    reply: &InfoReply,
+    may_be_queued_twice: impl Fn(&Text) -> bool,
+) -> Result<(), String> {
     let mut builds = BTreeSet::new();
     if let Some(twice) = reply.running.iter().find(|running| !builds.insert(running.uuid)) {
         return Err(format!("build {} runs twice", twice.uuid));
@@ -128,7 +142,7 @@ pub(super) fn check_info(reply: &InfoReply) -> Result<(), String> {
     for queue in reply.queues.iter().filter(|queue| !uploads(queue)) {
         let mut names = BTreeSet::new();
         for job in &queue.jobs {
-            if !names.insert(job.name()) {
+            if !names.insert(job.name()) && !may_be_queued_twice(job.name()) {
                 return Err(format!("job {} is queued twice on {}", job.name(), queue.platform));
             }
             if !scheduled.contains(job.name()) {

@@ -1,16 +1,20 @@
 //! Clients: one command each, from people who are sometimes impatient.
 
 use super::{Line, Peer, platform};
-use crate::model::OUT_OF_REACH;
+use crate::model::{OUT_OF_REACH, VARIABLE};
 use crate::network::End;
 use builder_engine::server::{ConnectionId, Role};
 use builder_proto::command::{Command, PeerType, Sender};
+use builder_proto::environment::Variable;
 use builder_proto::job::{OrbBuildJob, ScriptJob};
 use builder_proto::job_settings::JobSettings;
 use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
 use builder_tests::world::Random;
 use std::time::Duration;
+
+/// Values that the variable of a run may have: few, so that they meet.
+const ENVIRONMENTS: u64 = 3;
 
 /// A client with one command.
 pub(crate) struct Client {
@@ -44,6 +48,11 @@ impl Peer for Client {
         }
         let version = self.command.kind().client_version();
         line.say(&Command::ClientHello { peer: PeerType::Client, version });
+        if matches!(self.command, Command::Run { .. }) && line.random.per_mille(200) {
+            // Somebody who waits, but not for ever.
+            let patience = line.random.skewed(25);
+            line.wake_after(Duration::from_micros(patience));
+        }
         if self.hasty {
             line.say(&self.command);
         }
@@ -72,13 +81,16 @@ fn choose_command(line: &mut Line) -> Option<Command> {
     {
         return Some(resume);
     }
+    let is_calm = line.environment.is_calm.get();
     let random = &mut line.random;
     let job = random.below(plan.jobs);
     // The last job of all is an orb-build job.
     let is_orb_build = job + 1 == plan.jobs;
     let name = Text::from(format!("job-{job}"));
     let own_platform = Text::from(format!("platform-{}", job % plan.platforms));
-    Some(match random.below(100) {
+    // In the end people wait for builds, or remove what others wait for.
+    let choice = if is_calm { *random.pick(&[48, 48, 60]) } else { random.below(100) };
+    Some(match choice {
         0..35 => {
             let period = *random.pick(&[Period::Hourly, Period::Daily, Period::Weekly, Period::Never]);
             let settings = random.per_mille(300).then(|| random_settings(random));
@@ -98,9 +110,20 @@ fn choose_command(line: &mut Line) -> Option<Command> {
                 }
             }
         }
-        35..60 => {
+        35..48 => {
             let platform = (random.coin() && !is_orb_build).then_some(own_platform);
             Command::Execute { name, platform }
+        }
+        48..60 => {
+            let variable = |random: &mut Random| Variable {
+                name: VARIABLE.into(),
+                value: random.below(ENVIRONMENTS).to_string().into(),
+            };
+            let environment = if random.coin() { vec![variable(random)] } else { Vec::new() };
+            // An orb-build job may have several platforms.
+            let platform = (random.coin() || is_orb_build).then_some(own_platform);
+            let waits = random.below(4) > 0;
+            Command::Run { name, platform, environment, waits, joins: waits && random.per_mille(200) }
         }
         60..68 => Command::Unschedule(name),
         68..76 => {

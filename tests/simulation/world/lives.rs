@@ -189,12 +189,13 @@ impl World {
         let mut disk = environment.disk.borrow_mut();
         disk.set_faults(Faults::default());
         disk.leave(None);
+        self.last_wishes = self.random.below(12);
         self.phase = Phase::Calm { until: environment.host.time() + PATIENCE };
     }
 
     pub(super) fn look_for_the_end(&mut self) {
         let (Phase::Calm { .. }, Some(server)) = (self.phase, &self.server) else { return };
-        if !server.is_at_rest() {
+        if !server.is_at_rest() || self.environment.model.borrow().waits().next().is_some() {
             return;
         }
         let observed = Observation::new(server.state());

@@ -43,6 +43,8 @@ pub(crate) struct Summary {
     pub(crate) uploads: usize,
     /// Builds of which a program has taken note.
     pub(crate) notices: usize,
+    /// Ends of builds that somebody was told who waited.
+    pub(crate) ends: usize,
 }
 
 impl std::ops::AddAssign for Summary {
@@ -55,6 +57,7 @@ impl std::ops::AddAssign for Summary {
         self.results += other.results;
         self.uploads += other.uploads;
         self.notices += other.notices;
+        self.ends += other.ends;
     }
 }
 
@@ -94,6 +97,8 @@ pub(crate) struct World {
     /// Until when many visit.
     busy_until: Duration,
     phase: Phase,
+    /// What people still want when the faults have stopped.
+    last_wishes: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +152,7 @@ impl World {
             decade: 0,
             busy_until: Duration::from_secs(1),
             phase: Phase::Stormy,
+            last_wishes: 0,
         }
     }
 
@@ -165,10 +171,7 @@ impl World {
             if let Phase::Calm { until } = self.phase
                 && at > until
             {
-                let state = self.server.as_ref().map(|server| server.state().summary());
-                return Err(
-                    self.failure(format!("what was queued has not run within {PATIENCE:?}: {state:?}"))
-                );
+                return Err(self.failure(self.unrest()));
             }
             let violation = self.environment.model.borrow().violation().map(str::to_owned);
             if let Some(violation) = violation {
@@ -189,7 +192,17 @@ impl World {
             results: model.results(),
             uploads: model.uploads(),
             notices: model.notices(),
+            ends: model.ends(),
         })
+    }
+
+    /// Why it takes so long.
+    fn unrest(&self) -> String {
+        let waits: Vec<ConnectionId> = self.environment.model.borrow().waits().collect();
+        let state = self.server.as_ref().map(|server| (server.state().summary(), server.is_at_rest()));
+        format!(
+            "what was queued has not run within {PATIENCE:?}, or these wait in vain: {waits:?}, {state:?}"
+        )
     }
 
     fn failure(&self, violation: String) -> Failure {

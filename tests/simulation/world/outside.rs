@@ -25,9 +25,13 @@ impl World {
             return;
         }
         let rogue = !calm && self.random.per_mille(plan.rogues);
-        // In the end people only see to it that nothing stays paused.
-        let has_wish = !calm || environment.model.borrow().resume().is_some();
+        // In the end people see to it that nothing stays paused, and have a last wish.
+        let resumes = environment.model.borrow().resume().is_some();
+        let has_wish = !calm || resumes || self.last_wishes > 0;
         let client = !rogue && has_wish && choice < 50;
+        if calm && client && !resumes {
+            self.last_wishes -= 1;
+        }
         let speaks = |role: &Role| match role {
             Role::Any => true,
             Role::Workers => rogue || !client,
