@@ -82,6 +82,8 @@ pub(crate) struct Plan {
     pub(crate) imports: bool,
     /// How many of a thousand crashes cost a part of the history. Results stay here then, so that none is lost for good.
     pub(crate) damaged_histories: u64,
+    /// Whether jobs say which of their results are kept. The history is whole then, so that it is known which are the newest.
+    pub(crate) retention: bool,
     /// Whether the server writes metrics.
     pub(crate) metrics: bool,
 }
@@ -149,9 +151,11 @@ impl Plan {
             imports: sometimes(&[0, 1]) == 1,
             damaged_histories: sometimes(&[0, 0, 300]),
             metrics: sometimes(&[0, 1]) == 1,
+            retention: sometimes(&[0, 1]) == 1,
         };
         if plan.damaged_histories > 0 {
             plan.uploads = 0;
+            plan.retention = false;
         }
         plan
     }
@@ -201,6 +205,10 @@ impl Plan {
                     self.notices = number > 0;
                     continue;
                 }
+                "retention" => {
+                    self.retention = number > 0;
+                    continue;
+                }
                 "syncs_everything" => {
                     self.syncs_everything = number > 0;
                     continue;
@@ -210,7 +218,7 @@ impl Plan {
             *place = number;
         }
         // Of results that have left, a damaged history could not be made whole.
-        if self.uploads > 0 {
+        if self.uploads > 0 || self.retention {
             self.damaged_histories = 0;
         }
         Ok(())

@@ -2,12 +2,14 @@
 
 use super::observation::Observation;
 use super::places::Place;
+use super::retention::Retention;
 use builder_engine::server::PendingResult;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::execution::Execution;
 use builder_proto::job::{File, ScriptJob};
 use builder_proto::text::Text;
+use builder_proto::time::Time;
 use builder_tests::world::{Disk, PRIVATE, ROOT, result_path};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,6 +23,7 @@ pub(super) struct Builds {
     results: BTreeMap<Uuid, Stored>,
     /// What the upload server has.
     uploaded: BTreeMap<Uuid, Vec<u8>>,
+    pub(super) retention: Retention,
 }
 
 /// A build as the network saw it.
@@ -34,6 +37,8 @@ pub(super) struct Build {
     finished: Option<(BuildResult, Vec<File>)>,
     /// Whether a byte came from the worker.
     heard: bool,
+    /// Whether its job may say how long it may take. Then that counts, whatever the worker does.
+    may_have_limit: bool,
     /// Whether the worker said what no worker says.
     broken: bool,
     /// Bytes that the server had read when the connection ended; none while it stands.
@@ -53,6 +58,8 @@ pub(super) struct Build {
 struct Stored {
     name: Text,
     place: Place,
+    started: Time,
+    failed: bool,
     contents: Vec<u8>,
     /// Whether the job need not run again.
     is_final: bool,
@@ -62,7 +69,14 @@ struct Stored {
 }
 
 impl Builds {
-    pub(super) fn hand_out(&mut self, time: Duration, uuid: Uuid, job: ScriptJob) -> Result<(), String> {
+    /// A build was handed out, whose job may say how long it may take, or does not.
+    pub(super) fn hand_out(
+        &mut self,
+        time: Duration,
+        uuid: Uuid,
+        job: ScriptJob,
+        may_have_limit: bool,
+    ) -> Result<(), String> {
         if self.results.contains_key(&uuid) {
             return Err(format!("build {uuid} was handed out after its result was stored"));
         }
@@ -72,6 +86,7 @@ impl Builds {
             lines: Vec::new(),
             finished: None,
             heard: false,
+            may_have_limit,
             broken: false,
             read_at_end: None,
             crashed: false,
@@ -103,10 +118,11 @@ impl Builds {
 
     /// Whether a build that was handed out since then has a result with which the job is done.
     pub(super) fn has_run(&self, name: &Text, place: &Place, since: Duration) -> bool {
-        self.results.iter().any(|(uuid, result)| {
+        let has_run = self.results.iter().any(|(uuid, result)| {
             let handed_out = self.builds.get(uuid).map_or(result.found, |build| build.handed_out);
             result.is_final && result.name == *name && result.place == *place && handed_out >= since
-        })
+        });
+        has_run || self.retention.may_have_run(name, place, since)
     }
 
     /// Looks at every result on the disk of a server that was just recovered, and at those that only its log holds.
@@ -135,19 +151,20 @@ impl Builds {
                 self.check_result(time, &name, uuid, contents)?;
             }
         }
-        for (uuid, result) in &mut self.results {
-            if !present.contains(uuid) {
-                if result.settled && self.uploaded.get(uuid) != Some(&result.contents) {
-                    return Err(format!("the result of build {uuid} of job {} is gone", result.name));
-                }
-                continue;
-            }
+        let is_gone = |uuid: &Uuid, result: &Stored| {
+            result.settled && !present.contains(uuid) && self.uploaded.get(uuid) != Some(&result.contents)
+        };
+        for (uuid, result) in self.results.iter().filter(|(uuid, result)| is_gone(uuid, result)) {
+            self.check_gone(*uuid, result)?;
+        }
+        for (uuid, result) in self.results.iter_mut().filter(|(uuid, _)| present.contains(uuid)) {
             result.settled = !observed.running.contains_key(uuid) && !observed.unstored.contains_key(uuid);
         }
         for (uuid, build) in &self.builds {
             let known = observed.running.contains_key(uuid) || observed.unstored.contains_key(uuid);
             let kept = present.contains(uuid) || self.uploaded.contains_key(uuid);
-            if !kept && (build.acknowledged || !known) {
+            let is_lost = build.acknowledged || !known;
+            if !kept && is_lost && !self.retention.may_be_gone(*uuid) {
                 return Err(format!("build {uuid} of job {} has left no trace", build.job.name));
             }
         }
@@ -195,6 +212,28 @@ impl Builds {
         }
     }
 
+    /// A result may be gone when its job keeps so many and there are newer ones, among them one that ended as well or as badly.
+    fn check_gone(&self, uuid: Uuid, gone: &Stored) -> Result<(), String> {
+        let Some(fewest) = self.retention.fewest(&gone.name) else {
+            return Err(format!("the result of build {uuid} of job {} is gone", gone.name));
+        };
+        let newer = |(other, result): &(&Uuid, &Stored)| {
+            (result.started, **other) > (gone.started, uuid)
+                && result.name == gone.name
+                && result.place.platform == gone.place.platform
+        };
+        let newer: Vec<&Stored> = self.results.iter().filter(newer).map(|(_, result)| result).collect();
+        let is_newest = newer.iter().all(|result| result.failed != gone.failed);
+        match is_newest || (newer.len() as u64) < fewest {
+            true => Err(format!(
+                "the result of build {uuid} of job {} is gone, although only {} of {fewest} are newer (newest of its kind: {is_newest})",
+                gone.name,
+                newer.len()
+            )),
+            false => Ok(()),
+        }
+    }
+
     fn check_result(
         &mut self,
         time: Duration,
@@ -222,8 +261,16 @@ impl Builds {
         };
         let is_final = is_final.map_err(|problem| format!("the stored result of build {uuid}: {problem}"))?;
         let place = Place::of_script(&stored.job);
-        let contents = contents.to_vec();
-        let result = Stored { name: name.clone(), place, contents, is_final, found: time, settled: false };
+        let result = Stored {
+            name: name.clone(),
+            place,
+            started: stored.started,
+            failed: stored.result != BuildResult::Exited(0),
+            contents: contents.to_vec(),
+            is_final,
+            found: time,
+            settled: false,
+        };
         self.results.insert(uuid, result);
         Ok(())
     }
@@ -321,7 +368,7 @@ impl Build {
             return Err("its console is not what the worker printed".to_owned());
         }
         let reason = explanation(&stored.result)?;
-        if reason.starts_with("timeout") && !self.heard {
+        if reason.starts_with("timeout") && !self.heard && !self.may_have_limit {
             return Err("it says that the time was up, though not a byte had come from its worker".to_owned());
         }
         self.check_missing_lines(stored.printed().len(), &reason)?;

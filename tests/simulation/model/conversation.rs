@@ -1,5 +1,6 @@
 //! What peers and the server say to each other.
 
+use super::overview::Known;
 use super::{Model, wire};
 use builder_engine::server::ConnectionId;
 use builder_proto::command::Command;
@@ -54,6 +55,10 @@ impl Model {
 
     fn server_said(&mut self, connection: ConnectionId, command: Command) -> Result<(), String> {
         let wire = self.wires.entry(connection).or_default();
+        if let Some(survey) = wire.survey.as_mut().filter(|_| !is_greeting_or_refusal(&command)) {
+            let known = Known { recorded: &self.recorded, jobs: &self.jobs, pauses: &self.pauses };
+            return survey.hear(command, &known);
+        }
         match command {
             Command::JobSchedule { uuid, job } => {
                 wire.build = Some(uuid);
@@ -64,7 +69,8 @@ impl Model {
                     return Err(format!("build {uuid} runs {job:?}, which nobody scheduled"));
                 }
                 self.pacing.hand_out(self.time, uuid, &job.platform)?;
-                self.builds.hand_out(self.time, uuid, job)
+                let may_have_limit = self.jobs.may_have_limit(&job.name);
+                self.builds.hand_out(self.time, uuid, job, may_have_limit)
             }
             Command::Output { uuid, line, .. } => wire.observe(uuid, line, &mut self.builds),
             Command::InfoReply(reply) => wire::check_info(&reply, |name| self.jobs.has_environments(name)),
@@ -101,4 +107,8 @@ impl Model {
             other => Err(format!("the server sent {}", other.name())),
         }
     }
+}
+
+fn is_greeting_or_refusal(command: &Command) -> bool {
+    matches!(command, Command::ServerHello | Command::Failure(_))
 }

@@ -12,6 +12,7 @@ use builder_engine::server::ConnectionId;
 use builder_proto::command::Command;
 use builder_proto::environment::Variable;
 use builder_proto::job::{Job, ScriptJob};
+use builder_proto::job_settings::JobSettings;
 use builder_proto::text::Text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -26,6 +27,10 @@ pub(super) struct Jobs {
     pending: BTreeMap<ConnectionId, Pending>,
     /// How many commands to drop a platform there were.
     drops: u64,
+    /// How many commands were begun or came to an end.
+    clock: u64,
+    /// What [`Jobs::clock`] was when a platform was last dropped or taken back, or may have been.
+    platforms_changed: u64,
 }
 
 #[derive(Debug)]
@@ -40,6 +45,10 @@ struct Knowledge {
     owed: BTreeMap<Place, Duration>,
     /// How many commands to remove it there were.
     removals: u64,
+    /// What [`Jobs::clock`] was when something was last done about it, or may have been.
+    changed: u64,
+    /// Whether anybody ever wanted it to say how long it may take.
+    may_have_limit: bool,
 }
 
 #[derive(Debug)]
@@ -56,6 +65,8 @@ impl Default for Knowledge {
             values: BTreeSet::new(),
             owed: BTreeMap::new(),
             removals: 0,
+            changed: 0,
+            may_have_limit: false,
         }
     }
 }
@@ -81,8 +92,58 @@ impl Jobs {
             Command::DropPlatform(_) => self.drops += 1,
             _ => {}
         }
+        if let Command::Enter { settings, .. } | Command::EnterOrbBuild { settings, .. } = command
+            && let Some(name) = name_of(command)
+        {
+            self.job(name).may_have_limit |= settings.timeout.is_some();
+        }
+        self.touch(command);
         self.pending.insert(connection, Pending { command: command.clone(), since: time });
         true
+    }
+
+    /// Something is done about jobs and platforms, or was.
+    fn touch(&mut self, command: &Command) {
+        self.clock += 1;
+        if matches!(command, Command::DropPlatform(_) | Command::UndropPlatform(_)) {
+            self.platforms_changed = self.clock;
+        }
+        let clock = self.clock;
+        for name in self.names_of(command) {
+            self.job(&name).changed = clock;
+        }
+    }
+
+    /// Grows whenever something may have changed.
+    pub(super) fn clock(&self) -> u64 {
+        self.clock
+    }
+
+    /// All names that jobs ever had.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Text> {
+        self.jobs.keys()
+    }
+
+    /// What a job has been ever since then, if that is known: none for one that is not scheduled.
+    pub(super) fn entry_since(&self, name: &Text, clock: u64) -> Option<Option<&Entry>> {
+        let job = self.jobs.get(name)?;
+        let is_under_way = |pending: &Pending| self.names_of(&pending.command).contains(name);
+        match job.possible.as_slice() {
+            [only] if job.changed <= clock && !self.pending.values().any(is_under_way) => Some(only.as_ref()),
+            _ => None,
+        }
+    }
+
+    /// Whether a platform has been dropped ever since then, or has not, if that is known.
+    pub(super) fn is_dropped(&self, platform: &Text, clock: u64) -> Option<bool> {
+        let is_about = |pending: &Pending| {
+            matches!(pending.command, Command::DropPlatform(_) | Command::UndropPlatform(_))
+        };
+        let is_certain = self.platforms_changed <= clock && !self.pending.values().any(is_about);
+        match self.platforms.get(platform)?.as_slice() {
+            [only] if is_certain => Some(*only),
+            _ => None,
+        }
     }
 
     /// The command under way on a connection.
@@ -98,6 +159,7 @@ impl Jobs {
     /// A command was answered.
     pub(super) fn answered(&mut self, connection: ConnectionId, answer: &Command) -> Result<(), String> {
         let Some(pending) = self.pending.remove(&connection) else { return Ok(()) };
+        self.touch(&pending.command);
         match answer {
             Command::Success => self.succeeded(&pending),
             Command::Failure(text) => self.refused(&pending.command, &text.to_string()),
@@ -108,9 +170,26 @@ impl Jobs {
     /// Somebody who waits was told something: the job is queued, or runs.
     pub(super) fn accepted(&mut self, connection: ConnectionId) -> Result<(), String> {
         match self.pending.remove(&connection) {
-            Some(pending) => self.succeeded(&pending),
+            Some(pending) => {
+                self.touch(&pending.command);
+                self.succeeded(&pending)
+            }
             None => Ok(()),
         }
+    }
+
+    /// What a job wants besides, if that is known for certain.
+    pub(super) fn settings(&self, name: &Text) -> Option<JobSettings> {
+        let changes = |pending: &Pending| name_of(&pending.command) == Some(name);
+        match self.jobs.get(name)?.possible.as_slice() {
+            [Some(entry)] if !self.pending.values().any(changes) => Some(entry.settings),
+            _ => None,
+        }
+    }
+
+    /// Whether a job may say how long it may take.
+    pub(super) fn may_have_limit(&self, name: &Text) -> bool {
+        self.jobs.get(name).is_some_and(|job| job.may_have_limit)
     }
 
     /// How many commands there were so far that may have taken a job out of a queue.
@@ -126,6 +205,7 @@ impl Jobs {
     /// A command will never be answered.
     pub(super) fn lost(&mut self, connection: ConnectionId) {
         let Some(pending) = self.pending.remove(&connection) else { return };
+        self.touch(&pending.command);
         match &pending.command {
             Command::DropPlatform(platform) => self.platforms.insert(platform.clone(), vec![false, true]),
             Command::UndropPlatform(platform) => self.platforms.insert(platform.clone(), vec![false, true]),
@@ -243,12 +323,12 @@ impl Jobs {
             }
         }
         match command {
-            Command::Enter { job, .. } => {
+            Command::Enter { job, at, .. } => {
                 if self.platforms.get(&job.platform).is_some_and(|dropped| *dropped == [true]) {
                     return Err(format!("job {} was entered on a dropped platform", job.name));
                 }
-                // What was owed is still owed, and a job that is new runs.
-                if was_absent {
+                // What was owed is still owed, and a job that is new runs, unless it waits for its time.
+                if was_absent && at.is_none() {
                     self.job(&job.name).owed.insert(Place::new(&job.platform, &[]), pending.since);
                 }
             }

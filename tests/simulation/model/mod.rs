@@ -14,7 +14,8 @@
 //! 8. nothing is sent before the records it depends on are durable;
 //! 9. the server stops by itself only when the disk gives it a reason;
 //! 10. observers are sent every line in order, and in the end what is stored;
-//! 11. a job whose worker said nothing in all its time is not stored as one that took too long;
+//! 11. a job whose worker said nothing in all its time is not stored as one that took too long, unless the job itself says how
+//!     long it may take;
 //! 12. workers that lose one job after the other get the next only after a while;
 //! 13. a build whose result is stored, or was, is in the history once, with what the result says, and none that runs is; one
 //!     that the server's disk has forgotten is there again in the end;
@@ -23,18 +24,26 @@
 //! 16. where a program is told of builds, it takes note of every build that has finished, is told what the result says, and
 //!     is told of none that has not finished;
 //! 17. whoever waits for a build is sent all its lines and told how it ended, as the stored result has it, and only when the job
-//!     does not run again; and if the connection stays, everybody who waits is told something in the end.
+//!     does not run again; and if the connection stays, everybody who waits is told something in the end;
+//! 18. no build takes longer than its job may, and none is ended for its time or its silence before that is over;
+//! 19. a job that is to run at a time of day runs then, and whole periods before and after that;
+//! 20. an overview is whole and in its order, and says nothing that was wrong all the time while it was told;
+//! 21. a result that is not kept is never the newest success or the newest failure of its job on a platform, and nothing but it
+//!     is lost when a job takes the place of another.
 
 mod builds;
 mod conversation;
 mod entry;
 mod history;
 mod jobs;
+mod limits;
 mod notices;
 mod observation;
+mod overview;
 mod pacing;
 mod pauses;
 mod places;
+mod retention;
 mod waiting;
 mod wire;
 
@@ -51,7 +60,9 @@ use builder_tests::world::PRIVATE;
 use builds::Builds;
 use history::History;
 use jobs::Jobs;
+use limits::Limits;
 use notices::Notices;
+use overview::{Known, Recorded, Survey};
 use pacing::Pacing;
 use pauses::Pauses;
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,7 +78,10 @@ pub(crate) struct Model {
     jobs: Jobs,
     builds: Builds,
     history: History,
+    limits: Limits,
     notices: Notices,
+    /// What was recorded of builds.
+    recorded: Recorded,
     ends: Ends,
     pacing: Pacing,
     pauses: Pauses,
@@ -91,7 +105,9 @@ impl Model {
             jobs: Jobs::default(),
             builds: Builds::default(),
             history: History::default(),
+            limits: Limits::default(),
             notices: Notices::default(),
+            recorded: Recorded::default(),
             ends: Ends::default(),
             pacing: Pacing::default(),
             pauses: Pauses::default(),
@@ -149,9 +165,14 @@ impl Model {
         }
         let is_clear = self.jobs.begin(self.time, connection, command);
         if is_clear {
+            self.builds.retention.begin(command);
             self.pauses.begin(command);
             if let Some(wait) = Wait::new(command, &self.jobs) {
                 self.wires.entry(connection).or_default().wait = Some(wait);
+            }
+            if matches!(command, Command::Overview) {
+                let survey = Survey::new(&self.known());
+                self.wires.entry(connection).or_default().survey = Some(survey);
             }
         }
         is_clear
@@ -162,10 +183,19 @@ impl Model {
         self.ends.len()
     }
 
-    /// Those who wait for a build and have not been told how it ended.
+    /// Those who wait for a build or for an overview, and have not been told the end.
     pub(crate) fn waits(&self) -> impl Iterator<Item = ConnectionId> {
-        let waits = |wire: &Wire| wire.wait.as_ref().is_some_and(|wait| !wait.is_over()) && !wire.refused;
+        let waits = |wire: &Wire| {
+            let awaits_build = wire.wait.as_ref().is_some_and(|wait| !wait.is_over());
+            let awaits_overview = wire.survey.as_ref().is_some_and(|survey| !survey.is_over());
+            (awaits_build || awaits_overview) && !wire.refused
+        };
         self.wires.iter().filter(move |(_, wire)| waits(wire)).map(|(connection, _)| *connection)
+    }
+
+    /// What overviews are held against.
+    fn known(&self) -> Known<'_> {
+        Known { recorded: &self.recorded, jobs: &self.jobs, pauses: &self.pauses }
     }
 
     /// A command that ends a pause, if there may be one.
@@ -189,7 +219,22 @@ impl Model {
             let outcome = self.pauses.check(&started.platform);
             self.check(outcome);
         }
+        let settings = match record {
+            Record::Started(started) => self.jobs.settings(&started.name),
+            _ => None,
+        };
+        let outcome = self.limits.recorded(time, record, settings);
+        self.check(outcome);
+        self.builds.retention.recorded(time, record);
+        self.recorded.record(record);
         self.unanswered.extend(heard_from);
+    }
+
+    /// A turn that began then is over. What a worker has sent of its result takes its time.
+    pub(crate) fn turn_over(&mut self, time: Duration) {
+        let running = self.wires.values().filter(|wire| !wire.is_delivering()).filter_map(|wire| wire.build);
+        let outcome = running.map(|uuid| self.limits.check(time, uuid)).find(Result::is_err);
+        self.check(outcome.unwrap_or(Ok(())));
     }
 
     /// All records so far have been synced.
@@ -248,6 +293,8 @@ impl Model {
         self.builds.server_crashed();
         self.log_synced();
         self.pacing = Pacing::default();
+        self.limits = Limits::default();
+        self.recorded.server_crashed();
         for connection in connections {
             self.jobs.lost(*connection);
             self.wires.remove(connection);

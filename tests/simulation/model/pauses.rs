@@ -7,7 +7,12 @@ use std::collections::BTreeMap;
 
 /// What may be paused, and may not be: platforms, and everything at once.
 #[derive(Debug, Default)]
-pub(super) struct Pauses(BTreeMap<Place, Vec<bool>>);
+pub(super) struct Pauses {
+    places: BTreeMap<Place, Vec<bool>>,
+    /// How often that may have changed, and what this was when each place changed last.
+    clock: u64,
+    changed: BTreeMap<Place, u64>,
+}
 
 /// A platform, or none for all of them.
 type Place = Option<Text>;
@@ -16,7 +21,8 @@ impl Pauses {
     /// A command is about to be given, and may take effect from now on.
     pub(super) fn begin(&mut self, command: &Command) {
         let Some((place, after)) = effect(command) else { return };
-        let possible = self.0.entry(place).or_insert_with(|| vec![false]);
+        self.touch(&place);
+        let possible = self.places.entry(place).or_insert_with(|| vec![false]);
         if !possible.contains(&after) {
             possible.push(after);
         }
@@ -25,10 +31,11 @@ impl Pauses {
     /// A command has taken effect, or was refused as it would change nothing.
     pub(super) fn answered(&mut self, command: &Command, answer: &Command) {
         let Some((place, after)) = effect(command) else { return };
+        self.touch(&place);
         match answer {
-            Command::Success => drop(self.0.insert(place, vec![after])),
+            Command::Success => drop(self.places.insert(place, vec![after])),
             Command::Failure(text) if changes_nothing(&text.to_string()) => {
-                self.0.insert(place, vec![false]);
+                self.places.insert(place, vec![false]);
             }
             _ => {}
         }
@@ -36,7 +43,7 @@ impl Pauses {
 
     /// Holds what a start found against what has to be so.
     pub(super) fn settle(&mut self, observed: &Observation) -> Result<(), String> {
-        for (place, possible) in &mut self.0 {
+        for (place, possible) in &mut self.places {
             let paused = observed.paused.contains(place);
             if !possible.contains(&paused) {
                 return Err(format!("{place:?} is paused: {paused}, contrary to what was answered"));
@@ -48,16 +55,37 @@ impl Pauses {
 
     /// Nothing is handed out where somebody was told so.
     pub(super) fn check(&self, platform: &Text) -> Result<(), String> {
-        let holds = |place: &Place| self.0.get(place).is_some_and(|possible| *possible == [true]);
+        let holds = |place: &Place| self.places.get(place).is_some_and(|possible| *possible == [true]);
         match holds(&None) || holds(&Some(platform.clone())) {
             true => Err(format!("a job is handed out on {platform}, where that was paused")),
             false => Ok(()),
         }
     }
 
+    fn touch(&mut self, place: &Place) {
+        self.clock += 1;
+        self.changed.insert(place.clone(), self.clock);
+    }
+
+    /// Grows whenever something may have changed.
+    pub(super) fn clock(&self) -> u64 {
+        self.clock
+    }
+
+    /// Whether a platform, or everything, has been paused ever since then, or has not, if that is known.
+    pub(super) fn known_since(&self, platform: Option<&Text>, clock: u64) -> Option<bool> {
+        let place = platform.cloned();
+        let is_certain = self.changed.get(&place).is_none_or(|changed| *changed <= clock);
+        match self.places.get(&place).map(Vec::as_slice) {
+            None if is_certain => Some(false),
+            Some([only]) if is_certain => Some(*only),
+            _ => None,
+        }
+    }
+
     /// What may still be paused.
     pub(super) fn possible(&self) -> Option<Place> {
-        let mut possible = self.0.iter().filter(|(_, possible)| possible.contains(&true));
+        let mut possible = self.places.iter().filter(|(_, possible)| possible.contains(&true));
         possible.next().map(|(place, _)| place.clone())
     }
 }

@@ -1,6 +1,7 @@
 //! One connection as the network sees it.
 
 use super::builds::Builds;
+use super::overview::Survey;
 use super::waiting::Wait;
 use crate::plan::ARTIFACT_BYTES;
 use builder_proto::Uuid;
@@ -28,6 +29,8 @@ pub(super) struct Wire {
     observation: Option<(Uuid, usize, Text)>,
     /// Who waits for a build here.
     pub(super) wait: Option<Wait>,
+    /// The overview that is being told here.
+    pub(super) survey: Option<Survey>,
 }
 
 /// Cuts a stream into messages.
@@ -62,6 +65,10 @@ impl Frames {
         whole
     }
 
+    fn is_amid_message(&self) -> bool {
+        self.hopeless || !self.bytes.is_empty()
+    }
+
     /// Whether no more messages can come of this.
     pub(super) fn is_hopeless(&self) -> bool {
         self.hopeless
@@ -79,6 +86,11 @@ impl Wire {
     /// sent: it says so only after its commit.
     pub(super) fn lost_build(&self) -> Option<Uuid> {
         self.build.filter(|_| !self.refused && self.from_peer.is_short())
+    }
+
+    /// Whether the peer may be sending its result.
+    pub(super) fn is_delivering(&self) -> bool {
+        self.finished_at.is_some() || self.from_peer.is_amid_message()
     }
 
     /// Takes in a message of the peer.

@@ -88,25 +88,26 @@ fn choose_command(line: &mut Line) -> Option<Command> {
     let is_orb_build = job + 1 == plan.jobs;
     let name = Text::from(format!("job-{job}"));
     let own_platform = Text::from(format!("platform-{}", job % plan.platforms));
-    // In the end people wait for builds, or remove what others wait for.
-    let choice = if is_calm { *random.pick(&[48, 48, 60]) } else { random.below(100) };
+    // In the end people wait for builds, remove what others wait for, or look.
+    let choice = if is_calm { *random.pick(&[48, 48, 60, 97]) } else { random.below(100) };
     Some(match choice {
         0..35 => {
             let period = *random.pick(&[Period::Hourly, Period::Daily, Period::Weekly, Period::Never]);
-            let settings = random.per_mille(300).then(|| random_settings(random));
+            let settings = random.per_mille(300).then(|| random_settings(random, plan.retention));
+            let at = random.per_mille(300).then(|| random.below(24 * 60) as i64);
             let replaces = random.coin();
             if is_orb_build {
                 let opam_package = format!("package-{}", random.below(1000)).into();
                 let job = OrbBuildJob { name, opam_package };
                 match settings {
                     None => Command::ScheduleOrbBuild { period, job },
-                    Some(settings) => Command::EnterOrbBuild { period, job, settings, replaces, at: None },
+                    Some(settings) => Command::EnterOrbBuild { period, job, settings, replaces, at },
                 }
             } else {
                 let job = ScriptJob { name, script: random_script(random), platform: own_platform };
                 match settings {
                     None => Command::Schedule { period, job },
-                    Some(settings) => Command::Enter { period, job, settings, replaces, at: None },
+                    Some(settings) => Command::Enter { period, job, settings, replaces, at },
                 }
             }
         }
@@ -136,6 +137,7 @@ fn choose_command(line: &mut Line) -> Option<Command> {
         85 => Command::Pause(own_platform),
         86 => Command::Drain { wait: random.coin() },
         87..90 => Command::Resume { platform: random.coin().then_some(own_platform) },
+        97.. => Command::Overview,
         choice => {
             let model = line.environment.model.borrow();
             let builds = model.known_builds();
@@ -151,11 +153,21 @@ fn choose_command(line: &mut Line) -> Option<Command> {
     })
 }
 
-/// What makes builds end early, and runs come at other times. What is kept does not change, as the model expects every result.
-fn random_settings(random: &mut Random) -> JobSettings {
+/// What makes builds end early and runs come at other times, and says which results are kept if that is not all of them.
+fn random_settings(random: &mut Random, retention: bool) -> JobSettings {
     let silence = random.coin().then(|| 1 + random.below(10));
+    let timeout = random.coin().then(|| 11 + random.below(15));
     let every = random.coin().then(|| 60 + random.below(100_000));
-    JobSettings { silence, every, skip_missed: random.coin().then_some(true), ..JobSettings::NONE }
+    let keep_builds = (retention && random.coin()).then(|| 1 + random.below(3));
+    let keep_seconds = (retention && random.per_mille(200)).then(|| 1 + random.below(100));
+    JobSettings {
+        timeout,
+        silence,
+        every,
+        skip_missed: random.coin().then_some(true),
+        keep_builds,
+        keep_seconds,
+    }
 }
 
 fn random_script(random: &mut Random) -> Text {

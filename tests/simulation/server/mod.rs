@@ -103,6 +103,11 @@ impl Server {
         self.driver.notice(Event::Stop);
     }
 
+    /// Whether it has been told to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping
+    }
+
     /// The state as a snapshot would hold it.
     pub(crate) fn state(&self) -> &State {
         self.driver.server().state()

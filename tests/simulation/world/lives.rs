@@ -75,6 +75,9 @@ impl World {
             // It ends as if it were killed, or the power fails at once.
             Ok(Next::Over) => environment.host.crash_now(self.choose_crash()),
             Ok(Next::Turn(next)) => {
+                if !server.is_stopping() {
+                    environment.model.borrow_mut().turn_over(started);
+                }
                 if let Some(due) = server.next_deadline()
                     && next.is_none_or(|next| next > due)
                 {
