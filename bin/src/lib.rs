@@ -18,6 +18,7 @@ pub mod directory;
 pub mod durable;
 pub mod inspect;
 pub mod json;
+mod listener;
 pub mod log_file;
 mod pattern;
 mod progress;

@@ -1,9 +1,10 @@
 //! What the driver runs on: sockets, files, threads, processes and clocks of a real system. It does what it is told.
 
 use crate::directory::{file_size_limit, free_bytes};
+use crate::listener::{self, Listener};
 use crate::log_file::{self, fresh_salt};
 use crate::server::data_directory::{DataDirectory, Threads};
-use crate::server::listen::{self, Listener, Listening};
+use crate::server::listen::Listening;
 use crate::server::notifier::Notifier;
 use crate::server::template::TemplateDirectory;
 use crate::server::uploader::Uploader;
@@ -141,7 +142,7 @@ impl Platform for System {
                 self.listeners.push(listener);
             }
         }
-        listen::check_backlog();
+        listener::check_backlog();
         Ok(listeners)
     }
 
