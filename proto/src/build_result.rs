@@ -38,6 +38,15 @@ impl BuildResult {
         matches!(self, BuildResult::Message(_)).then(|| self.to_string().into())
     }
 
+    /// Whether a line of a console may be one with which a server tells the result; it begins like one. A job may print such a
+    /// line, too.
+    #[must_use]
+    pub fn may_be_told_by(line: &[u8]) -> bool {
+        [&b"exited "[..], b"signalled ", b"stopped ", b"execution aborted"]
+            .iter()
+            .any(|start| line.starts_with(start))
+    }
+
     const EXITED: u32 = 0;
     const SIGNALLED: u32 = 1;
     const STOPPED: u32 = 2;
@@ -98,6 +107,19 @@ impl EncodeValue for BuildResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_tells_a_result_looks_like_one() {
+        for result in [
+            BuildResult::Exited(-1),
+            BuildResult::Signalled(9),
+            BuildResult::Stopped(1000),
+            BuildResult::Message("timeout".into()),
+        ] {
+            assert!(BuildResult::may_be_told_by(result.to_string().as_bytes()), "{result}");
+        }
+        assert!(!BuildResult::may_be_told_by(b"exiting"));
+    }
 
     #[test]
     fn results_print_as_observers_know_them() {

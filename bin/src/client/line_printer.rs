@@ -7,6 +7,7 @@ use crate::pattern::Pattern;
 use crate::terminal::{Look, Palette};
 use crate::wording::{Elapsed, append_for_terminal, shortened_uuid};
 use builder_proto::Uuid;
+use builder_proto::build_result::BuildResult;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
 use serde_json::{Value, json};
@@ -92,7 +93,7 @@ impl<W: Write> LinePrinter<W> {
     pub(super) fn append(&mut self, line: Text, timestamp: Option<i64>) -> Result<(), ClientError> {
         self.end_without_result();
         let is_printed_alike = matches!(self.style, Style::Bytes) && self.pattern.is_none();
-        if !is_printed_alike && looks_like_result(line.as_bytes()) {
+        if !is_printed_alike && BuildResult::may_be_told_by(line.as_bytes()) {
             self.held = Some((line, timestamp));
         } else {
             self.append_line(&(line, timestamp));
@@ -219,13 +220,6 @@ fn time_of(started: Time, nanoseconds: i64) -> String {
     }
 }
 
-/// Whether a server may have made this line to tell the result.
-fn looks_like_result(line: &[u8]) -> bool {
-    [&b"exited "[..], b"signalled ", b"stopped ", b"execution aborted"]
-        .iter()
-        .any(|start| line.starts_with(start))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,19 +276,6 @@ mod tests {
         assert_eq!(printed(Style::Json, &lines, true), format!("{expected}{result}"));
         let line = "{\"line\":\"exited 0\",\"nanoseconds\":3}\n";
         assert_eq!(printed(Style::Json, &lines, false), format!("{expected}{line}"));
-    }
-
-    #[test]
-    fn everything_that_a_server_may_say_of_a_result_is_held() {
-        use builder_proto::build_result::BuildResult;
-        for result in [
-            BuildResult::Exited(-1),
-            BuildResult::Signalled(9),
-            BuildResult::Stopped(1000),
-            BuildResult::Message("timeout".into()),
-        ] {
-            assert!(looks_like_result(result.to_string().as_bytes()), "{result}");
-        }
     }
 
     /// What is printed of these lines with this in front, and whether any matched.

@@ -10,6 +10,7 @@ use builder_proto::Uuid;
 use builder_proto::history::{Artifact, Build, HistoryQuery};
 use builder_proto::job::ScriptJob;
 use builder_proto::text::Text;
+use core::fmt;
 use std::rc::Rc;
 
 /// What is asked of the server.
@@ -96,7 +97,28 @@ pub enum Refusal {
 /// What a page has learned of the server so far.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
-    pub(super) known: Vec<(Need, Result<Answer, Refusal>)>,
+    known: Vec<(Need, Result<Answer, Refusal>)>,
+    /// What the dashboard knows of itself.
+    pub figures: Figures,
+}
+
+/// What a dashboard counts of its own work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Browsers that are connected.
+    pub connections: usize,
+    /// Streams of events that are open.
+    pub viewers: usize,
+    /// Consoles that are followed.
+    pub feeds: usize,
+    /// Downloads that are under way.
+    pub downloads: usize,
+    /// Answers since the start, by the first digit of their status, from 1 to 5.
+    pub answers: [u64; 5],
+    /// Questions since the start that the server was asked.
+    pub questions: u64,
+    /// Those of them that it did not answer.
+    pub unanswered: u64,
 }
 
 /// What to do for a request.
@@ -154,6 +176,17 @@ pub trait Site {
 
     /// Appends a line of a console to a stream of events: a JSON value without newlines.
     fn append_line(&self, output: &mut Vec<u8>, line: &Line);
+}
+
+/// Follows the words "the server does not answer:".
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Refused(reason) => write!(f, "{reason}"),
+            Refusal::Unreachable(reason) => f.write_str(reason),
+            Refusal::TooLong => f.write_str("the answer is too long for a page"),
+        }
+    }
 }
 
 impl Answers {
