@@ -7,6 +7,7 @@ mod choices;
 
 pub mod artifacts;
 pub mod command;
+pub mod console;
 pub mod execution;
 pub mod frame;
 pub mod history;
@@ -31,9 +32,10 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "artifacts", run: artifacts::run, seeds: artifacts::seeds },
     Target { name: "command", run: command::run, seeds: command::seeds },
+    Target { name: "console", run: console::run, seeds: console::seeds },
     Target { name: "execution", run: execution::run, seeds: execution::seeds },
     Target { name: "frame", run: frame::run, seeds: frame::seeds },
     Target { name: "history", run: history::run, seeds: history::seeds },
