@@ -9,7 +9,8 @@
 //! | `outcome` | what a result means |
 //! | `xml` | text of others amid markup |
 //!
-//! Lines of consoles are made fit for a page by [`colours`], which is in the engine, as everything is that has a fuzz target.
+//! In the engine are [`colours`], which makes lines of consoles fit for a page, as everything is there that has a fuzz target; and
+//! [`metrics`], which says in the words of the server what that says, too.
 
 pub mod atom;
 pub mod badge;
@@ -18,4 +19,4 @@ pub mod describe;
 mod outcome;
 mod xml;
 
-pub use builder_engine::dashboard::colours;
+pub use builder_engine::dashboard::{colours, metrics};

@@ -15,6 +15,7 @@
 //! | `feeds`, `feed` | consoles that are followed, and by whom |
 //! | `talks`, `question`, `hearing`, `collect` | questions to the server: what for, how, and what comes back |
 //! | [`colours`] | console lines with the colours of a terminal, as text and as HTML |
+//! | [`metrics`] | figures for Prometheus |
 //! | `limits` | how much of everything there may be |
 
 mod collect;
@@ -27,6 +28,7 @@ mod hearing;
 pub mod http;
 mod limits;
 mod machine;
+pub mod metrics;
 mod question;
 pub mod site;
 pub mod snapshot;

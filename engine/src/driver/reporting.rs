@@ -5,7 +5,6 @@ use super::platform::Platform;
 use super::tasks::Task;
 use super::turn::Driver;
 use crate::metrics::{Figures, Single};
-use builder_proto::time::Time;
 use std::io;
 
 impl<P: Platform> Driver<P> {
@@ -35,7 +34,6 @@ impl<P: Platform> Driver<P> {
     /// What the driver knows itself.
     fn single_figures(&self) -> Vec<Single> {
         let Some(metrics) = &self.metrics else { return Vec::new() };
-        let since_1970 = metrics.started().duration_since(Time::UNIX_EPOCH);
         let (connections, limit, accepted) = self.connections.figures();
         let reserve = if self.log.reserve_available() { self.limits.rotation.reserve_bytes } else { 0 };
         let (builds, waiting, bytes) = self.history.figures();
@@ -47,11 +45,7 @@ impl<P: Platform> Driver<P> {
             )
         });
         let others = [
-            Single::time(
-                "builder_start_time_seconds",
-                "When the server started, in seconds since 1970.",
-                since_1970,
-            ),
+            Single::start_time(metrics.started()),
             Single::count("builder_connections", "Peers that are connected.", connections),
             Single::count("builder_connections_max", "How many may be connected at once.", limit),
             Single::counter(
@@ -59,7 +53,7 @@ impl<P: Platform> Driver<P> {
                 "Connections that were accepted.",
                 accepted,
             ),
-            Single::gauge("builder_log_bytes", "Bytes of the write-ahead log.", self.log.length()),
+            Single::log_bytes(self.log.length()),
             Single::gauge(
                 "builder_disk_reserve_bytes",
                 "Bytes that are held back on the disk for when it is full; 0 when they are used up.",

@@ -16,13 +16,13 @@ pub(crate) enum Kind {
 
 /// A page of metrics that is being written.
 #[derive(Debug, Default)]
-pub(super) struct Exposition {
+pub(crate) struct Exposition {
     text: String,
 }
 
 impl Exposition {
     /// Begins a metric; its samples have to follow, and nothing else in between. `help` is one line.
-    pub(super) fn metric(&mut self, name: &str, kind: Kind, help: &str) {
+    pub(crate) fn metric(&mut self, name: &str, kind: Kind, help: &str) {
         let kind = match kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
@@ -31,7 +31,7 @@ impl Exposition {
         self.text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
     }
 
-    pub(super) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+    pub(crate) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         self.text.push_str(name);
         for (number, (label, text)) in labels.iter().enumerate() {
             self.text.push(if number == 0 { '{' } else { ',' });
@@ -44,7 +44,7 @@ impl Exposition {
         self.text.push_str(&format!("{end} {value}\n"));
     }
 
-    pub(super) fn into_text(self) -> String {
+    pub(crate) fn into_text(self) -> String {
         self.text
     }
 }
@@ -60,7 +60,7 @@ fn escaped(character: char) -> impl Iterator<Item = char> {
 }
 
 /// A duration in seconds, to the millisecond.
-pub(super) fn seconds(duration: Duration) -> String {
+pub(crate) fn seconds(duration: Duration) -> String {
     format!("{}.{:03}", duration.as_secs(), duration.subsec_millis())
 }
 

@@ -62,56 +62,67 @@ impl Single {
     pub(crate) fn counter(name: &'static str, help: &'static str, value: u64) -> Single {
         Single { name, kind: Kind::Counter, help, value: value.to_string() }
     }
+
+    pub(crate) fn write(&self, page: &mut Exposition) {
+        let Single { name, kind, help, value } = self;
+        page.metric(name, *kind, help);
+        page.sample(name, &[], value);
+    }
 }
 
 impl Figures {
     /// The whole page.
     pub(crate) fn to_text(&self) -> String {
         let mut page = Exposition::default();
-        let name = "builder_build_info";
-        page.metric(name, Kind::Gauge, "The version of the server; the value is always 1.");
-        page.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1);
-        for Single { name, kind, help, value } in &self.singles {
-            page.metric(name, *kind, help);
-            page.sample(name, &[], value);
-        }
+        write_build_info(&mut page, env!("CARGO_PKG_VERSION"));
+        self.singles.iter().for_each(|single| single.write(&mut page));
         // One that is gone is told of once more, with the last builds that have ended there.
         let platforms: BTreeSet<&Text> = self.platforms.keys().chain(self.tally.platforms()).collect();
         let platforms: Vec<_> = platforms.into_iter().map(|name| (name, label(name))).collect();
-        self.write_platforms(&mut page, &platforms);
+        write_platforms(&mut page, &platforms, &self.platforms);
         self.tally.write(&mut page, &platforms);
         page.into_text()
     }
+}
 
-    fn write_platforms(&self, page: &mut Exposition, platforms: &[(&Text, String)]) {
-        type Value = fn(&PlatformFigures) -> String;
-        let gauges: [(&str, &str, Value); 5] = [
-            ("builder_queue_jobs", "Jobs in the queue of a platform.", |figures| figures.queued.to_string()),
-            (
-                "builder_queue_oldest_seconds",
-                "How long the job has waited that came first of those in the queue; 0 when it is empty.",
-                |figures| seconds(figures.oldest),
-            ),
-            ("builder_queue_paused", "1 if somebody has paused the platform, or else 0.", |figures| {
-                u8::from(figures.is_paused).to_string()
-            }),
-            ("builder_builds_running", "Builds that a worker has.", |figures| figures.running.to_string()),
-            ("builder_workers_waiting", "Workers that wait for a job.", |figures| {
-                figures.waiting.to_string()
-            }),
-        ];
-        for (name, help, value) in gauges {
-            page.metric(name, Kind::Gauge, help);
-            for (platform, label) in platforms {
-                let figures = self.platforms.get(*platform).copied().unwrap_or_default();
-                page.sample(name, &[("platform", label)], value(&figures));
-            }
+/// The version of the server.
+pub(crate) fn write_build_info(page: &mut Exposition, version: &str) {
+    let name = "builder_build_info";
+    page.metric(name, Kind::Gauge, "The version of the server; the value is always 1.");
+    page.sample(name, &[("version", version)], 1);
+}
+
+/// What is so on each of these platforms, each with its label. Where nothing is known, nothing is going on.
+pub(crate) fn write_platforms(
+    page: &mut Exposition,
+    platforms: &[(&Text, String)],
+    figures: &BTreeMap<Text, PlatformFigures>,
+) {
+    type Value = fn(&PlatformFigures) -> String;
+    let gauges: [(&str, &str, Value); 5] = [
+        ("builder_queue_jobs", "Jobs in the queue of a platform.", |figures| figures.queued.to_string()),
+        (
+            "builder_queue_oldest_seconds",
+            "How long the job has waited that came first of those in the queue; 0 when it is empty.",
+            |figures| seconds(figures.oldest),
+        ),
+        ("builder_queue_paused", "1 if somebody has paused the platform, or else 0.", |figures| {
+            u8::from(figures.is_paused).to_string()
+        }),
+        ("builder_builds_running", "Builds that a worker has.", |figures| figures.running.to_string()),
+        ("builder_workers_waiting", "Workers that wait for a job.", |figures| figures.waiting.to_string()),
+    ];
+    for (name, help, value) in gauges {
+        page.metric(name, Kind::Gauge, help);
+        for (platform, label) in platforms {
+            let figures = figures.get(*platform).copied().unwrap_or_default();
+            page.sample(name, &[("platform", label)], value(&figures));
         }
     }
 }
 
-/// A platform as a label says it, character by character: no two are spelled alike. All names are UTF-8.
-fn label(platform: &Text) -> String {
+/// A name as a label says it, character by character: no two are spelled alike. All names are UTF-8.
+pub(crate) fn label(platform: &Text) -> String {
     platform.as_str().map_or_else(|| platform.to_string(), str::to_owned)
 }
 

@@ -8,6 +8,7 @@
 //! | `tally` | what is counted while the server runs |
 //! | `histogram` | durations, by how long they are |
 //! | `figures` | everything at one moment, and the page with it |
+//! | `shared` | names for what a dashboard serves, too |
 //! | `exposition` | the text format |
 //!
 //! The names follow the rules that `promtool check metrics` checks: a prefix, base units, `_total` for what only grows. Labels have
@@ -17,7 +18,9 @@
 mod exposition;
 mod figures;
 mod histogram;
+mod shared;
 mod tally;
 
-pub(crate) use figures::{Figures, PlatformFigures, Single};
+pub(crate) use exposition::{Exposition, Kind, seconds};
+pub(crate) use figures::{Figures, PlatformFigures, Single, label, write_build_info, write_platforms};
 pub(crate) use tally::Tally;

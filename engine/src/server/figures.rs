@@ -33,12 +33,8 @@ impl Server {
         let state = self.state();
         let strays = self.dispatcher.waiting().filter(|(platform, _)| !state.queues.contains_key(*platform));
         vec![
-            Single::count("builder_jobs_scheduled", "Jobs in the schedule.", state.schedule.len()),
-            Single::gauge(
-                "builder_draining",
-                "1 if somebody drains the server, so that no jobs are handed out anywhere, or else 0.",
-                u64::from(state.pauses.is_draining()),
-            ),
+            Single::jobs_scheduled(state.schedule.len()),
+            Single::draining(state.pauses.is_draining()),
             Single::count(
                 "builder_workers_without_queue",
                 "Workers that wait for a platform that has no queue: it was dropped, or there are too many.",
@@ -49,16 +45,8 @@ impl Server {
                 "Builds that have ended without a result of their worker, and of which nothing is stored so far.",
                 state.aborted.len(),
             ),
-            Single::count(
-                "builder_uploads_waiting",
-                "Results that wait to be uploaded.",
-                state.waiting_uploads(),
-            ),
-            Single::count(
-                "builder_notices_waiting",
-                "Builds of which the program of --on-finish is still to be told.",
-                state.waiting_notices(),
-            ),
+            Single::uploads_waiting(state.waiting_uploads() as u64),
+            Single::notices_waiting(state.waiting_notices() as u64),
         ]
     }
 }
