@@ -1,16 +1,17 @@
 //! The history at work: what the log holds is carried over into the file, what is missing is looked for, and clients are
-//! told what they ask for.
+//! told what they ask for ([`answers`]).
+
+mod answers;
 
 use super::files::Files;
-use super::history_file::{Append, HistoryFile, Opened, told};
-use super::history_tasks::{Appending, Item, Recall, Survey};
-use super::listing::{Batch, Listing};
+use super::history_file::{Append, HistoryFile, Opened};
+use super::history_tasks::{Appending, Survey};
 use super::tasks::Task;
-use crate::history::{EndedBuild, Entry, Gone, Index, Listed, Place};
+use crate::history::{EndedBuild, Entry, Gone, Index, Place};
 use crate::limits::{RETRY_TIME, WRITE_BACK_TIME};
 use crate::server::State;
 use builder_proto::Uuid;
-use builder_proto::history::{Build, HistoryQuery};
+use builder_proto::history::Build;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
 use builder_proto::wire::RawUuid;
@@ -324,55 +325,6 @@ impl<F: Files> History<F> {
             "cannot look for builds in the stored results: {error}; the next start of the server tries again"
         );
         self.survey = Stage::Whole;
-    }
-
-    /// Builds that are not finished, and those of which nobody may hear yet that they are.
-    pub(super) fn under_way<'a>(&'a self, state: &'a State) -> impl Iterator<Item = Build> + 'a {
-        let finished = state.ended_builds().filter(|ended| {
-            state.name_of_build(ended.uuid()).is_none() && self.index.get(ended.uuid()).is_none()
-        });
-        state.builds_under_way().chain(finished.map(|ended| Build { end: None, ..ended.build.clone() }))
-    }
-
-    /// Begins to tell a client of builds.
-    pub(super) fn list(&self, query: &HistoryQuery, state: &State) -> Listing {
-        Listing::new(query, self.index.search(query), self.under_way(state))
-    }
-
-    /// What a client is to be told next.
-    pub(super) fn next_batch(&self, listing: &mut Listing, state: &State) -> Batch {
-        listing.next_batch(&self.index, |listed| self.item(listed, state))
-    }
-
-    fn item(&self, listed: &Listed, state: &State) -> Option<Item> {
-        match listed.place {
-            Place::File(place) => Some(Item::Stored { place, removed: listed.removed }),
-            Place::Memory => {
-                let ended = self.held(listed.uuid, state)?;
-                Some(Item::Held(Box::new(told(ended.build.clone(), listed.removed))))
-            }
-        }
-    }
-
-    /// A build that the file does not have.
-    fn held<'a>(&'a self, uuid: Uuid, state: &'a State) -> Option<&'a EndedBuild> {
-        state.ended_build(uuid).or_else(|| self.found.iter().find(|found| found.uuid() == uuid))
-    }
-
-    /// What is known of a build, or where it is to be read; none when the history does not have it.
-    pub(super) fn recall(&self, uuid: Uuid, state: &State) -> Option<Recall<F>> {
-        let listed = self.index.get(uuid)?;
-        match listed.place {
-            Place::File(place) => {
-                let HistoryFile { file, position, .. } = self.file.clone()?;
-                Some(Recall::Stored { file, salt: position.salt(), place, removed: listed.removed })
-            }
-            Place::Memory => {
-                let mut ended = self.held(uuid, state)?.clone();
-                ended.build = told(ended.build, listed.removed);
-                Some(Recall::Held(Box::new(ended)))
-            }
-        }
     }
 
     /// Where each build is.
