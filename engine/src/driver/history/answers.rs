@@ -13,8 +13,14 @@ use builder_proto::history::{Build, HistoryQuery};
 impl<F: Files> History<F> {
     /// Builds that are not finished, and those of which nobody may hear yet that they are.
     pub(in crate::driver) fn under_way<'a>(&'a self, state: &'a State) -> impl Iterator<Item = Build> + 'a {
-        let finished = state.ended_builds().filter(|ended| {
-            state.name_of_build(ended.uuid()).is_none() && self.index.get(ended.uuid()).is_none()
+        // Both are in the order of uuids, so that those that wait for the file, which the index has, cost little.
+        let mut waiting = self.waiting.iter().peekable();
+        let finished = state.ended_builds().filter(move |ended| {
+            let uuid = ended.uuid();
+            while waiting.next_if(|waiting| **waiting < uuid).is_some() {}
+            waiting.peek() != Some(&&uuid)
+                && state.name_of_build(uuid).is_none()
+                && self.index.get(uuid).is_none()
         });
         state.builds_under_way().chain(finished.map(|ended| Build { end: None, ..ended.build.clone() }))
     }
