@@ -19,7 +19,7 @@ _builder() {
         builder-client)
             flags='-r --remote --period --at --timeout --silence --skip-missed --keep --replace --wait --json --platform --env --status --job --since --failed --limit --follow --times --grep --output --previous --last-success -v --verbose -q --quiet -h --help --version'
             valued='-r --remote --period --at --timeout --silence --keep --platform --env --job --since --limit --times --grep --output'
-            commands='schedule orb-build reschedule unschedule execute verify info observe observe-latest history logs fetch diff cancel pause resume drain drop-platform undrop-platform' ;;
+            commands='schedule orb-build reschedule unschedule execute verify info observe observe-latest history logs fetch diff cancel pause resume drain drop-platform undrop-platform names' ;;
         builder-inspect)
             flags='--latest --failed --job --script --console --sha256 --json --output -v --verbose -q --quiet -h --help --version'
             valued='--output'
@@ -50,6 +50,7 @@ _builder() {
         'builder-client drain') flags='--wait -r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client drop-platform') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
         'builder-client undrop-platform') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
+        'builder-client names') flags='-r --remote -v --verbose -q --quiet -h --help --version' ;;
     esac
     COMPREPLY=()
     case "$program $before" in
@@ -61,6 +62,8 @@ _builder() {
         'builder-server --on-finish') compopt -o default; return ;;
         'builder-server --export-state') compopt -o default; return ;;
         'builder-client --period') _builder_offer -W 'hourly daily weekly never'; return ;;
+        'builder-client --platform') _builder_ask platforms; return ;;
+        'builder-client --job') _builder_ask jobs; return ;;
         'builder-client --times') _builder_offer -W 'relative absolute none'; return ;;
         'builder-client --output') compopt -o filenames; _builder_offer -d; return ;;
         'builder-inspect --output') compopt -o filenames; _builder_offer -d; return ;;
@@ -78,7 +81,25 @@ _builder() {
         return
     fi
     case "$program $command" in
-        'builder-client schedule') if ((count == 2)); then compopt -o default; fi ;;
+        'builder-worker ') if ((count == 0)); then _builder_ask platforms; fi ;;
+        'builder-client schedule') if ((count == 0)); then _builder_ask jobs; fi; if ((count == 1)); then _builder_ask platforms; fi; if ((count == 2)); then compopt -o default; fi ;;
+        'builder-client orb-build') if ((count == 0)); then _builder_ask jobs; fi ;;
+        'builder-client reschedule') if ((count == 0)); then _builder_ask jobs; fi ;;
+        'builder-client unschedule') if ((count == 0)); then _builder_ask jobs; fi ;;
+        'builder-client execute') if ((count == 0)); then _builder_ask jobs; fi ;;
+        'builder-client verify') if ((count == 0)); then _builder_ask jobs; fi ;;
+        'builder-client info') _builder_ask jobs ;;
+        'builder-client observe') if ((count == 0)); then _builder_ask builds; fi ;;
+        'builder-client history') if ((count == 0)); then _builder_ask jobs; fi ;;
+        'builder-client logs') if ((count == 0)); then _builder_ask jobs builds; fi ;;
+        'builder-client fetch') if ((count == 0)); then _builder_ask jobs builds; fi ;;
+        'builder-client diff') if ((count == 0)); then _builder_ask jobs builds; fi; if ((count == 1)); then _builder_ask builds; fi ;;
+        'builder-client cancel') if ((count == 0)); then _builder_ask jobs builds; fi ;;
+        'builder-client pause') if ((count == 0)); then _builder_ask platforms; fi ;;
+        'builder-client resume') if ((count == 0)); then _builder_ask platforms; fi ;;
+        'builder-client drop-platform') if ((count == 0)); then _builder_ask platforms; fi ;;
+        'builder-client undrop-platform') if ((count == 0)); then _builder_ask platforms; fi ;;
+        'builder-client names') _builder_offer -W 'jobs platforms builds' ;;
         'builder-inspect ') compopt -o default ;;
         'builder-upload ') if ((count >= 1)); then compopt -o default; fi ;;
     esac
@@ -87,6 +108,18 @@ _builder() {
 # Offers what compgen makes of these arguments and the word at the cursor.
 _builder_offer() {
     mapfile -t COMPREPLY < <(compgen "$@" -- "$word")
+}
+
+# Offers what the server knows by name. Others have chosen the names, so nothing in them may count for the shell.
+_builder_ask() {
+    local remote=() name quoted
+    if [[ $COMP_LINE =~ [[:space:]](-r|--remote)[[:space:]=]+([^[:space:]]+)[[:space:]] ]]; then
+        remote=(--remote "${BASH_REMATCH[2]}")
+    fi
+    while IFS= read -r name; do
+        printf -v quoted %q "$name"
+        if [[ $name == "$word"* || $quoted == "$word"* ]]; then COMPREPLY+=("$quoted"); fi
+    done < <(builder-client names "$@" "${remote[@]}" 2>/dev/null)
 }
 
 # Finds the command before the cursor, and counts the words that are neither flags nor their values.

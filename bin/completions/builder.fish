@@ -31,6 +31,16 @@ function __builder_words
     end
 end
 
+# Prints what the server knows by name.
+function __builder_ask
+    set -l tokens (commandline -opc)
+    set -l remote
+    if set -l place (contains -i -- -r $tokens; or contains -i -- --remote $tokens)
+        set remote --remote $tokens[(math $place[1] + 1)]
+    end
+    builder-client names $argv $remote 2>/dev/null
+end
+
 # Whether no command is there yet, or one of these.
 function __builder_goes_with
     set -l words (__builder_words)
@@ -83,6 +93,7 @@ complete -c builder-worker -s v -l verbose -d 'Log what happens; twice: log ever
 complete -c builder-worker -s q -l quiet -d 'Log errors only'
 complete -c builder-worker -s h -l help -d 'Print this help'
 complete -c builder-worker -l version -d 'Print the versions of program and protocols'
+complete -c builder-worker -n '__builder_has -eq 0' -a '(__builder_ask platforms)'
 
 complete -c builder-client -f
 complete -c builder-client -n __builder_goes_with -a schedule -d 'Run the script FILE on PLATFORM, now and once per PERIOD; FILE may be - for standard input'
@@ -104,6 +115,7 @@ complete -c builder-client -n __builder_goes_with -a resume -d 'Hand out jobs on
 complete -c builder-client -n __builder_goes_with -a drain -d 'Hand out no jobs anywhere until \'resume\'; running builds continue'
 complete -c builder-client -n __builder_goes_with -a drop-platform -d 'Remove the queue and the jobs of PLATFORM, and refuse new ones'
 complete -c builder-client -n __builder_goes_with -a undrop-platform -d 'Accept jobs for PLATFORM again'
+complete -c builder-client -n __builder_goes_with -a names -d 'Print the names of jobs or platforms, or the uuids of the newest builds, which shells complete'
 complete -c builder-client -s r -l remote -x -d 'The server, as HOST:PORT or unix:PATH'
 complete -c builder-client -n '__builder_goes_with schedule orb-build reschedule' -l period -x -a 'hourly daily weekly never' -d 'How often the job runs: a time such as 6h, or one of'
 complete -c builder-client -n '__builder_goes_with schedule orb-build' -l at -x -d 'Run at this time of day, in UTC, and not at once'
@@ -114,10 +126,10 @@ complete -c builder-client -n '__builder_goes_with schedule orb-build' -l keep -
 complete -c builder-client -n '__builder_goes_with schedule orb-build' -l replace -d 'If NAME is scheduled, change that job; it keeps its place in the queue'
 complete -c builder-client -n '__builder_goes_with schedule execute drain' -l wait -d 'Print the console, and exit as the build did when it has ended'
 complete -c builder-client -n '__builder_goes_with schedule execute verify info observe observe-latest history logs fetch diff' -l json -d 'Print JSON'
-complete -c builder-client -n '__builder_goes_with execute verify info observe-latest history logs fetch diff' -l platform -x -d 'Only this platform'
+complete -c builder-client -n '__builder_goes_with execute verify info observe-latest history logs fetch diff' -l platform -x -a '(__builder_ask platforms)' -d 'Only this platform'
 complete -c builder-client -n '__builder_goes_with execute verify' -l env -x -d 'Set a variable in the environment of this run; not for secrets, as all can see it'
 complete -c builder-client -n '__builder_goes_with observe observe-latest' -l status -d 'Exit as the build did when it has ended'
-complete -c builder-client -n '__builder_goes_with observe-latest' -l job -x -d 'Only builds of this job'
+complete -c builder-client -n '__builder_goes_with observe-latest' -l job -x -a '(__builder_ask jobs)' -d 'Only builds of this job'
 complete -c builder-client -n '__builder_goes_with history logs' -l since -x -d 'Only builds that started since WHEN'
 complete -c builder-client -n '__builder_goes_with history logs' -l failed -d 'Only builds that failed'
 complete -c builder-client -n '__builder_goes_with history logs' -l limit -x -d 'At most N builds, the newest ones'
@@ -131,7 +143,27 @@ complete -c builder-client -s v -l verbose -d 'Log what happens; twice: log ever
 complete -c builder-client -s q -l quiet -d 'Log errors only'
 complete -c builder-client -s h -l help -d 'Print this help'
 complete -c builder-client -l version -d 'Print the versions of program and protocols'
+complete -c builder-client -n '__builder_has -eq 1 schedule' -a '(__builder_ask jobs)'
+complete -c builder-client -n '__builder_has -eq 2 schedule' -a '(__builder_ask platforms)'
 complete -c builder-client -n '__builder_has -eq 3 schedule' -F
+complete -c builder-client -n '__builder_has -eq 1 orb-build' -a '(__builder_ask jobs)'
+complete -c builder-client -n '__builder_has -eq 1 reschedule' -a '(__builder_ask jobs)'
+complete -c builder-client -n '__builder_has -eq 1 unschedule' -a '(__builder_ask jobs)'
+complete -c builder-client -n '__builder_has -eq 1 execute' -a '(__builder_ask jobs)'
+complete -c builder-client -n '__builder_has -eq 1 verify' -a '(__builder_ask jobs)'
+complete -c builder-client -n '__builder_has -ge 1 info' -a '(__builder_ask jobs)'
+complete -c builder-client -n '__builder_has -eq 1 observe' -a '(__builder_ask builds)'
+complete -c builder-client -n '__builder_has -eq 1 history' -a '(__builder_ask jobs)'
+complete -c builder-client -n '__builder_has -eq 1 logs' -a '(__builder_ask jobs builds)'
+complete -c builder-client -n '__builder_has -eq 1 fetch' -a '(__builder_ask jobs builds)'
+complete -c builder-client -n '__builder_has -eq 1 diff' -a '(__builder_ask jobs builds)'
+complete -c builder-client -n '__builder_has -eq 2 diff' -a '(__builder_ask builds)'
+complete -c builder-client -n '__builder_has -eq 1 cancel' -a '(__builder_ask jobs builds)'
+complete -c builder-client -n '__builder_has -eq 1 pause' -a '(__builder_ask platforms)'
+complete -c builder-client -n '__builder_has -eq 1 resume' -a '(__builder_ask platforms)'
+complete -c builder-client -n '__builder_has -eq 1 drop-platform' -a '(__builder_ask platforms)'
+complete -c builder-client -n '__builder_has -eq 1 undrop-platform' -a '(__builder_ask platforms)'
+complete -c builder-client -n '__builder_has -ge 1 names' -a 'jobs platforms builds'
 
 complete -c builder-inspect -f
 complete -c builder-inspect -l latest -d 'Only the result of the build that ended last'

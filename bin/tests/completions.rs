@@ -4,14 +4,15 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command};
 use tempfile::TempDir;
 
-/// What is typed before Tab, and what the program gets. There is one file to offer, `some-file`.
-const EXPECTED: [(&str, &str); 20] = [
+/// What is typed before Tab, and what the program gets. There is one file to offer, `some-file`, and what the server knows.
+const EXPECTED: [(&str, &str); 30] = [
     ("builder-client sched", "schedule"),
     ("builder-client schedule so", "schedule so"),
     ("builder-client schedule name so", "schedule name so"),
@@ -37,14 +38,35 @@ const EXPECTED: [(&str, &str); 20] = [
     ),
     ("builder-client -r web:1 schedule name linux so", "-r web:1 schedule name linux some-file"),
     ("builder-client schedule name -r web:1 so", "schedule name -r web:1 so"),
+    // What the server knows by name.
+    ("builder-client execute nig", "execute nightly"),
+    ("builder-client execute odd", "execute odd $(touch evil) 'name'"),
+    ("builder-client schedule name lin", "schedule name linux"),
+    ("builder-client history --platform lin", "history --platform linux"),
+    ("builder-client observe 0123", "observe 01234567-89ab-cdef-0123-456789abcdef"),
+    ("builder-client cancel 0123", "cancel 01234567-89ab-cdef-0123-456789abcdef"),
+    ("builder-client logs nig", "logs nightly"),
+    ("builder-client info nightly lin", "info nightly lin"),
+    ("builder-client -r web:1 pause far", "-r web:1 pause far-away"),
+    ("builder-worker lin", "linux"),
 ];
+
+/// What `builder-client names` prints, as a program.
+const NAMES: &str = "#!/bin/sh
+case \"$*\" in
+    names*--remote*web:1) echo far-away ;;
+    names*platforms*) echo linux ;;
+    names*builds*) echo nightly; echo 01234567-89ab-cdef-0123-456789abcdef ;;
+    names*jobs*) echo nightly; echo \"odd \\$(touch evil) 'name'\" ;;
+esac
+";
 
 /// A shell on a terminal.
 struct Shell {
     keys: File,
     program: Child,
     seen: String,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Shell {
@@ -52,6 +74,9 @@ impl Shell {
     fn start(command: &[&str], setup: &str) -> Option<Shell> {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("some-file"), "").unwrap();
+        let names = directory.path().join(".names");
+        fs::write(&names, NAMES).unwrap();
+        fs::set_permissions(&names, Permissions::from_mode(0o755)).unwrap();
         let keys = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&keys).unwrap();
         unlockpt(&keys).unwrap();
@@ -71,7 +96,7 @@ impl Shell {
             Err(error) => panic!("{error}"),
         };
         drop(shell);
-        let mut shell = Shell { keys: keys.into(), program, seen: String::new(), _directory: directory };
+        let mut shell = Shell { keys: keys.into(), program, seen: String::new(), directory };
         shell.type_in(&format!("{setup}\n"));
         // Not as it is typed: this is the answer.
         shell.type_in("echo re''ady\n");
@@ -101,13 +126,16 @@ impl Shell {
             self.wait_for(&format!("done {number}"));
             assert!(self.seen.contains(&format!("<<{given}>>")), "{typed}: {:?}", self.seen);
         }
+        let evil = self.directory.path().join("evil");
+        assert!(!evil.exists(), "what is in a name has run");
         self.program.kill().unwrap();
         self.program.wait().unwrap();
     }
 }
 
 /// Functions in the place of the programs, as bash and zsh define them.
-const FUNCTIONS: &str = "given() { printf '<%s' '<'; printf '%s' \"$*\"; printf '>%s\\n' '>'; }; \
+const FUNCTIONS: &str = "given() { if [ \"$1\" = names ]; then ~/.names \"$@\"; return; fi; \
+    printf '<%s' '<'; printf '%s' \"$*\"; printf '>%s\\n' '>'; }; \
     for p in server worker client inspect upload; do eval \"builder-$p() { given \\\"\\$@\\\"; }\"; done";
 
 #[test]
@@ -127,7 +155,7 @@ fn zsh_offers_what_fits() {
 #[test]
 fn fish_offers_what_fits() {
     let setup = "for p in server worker client inspect upload; \
-        function builder-$p; printf '<%s%s>%s\\n' '<' \"$argv\" '>'; end; end; source $COMPLETIONS/builder.fish";
+        function builder-$p; if test \"$argv[1]\" = names; ~/.names $argv; return; end; printf '<%s%s>%s\\n' '<' \"$argv\" '>'; end; end; source $COMPLETIONS/builder.fish";
     // It takes a terminal of its own, which script(1) makes, and does so without fish, too.
     if Command::new("fish").arg("--version").output().is_err() {
         eprintln!("not tested, as fish is not installed");

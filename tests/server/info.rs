@@ -183,3 +183,29 @@ fn thousands_of_jobs_are_told_of_a_piece_at_a_time() {
     assert!(queued.len() >= 600 && queued[..600].is_sorted());
     assert!(matches!(heard[0], Command::ServerStatus(_)), "{:?}", heard[0]);
 }
+
+#[test]
+fn what_shells_complete_is_asked_from_the_server() {
+    let site = site();
+    let server = site.start();
+    server.schedule("nightly", "linux");
+    server.schedule("weekly", "freebsd");
+    let mut worker = Peer::worker(&server, "linux");
+    let (uuid, _) = worker.receive_job();
+    // Somebody who has pressed Tab is not kept waiting on a slow machine; here there is time for another attempt.
+    let names = |kinds: &[&str]| {
+        let mut names = String::new();
+        wait_for("names within half a second", || {
+            let output = site.client(&server, [&["names"][..], kinds].concat());
+            names = String::from_utf8(output.stdout).unwrap();
+            output.status.success()
+        });
+        names
+    };
+    assert_eq!(names(&["jobs"]), "nightly\nweekly\n");
+    assert_eq!(names(&["platforms"]), "freebsd\nlinux\n");
+    assert_eq!(names(&["jobs", "builds"]), format!("nightly\nweekly\n{uuid}\n"));
+    let output = site.client(&server, ["names", "cats"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    server.kill();
+}

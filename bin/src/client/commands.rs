@@ -291,4 +291,15 @@ Accept jobs for
 again.
 Jobs that were removed with the platform do not come back.",
     },
+    Names = CommandEntry {
+        name: "names",
+        words: &[Word::several("KIND", Kind::OneOf(&["jobs", "platforms", "builds"]))],
+        flags: &[],
+        help: "print the names of jobs or platforms, or the uuids of the newest builds, which shells complete",
+        manual: "\
+Print the names of all jobs, the names of all platforms, or the uuids of the
+last 100 builds, each on a line.
+Shells ask for them when words are completed, so the command fails when there is
+no answer within half a second.",
+    },
 }

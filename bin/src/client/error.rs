@@ -108,7 +108,7 @@ impl fmt::Display for ClientError {
             }
             ClientError::Connection { peer, error } => write!(f, "lost the connection to {peer}: {error}"),
             ClientError::NoAnswer { peer, time } => {
-                write!(f, "{peer} did not answer within {} seconds", time.as_secs())
+                write!(f, "{peer} did not answer within {} seconds", time.as_secs_f32())
             }
             ClientError::Reset { peer } => write!(
                 f,

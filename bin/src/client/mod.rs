@@ -24,6 +24,7 @@ mod job_lines;
 mod lenient;
 mod line_printer;
 mod logs;
+mod names;
 mod observe;
 pub(crate) mod overview;
 mod request;
@@ -161,6 +162,7 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<ExitCo
         Request::Info(filter) => overview::print(&remote, &filter, form),
         Request::History(request) => history::print(&remote, &request, form, quiet),
         Request::Fetch(request) => fetch::fetch(&remote, request, form, quiet),
+        Request::Names(kinds) => names::print(&remote, kinds),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

@@ -13,6 +13,7 @@ use super::flags::{
 use super::history::HistoryRequest;
 use super::info_filter::{BuildFilter, InfoFilter};
 use super::logs::LogsRequest;
+use super::names::Named;
 use super::observe::{ObserveRequest, Which};
 use super::selection::{Selection, uuid_beginning};
 use super::wanted::Wanted;
@@ -53,6 +54,8 @@ pub(super) enum Request {
     Diff(DiffRequest),
     /// Print the console of a build.
     Observe(ObserveRequest),
+    /// Print names that shells complete.
+    Names(Vec<Named>),
 }
 
 /// A script job whose script is still to be read.
@@ -119,6 +122,8 @@ impl Request {
             Verb::Fetch => return parse_fetch(&line),
             Verb::Diff => return parse_diff(&line),
             Verb::Observe => return parse_observe(&line),
+            Verb::Names if words.is_empty() => return Err(line.wrong_words()),
+            Verb::Names => return Ok(Request::Names(Named::all_of(words)?)),
             Verb::ObserveLatest => {
                 let [] = line.words()?;
                 let filter = BuildFilter { platform: line.text(PLATFORM), job: line.text(JOB) };

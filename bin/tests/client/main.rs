@@ -324,6 +324,7 @@ fn every_command_takes_the_words_that_help_names() {
     for entry in builder::client::PROGRAM.commands {
         let word = |name| match name {
             "UUID" => UUID,
+            "KIND" => "jobs",
             "TIME" => "2026-01-02T03:04:05Z",
             // There is such a file.
             "FILE" => "/dev/null",

@@ -1,6 +1,6 @@
 //! What shells complete, made from the tables of the programs.
 
-use builder::command_line::{CommandEntry, Count, Flag, Kind, Program, Repeat, Word};
+use builder::command_line::{CommandEntry, Count, Flag, Kind, Program, Repeat, Value, Word};
 use std::fmt::Write;
 
 /// Says in each file where it comes from.
@@ -41,6 +41,17 @@ fn places(program: &Program) -> Vec<(&'static str, &'static [Word])> {
     }
 }
 
+/// What the server is asked for, as words after `builder-client names`.
+fn asked(value: Value) -> Option<&'static str> {
+    match value.kind {
+        Kind::Job if value.name.contains("UUID") => Some("jobs builds"),
+        Kind::Job => Some("jobs"),
+        Kind::Platform => Some("platforms"),
+        Kind::Uuid => Some("builds"),
+        Kind::Text | Kind::File | Kind::Directory | Kind::Group | Kind::Url | Kind::OneOf(_) => None,
+    }
+}
+
 /// For text between single quotes.
 fn quoted(text: &str) -> String {
     text.replace('\'', "'\\''")
@@ -63,25 +74,15 @@ pub(super) fn bash(programs: &[Program]) -> String {
             let _ = writeln!(commands, "        '{name} {}') flags='{flags}' ;;", command.name);
         }
         for flag in program.all_flags() {
-            if let Some(offer) = flag.value.and_then(|value| bash_offer(value.kind)) {
+            if let Some(offer) = flag.value.and_then(bash_offer) {
                 let patterns = names([&flag]).replace(' ', &format!("' | '{name} "));
                 let _ = writeln!(values, "        '{name} {patterns}') {offer}; return ;;");
             }
         }
         for (command, places) in places(program) {
-            for (index, word) in places.iter().enumerate() {
-                if let Some(offer) = bash_offer(word.value.kind) {
-                    let offer = match (word.count, index) {
-                        (Count::One | Count::Optional, _) => {
-                            format!("if ((count == {index})); then {offer}; fi")
-                        }
-                        (Count::Any | Count::Several, 0) => offer,
-                        (Count::Any | Count::Several, _) => {
-                            format!("if ((count >= {index})); then {offer}; fi")
-                        }
-                    };
-                    let _ = writeln!(words, "        '{name} {command}') {offer} ;;");
-                }
+            let offers: Vec<String> = places.iter().enumerate().filter_map(bash_word).collect();
+            if !offers.is_empty() {
+                let _ = writeln!(words, "        '{name} {command}') {} ;;", offers.join("; "));
             }
         }
     }
@@ -93,8 +94,20 @@ pub(super) fn bash(programs: &[Program]) -> String {
         .replace("@PROGRAMS@", &program_names(programs))
 }
 
-fn bash_offer(kind: Kind) -> Option<String> {
-    match kind {
+fn bash_word((index, word): (usize, &Word)) -> Option<String> {
+    let offer = bash_offer(word.value)?;
+    Some(match (word.count, index) {
+        (Count::One | Count::Optional, _) => format!("if ((count == {index})); then {offer}; fi"),
+        (Count::Any | Count::Several, 0) => offer,
+        (Count::Any | Count::Several, _) => format!("if ((count >= {index})); then {offer}; fi"),
+    })
+}
+
+fn bash_offer(value: Value) -> Option<String> {
+    if let Some(asked) = asked(value) {
+        return Some(format!("_builder_ask {asked}"));
+    }
+    match value.kind {
         Kind::Text | Kind::Job | Kind::Platform | Kind::Uuid | Kind::Url => None,
         Kind::File => Some("compopt -o default".to_owned()),
         Kind::Directory => Some("compopt -o filenames; _builder_offer -d".to_owned()),
@@ -142,6 +155,18 @@ _builder() {
 # Offers what compgen makes of these arguments and the word at the cursor.
 _builder_offer() {
     mapfile -t COMPREPLY < <(compgen "$@" -- "$word")
+}
+
+# Offers what the server knows by name. Others have chosen the names, so nothing in them may count for the shell.
+_builder_ask() {
+    local remote=() name quoted
+    if [[ $COMP_LINE =~ [[:space:]](-r|--remote)[[:space:]=]+([^[:space:]]+)[[:space:]] ]]; then
+        remote=(--remote "${BASH_REMATCH[2]}")
+    fi
+    while IFS= read -r name; do
+        printf -v quoted %q "$name"
+        if [[ $name == "$word"* || $quoted == "$word"* ]]; then COMPREPLY+=("$quoted"); fi
+    done < <(builder-client names "$@" "${remote[@]}" 2>/dev/null)
 }
 
 # Finds the command before the cursor, and counts the words that are neither flags nor their values.
@@ -210,7 +235,7 @@ fn zsh_flag(flag: &Flag) -> String {
     let help = quoted(flag.help).replace('[', "\\[").replace(']', "\\]");
     let value = flag
         .value
-        .map(|value| format!(":{}:{}", value.name.to_lowercase().replace('_', " "), zsh_action(value.kind)));
+        .map(|value| format!(":{}:{}", value.name.to_lowercase().replace('_', " "), zsh_action(value)));
     let text = format!("[{help}]{}", value.unwrap_or_default());
     let star = if flag.repeat == Repeat::Adds { "*" } else { "" };
     match flag.short {
@@ -230,13 +255,17 @@ fn zsh_words(words: &[Word], first: usize) -> Vec<String> {
             Count::Any | Count::Several => "*".to_owned(),
         };
         let name = word.value.name.to_lowercase().replace('_', " ").replace('|', " or ");
-        format!("'{place}:{name}:{}'", zsh_action(word.value.kind))
+        format!("'{place}:{name}:{}'", zsh_action(word.value))
     };
     words.iter().enumerate().map(specification).collect()
 }
 
-fn zsh_action(kind: Kind) -> String {
-    match kind {
+fn zsh_action(value: Value) -> String {
+    if let Some(asked) = asked(value) {
+        // Behind a space, zsh adds no words of its own.
+        return format!(" _builder_ask {asked}");
+    }
+    match value.kind {
         Kind::Text | Kind::Job | Kind::Platform | Kind::Uuid => " ".to_owned(),
         Kind::File => "_files".to_owned(),
         Kind::Directory => "_directories".to_owned(),
@@ -265,6 +294,15 @@ _builder_find() {
     done
 }
 
+# Offers what the server knows by name.
+_builder_ask() {
+    local -a remote names
+    local -i place=$words[(I)(-r|--remote)]
+    if (( place )); then remote=(--remote "${(Q)words[place+1]}"); fi
+    names=(${(f)"$(builder-client names $@ $remote 2>/dev/null)"})
+    compadd -a names
+}
+
 local command=
 case $service in
 @CASES@
@@ -284,7 +322,7 @@ pub(super) fn fish(programs: &[Program]) -> String {
         }
         for flag in program.all_flags() {
             let short = flag.short.map(|letter| format!(" -s {letter}")).unwrap_or_default();
-            let value = flag.value.map(|value| fish_value(value.kind)).unwrap_or_default();
+            let value = flag.value.map(fish_value).unwrap_or_default();
             let with: Vec<&str> = program
                 .commands
                 .iter()
@@ -307,9 +345,9 @@ pub(super) fn fish(programs: &[Program]) -> String {
                 };
                 let before = index + usize::from(!command.is_empty());
                 let offer = match word.value.kind {
-                    Kind::Text | Kind::Job | Kind::Platform | Kind::Uuid | Kind::Url => continue,
+                    Kind::Text | Kind::Url => continue,
                     Kind::File => " -F".to_owned(),
-                    kind => fish_value(kind).replace(" -x", ""),
+                    _ => fish_value(word.value).replace(" -x", ""),
                 };
                 let condition = format!("__builder_has {operator} {before} {command}");
                 let _ = writeln!(lines, "complete -c {name} -n '{}'{offer}", condition.trim_end());
@@ -319,8 +357,11 @@ pub(super) fn fish(programs: &[Program]) -> String {
     FISH.replace("@ORIGIN@\n", ORIGIN).replace("@TABLES@\n", &tables) + &lines
 }
 
-fn fish_value(kind: Kind) -> String {
-    match kind {
+fn fish_value(value: Value) -> String {
+    if let Some(asked) = asked(value) {
+        return format!(" -x -a '(__builder_ask {asked})'");
+    }
+    match value.kind {
         Kind::Text | Kind::Job | Kind::Platform | Kind::Uuid | Kind::Url => " -x".to_owned(),
         Kind::File => " -r -F".to_owned(),
         Kind::Directory => " -x -a '(__fish_complete_directories)'".to_owned(),
@@ -357,6 +398,16 @@ function __builder_words
             echo $token
         end
     end
+end
+
+# Prints what the server knows by name.
+function __builder_ask
+    set -l tokens (commandline -opc)
+    set -l remote
+    if set -l place (contains -i -- -r $tokens; or contains -i -- --remote $tokens)
+        set remote --remote $tokens[(math $place[1] + 1)]
+    end
+    builder-client names $argv $remote 2>/dev/null
 end
 
 # Whether no command is there yet, or one of these.
