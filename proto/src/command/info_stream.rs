@@ -36,6 +36,40 @@ pub trait InfoPart {
 }
 
 /// An `infoReply` as a frame, encoded a piece at a time.
+///
+/// ```
+/// use builder_proto::command::{Command, InfoPart, InfoStream};
+/// use builder_proto::error::EncodeError;
+/// use builder_proto::text::Text;
+///
+/// /// A value that is encoded already.
+/// struct Encoded(Vec<u8>);
+///
+/// impl InfoPart for Encoded {
+///     fn length(&self) -> Result<u64, EncodeError> {
+///         Ok(self.0.len() as u64)
+///     }
+///     fn append_until_script(&self, _: &mut Vec<u8>) -> Result<(), EncodeError> {
+///         Ok(())
+///     }
+///     fn script(&self) -> &[u8] {
+///         &self.0
+///     }
+///     fn append_after_script(&self, _: &mut Vec<u8>) {}
+/// }
+///
+/// let platform = Text::from("linux");
+/// let mut stream = InfoStream::<Encoded>::new(vec![], [(&platform, vec![])], vec![], [])?;
+/// let mut frame = Vec::new();
+/// while !stream.is_finished() {
+///     // Whoever reads slowly gets a few bytes at a time.
+///     let enough = frame.len() + 4;
+///     stream.encode_next(&mut frame, enough)?;
+/// }
+/// let Command::InfoReply(reply) = Command::decode(&frame[8..])? else { panic!("another message") };
+/// assert_eq!(reply.queues[0].platform, platform);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct InfoStream<P> {
     pieces: VecDeque<Piece<P>>,
