@@ -74,7 +74,7 @@ pub const HELD_BYTES_EACH: usize = LINE_BYTES + 1024;
 /// Bytes of an answer that are encoded at once; the rest follows when they are sent.
 pub const INFO_PIECE_BYTES: usize = 128 * 1024;
 /// Bytes of an overview that are put together at once, but for its last message; the rest follows when they are sent.
-pub const OVERVIEW_PIECE_BYTES: usize = 16 * 1024;
+pub const OVERVIEW_PIECE_BYTES: usize = 64 * 1024;
 /// Answers to `info` of which not everything has been sent, at the same time. Each takes a piece, and a few bytes for each
 /// job while there is more to come.
 pub const UNREAD_ANSWERS: usize = 128;

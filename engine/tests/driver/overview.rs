@@ -145,7 +145,7 @@ fn a_long_answer_is_put_together_piece_by_piece_for_those_who_read() {
     let line = &site.machine().lines[&client];
     let first = line.sent.len();
     let told = told(&mut site, client);
-    assert!(first < 4 * OVERVIEW_PIECE_BYTES, "{first} bytes in one turn");
+    assert!(first < 2 * OVERVIEW_PIECE_BYTES, "{first} bytes in one turn");
     let jobs: Vec<String> = told.jobs.iter().map(|job| job.job.to_string()).collect();
     let queued: Vec<String> = told.queued.iter().map(|entry| entry.job.to_string()).collect();
     assert_eq!(jobs.len(), count);
