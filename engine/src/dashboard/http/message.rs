@@ -16,7 +16,8 @@ pub enum Method {
 pub struct Request {
     /// What is to be done.
     pub method: Method,
-    /// The target up to the query. It begins with a slash, and is percent-encoded still.
+    /// The target up to the query. It begins with a slash, and is percent-encoded still. With two slashes in front, it names
+    /// another host to a browser that is sent there.
     pub path: String,
     /// The rest of the target, behind the question mark.
     pub query: Option<String>,
