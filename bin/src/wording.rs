@@ -4,6 +4,7 @@ use crate::terminal::Palette;
 pub use builder_engine::wording::Span;
 use builder_proto::Uuid;
 use builder_proto::text::Text;
+use builder_proto::time::Time;
 use std::fmt;
 
 /// A number of bytes, with one decimal and a unit that is a power of 1024.
@@ -46,6 +47,12 @@ impl fmt::Display for Elapsed {
         let sign = if self.nanoseconds < 0 { "-" } else { "" };
         write!(f, "{sign}{}.{:03}s", milliseconds / 1000, milliseconds % 1000)
     }
+}
+
+/// The time without its milliseconds, which nobody reads.
+pub(crate) fn whole_seconds(time: Time) -> Time {
+    let milliseconds = time.unix_milliseconds();
+    Time::from_unix_milliseconds(milliseconds - milliseconds.rem_euclid(1000))
 }
 
 /// So many digits of a uuid, from its beginning; hyphens do not count.

@@ -4,7 +4,7 @@
 
 use super::{info, info_filter};
 use crate::command_line::Address;
-use crate::wording::Span;
+use crate::wording::{Span, whole_seconds};
 use builder_proto::command::{Command, InfoReply, RunningInfo};
 use builder_proto::job::{Job, OrbBuildJob, ScriptJob};
 use builder_proto::text::Text;
@@ -149,11 +149,7 @@ fn write_job(
                 Some(every) => format!("every {}", humantime::format_duration(every)),
                 None => period.to_string(),
             };
-            writeln!(
-                text,
-                "{name} {done}; next run: {}, in {away}, then {then}",
-                info_filter::whole_seconds(next)
-            )?;
+            writeln!(text, "{name} {done}; next run: {}, in {away}, then {then}", whole_seconds(next))?;
         }
     }
     write_places(text, name, reply)?;

@@ -5,7 +5,6 @@ use builder_proto::Uuid;
 use builder_proto::command::{InfoReply, QueueInfo, RunningInfo, UPLOADS};
 use builder_proto::job::Job;
 use builder_proto::text::Text;
-use builder_proto::time::Time;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -180,12 +179,6 @@ pub(super) fn platforms(reply: &InfoReply) -> impl Iterator<Item = &Text> {
 pub(super) fn queued<'a>(reply: &'a InfoReply, name: &'a Text) -> impl Iterator<Item = (&'a Text, usize)> {
     let position = move |queue: &QueueInfo| queue.jobs.iter().position(|job| job.name() == name);
     queues(reply).filter_map(move |queue| Some((&queue.platform, position(queue)?)))
-}
-
-/// The time without its milliseconds, which nobody reads.
-pub(super) fn whole_seconds(time: Time) -> Time {
-    let milliseconds = time.unix_milliseconds();
-    Time::from_unix_milliseconds(milliseconds - milliseconds.rem_euclid(1000))
 }
 
 /// Answers of a server, for tests.

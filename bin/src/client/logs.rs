@@ -3,7 +3,6 @@
 use super::error::ClientError;
 use super::form::Form;
 use super::idle_status::IdleStatus;
-use super::info_filter::whole_seconds;
 use super::line_printer::{Front, to_stdout};
 use super::observe::print_console;
 use super::selection::Selection;
@@ -12,7 +11,7 @@ use super::{builds, info};
 use crate::command_line::{Address, Limit, When};
 use crate::pattern::Pattern;
 use crate::terminal::{Look, Palette};
-use crate::wording::Span;
+use crate::wording::{Span, whole_seconds};
 use builder_proto::command::Command;
 use builder_proto::history::{Build, HistoryQuery};
 use builder_proto::text::Text;

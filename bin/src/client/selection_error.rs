@@ -1,8 +1,8 @@
 //! Why a word does not name one build, and what can be done about it.
 
-use super::info_filter::whole_seconds;
 use super::wanted::Wanted;
 use crate::terminal::{Fit, Palette, Table};
+use crate::wording::whole_seconds;
 use builder_proto::history::Build;
 use builder_proto::text::Text;
 use std::fmt;

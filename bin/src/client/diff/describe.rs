@@ -1,8 +1,9 @@
 //! What is different between two builds, as programs read it: one object. The manual page `builder-client` promises its shape.
 
-use super::report::{ArtifactComparison, Change, Report, Verdict};
+use super::report::{ArtifactComparison, Report, Verdict};
 use crate::client::history;
 use crate::comparison::artifacts::Artifacts;
+use crate::comparison::builds::Change;
 use crate::comparison::lines::{Comparison, Difference, Hunk, Origin};
 use crate::json::{self, string};
 use builder_proto::history::Artifact;

@@ -1,11 +1,11 @@
 //! What is different between two builds, as people read it.
 
-use super::report::{ArtifactComparison, Change, Report, Verdict};
-use crate::client::info_filter::whole_seconds;
+use super::report::{ArtifactComparison, Report, Verdict};
 use crate::comparison::artifacts::Artifacts;
+use crate::comparison::builds::Change;
 use crate::comparison::lines::{Comparison, Difference, Hunk, Origin, Place};
 use crate::terminal::{Look, Palette};
-use crate::wording::{Size, Span, append_for_terminal};
+use crate::wording::{Size, Span, append_for_terminal, whole_seconds};
 use builder_proto::history::{Artifact, Build};
 use builder_proto::text::Text;
 use std::fmt;

@@ -3,16 +3,15 @@
 use super::console::Console;
 use crate::client::connection::Connection;
 use crate::client::error::ClientError;
-use crate::client::info_filter::whole_seconds;
 use crate::command_line::Address;
 use crate::comparison::artifacts::Artifacts;
+use crate::comparison::builds::{self, Change};
 use crate::comparison::lines::Comparison;
 use crate::comparison::texts;
 use builder_engine::limits::ARTIFACT_FILES;
 use builder_proto::command::{Command, Kind};
 use builder_proto::history::{Artifact, Build, BuildEnd};
 use builder_proto::job::ScriptJob;
-use builder_proto::text::Text;
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,22 +35,15 @@ pub(super) struct Report {
     pub(super) artifacts: Result<Artifacts, String>,
 }
 
-/// Something that has another value.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Change {
-    pub(super) name: &'static str,
-    pub(super) values: [Text; 2],
-}
-
 impl Report {
     pub(super) fn make(remote: &Address, builds: [Build; 2]) -> Result<Report, ClientError> {
         let [old, new] = builds;
         let (old, new) = (Details::ask(remote, old)?, Details::ask(remote, new)?);
         let console = compare_consoles(remote, [&old.build, &new.build])?;
         Ok(Report {
-            environment: compare_environments([&old.build, &new.build]),
-            cause: compare_causes([&old.build, &new.build]),
-            script: compare_scripts([&old, &new]),
+            environment: builds::environment([&old.build, &new.build]),
+            cause: builds::cause([&old.build, &new.build]),
+            script: builds::script([&old.build, &new.build], [old.job.as_ref(), new.job.as_ref()]),
             console,
             artifacts: compare_artifacts(old.artifacts, new.artifacts),
             builds: [old.build, new.build],
@@ -133,50 +125,6 @@ impl Details {
     }
 }
 
-fn compare_environments(builds: [&Build; 2]) -> Vec<Change> {
-    let change = |name, values: [&Text; 2]| {
-        let [old, new] = values;
-        (old != new).then(|| Change { name, values: [old.clone(), new.clone()] })
-    };
-    let [old, new] = builds;
-    let hosts = old.host.as_ref().zip(new.host.as_ref());
-    let changes = [
-        change("job", [&old.job, &new.job]),
-        change("platform", [&old.platform, &new.platform]),
-        // Where one was not noted, nobody knows whether it was another one.
-        hosts.and_then(|(old, new)| change("host", [old, new])),
-    ];
-    changes.into_iter().flatten().collect()
-}
-
-fn compare_causes(builds: [&Build; 2]) -> Option<Change> {
-    let values = builds.map(|build| build.end.as_ref().map(|end| Text::from(end.cause.to_string())));
-    let [Some(old), Some(new)] = values else { return None };
-    (old != new).then_some(Change { name: "cause", values: [old, new] })
-}
-
-fn compare_scripts(details: [&Details; 2]) -> Comparison {
-    let [old, new] = details;
-    match (&old.job, &new.job) {
-        (Some(old), Some(new)) => {
-            let [mut old, mut new] = [old, new].map(|job| texts::lines_of(job.script.as_bytes()));
-            let Ok(comparison) = texts::compare(&mut old, &mut new, texts::LIMITS);
-            comparison
-        }
-        (None, _) => Comparison::Unknown(without(&old.build, "script")),
-        (_, None) => Comparison::Unknown(without(&new.build, "script")),
-    }
-}
-
-/// Why part of a build cannot be compared.
-fn without(build: &Build, part: &str) -> String {
-    let uuid = build.uuid();
-    match build.end.as_ref().and_then(|end| end.removed) {
-        Some(removed) => format!("{uuid} was removed at {}", whole_seconds(removed)),
-        None => format!("the server does not have the {part} of {uuid}"),
-    }
-}
-
 fn compare_consoles(remote: &Address, builds: [&Build; 2]) -> Result<Comparison, ClientError> {
     let [old, new] = builds;
     if let (Some(old_end), Some(new_end)) = (&old.end, &new.end)
@@ -191,7 +139,7 @@ fn compare_consoles(remote: &Address, builds: [&Build; 2]) -> Result<Comparison,
             Ok(console) => consoles.push(console),
             Err(error @ ClientError::Refused { .. }) if !error.is_busy() => {
                 log::info!("no console of {}: {error}", build.uuid());
-                return Ok(Comparison::Unknown(without(build, "console")));
+                return Ok(Comparison::Unknown(builds::without(build, "console")));
             }
             Err(error) => return Err(error),
         }

@@ -1,9 +1,8 @@
 //! Builds as people read them: a line a build.
 
 use super::usual::{Pace, Usual, time_taken};
-use crate::client::info_filter::whole_seconds;
 use crate::terminal::{Cell, Fit, Look, Palette, Table};
-use crate::wording::{Size, Span, shortened_uuid};
+use crate::wording::{Size, Span, shortened_uuid, whole_seconds};
 use builder_proto::history::{Build, Cause};
 use builder_proto::signal;
 use builder_proto::time::Time;
