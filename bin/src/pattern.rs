@@ -2,6 +2,7 @@
 
 use regex::bytes::{Regex, RegexBuilder};
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 /// Bytes that a compiled pattern may take, and its cache while it is compared once more. A pattern of a person takes a
@@ -27,6 +28,11 @@ impl Pattern {
     /// Whether it matches anywhere in the line.
     pub(crate) fn matches(&self, line: &[u8]) -> bool {
         self.0.is_match(line)
+    }
+
+    /// Where it matches.
+    pub(crate) fn find_all(&self, line: &[u8]) -> Vec<Range<usize>> {
+        self.0.find_iter(line).map(|found| found.range()).collect()
     }
 }
 

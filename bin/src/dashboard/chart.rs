@@ -18,7 +18,7 @@ use builder_engine::dashboard::snapshot::{RECENT, Recent};
 use builder_engine::wording::Span;
 use builder_proto::history::Build;
 use builder_proto::time::Time;
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 use std::time::Duration;
 
 /// How wide a cell of a strip is, with the gap behind it.
@@ -57,11 +57,16 @@ pub fn strip(recent: &[Recent]) -> Markup {
         svg class="strip" viewBox={ "0 0 " (RECENT * CELL) " 8" } role="img" aria-label=(label) {
             @for (kind, height) in lines {
                 @if outcomes.contains(&kind) {
-                    path class=(kind.class()) d=(runs(&outcomes, kind, height)) {}
+                    (PreEscaped(line(kind.class(), &runs(&outcomes, kind, height))))
                 }
             }
         }
     }
+}
+
+/// A path in the shortest form that is HTML and XML.
+fn line(class: &str, path: &str) -> String {
+    format!("<path class=\"{class}\" d=\"{path}\"/>")
 }
 
 /// A line for each run of cells of one kind, as a path: a page has hundreds of strips, and nearly all cells are alike.

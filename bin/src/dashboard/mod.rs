@@ -7,6 +7,7 @@
 //! | `chart` | results and durations, as pictures in a page |
 //! | `describe` | what pages say, for programs |
 //! | `outcome` | what a result means |
+//! | `pages` | the pages themselves |
 //! | `xml` | text of others amid markup |
 //!
 //! In the engine are [`colours`], which makes lines of consoles fit for a page, as everything is there that has a fuzz target; and
@@ -17,6 +18,7 @@ pub mod badge;
 pub mod chart;
 pub mod describe;
 mod outcome;
+pub mod pages;
 mod xml;
 
 pub use builder_engine::dashboard::{colours, metrics};

@@ -66,7 +66,7 @@ fn twenty_equal_results_are_one_line() {
     assert_eq!(
         strip.0,
         "<svg class=\"strip\" viewBox=\"0 0 40 8\" role=\"img\" aria-label=\"20 ok\">\
-         <path class=\"o\" d=\"M0 6h40\"></path></svg>"
+         <path class=\"o\" d=\"M0 6h40\"/></svg>"
     );
     assert!(strip.0.len() <= 130, "{}", strip.0.len());
 }

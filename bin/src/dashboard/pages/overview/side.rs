@@ -1,0 +1,211 @@
+//! What runs, what waits and why, the platforms, and the server itself.
+
+use super::Overview;
+use crate::client::history::exceeds;
+use crate::dashboard::pages::moment::{away, since};
+use crate::dashboard::pages::words::{Count, Number, usual};
+use crate::wording::Size;
+use builder_engine::wording::Span;
+use builder_proto::history::Build;
+use builder_proto::overview::{PlatformStatus, QueueStatus, Reason, UploadsStatus};
+use maud::{Markup, html};
+use std::time::Duration;
+
+/// How many of what runs and of what waits are shown. The page is to stay small.
+const SHOWN: usize = 20;
+
+impl Overview<'_> {
+    pub(super) fn side(&self) -> Markup {
+        html! {
+            (self.running_builds())
+            (self.queue())
+            (self.platforms())
+            (self.server())
+        }
+    }
+
+    fn running_builds(&self) -> Markup {
+        let mut builds: Vec<(&Build, Option<Duration>)> =
+            self.snapshot.running.iter().map(|build| (build, self.usual(build))).collect();
+        // Those that take longer than usual come first.
+        builds.sort_by_key(|(build, usual)| !self.is_slow(build, *usual));
+        html! {
+            section aria-labelledby="running-title" {
+                h2 #running-title { "Running " span.count { (builds.len()) } }
+                @if builds.is_empty() {
+                    p.empty { "Nothing runs." }
+                } @else {
+                    ul.builds {
+                        @for (build, usual) in builds.iter().take(SHOWN) { (self.running_build(build, *usual)) }
+                    }
+                    (more(builds.len()))
+                }
+            }
+        }
+    }
+
+    fn running_build(&self, build: &Build, usual: Option<Duration>) -> Markup {
+        let is_slow = self.is_slow(build, usual);
+        html! {
+            li.slow[is_slow] {
+                a href=(self.links.build(build.uuid())) { (build.job) }
+                span.where {
+                    (build.platform)
+                    @if let Some(host) = &build.host { " on " (host) }
+                }
+                (progress(build, usual, self.now.duration_since(build.started)))
+                span.time {
+                    (since(build.started, self.now))
+                    @if let Some(usual) = usual { " of usually " (Span(usual)) }
+                    @if is_slow { " " strong.tag { "! slow" } }
+                }
+            }
+        }
+    }
+
+    fn usual(&self, build: &Build) -> Option<Duration> {
+        self.snapshot.results(&build.job, &build.platform).and_then(usual)
+    }
+
+    fn is_slow(&self, build: &Build, usual: Option<Duration>) -> bool {
+        usual.is_some_and(|usual| exceeds(self.now.duration_since(build.started), usual))
+    }
+
+    fn queue(&self) -> Markup {
+        let queued = &self.snapshot.queued;
+        html! {
+            section aria-labelledby="waiting-title" {
+                h2 #waiting-title { "Waiting " span.count { (queued.len()) } }
+                @if queued.is_empty() {
+                    p.empty { "Nothing waits." }
+                } @else {
+                    ul.builds { @for entry in queued.iter().take(SHOWN) { (self.queued_job(entry)) } }
+                    (more(queued.len()))
+                }
+            }
+        }
+    }
+
+    fn queued_job(&self, entry: &QueueStatus) -> Markup {
+        let is_usual = matches!(entry.reason, Reason::Busy(_) | Reason::Limit(_) | Reason::Next(_));
+        html! {
+            li {
+                a href=(self.links.job(&entry.job)) { (entry.job) }
+                span.where { (entry.platform) }
+                span.why.warn[!is_usual] {
+                    @if !is_usual { "! " }
+                    (self.why(&entry.reason))
+                    @if entry.losses > 0 { "; lost " (Count(entry.losses, "time", "times")) }
+                }
+                @if let Some(time) = entry.since { span.time { "for " (since(time, self.now)) } }
+            }
+        }
+    }
+
+    fn why(&self, reason: &Reason) -> Markup {
+        match reason {
+            Reason::Losses(pace) => html! {
+                "its workers lost " (pace.losses) " builds in a row; the next try is " (away(pace.next, self.now))
+            },
+            reason => html! { (reason) },
+        }
+    }
+
+    fn platforms(&self) -> Markup {
+        let platforms = &self.snapshot.platforms;
+        html! {
+            section aria-labelledby="platforms-title" {
+                h2 #platforms-title { "Platforms " span.count { (platforms.len()) } }
+                @if platforms.is_empty() {
+                    p.empty { "No worker has been here yet, and no job names a platform." }
+                } @else {
+                    table.platforms {
+                        thead { tr {
+                            th scope="col" { "Platform" }
+                            th scope="col" { "Idle" }
+                            th scope="col" { "Busy" }
+                            th scope="col" { "Waiting" }
+                        } }
+                        tbody { @for platform in platforms { (platform_row(platform)) } }
+                    }
+                }
+            }
+        }
+    }
+
+    fn server(&self) -> Markup {
+        let server = &self.snapshot.server;
+        html! {
+            section aria-labelledby="server-title" {
+                h2 #server-title { "Server" }
+                dl {
+                    dt { "Version" } dd { (server.version) }
+                    dt { "Up for" } dd { (since(server.started, self.now)) }
+                    dt { "Builds" } dd { (server.under_way) " of at most " (server.limit) }
+                    dt { "Disk" }
+                    dd.bad[server.is_full] {
+                        @match server.free_bytes {
+                            Some(free) => { (Size(free)) " free" }
+                            None => "not known",
+                        }
+                        @if server.is_full { " – ✗ full" }
+                    }
+                    dt { "Log" } dd { (Size(server.log_bytes)) }
+                    dt { "Uploads" } dd { (uploads(server.uploads.as_ref())) }
+                    dt { "Notices" }
+                    dd {
+                        @match server.notices {
+                            Some(notices) => { (Count(notices, "build", "builds")) " still to be told" }
+                            None => "none waits",
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A bar that is full when the usual time has passed. What it says stands beside it, too.
+fn progress(build: &Build, usual: Option<Duration>, elapsed: Duration) -> Markup {
+    let Some(usual) = usual.filter(|usual| !usual.is_zero()) else { return html! {} };
+    let (max, value) = (usual.as_secs().max(1), elapsed.min(usual).as_secs());
+    html! { progress max=(max) value=(value) aria-label={ "Time of " (build.job) " against usual" } {} }
+}
+
+fn platform_row(platform: &PlatformStatus) -> Markup {
+    let is_without = platform.idle + platform.busy == 0;
+    let mark = match platform {
+        PlatformStatus { is_dropped: true, .. } => Some("dropped"),
+        PlatformStatus { is_paused: true, .. } => Some("! paused"),
+        PlatformStatus { pace: Some(_), .. } => Some("! slowed"),
+        PlatformStatus { queued, .. } if is_without && *queued > 0 => Some("! no worker"),
+        _ => None,
+    };
+    html! {
+        tr {
+            th scope="row" {
+                (platform.platform)
+                @if let Some(mark) = mark { " " span.tag { (mark) } }
+            }
+            td { (Number(platform.idle)) }
+            td { (Number(platform.busy)) }
+            td { (Number(platform.queued)) }
+        }
+    }
+}
+
+fn uploads(uploads: Option<&UploadsStatus>) -> Markup {
+    html! {
+        @match uploads {
+            Some(uploads) => {
+                (Count(uploads.waiting, "result waits", "results wait")) " for " (uploads.destination)
+                @if let Some(trouble) = &uploads.trouble { span.warn { " ! " (trouble) } }
+            }
+            None => "none waits",
+        }
+    }
+}
+
+fn more(count: usize) -> Markup {
+    html! { @if let Some(more @ 1..) = count.checked_sub(SHOWN) { p.empty { "And " (more) " more." } } }
+}

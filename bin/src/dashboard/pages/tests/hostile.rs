@@ -1,0 +1,159 @@
+//! Whatever others chose is shown and never obeyed.
+
+use super::host::{Host, all, targets, text};
+use super::samples::{self, NOW};
+use builder_engine::dashboard::site::{Line, Refusal, Site};
+use builder_proto::history::Cause;
+use builder_proto::overview::{UploadsStatus, WaitingUpload};
+use builder_proto::text::Text;
+use scraper::Html;
+use std::collections::BTreeSet;
+
+/// What would be an element or an attribute, if anything of it were.
+const HOSTILE: &str = "\"'><evil onload=alert(1) x=`y`></title></textarea></script><script>alert(1)</script>&lt;{{7*7}}\u{202e}";
+
+/// All elements with the names of their attributes.
+fn vocabulary(page: &Html) -> BTreeSet<String> {
+    let elements = all(page, "*").into_iter().flat_map(|element| {
+        let name = element.value().name();
+        let attributes = element.value().attrs().map(move |(attribute, _)| format!("{name} {attribute}"));
+        attributes.chain([name.to_owned()]).collect::<Vec<_>>()
+    });
+    elements.collect()
+}
+
+/// A host on which everybody is hostile who can choose anything.
+fn hostile(base: &str) -> Host {
+    let mut host = Host::new(base);
+    let bad = || Text::from(HOSTILE);
+    for job in &mut host.snapshot.jobs {
+        job.status.package = Some(bad());
+        job.status.results.as_mut().unwrap().last.cause = Cause::Lost(bad());
+    }
+    let chosen =
+        host.snapshot.jobs.iter_mut().find(|job| job.status.job == "unikernel-dns-secondary".into()).unwrap();
+    (chosen.status.job, chosen.status.platform) = (bad(), Some(bad()));
+    let builds = host.builds.iter_mut().chain(&mut host.snapshot.running);
+    for build in builds.chain(host.details.iter_mut().map(|details| &mut details.build)) {
+        (build.job, build.platform, build.host) = (bad(), bad(), Some(bad()));
+        if let Some(end) = build.end.as_mut().filter(|end| !end.cause.is_success()) {
+            end.cause = Cause::Cancelled(bad());
+        }
+    }
+    for details in &mut host.details {
+        details.artifacts.iter_mut().for_each(|artifact| artifact.path = bad());
+        details.job.as_mut().unwrap().script = format!("{HOSTILE}\n\x1b[31m{HOSTILE}").into();
+    }
+    for platform in &mut host.snapshot.platforms {
+        platform.platform = bad();
+    }
+    for entry in &mut host.snapshot.queued {
+        (entry.platform, entry.job) = (bad(), bad());
+    }
+    host.snapshot.trouble = Some(HOSTILE.to_owned());
+    host.snapshot.server.version = bad();
+    host.snapshot.server.uploads = Some(UploadsStatus {
+        destination: bad(),
+        waiting: 1,
+        first: vec![WaitingUpload { uuid: host.builds[0].uuid, job: bad() }],
+        trouble: Some(bad()),
+    });
+    host.lines
+        .iter_mut()
+        .for_each(|line| line.text = lines()[line.number as usize % lines().len()].as_slice().into());
+    host
+}
+
+/// What a job could print.
+fn lines() -> Vec<Vec<u8>> {
+    [
+        HOSTILE.as_bytes(),
+        b"\x1b]8;;javascript:alert(1)\x07click\x1b]8;;\x07",
+        b"\x1b]0;title\x07\x1b[2J\x1b[31;1m<img src=x onerror=alert(1)>\x1b[m",
+        b"\xff\xfe<\x00script>\x1b[38;5;1m\"'",
+        b"\x9d8;;http://example.org/\x9cx\xe2\x80\xae",
+        b"]]>--><!--",
+    ]
+    .map(<[u8]>::to_vec)
+    .to_vec()
+}
+
+/// Whether a character changes how what stands around it is read.
+fn is_harmful(character: char) -> bool {
+    character == '\u{202e}' || character.is_control() && character != '\n' && character != '\t'
+}
+
+#[test]
+fn hostile_names_lines_and_scripts_add_no_element_and_no_attribute() {
+    let tame = Host::new("");
+    let mut ours: BTreeSet<String> =
+        targets(&tame).iter().flat_map(|target| vocabulary(&tame.show(target))).collect();
+    let mut trouble = Host::new("");
+    trouble.snapshot = samples::trouble();
+    ours.extend(vocabulary(&trouble.show("/")));
+    let host = hostile("");
+    let name = super::super::link::Encoded(HOSTILE.as_bytes()).to_string();
+    let mut targets: Vec<String> =
+        targets(&host).iter().map(|target| target.replace("unikernel-dns-secondary", &name)).collect();
+    targets.push(format!("/job/{name}?platform={name}&failed=1"));
+    targets.push(format!("/build/{}?find={name}", host.build(2)));
+    targets.push(format!("/build/{}?find=script", host.build(2)));
+    targets.push(format!("/job/{name}/nothing"));
+    targets.push(format!("/build/{}?line={name}", host.build(2)));
+    for target in targets {
+        let response = host.get(&target);
+        let html = text(&response);
+        let page = Html::parse_document(&html);
+        for word in vocabulary(&page) {
+            assert!(ours.contains(&word), "{target}: <{word}>");
+        }
+        for element in all(&page, "*") {
+            // What was typed stays as it is in the field for it.
+            let attributes =
+                element.value().attrs().filter(|(name, _)| *name != "value").map(|(_, value)| value);
+            for read in element.text().chain(attributes) {
+                assert!(!read.contains(is_harmful), "{target}: {read:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn hostile_words_of_a_server_are_words() {
+    let mut host = Host::new("");
+    let ours = vocabulary(&host.show("/nothing"));
+    for refusal in [Refusal::Refused(HOSTILE.into()), Refusal::Unreachable(HOSTILE.to_owned())] {
+        host.refusal = Some(refusal);
+        let found = vocabulary(&host.show("/"));
+        assert!(found.is_subset(&ours), "{:?}", found.difference(&ours));
+    }
+}
+
+#[test]
+fn a_hostile_line_of_a_stream_is_text_in_spans() {
+    let host = Host::new("");
+    for line in lines() {
+        let mut output = Vec::new();
+        host.pages
+            .append_line(&mut output, &Line { number: 1, nanoseconds: None, text: line.as_slice().into() });
+        assert!(!output.contains(&b'\n'), "it would end the event");
+        let value: serde_json::Value = serde_json::from_slice(&output).unwrap();
+        let fragment = Html::parse_fragment(value[2].as_str().unwrap());
+        let found = vocabulary(&fragment);
+        let ours = BTreeSet::from(["html", "span", "span class"].map(str::to_owned));
+        assert!(found.is_subset(&ours), "{found:?}");
+    }
+}
+
+#[test]
+fn names_are_whole_where_they_are_copied() {
+    let host = hostile("");
+    let name = super::super::link::Encoded(HOSTILE.as_bytes()).to_string();
+    let page = host.show(&format!("/job/{name}"));
+    let markup = all(&page, "#html")[0].value().attr("value").unwrap();
+    let copied = Html::parse_fragment(markup);
+    let found = vocabulary(&copied);
+    let ours = BTreeSet::from(["html", "a", "a href", "img", "img src", "img alt"].map(str::to_owned));
+    assert!(found.is_subset(&ours), "what is pasted elsewhere is tame, too: {found:?}");
+    assert!(NOW > host.builds[0].started);
+}
