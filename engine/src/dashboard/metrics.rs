@@ -3,7 +3,7 @@
 //!
 //! The file says nothing of jobs, as there may be any number of them, and whoever collects files has not asked for it. Here
 //! somebody has set up Prometheus to ask; the label of a job changes when people change the schedule and not as time passes; and
-//! of each job there are no more than [three](write_jobs) series on each platform where it was built, which the answer to the same
+//! of each job there are no more than three series on each platform where it was built, which the answer to the same
 //! question holds anyway. What is asked most, whether a job fails, could not be asked otherwise.
 
 use super::site::Figures;
