@@ -1,7 +1,7 @@
 //! The programs of builder: the only place that touches sockets, files, processes and time.
 //!
 //! Whatever is to be decided is decided in [`builder_engine`], and what bytes mean is in [`builder_proto`]. Each program is
-//! a module with a `main`: [`server`], [`worker`], [`client`], [`inspect`], [`upload`]. Begin with [`server`]: its reactor
+//! a module with a `main`: [`server`], [`worker`], [`client`], [`inspect`], [`upload`], [`dashboard`]. Begin with [`server`]: its reactor
 //! waits, its system does what the driver says. [`command_line`] is what the programs have in common; [`directory`],
 //! [`log_file`], [`result_file`] and [`durable`] are the files; [`terminal`], [`json`] and [`wording`] are
 //! what people and programs read.
@@ -14,6 +14,7 @@ pub mod client;
 pub mod command_line;
 mod comparison;
 pub mod dashboard;
+mod descriptors;
 pub mod directory;
 pub mod durable;
 pub mod inspect;

@@ -1,6 +1,6 @@
 //! Sockets that accept connections, and their files.
 
-use crate::command_line::Address;
+use crate::command_line::{Address, Flag, Kind, Matches, UsageError};
 use crate::socket::{NonBlockingSocket, Socket, set_acknowledgement_limit, set_tcp_options};
 use mio::event::Source;
 use mio::net::{TcpListener, UnixListener};
@@ -16,12 +16,42 @@ use std::path::{Path, PathBuf};
 /// Who may use a socket in the file system, unless a flag says otherwise: its user and its group.
 pub(crate) const DEFAULT_SOCKET_MODE: u32 = 0o660;
 
+/// The option that says so of the mode.
+pub(crate) const SOCKET_MODE: Flag =
+    Flag::with_value("socket-mode", "MODE", Kind::Text, "the mode of sockets for unix:PATH")
+        .default("0660")
+        .manual(
+            "\
+The mode of sockets in the file system, in octal.
+The default is 0660.",
+        );
+
+/// The option that says so of the group.
+pub(crate) const SOCKET_GROUP: Flag =
+    Flag::with_value("socket-group", "GROUP", Kind::Group, "the group of sockets for unix:PATH").manual(
+        "\
+The group of sockets in the file system.",
+    );
+
 /// Who may use a socket in the file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SocketAccess {
     pub(crate) mode: u32,
     /// The group of the file, unless it is that of the program.
     pub(crate) group: Option<String>,
+}
+
+/// Who may use sockets in the file system, as the command line says.
+pub(crate) fn socket_access(matches: &Matches) -> Result<SocketAccess, UsageError> {
+    Ok(SocketAccess { mode: socket_mode(matches)?, group: matches.opt_str(SOCKET_GROUP.long) })
+}
+
+fn socket_mode(matches: &Matches) -> Result<u32, UsageError> {
+    let Some(text) = matches.opt_str(SOCKET_MODE.long) else { return Ok(DEFAULT_SOCKET_MODE) };
+    match u32::from_str_radix(&text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(mode),
+        _ => Err(UsageError::new(format_args!("--socket-mode {text}: not a mode; write it like 0660"))),
+    }
 }
 
 /// A socket that accepts connections, and its file if it has one.

@@ -128,6 +128,14 @@ impl NonBlockingSocket {
         }
     }
 
+    /// What went wrong while the connection was made, if anything did.
+    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        match self {
+            Socket::Tcp(stream) => stream.take_error(),
+            Socket::Unix(stream) => stream.take_error(),
+        }
+    }
+
     /// Says that nothing more will be sent.
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
         match self {

@@ -1,7 +1,7 @@
 //! Where the server listens, and for whom.
 
 use crate::command_line::{Address, Matches, Port, UsageError, value, values};
-use crate::listener::{DEFAULT_SOCKET_MODE, Listener, SocketAccess};
+use crate::listener::{Listener, SocketAccess, socket_access};
 use builder_engine::server::Role;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -44,16 +44,7 @@ pub(crate) fn resolve(matches: &Matches) -> Result<Listening, UsageError> {
         }
     };
     addresses.extend(values(matches, "viewer-listen")?.into_iter().map(|address| (address, Role::Viewers)));
-    let access = SocketAccess { mode: socket_mode(matches)?, group: matches.opt_str("socket-group") };
-    Ok(Listening { addresses, access })
-}
-
-pub(crate) fn socket_mode(matches: &Matches) -> Result<u32, UsageError> {
-    let Some(text) = matches.opt_str("socket-mode") else { return Ok(DEFAULT_SOCKET_MODE) };
-    match u32::from_str_radix(&text, 8) {
-        Ok(mode) if mode <= 0o777 => Ok(mode),
-        _ => Err(UsageError::new(format_args!("--socket-mode {text}: not a mode; write it like 0660"))),
-    }
+    Ok(Listening { addresses, access: socket_access(matches)? })
 }
 
 impl Listening {
@@ -70,6 +61,7 @@ impl Listening {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+    use crate::listener::DEFAULT_SOCKET_MODE;
     use rustix::net::sockopt;
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::command_line::{
     ByteSize, Flag, Kind, Matches, Repeat, UsageError, keep_values, seconds_value, time_limit, value,
 };
+use crate::listener::{SOCKET_GROUP, SOCKET_MODE};
 use crate::server::listen::{self, Listening};
 use crate::server::metrics_option::{METRICS_FILE, resolve_metrics};
 use crate::server::on_finish::{self, ON_FINISH, ON_FINISH_TIMEOUT, OnFinish};
@@ -112,17 +113,8 @@ are answered as usual, and every command that changes something is refused.
 Whoever can connect to the address can read all scripts and consoles.
 All viewers together take up to an eighth of the connections.",
     ),
-    Flag::with_value("socket-mode", "MODE", Kind::Text, "the mode of sockets for unix:PATH")
-        .default("0660")
-        .manual(
-            "\
-The mode of sockets in the file system, in octal.
-The default is 0660.",
-        ),
-    Flag::with_value("socket-group", "GROUP", Kind::Group, "the group of sockets for unix:PATH").manual(
-        "\
-The group of sockets in the file system.",
-    ),
+    SOCKET_MODE,
+    SOCKET_GROUP,
     Flag::with_value("dir", "DIR", Kind::Directory, "keep schedule, log and results here")
         .default(DIRECTORIES[0])
         .manual(

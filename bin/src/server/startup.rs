@@ -1,6 +1,7 @@
 //! From settings to a running loop, or to an exported state; on the way, descriptors are counted and the service manager is
 //! told that the server is ready.
 
+use crate::descriptors;
 use crate::directory::{self, DirectoryLock};
 use crate::durable::{sync_directory, sync_file};
 use crate::log_file::Disk;
@@ -17,7 +18,6 @@ use builder_engine::driver::{self, DescriptorBudget, Driver, Limits, import_old_
 use builder_engine::log;
 use builder_engine::server::{self, PendingResult, Recovered, Recovery, State, migration};
 use mio::{Interest, Poll, Waker};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
 use std::collections::BTreeMap;
@@ -103,12 +103,7 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> StartError {
 ///
 /// When there are so few that the server could not serve anybody.
 fn secure_descriptors() -> Result<DescriptorBudget, StartError> {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, ..limit };
-    // What counts is the limit that there is afterwards, even when there was nothing to raise: FreeBSD gives no process more
-    // than kern.maxfilesperproc, whatever its limit says, and lowers the limit to that when it is set.
-    let _ = setrlimit(Resource::Nofile, raised);
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX));
+    let descriptors = descriptors::raise();
     let fewest = DescriptorBudget::FEWEST_DESCRIPTORS;
     DescriptorBudget::among(descriptors).ok_or(StartError::Descriptors { limit: descriptors, fewest })
 }

@@ -223,6 +223,11 @@ impl<S: Site> Dashboard<S> {
         self.visitors.get(&connection).is_some_and(|visitor| visitor.http.wants_to_read())
     }
 
+    /// Whether everything is said that ever will be: its socket is to be told so, and read from as long as that is wanted.
+    pub fn is_output_over(&self, connection: u64) -> bool {
+        self.visitors.get(&connection).is_none_or(|visitor| visitor.http.is_output_over())
+    }
+
     /// Whether its socket is to be closed.
     pub fn is_over(&self, connection: u64) -> bool {
         self.visitors.get(&connection).is_none_or(|visitor| visitor.http.is_over())
@@ -233,10 +238,11 @@ impl<S: Site> Dashboard<S> {
         if self.visitors.len() < self.most_connections {
             return true;
         }
-        let mut idle = self.visitors.iter_mut().filter(|(_, visitor)| visitor.is_idle());
-        if let Some((connection, visitor)) = idle.next() {
-            visitor.http.abort();
-            self.concerned.insert(*connection);
+        let idle =
+            self.visitors.iter().find(|(_, visitor)| visitor.is_idle()).map(|(connection, _)| *connection);
+        if let Some(connection) = idle {
+            self.visitors.remove(&connection);
+            self.concerned.insert(connection);
         }
         false
     }

@@ -1,0 +1,7 @@
+//! See [`builder::dashboard`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    builder::dashboard::main()
+}
