@@ -35,6 +35,8 @@ pub mod snapshot;
 mod snapshots;
 mod streams;
 mod talks;
+#[cfg(test)]
+mod tests;
 mod visits;
 
 pub use limits::CONNECTIONS;
