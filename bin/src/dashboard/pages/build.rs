@@ -1,11 +1,11 @@
 //! A build: how it ended, what it was, its console, its script, and what it left.
 
+use super::answer::html_response;
 use super::console;
 use super::context::{Context, neighbours};
 use super::frame::Frame;
-use super::known;
 use super::moment::{at, away, since, took};
-use super::problem::{Problem, html_response};
+use super::problem::{Problem, known};
 use super::route::View;
 use super::words::{Count, Number, class, sign, usual, verdict};
 use crate::client::history::exceeds;

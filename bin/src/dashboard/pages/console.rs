@@ -1,8 +1,7 @@
 //! Lines of a console, for a page and for those that are added to it while they are printed.
 
 use super::context::Context;
-use super::known;
-use super::problem::Problem;
+use super::problem::{Problem, known};
 use super::route::View;
 use super::words::{Count, Number};
 use crate::dashboard::colours;

@@ -1,10 +1,10 @@
 //! What a page is made of, and those that are made elsewhere: feeds, badges, numbers and JSON.
 
+use super::answer::redirect_response;
 use super::link::Links;
-use super::problem::Problem;
+use super::problem::{Problem, known};
 use super::route::{MOST_BUILDS, Subject};
 use super::words::verdict;
-use super::{beginning_with, known, latest, redirect_response};
 use crate::dashboard::badge::{self, Tone};
 use crate::dashboard::{atom, describe};
 use crate::json;
@@ -150,6 +150,21 @@ impl<'a> Context<'a> {
             )),
         }
     }
+}
+
+/// The build of the job that started last.
+pub(super) fn latest(name: &Text, platform: Option<&Text>) -> HistoryQuery {
+    HistoryQuery {
+        job: Some(name.clone()),
+        platform: platform.cloned(),
+        limit: Some(1),
+        ..HistoryQuery::default()
+    }
+}
+
+/// Two of the builds whose uuids begin so, which tells whether there is one.
+pub(super) fn beginning_with(beginning: &str) -> HistoryQuery {
+    HistoryQuery { uuid: Some(beginning.into()), limit: Some(2), ..HistoryQuery::default() }
 }
 
 /// The builds of a job that programs are told of.

@@ -1,11 +1,11 @@
 //! What is different between two builds.
 
+use super::answer::html_response;
 use super::build::{known_siblings, siblings_needs};
 use super::context::Context;
 use super::frame::Frame;
-use super::known;
 use super::moment::away;
-use super::problem::{Problem, html_response};
+use super::problem::{Problem, known};
 use super::words::{Count, Number, outcome};
 use crate::comparison::artifacts::Artifacts;
 use crate::comparison::builds::{self, Change};

@@ -1,10 +1,10 @@
 //! A job: how it does, when it runs, and its builds.
 
+use super::answer::html_response;
 use super::context::{Context, no_build};
 use super::frame::Frame;
-use super::known;
 use super::moment::{away, took};
-use super::problem::{Problem, html_response};
+use super::problem::{Problem, known};
 use super::route::{JobPage, MOST_BUILDS, USUAL_LIMIT};
 use super::words::{Count, cause, has_failed, outcome, period, settings, usual};
 use crate::client::history::exceeds;

@@ -3,13 +3,16 @@
 //! | module | holds |
 //! |---|---|
 //! | `route`, `link` | which page is meant by an address, and the addresses of pages |
-//! | `frame`, `problem`, `assets` | what all pages have in common; why there is no page; style sheet, script and icon |
+//! | `frame`, `answer`, `assets` | what all pages have in common; how they leave; style sheet, script and icon |
+//! | `problem` | why there is no page |
+//! | `context` | what a page is made of; feeds, badges, numbers and JSON |
 //! | `overview`, `job`, `build`, `console`, `diff` | the pages |
 //! | `words`, `moment` | results, numbers and times, as pages show them |
 //!
 //! Whatever a job, a name, a script or a console contains is shown and never obeyed: [`maud`] escapes what is put into a page,
 //! and names go through [`Text`](builder_proto::text::Text), which escapes what reverses the direction of a text.
 
+mod answer;
 mod assets;
 mod build;
 mod console;
@@ -28,10 +31,8 @@ mod words;
 
 use crate::pattern::Pattern;
 use builder_engine::Now;
-use builder_engine::dashboard::http::{Caching, Request, Response};
+use builder_engine::dashboard::http::{Request, Response};
 use builder_engine::dashboard::site::{Answers, Line, Matcher, Need, Plan, Refusal, Site};
-use builder_proto::history::HistoryQuery;
-use builder_proto::text::Text;
 use context::Context;
 use frame::Frame;
 use link::Links;
@@ -107,10 +108,10 @@ impl Site for Pages {
             Page::Json(Subject::Job(name, platform)) => {
                 vec![Need::Snapshot, Need::History(context::json_builds(name, platform.as_ref()))]
             }
-            Page::Latest(name, platform) => vec![Need::History(latest(name, platform.as_ref()))],
+            Page::Latest(name, platform) => vec![Need::History(context::latest(name, platform.as_ref()))],
             Page::Build(uuid, view) => build::needs(*uuid, view, answers),
             Page::Json(Subject::Build(uuid)) => vec![Need::Snapshot, Need::Details(*uuid)],
-            Page::Shortened(beginning, _) => vec![Need::History(beginning_with(beginning))],
+            Page::Shortened(beginning, _) => vec![Need::History(context::beginning_with(beginning))],
             Page::Diff(uuid, with) => diff::needs(*uuid, *with, answers),
         };
         needs.retain(|need| answers.get(need).is_none());
@@ -132,35 +133,5 @@ impl Site for Pages {
 
     fn append_line(&self, output: &mut Vec<u8>, line: &Line) {
         console::append_line(output, line);
-    }
-}
-
-/// The build of the job that started last.
-fn latest(name: &Text, platform: Option<&Text>) -> HistoryQuery {
-    HistoryQuery {
-        job: Some(name.clone()),
-        platform: platform.cloned(),
-        limit: Some(1),
-        ..HistoryQuery::default()
-    }
-}
-
-/// Two of the builds whose uuids begin so, which tells whether there is one.
-fn beginning_with(beginning: &str) -> HistoryQuery {
-    HistoryQuery { uuid: Some(beginning.into()), limit: Some(2), ..HistoryQuery::default() }
-}
-
-fn redirect_response(address: String) -> Response {
-    let mut response = Response::new(302, "text/plain; charset=utf-8", b"See Location.\n".as_slice());
-    response.headers.push(("Location", address));
-    response.caching = Caching::NoStore;
-    response
-}
-
-/// What was answered, if it is of the kind that was asked for.
-fn known<'a, T>(answer: Option<Result<&'a T, &'a Refusal>>) -> Result<&'a T, Problem> {
-    match answer {
-        Some(answer) => answer.map_err(Problem::of),
-        None => Err(Problem::of(&Refusal::Unreachable("It has not answered.".to_owned()))),
     }
 }

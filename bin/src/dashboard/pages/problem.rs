@@ -1,5 +1,6 @@
 //! Pages that say why there is nothing else to see, and what to do about it.
 
+use super::answer::html_response;
 use super::frame::Frame;
 use builder_engine::dashboard::http::{Caching, Response};
 use builder_engine::dashboard::site::Refusal;
@@ -120,7 +121,10 @@ impl Problem {
     }
 }
 
-/// A page as an answer.
-pub(super) fn html_response(status: u16, markup: Markup) -> Response {
-    Response::new(status, "text/html; charset=utf-8", markup.into_string().into_bytes())
+/// What was answered, if it is of the kind that was asked for.
+pub(super) fn known<'a, T>(answer: Option<Result<&'a T, &'a Refusal>>) -> Result<&'a T, Problem> {
+    match answer {
+        Some(answer) => answer.map_err(Problem::of),
+        None => Err(Problem::of(&Refusal::Unreachable("It has not answered.".to_owned()))),
+    }
 }

@@ -1,5 +1,6 @@
 //! Which page is meant by an address.
 
+use super::answer::redirect_response;
 use super::assets;
 use super::link::{Parameters, decode};
 use super::problem::Problem;
@@ -100,7 +101,7 @@ pub(super) fn plan(base: &str, request: &Request) -> Result<Plan<Page>, Problem>
 
 /// Sends the browser to another address, for now.
 pub(super) fn redirect<P>(address: String) -> Plan<P> {
-    Plan::Ready(super::redirect_response(address))
+    Plan::Ready(redirect_response(address))
 }
 
 fn robots() -> builder_engine::dashboard::http::Response {

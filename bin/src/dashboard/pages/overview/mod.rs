@@ -4,10 +4,11 @@ mod problems;
 mod rows;
 mod side;
 
+use super::answer::html_response;
 use super::context::Context;
 use super::frame::Frame;
 use super::link::Links;
-use super::problem::{Problem, html_response};
+use super::problem::Problem;
 use super::words::{Count, has_failed};
 use builder_engine::dashboard::http::Response;
 use builder_engine::dashboard::snapshot::{Job, Snapshot};
