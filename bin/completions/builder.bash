@@ -28,6 +28,10 @@ _builder() {
             flags='--upload-credentials --hold-back-failed --timeout -v --verbose -q --quiet -h --help --version'
             valued='--upload-credentials --timeout'
             commands='' ;;
+        builder-dashboard)
+            flags='-l --listen -r --remote --base-path --title --socket-mode --socket-group -v --verbose -q --quiet -h --help --version'
+            valued='-l --listen -r --remote --base-path --title --socket-mode --socket-group'
+            commands='' ;;
     esac
     _builder_count
     case "$program $command" in
@@ -68,6 +72,7 @@ _builder() {
         'builder-client --output') compopt -o filenames; _builder_offer -d; return ;;
         'builder-inspect --output') compopt -o filenames; _builder_offer -d; return ;;
         'builder-upload --upload-credentials') compopt -o default; return ;;
+        'builder-dashboard --socket-group') _builder_offer -g; return ;;
     esac
     # A value that nobody can guess.
     case " $valued " in
@@ -145,4 +150,4 @@ _builder_count() {
     done
 }
 
-complete -F _builder builder-server builder-worker builder-client builder-inspect builder-upload
+complete -F _builder builder-server builder-worker builder-client builder-inspect builder-upload builder-dashboard

@@ -18,6 +18,8 @@ function __builder_words
             set valued --output
         case builder-upload
             set valued --upload-credentials --timeout
+        case builder-dashboard
+            set valued -l --listen -r --remote --base-path --title --socket-mode --socket-group
     end
     set -l is_value no
     for token in $tokens[2..]
@@ -189,3 +191,15 @@ complete -c builder-upload -s q -l quiet -d 'Log errors only'
 complete -c builder-upload -s h -l help -d 'Print this help'
 complete -c builder-upload -l version -d 'Print the versions of program and protocols'
 complete -c builder-upload -n '__builder_has -ge 1' -F
+
+complete -c builder-dashboard -f
+complete -c builder-dashboard -s l -l listen -x -d 'Serve pages on this address; may be repeated'
+complete -c builder-dashboard -s r -l remote -x -d 'The server, as HOST:PORT or unix:PATH'
+complete -c builder-dashboard -l base-path -x -d 'The path of the pages behind a reverse proxy'
+complete -c builder-dashboard -l title -x -d 'What the pages are called'
+complete -c builder-dashboard -l socket-mode -x -d 'The mode of sockets for unix:PATH'
+complete -c builder-dashboard -l socket-group -x -a '(__fish_complete_groups)' -d 'The group of sockets for unix:PATH'
+complete -c builder-dashboard -s v -l verbose -d 'Log what happens; twice: log every detail'
+complete -c builder-dashboard -s q -l quiet -d 'Log errors only'
+complete -c builder-dashboard -s h -l help -d 'Print this help'
+complete -c builder-dashboard -l version -d 'Print the versions of program and protocols'

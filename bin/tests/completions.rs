@@ -12,7 +12,7 @@ use std::process::{Child, Command};
 use tempfile::TempDir;
 
 /// What is typed before Tab, and what the program gets. There is one file to offer, `some-file`, and what the server knows.
-const EXPECTED: [(&str, &str); 30] = [
+const EXPECTED: [(&str, &str); 31] = [
     ("builder-client sched", "schedule"),
     ("builder-client schedule so", "schedule so"),
     ("builder-client schedule name so", "schedule name so"),
@@ -27,6 +27,7 @@ const EXPECTED: [(&str, &str); 30] = [
     ("builder-server --export-state so", "--export-state some-file"),
     ("builder-inspect so", "some-file"),
     ("builder-upload http://web/ so", "http://web/ some-file"),
+    ("builder-dashboard --tit", "--title"),
     // Flags that go with a command, and those that do not.
     ("builder-client --peri", "--period"),
     ("builder-client observe-latest --jo", "observe-latest --job"),
@@ -128,15 +129,22 @@ impl Shell {
         }
         let evil = self.directory.path().join("evil");
         assert!(!evil.exists(), "what is in a name has run");
-        self.program.kill().unwrap();
-        self.program.wait().unwrap();
+    }
+}
+
+impl Drop for Shell {
+    /// Also after a test that fails: a shell would wait for keys for ever.
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.program.kill();
+        let _ = self.program.wait();
     }
 }
 
 /// Functions in the place of the programs, as bash and zsh define them.
 const FUNCTIONS: &str = "given() { if [ \"$1\" = names ]; then ~/.names \"$@\"; return; fi; \
     printf '<%s' '<'; printf '%s' \"$*\"; printf '>%s\\n' '>'; }; \
-    for p in server worker client inspect upload; do eval \"builder-$p() { given \\\"\\$@\\\"; }\"; done";
+    for p in server worker client inspect upload dashboard; do eval \"builder-$p() { given \\\"\\$@\\\"; }\"; done";
 
 #[test]
 fn bash_offers_what_fits() {
@@ -154,7 +162,7 @@ fn zsh_offers_what_fits() {
 
 #[test]
 fn fish_offers_what_fits() {
-    let setup = "for p in server worker client inspect upload; \
+    let setup = "for p in server worker client inspect upload dashboard; \
         function builder-$p; if test \"$argv[1]\" = names; ~/.names $argv; return; end; printf '<%s%s>%s\\n' '<' \"$argv\" '>'; end; end; source $COMPLETIONS/builder.fish";
     // It takes a terminal of its own, which script(1) makes, and does so without fish, too.
     if Command::new("fish").arg("--version").output().is_err() {

@@ -11,6 +11,8 @@ use std::io::{self, Write};
 pub enum Logging {
     /// Runs for weeks and is read afterwards: says what it did, and when.
     Server,
+    /// Runs as long, but for people who look: says when something is wrong with the server or the system.
+    Dashboard,
     /// Runs unattended, for one task: says when something went wrong.
     Task,
     /// Is called by a person, who is told what went wrong, and by which program.
@@ -38,7 +40,7 @@ pub(super) fn start(program: &'static str, logging: Logging, verbose: usize, qui
     builder.format(move |output, record| match (in_journal, logging) {
         (true, _) => write_for_journal(output, record.level(), record.args()),
         (false, Logging::Command) => write_for_caller(output, program, record),
-        (false, Logging::Server | Logging::Task) => write_for_reader(output, record),
+        (false, Logging::Server | Logging::Dashboard | Logging::Task) => write_for_reader(output, record),
     });
     // Only a second logger could fail, and there is none.
     let _ = builder.try_init();
@@ -58,7 +60,7 @@ pub(super) fn complain(program: &str, error: &dyn std::fmt::Display) {
 impl Logging {
     fn usual_level(self) -> LevelFilter {
         match self {
-            Logging::Server => LevelFilter::Info,
+            Logging::Server | Logging::Dashboard => LevelFilter::Info,
             Logging::Task | Logging::Command => LevelFilter::Warn,
         }
     }

@@ -145,6 +145,7 @@ impl Program {
         let verbose =
             Flag::switch(VERBOSE, "log what happens; twice: log every detail").manual(match self.logging {
                 Logging::Server => VERBOSE_SERVER,
+                Logging::Dashboard => VERBOSE_DASHBOARD,
                 Logging::Task | Logging::Command => VERBOSE_OTHER,
             });
         [
@@ -281,6 +282,9 @@ pub(super) const VERSION: &str = "version";
 const VERBOSE_SERVER: &str = "\
 Also log every job that starts and every refusal; if given twice, every
 connection as well.";
+const VERBOSE_DASHBOARD: &str = "\
+Also log every connection of a browser that breaks; if given twice, log every
+detail.";
 const VERBOSE_OTHER: &str = "Log what happens; if given twice, log every detail.";
 
 /// The value of an option, or `None` when the option is not there.

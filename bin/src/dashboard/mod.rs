@@ -38,9 +38,9 @@ use std::process::ExitCode;
 /// What may be typed after its name.
 pub const PROGRAM: Program = Program {
     name: "builder-dashboard",
-    about: "Shows jobs, builds and consoles of a server in a browser, live. It can change nothing.",
+    about: "Shows jobs, builds and consoles of a server in a browser; changes nothing.",
     notes: "",
-    logging: Logging::Server,
+    logging: Logging::Dashboard,
     words: &[],
     flags: options::FLAGS,
     commands: &[],

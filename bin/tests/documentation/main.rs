@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Each program, where it is, and the section of its page.
-const PROGRAMS: [(&str, &str, u8); 5] = [
+const PROGRAMS: [(&str, &str, u8); 6] = [
     ("builder-server", env!("CARGO_BIN_EXE_builder-server"), 8),
     ("builder-worker", env!("CARGO_BIN_EXE_builder-worker"), 1),
     ("builder-client", env!("CARGO_BIN_EXE_builder-client"), 1),
     ("builder-inspect", env!("CARGO_BIN_EXE_builder-inspect"), 1),
     ("builder-upload", env!("CARGO_BIN_EXE_builder-upload"), 1),
+    ("builder-dashboard", env!("CARGO_BIN_EXE_builder-dashboard"), 8),
 ];
 
 /// The scripts that packages install, where they are, and the sections of their pages.
@@ -77,12 +78,13 @@ fn page_path(name: &str, section: u8) -> PathBuf {
 }
 
 /// The tables of the programs, in the order of `PROGRAMS`.
-const TABLES: [Program; 5] = [
+const TABLES: [Program; 6] = [
     builder::server::PROGRAM,
     builder::worker::PROGRAM,
     builder::client::PROGRAM,
     builder::inspect::PROGRAM,
     builder::upload::PROGRAM,
+    builder::dashboard::PROGRAM,
 ];
 
 /// Compares a file with what the tables give, or writes it when the variable UPDATE_PAGES asks for that.
@@ -195,6 +197,8 @@ fn what_programs_read_from_the_environment_is_in_their_pages() {
     for (program, variable) in [
         ("builder-client.1", "BUILDER_REMOTE"),
         ("builder-client.1", "NO_COLOR"),
+        ("builder-dashboard.8", "BUILDER_REMOTE"),
+        ("builder-dashboard.8", "JOURNAL_STREAM"),
         ("builder-inspect.1", "NO_COLOR"),
         ("builder-server.8", "BUILDER_UPLOAD_CREDENTIALS"),
         ("builder-server.8", "JOURNAL_STREAM"),
@@ -213,7 +217,8 @@ fn what_programs_read_from_the_environment_is_in_their_pages() {
 /// What differs from one log line to the next of its kind: a value in the source, a word in capitals on the page.
 const WILD: char = '…';
 /// Where the log lines come from that `LOG.md` explains.
-const LOGGING: [&str; 6] = [
+const LOGGING: [&str; 7] = [
+    "src/dashboard",
     "src/directory.rs",
     "src/server",
     "src/upload",
