@@ -6,9 +6,9 @@ use super::problem::{Problem, known};
 use super::route::{MOST_BUILDS, Subject};
 use super::words::verdict;
 use crate::dashboard::badge::{self, Tone};
-use crate::dashboard::{atom, describe};
+use crate::dashboard::{atom, describe, metrics};
 use crate::json;
-use builder_engine::dashboard::http::{Request, Response};
+use builder_engine::dashboard::http::{Caching, Request, Response};
 use builder_engine::dashboard::site::Answers;
 use builder_engine::dashboard::snapshot::Snapshot;
 use builder_proto::history::{Build, HistoryQuery};
@@ -101,6 +101,15 @@ impl<'a> Context<'a> {
         };
         let picture = badge::badge(&label, &message, tone);
         Ok(Response::new(200, "image/svg+xml", picture.into_bytes()))
+    }
+
+    /// Numbers, as Prometheus reads them. It has some of its own to tell when the server cannot be asked.
+    pub(super) fn metrics(&self) -> Response {
+        let numbers = metrics::metrics(self.snapshot_if_known(), &self.answers.figures, self.now);
+        let mut response =
+            Response::new(200, "text/plain; version=0.0.4; charset=utf-8", numbers.into_bytes());
+        response.caching = Caching::NoStore;
+        response
     }
 
     /// What is on a page, for programs.

@@ -122,8 +122,9 @@ impl<'a> Frame<'a> {
                 }
                 p {
                     @if let Some(json) = &self.json {
-                        a href=(json) { "JSON" }
+                        a href=(json) { "JSON" } " · "
                     }
+                    a href=(self.links.metrics()) { "Metrics" }
                 }
             }
         }

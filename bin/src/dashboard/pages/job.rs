@@ -224,7 +224,7 @@ impl<'a> Shown<'a> {
                 @if self.builds.is_empty() {
                     p.empty { "No build fits." }
                 } @else {
-                    div.scrolls tabindex="0" role="region" aria-labelledby="history-title" {
+                    div.scrolls tabindex="0" role="region" aria-label="Table of builds" {
                         table.history {
                             thead { tr {
                                 th scope="col" { "Result" }
@@ -276,8 +276,7 @@ impl<'a> Shown<'a> {
                 td { @if let Some(host) = &build.host { (host) } }
                 td { (artifacts(build)) }
                 td { a href=(address) { code { (shortened_uuid(build.uuid(), 8)) } } }
-                td { @if build.end.is_some() { a href=(links.diff(build.uuid())) aria-label={
-                    "What is different in " (shortened_uuid(build.uuid(), 8)) } { "diff" } } }
+                td { @if build.end.is_some() { a href=(links.diff(build.uuid())) aria-label={ "diff of " (shortened_uuid(build.uuid(), 8)) } { "diff" } } }
             }
         }
     }

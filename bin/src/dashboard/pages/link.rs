@@ -108,6 +108,10 @@ impl Links {
         format!("{}api/build/{uuid}", self.root)
     }
 
+    pub(super) fn metrics(&self) -> String {
+        format!("{}metrics", self.root)
+    }
+
     /// Where changes of the overview are told.
     pub(super) fn live_overview(&self) -> String {
         format!("{}live", self.root)

@@ -86,6 +86,7 @@ impl Pages {
             Page::Diff(uuid, with) => diff::render(&context, *uuid, *with),
             Page::Feed(job) => context.feed(job.as_ref()),
             Page::Badge(name, platform) => context.badge(name, platform.as_ref()),
+            Page::Metrics => Ok(context.metrics()),
             Page::Json(subject) => context.json(subject),
         }
     }
@@ -103,7 +104,7 @@ impl Site for Pages {
             Page::Overview | Page::Json(Subject::Overview | Subject::Queue(_)) => {
                 vec![Need::Snapshot]
             }
-            Page::Feed(_) | Page::Badge(..) => vec![Need::Snapshot],
+            Page::Feed(_) | Page::Badge(..) | Page::Metrics => vec![Need::Snapshot],
             Page::Job(page) => job::needs(page),
             Page::Json(Subject::Job(name, platform)) => {
                 vec![Need::Snapshot, Need::History(context::json_builds(name, platform.as_ref()))]

@@ -28,6 +28,8 @@ pub enum Page {
     Feed(Option<Text>),
     /// How the last build of a job ended, on this platform or on any.
     Badge(Text, Option<Text>),
+    /// Numbers, as Prometheus reads them.
+    Metrics,
     /// What is on a page, for programs.
     Json(Subject),
 }
@@ -85,6 +87,7 @@ pub(super) fn plan(base: &str, request: &Request) -> Result<Plan<Page>, Problem>
         ("", None) => Page::Overview,
         ("live", None) => return Ok(Plan::LiveOverview),
         ("feed.atom", None) => Page::Feed(None),
+        ("metrics", None) => Page::Metrics,
         ("favicon.ico", None) => return Ok(Plan::Ready(assets::ICON.response(Caching::Revalidate))),
         ("robots.txt", None) => return Ok(Plan::Ready(robots())),
         ("assets", Some(name)) => {

@@ -185,6 +185,11 @@ fn programs_get_json_feeds_and_badges() {
         uuid.to_string()
     );
     assert_eq!(json(&format!("/ci/api/build/{uuid}"))["files"].as_array().unwrap().len(), 3);
+    let numbers = host.get("/ci/metrics");
+    assert_eq!(numbers.content_type, "text/plain; version=0.0.4; charset=utf-8");
+    assert!(text(&numbers).contains("\n# TYPE "), "{}", text(&numbers));
+    let away = Host { refusal: Some(Refusal::TooLong), ..Host::new("/ci") };
+    assert_eq!(away.get("/ci/metrics").status, 200, "it has numbers of its own");
     for target in ["/ci/api/queue/plan9", "/ci/api/job/nobody"] {
         assert_eq!(host.get(target).status, 404, "{target}");
     }
