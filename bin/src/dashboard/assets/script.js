@@ -127,7 +127,8 @@
 
   // ---- The console of a build that runs ----
 
-  var MOST = 5000;
+  // Lines that are kept in the page, and those of which nobody reads all when they come at once.
+  var MOST = 5000, BURST = 1000;
 
   function elapsed(milliseconds) {
     var sign = milliseconds < 0 ? '-' : '', tenths = Math.floor(Math.abs(milliseconds) / 100);
@@ -147,7 +148,7 @@
   }
 
   function follow(lines) {
-    var pending = [], drawing = false, following = location.hash === '', lastScroll = 0;
+    var pending = [], drawing = false, cost = 0, following = location.hash === '', lastScroll = 0;
     var button = document.getElementById('follow'), status = document.getElementById('status');
     var count = document.getElementById('count'), earlier = document.getElementById('earlier');
 
@@ -177,37 +178,49 @@
       range.deleteContents();
       // What is read stays where it is.
       if (height) window.scrollBy(0, document.documentElement.scrollHeight - height);
+      showEarlier();
+    }
+
+    function showEarlier() {
       var first = Number(lines.firstElementChild.id.slice(1));
       earlier.hidden = false;
       earlier.href = lines.dataset.page + '?from=' + Math.max(1, first - 1000) + '#console';
     }
 
     function draw() {
+      var began = performance.now(), skips = pending.length > BURST && following;
       drawing = false;
-      // More than is kept need not be drawn at all.
-      var shown = pending.length > MOST ? pending.slice(-MOST) : pending;
-      if (shown.length < pending.length) lines.textContent = '';
-      var last = pending.length ? Number(pending[pending.length - 1][0]) : 0;
+      if (!pending.length) return;
+      if (skips) {
+        pending = pending.slice(-BURST);
+        lines.textContent = '';
+      }
+      count.textContent = commas(Number(pending[pending.length - 1][0]));
+      lines.insertAdjacentHTML('beforeend', pending.map(lineHtml).join(''));
       pending = [];
-      lines.insertAdjacentHTML('beforeend', shown.map(lineHtml).join(''));
-      if (last) count.textContent = commas(last);
-      trim();
+      if (skips) showEarlier();
+      else trim();
       if (following) toEnd();
+      cost = performance.now() - began;
+    }
+
+    // The reader gets as much time as the drawing of lines takes.
+    function plan() {
+      if (drawing) return;
+      drawing = true;
+      setTimeout(function () { requestAnimationFrame(draw); }, Math.min(cost, 1000));
     }
 
     function take(line) {
       pending.push(line);
       // A page in the background draws nothing, and must not grow.
-      if (pending.length > 4 * MOST) pending = pending.slice(-MOST);
+      if (pending.length > 2 * MOST) pending = pending.slice(-MOST);
     }
 
     var source = new EventSource(lines.dataset.live);
     source.addEventListener('message', function (event) {
       JSON.parse(event.data).forEach(take);
-      if (!drawing) {
-        drawing = true;
-        requestAnimationFrame(draw);
-      }
+      plan();
     });
     source.addEventListener('open', function () { status.textContent = '▶ It runs; lines appear as they are printed.'; });
     source.addEventListener('error', function () {
