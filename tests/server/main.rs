@@ -6,6 +6,7 @@ mod builds;
 mod charge;
 mod client_history;
 mod commands;
+mod dashboard;
 mod dispatch;
 mod fetch;
 mod idle;

@@ -12,6 +12,7 @@
 )]
 
 mod closed_door;
+pub mod dashboard;
 pub mod fuzz;
 pub mod http;
 pub mod metrics;

@@ -18,11 +18,13 @@ pub(super) struct Remote {
     /// Which of them is tried next.
     next: usize,
     looked_up: Option<Instant>,
+    /// Whether none of them could be reached.
+    have_all_failed: bool,
 }
 
 impl Remote {
     pub(super) fn new(address: Address) -> Remote {
-        Remote { address, known: Vec::new(), next: 0, looked_up: None }
+        Remote { address, known: Vec::new(), next: 0, looked_up: None, have_all_failed: false }
     }
 
     /// Begins to connect.
@@ -30,11 +32,13 @@ impl Remote {
         match &self.address {
             Address::Unix(path) => mio::net::UnixStream::connect(path).map(Socket::Unix),
             Address::Tcp { host, port } => {
-                if self.known.is_empty() && self.looked_up.is_none_or(|at| at.elapsed() >= LOOK_UP_TIME) {
+                let is_due = self.looked_up.is_none_or(|at| at.elapsed() >= LOOK_UP_TIME);
+                if self.known.is_empty() || (self.have_all_failed && is_due) {
                     self.looked_up = Some(Instant::now());
                     self.known = (host.as_str(), *port).to_socket_addrs()?.collect();
+                    (self.next, self.have_all_failed) = (0, false);
                 }
-                let Some(address) = self.known.get(self.next % self.known.len().max(1)) else {
+                let Some(address) = self.known.get(self.next) else {
                     return Err(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
                 };
                 mio::net::TcpStream::connect(*address).map(Socket::Tcp)
@@ -42,13 +46,13 @@ impl Remote {
         }
     }
 
-    /// A connection could not be made: the next one goes to another address, if there is one, and after the last one to what
-    /// the name stands for by then.
+    /// A connection could not be made: the next one goes to another address, if there is one, and after the last one, in a while,
+    /// to what the name stands for by then.
     pub(super) fn note_failure(&mut self) {
         self.next += 1;
         if self.next >= self.known.len() {
             self.next = 0;
-            self.known.clear();
+            self.have_all_failed = true;
         }
     }
 
@@ -65,16 +69,19 @@ mod tests {
     #[test]
     fn every_address_of_a_host_has_its_turn() {
         let mut remote = Remote::new("127.0.0.1:1".parse().unwrap());
-        remote.known = vec!["127.0.0.1:1".parse().unwrap(), "[::1]:1".parse().unwrap()];
-        remote.note_failure();
-        assert_eq!((remote.next, remote.known.len()), (1, 2));
-        remote.note_failure();
-        assert_eq!((remote.next, remote.known.len()), (0, 0), "the name is looked up again");
         // Whether the refusal comes at once is the system's business.
         let _ = remote.connect();
         assert_eq!(remote.known, ["127.0.0.1:1".parse().unwrap()]);
+        let both: [SocketAddr; 2] = ["127.0.0.1:1".parse().unwrap(), "[::1]:1".parse().unwrap()];
+        remote.known = both.to_vec();
         remote.note_failure();
-        let error = remote.connect().unwrap_err();
-        assert_eq!(error.to_string(), "the host has no address", "not every time that it is asked for");
+        assert_eq!((remote.next, remote.have_all_failed), (1, false));
+        remote.note_failure();
+        assert_eq!((remote.next, remote.have_all_failed), (0, true));
+        let _ = remote.connect();
+        assert_eq!(remote.known, both, "the name is not looked up every time");
+        remote.looked_up = Instant::now().checked_sub(LOOK_UP_TIME);
+        let _ = remote.connect();
+        assert_eq!(remote.known, ["127.0.0.1:1".parse().unwrap()]);
     }
 }
