@@ -142,7 +142,7 @@ impl Listener {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 impl Listener {
     /// The socket, if it is one of TCP.
     pub(crate) fn tcp(&self) -> Option<&TcpListener> {

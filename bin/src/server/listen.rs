@@ -58,14 +58,15 @@ impl Listening {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::listener::DEFAULT_SOCKET_MODE;
-    use rustix::net::sockopt;
-
     #[test]
+    #[cfg(target_os = "linux")]
     fn listeners_of_workers_limit_what_is_unacknowledged() {
+        use super::*;
+        use crate::listener::DEFAULT_SOCKET_MODE;
+        use rustix::net::sockopt;
+
         let access = SocketAccess { mode: DEFAULT_SOCKET_MODE, group: None };
         let listening = Listening { addresses: Vec::new(), access };
         let address = Address::Tcp { host: "127.0.0.1".to_owned(), port: 0 };
