@@ -93,7 +93,7 @@ impl FromStr for BasePath {
 
     fn from_str(word: &str) -> Result<BasePath, BasePathError> {
         let inner = word.strip_prefix('/').ok_or(BasePathError)?;
-        let inner = inner.strip_suffix('/').unwrap_or(inner);
+        let inner = inner.strip_suffix('/').filter(|inner| !inner.is_empty()).unwrap_or(inner);
         let is_part = |part: &str| {
             let is_plain =
                 |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
