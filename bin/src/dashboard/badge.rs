@@ -54,12 +54,13 @@ pub fn badge(label: &str, message: &str, tone: Tone) -> String {
     let (left, right) = (label_width + 2 * MARGIN, message_width + 2 * MARGIN);
     let (label, message) = (xml::escaped(&label), xml::escaped(&message));
     let (total, behind, colour) = (left + right, left + MARGIN, tone.colour());
+    // The corners at the right are round, by three pixels.
+    let straight = right - 3;
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{total}\" height=\"{HEIGHT}\" role=\"img\" \
          aria-label=\"{label}: {message}\"><title>{label}: {message}</title>\
-         <clipPath id=\"r\"><rect width=\"{total}\" height=\"{HEIGHT}\" rx=\"3\"/></clipPath>\
-         <g clip-path=\"url(#r)\"><rect width=\"{total}\" height=\"{HEIGHT}\" fill=\"{LABEL_COLOUR}\"/>\
-         <rect x=\"{left}\" width=\"{right}\" height=\"{HEIGHT}\" fill=\"{colour}\"/></g>\
+         <rect width=\"{total}\" height=\"{HEIGHT}\" rx=\"3\" fill=\"{LABEL_COLOUR}\"/>\
+         <path d=\"M{left} 0h{straight}a3 3 0 0 1 3 3v14a3 3 0 0 1 -3 3H{left}z\" fill=\"{colour}\"/>\
          <g fill=\"#fff\" font-family=\"Verdana,'DejaVu Sans',sans-serif\" font-size=\"11\">\
          <text x=\"{MARGIN}\" y=\"14\" textLength=\"{label_width}\">{label}</text>\
          <text x=\"{behind}\" y=\"14\" textLength=\"{message_width}\">{message}</text></g></svg>\n"

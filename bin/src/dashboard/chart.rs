@@ -40,9 +40,9 @@ const WIDEST_BAR: f64 = 24.0;
 const LOWEST_BAR: f64 = 2.0;
 
 /// Seconds that a line of the grid may stand for.
-const STEPS: [u64; 22] = [
-    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800,
-    604_800, 2_592_000, 31_536_000,
+const STEPS: [u64; 32] = [
+    1, 2, 3, 5, 10, 15, 20, 30, 60, 90, 120, 180, 240, 300, 420, 600, 900, 1200, 1800, 2700, 3600, 5400,
+    7200, 10_800, 14_400, 21_600, 43_200, 86_400, 172_800, 604_800, 2_592_000, 31_536_000,
 ];
 
 /// The last results of a job, those that started first first, as one line of cells: that of a failed build is twice as high as
