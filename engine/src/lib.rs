@@ -1,4 +1,4 @@
-//! What happens next in builder's server and worker.
+//! What happens next in builder's server, worker and dashboard.
 //!
 //! Every decision of the programs is made here, by machines that never touch a socket, a file, a process
 //! or a clock. Whoever drives one hands in what happened and the time, then carries out the actions in the
@@ -7,7 +7,7 @@
 //!
 //! Read in this order: [`server`] decides what happens to jobs, builds and connections; [`driver`] decides in which order
 //! that takes effect, and has all of it done by a [`Platform`](driver::Platform); [`log`] makes it durable; [`worker`] is the
-//! other end. They share [`history`], what is remembered of builds; [`manifest`], what artifacts a build left; [`spool`], the
+//! other end. [`dashboard`] stands beside them: it asks the server what browsers want to see. They share [`history`], what is remembered of builds; [`manifest`], what artifacts a build left; [`spool`], the
 //! format of consoles; [`names`], what a job may be called; [`environment`], what one run of it finds
 //! there in addition; [`limits`], all of them in one place; [`reconnecting`] and [`wording`].
 //!
