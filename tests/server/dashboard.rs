@@ -47,6 +47,7 @@ fn pages_show_what_the_server_knows() {
 
     let overview = dashboard.get("/");
     assert_eq!(overview.status, 200);
+    assert!(overview.head.contains("\r\nDate: ") && overview.head.contains(" GMT\r\n"), "{}", overview.head);
     let text = overview.text();
     assert!(text.contains("our &lt;builds&gt;") && !text.contains("our <builds>"), "{text}");
     assert!(

@@ -1,7 +1,7 @@
 //! Consoles and artifacts that pass by on their way to browsers, and are never held whole.
 
 use super::collect::query_of;
-use super::http::Stream;
+use super::http::{Stream, date};
 use super::limits::{DOWNLOAD_BYTES, DOWNLOADS};
 use super::machine::{Dashboard, Task, Wanted};
 use super::site::{Refusal, Site};
@@ -62,7 +62,8 @@ impl<S: Site> Dashboard<S> {
     fn begin_text_stream(&mut self, now: Now, text: &mut TextDownload) {
         if !core::mem::replace(&mut text.has_begun, true) {
             let content_type = "text/plain; charset=utf-8".to_owned();
-            let stream = Stream { content_type, headers: Vec::new(), length: None, etag: None };
+            let headers = vec![("Date", date(now.wall))];
+            let stream = Stream { content_type, headers, length: None, etag: None };
             self.begin_stream(now, text.connection, stream);
         }
     }
@@ -82,7 +83,7 @@ impl<S: Site> Dashboard<S> {
         let stream = Stream {
             // Whatever it is, no browser is to take it for a page.
             content_type: "application/octet-stream".to_owned(),
-            headers: vec![("Content-Disposition", disposition(name))],
+            headers: vec![("Date", date(now.wall)), ("Content-Disposition", disposition(name))],
             length: Some(artifact.size),
             etag: artifact.sha256.map(|digest| digest.to_string()),
         };

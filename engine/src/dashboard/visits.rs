@@ -2,7 +2,7 @@
 
 use super::collect::{Collector, query_of};
 use super::desk::Outcome;
-use super::http::{Request, Response, Stream};
+use super::http::{Request, Response, Stream, date};
 use super::limits::{BEAT_TIME, FRESH_TIME};
 use super::machine::{Dashboard, Rendered, Task, Visitor, Wanted};
 use super::site::{Answer, Answers, Need, Plan, Refusal, Site, Window};
@@ -66,7 +66,7 @@ impl<S: Site> Dashboard<S> {
             *count += 1;
         }
         visitor.task = Task::Idle;
-        visitor.http.respond(now.monotonic, response);
+        visitor.http.respond(now.monotonic, response.with_header("Date", date(now.wall)));
         self.concerned.insert(connection);
     }
 
@@ -206,7 +206,7 @@ impl<S: Site> Dashboard<S> {
         let stream = Stream {
             content_type: "text/event-stream".to_owned(),
             // Proxies that collect what they pass on would keep lines back.
-            headers: vec![("X-Accel-Buffering", "no".to_owned())],
+            headers: vec![("Date", date(now.wall)), ("X-Accel-Buffering", "no".to_owned())],
             length: None,
             etag: None,
         };

@@ -37,6 +37,7 @@
 
 mod answer;
 mod connection;
+mod date;
 mod head;
 mod message;
 mod outbox;
@@ -46,6 +47,7 @@ mod refusal;
 mod tests;
 
 pub use connection::Connection;
+pub use date::date;
 pub use message::{Caching, Method, Request, Response, Stream};
 pub use outbox::Piece;
 pub use percent::{percent_decode, percent_encode, query_fields};

@@ -12,8 +12,8 @@ use core::time::Duration;
 
 /// The server's end of one connection. The [module](super) says how to drive it.
 ///
-/// All times are monotonic, since an arbitrary start. No answer has a `Date`: there is no wall clock here, and no answer needs one,
-/// as each says without one for how long it may be kept; whoever keeps one notes when it came (RFC 9110, 6.6.1).
+/// All times are monotonic, since an arbitrary start. There is no wall clock here, so whoever has one adds the
+/// [`date`](super::date()) to answers; what is refused here goes without (RFC 9110, 6.6.1).
 #[derive(Debug)]
 pub struct Connection {
     input: Vec<u8>,
