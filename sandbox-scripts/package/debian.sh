@@ -68,13 +68,15 @@ gather_programs() {
 }
 
 gather_configuration() {
-    put 0644 "$scripts/systemd/builder.service" "$scripts/systemd/builder-worker@.service" \
+    put 0644 "$scripts/systemd/builder.service" "$scripts/systemd/builder-dashboard.service" \
+        "$scripts/systemd/builder-worker@.service" \
         /usr/lib/systemd/system
     put 0644 "$scripts/systemd/builder-bubblewrap@.service" /usr/lib/systemd/user
     mkdir -p "$root/etc/builder" "$root/etc/default"
-    install -m 0644 "$here/debian/builder.default" "$root/etc/default/builder"
-    install -m 0644 "$here/debian/builder-worker.default" "$root/etc/default/builder-worker"
-    printf '/etc/default/builder\n/etc/default/builder-worker\n' >"$root/DEBIAN/conffiles"
+    for name in builder builder-dashboard builder-worker; do
+        install -m 0644 "$here/debian/$name.default" "$root/etc/default/$name"
+        printf '/etc/default/%s\n' "$name" >>"$root/DEBIAN/conffiles"
+    done
 }
 
 gather_documentation() {
@@ -130,8 +132,8 @@ Suggests: bubblewrap, debootstrap
 Description: job server for small build hosts
  A server keeps a durable schedule of shell jobs and hands them out. Workers
  run them, each one job in a sandbox that is thrown away afterwards. A client
- changes the schedule and follows jobs while they run. What a job has printed
- and left is stored as one file.
+ changes the schedule and follows jobs while they run, and a dashboard shows
+ them in a browser. What a job has printed and left is stored as one file.
 END
     (cd "$root" && find . -path ./DEBIAN -prune -o -type f -printf '%P\n' | LC_ALL=C sort | xargs md5sum) \
         >"$root/DEBIAN/md5sums"

@@ -102,12 +102,12 @@ installs() {
     inside dpkg --install "/packages/$package" >"$directory/install.log" 2>&1 || fail "it does not install"
     inside id builder >/dev/null || fail "there is no user"
     [ "$(inside stat -c '%U %a' /var/lib/builder)" = "builder 750" ] || fail "the directory is not as it should be"
-    for unit in builder.service builder-worker@one.service; do
+    for unit in builder.service builder-dashboard.service builder-worker@one.service; do
         if inside systemctl --quiet is-enabled "$unit"; then fail "$unit is enabled"; fi
         if inside systemctl --quiet is-active "$unit"; then fail "$unit is active"; fi
     done
     inside systemd-analyze verify --man=no /usr/lib/systemd/system/builder.service \
-        /usr/lib/systemd/system/builder-worker@.service || fail "systemd does not like the units"
+        /usr/lib/systemd/system/builder-dashboard.service /usr/lib/systemd/system/builder-worker@.service || fail "systemd does not like the units"
 }
 
 serves() {
@@ -141,6 +141,42 @@ serves() {
     if inside setpriv --reuid 65534 --regid 65534 --clear-groups ls /run/builder 2>/dev/null; then
         fail "everybody can reach the socket of the workers"
     fi
+}
+
+# page PATH: what the dashboard in the machine serves, as Debian's image has perl, and nothing else that speaks HTTP.
+page() {
+    # The variables are those of perl.
+    # shellcheck disable=SC2016
+    inside perl -MIO::Socket::INET -e '
+        my $socket = IO::Socket::INET->new("127.0.0.1:8080") or exit 1;
+        print $socket "GET $ARGV[0] HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        print while <$socket>' "$1"
+}
+
+shows() {
+    page /api/overview | grep -q "\"job\": *\"$1\""
+}
+
+has_a_dashboard() {
+    say "one command more, and there are pages, from a user who may enter nothing but the directory of the sockets"
+    inside systemctl enable --quiet --now builder-dashboard
+    wait_for "the dashboard shows the jobs" shows failing
+    page / >"$directory/overview.log" || fail "there is no overview"
+    grep -q '^HTTP/1.1 200' "$directory/overview.log" || fail "the overview is no page"
+    inside sh -c 'mkdir /run/systemd/system/builder-dashboard.service.d
+        cat >/run/systemd/system/builder-dashboard.service.d/look.conf; systemctl daemon-reload' <<'END'
+[Service]
+ExecPaths=/usr/bin
+ExecStartPre=/usr/bin/sh -c 'set -eu; test -S /run/builder/viewer.sock; for path in /var/lib/builder /etc/builder; do \
+    if ls $path; then exit 1; fi; done; for path in /run/builder /run /var/lib; do if touch $path/mark; then exit 1; fi; done'
+END
+    inside sh -c 'echo BUILDER_DASHBOARD_OPTIONS=\"--base-path /builder/\" >>/etc/default/builder-dashboard
+        systemctl restart builder-dashboard' || fail "it sees no socket, or more than that"
+    wait_for "there is an overview elsewhere" is_below /builder/
+}
+
+is_below() {
+    page "$1" | grep -q '^HTTP/1.1 200'
 }
 
 replaces_idle_workers() {
@@ -191,6 +227,7 @@ upgrades() {
     before=$(inside sh -c 'ls /var/lib/builder/patient | wc -l')
     inside dpkg --install "/packages/$upgrade" >"$directory/upgrade.log" 2>&1 || fail "it does not upgrade"
     inside systemctl --quiet is-active builder || fail "the server does not run after the upgrade"
+    wait_for "the dashboard shows pages after the upgrade" is_below /builder/
     inside grep -q '^# mine' /etc/default/builder || fail "the configuration was overwritten"
     inside builder-client info | grep -q 'patient .* daily$' || fail "the schedule is gone"
     has_result first || fail "results are gone"
@@ -234,6 +271,7 @@ is_clean
 start_machine
 installs
 serves
+has_a_dashboard
 replaces_idle_workers
 runs_the_page_about_jobs
 restarts

@@ -70,7 +70,9 @@ make_services() {
     # So that a test that fails shows them.
     ln -s "$FAKE_STATE/daemon.log" "$directory/daemon.log"
     ln -s "$FAKE_STATE/syslog" "$directory/syslog.log"
-    ln -s "$BUILDER_PROGRAMS/builder-server" "$directory/installed/builder-server"
+    for program in builder-server builder-dashboard; do
+        ln -s "$BUILDER_PROGRAMS/$program" "$directory/installed/$program"
+    done
     for file in "$scripts"/freebsd/rc.d/builder* "$scripts/freebsd/supervised.subr"; do
         in_test "$file" >"$directory/rc/${file##*/}"
     done
@@ -87,6 +89,10 @@ builder_worker_listen=unix:$directory/worker2.sock
 builder_args="-v --dir $directory/data2 --client-listen unix:$directory/client2.sock"
 builder_network_enable=YES
 builder_patience=600
+builder_dashboard_enable=YES
+builder_viewer_listen=unix:$directory/viewer2.sock
+builder_dashboard_args="--listen unix:$directory/pages.sock --title of-the-test"
+builder_dashboard_patience=600
 builder_worker_enable=YES
 builder_worker_patience=600
 builder_worker_list="one two"

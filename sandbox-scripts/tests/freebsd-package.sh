@@ -48,11 +48,11 @@ has_its_form() {
     if sed 1,2d "$directory/listing" | grep -v '^-r--r--r-- root/wheel \|^-r-xr-xr-x root/wheel '; then
         fail "these are no files of root that only root may change"
     fi
-    for program in server worker client inspect upload; do
+    for program in server worker client inspect upload dashboard; do
         grep -q "^-r-xr-xr-x .* /usr/local/bin/builder-$program\$" "$directory/listing" ||
             fail "builder-$program is not there, or no program"
     done
-    for name in etc/rc.d/builder etc/rc.d/builder_worker libexec/builder/builder-jail \
+    for name in etc/rc.d/builder etc/rc.d/builder_dashboard etc/rc.d/builder_worker libexec/builder/builder-jail \
         share/examples/builder/mail-on-change share/examples/builder/sign-and-publish share/examples/builder/web-hook; do
         grep -q "^-r-xr-xr-x .* /usr/local/$name\$" "$directory/listing" || fail "$name is not there, or no program"
     done

@@ -11,6 +11,10 @@ answers() {
     BUILDER_REMOTE=unix:$directory/client2.sock builder-client info >/dev/null 2>&1
 }
 
+shows_pages() {
+    curl --silent --fail --unix-socket "$directory/pages.sock" http://dashboard/ | grep -q 'of-the-test'
+}
+
 has_workers() {
     [ -e "$FAKE_STATE/jail-builder_one" ] && [ -e "$FAKE_STATE/jail-builder_two" ]
 }
@@ -94,29 +98,68 @@ gives_up() {
 
 # starts_with VARIABLES...: the options that the server gets, in a line, with these in rc.conf.
 starts_with() {
-    printf '%s\n' builder_enable=YES "$@" >"$directory/rc.conf"
-    sed "s,$here/fake-freebsd/daemon,echo," "$directory/rc/builder" >"$directory/rc/builder-shown"
+    started_with builder builder_enable=YES "$@"
+}
+
+# started_with SERVICE VARIABLES...: what daemon(8) gets.
+started_with() {
+    sed "s,$here/fake-freebsd/daemon,echo," "$directory/rc/$1" >"$directory/rc/shown"
+    shift
+    printf '%s\n' "$@" >"$directory/rc.conf"
     mv "$FAKE_STATE/rc.conf" "$FAKE_STATE/rc.conf.kept"
     mv "$directory/rc.conf" "$FAKE_STATE/rc.conf"
-    service builder-shown start
+    service shown start
     mv "$FAKE_STATE/rc.conf.kept" "$FAKE_STATE/rc.conf"
     tail -n 1 "$directory/service.log"
 }
 
 keeps_its_address_for_workers() {
-    say "options of the server are added to where workers reach it"
+    say "options of the server are added to where workers and the dashboard reach it"
     for case in \
         '|builder_network_enable=YES|builder_args="--upload URL"|--worker-listen 10.29.0.1:1234 --upload URL' \
         '|builder_network_enable=YES|builder_network_address=10.1.2.3/24|--worker-listen 10.1.2.3:1234' \
         '|builder_network_enable=YES|builder_worker_listen=|' \
         '|builder_worker_listen=192.0.2.1:1235|builder_args=--keep-local|--worker-listen 192.0.2.1:1235 --keep-local' \
+        '|builder_dashboard_enable=YES||--viewer-listen 127.0.0.1:1236' \
+        '|builder_dashboard_enable=YES|builder_viewer_listen=|' \
+        '|builder_network_enable=YES|builder_dashboard_enable=YES|--worker-listen 10.29.0.1:1234 --viewer-listen 127.0.0.1:1236' \
+        '|builder_viewer_listen=[::1]:5|builder_args=--keep-local|--viewer-listen [::1]:5 --keep-local' \
         '|builder_args=--keep-local||--keep-local'; do
         expected=${case##*|}
         first=${case#|}
         second=${first#*|}
-        shown=$(starts_with "${first%%|*}" "${second%%|*}" | sed 's/.*builder-server *//; s/ *$//')
+        shown=$(starts_with "${first%%|*}" "${second%%|*}" | sed 's/.*builder-server *//; s/  */ /g; s/ *$//')
         [ "$shown" = "$expected" ] || fail "the server gets '$shown', not '$expected'"
     done
+}
+
+has_pages_of_the_server() {
+    say "service builder_dashboard shows what the server says, restarts what dies, and stops"
+    service builder start
+    wait_for "the server answers" answers
+    service builder_dashboard start
+    wait_for "there are pages" shows_pages
+    curl --silent --unix-socket "$directory/pages.sock" http://dashboard/api/overview | grep -q '"version"' ||
+        fail "the pages know nothing of the server"
+    if service builder_dashboard start; then fail "the service has started twice"; fi
+    victim=$(cat "$directory/rc/run/builder-dashboard.pid")
+    kill -9 "$victim"
+    wait_for "there is another dashboard" is_another "$directory/rc/run/builder-dashboard.pid" "$victim"
+    wait_for "there are pages again" shows_pages
+    service builder stop
+    service builder_dashboard status || fail "it has ended with the server"
+    service builder_dashboard stop
+    if service builder_dashboard status; then fail "the service runs after it was stopped"; fi
+    if shows_pages; then fail "there are pages after stop"; fi
+    # Where it looks, unless it is told otherwise, is where the server listens for it.
+    for case in '|127.0.0.1:1236' 'builder_viewer_listen=[::1]:5|[::1]:5' 'builder_dashboard_remote=web:1|web:1'; do
+        shown=$(dashboard_starts_with "${case%%|*}")
+        [ "$shown" = "--remote ${case#*|}" ] || fail "the dashboard gets '$shown', not '${case#*|}'"
+    done
+}
+
+dashboard_starts_with() {
+    started_with builder_dashboard builder_dashboard_enable=YES "$1" | sed 's/.*builder-dashboard *//; s/ *$//'
 }
 
 works() {
@@ -243,11 +286,14 @@ make_package() {
         in_test "$scripts/package/freebsd/$script" >"$FAKE_STATE/scripts/$script"
     done
     cp "$scripts/freebsd/jail.conf.sample" "$directory/etc/builder/jail.conf.sample"
-    # The program of the next version says that it is it.
+    # The programs of the next version say that they are it.
     cat >"$FAKE_STATE/replace-files" <<END
-printf '#!/bin/sh\necho new >>"%s/programs"\nexec %s/builder-server "\$@"\n' "$FAKE_STATE" "$BUILDER_PROGRAMS" >"$directory/new"
-chmod +x "$directory/new"
-mv "$directory/new" "$directory/installed/builder-server"
+for program in builder-server builder-dashboard; do
+    printf '#!/bin/sh\necho new %s >>"%s/programs"\nexec %s/%s "\$@"\n' "\$program" "$FAKE_STATE" "$BUILDER_PROGRAMS" \
+        "\$program" >"$directory/new"
+    chmod +x "$directory/new"
+    mv "$directory/new" "$directory/installed/\$program"
+done
 END
 }
 
@@ -258,9 +304,11 @@ package() {
     PATH="$directory/commands:$PATH" pkg-scripts "$@" >"$directory/package.log" 2>&1 || fail "a script of the package has failed"
 }
 
-start_both() {
+start_all() {
     service builder start
     wait_for "the server answers" answers
+    service builder_dashboard start
+    wait_for "there are pages" shows_pages
     service builder_worker start
     wait_for "both have their jails" has_workers
 }
@@ -268,6 +316,7 @@ start_both() {
 has_stopped() {
     if service builder status; then fail "the server still runs"; fi
     if answers; then fail "the server still answers"; fi
+    if service builder_dashboard status || shows_pages; then fail "the dashboard still runs"; fi
     for worker in one two; do
         if sandbox_exists "$worker"; then fail "something of worker $worker is left"; fi
     done
@@ -286,15 +335,18 @@ is_installed() {
 # pkg kills whatever its scripts start.
 is_upgraded() {
     say "an upgrade lets all run, and daemon(8) start the server again with the new program"
-    start_both
+    start_all
     supervisor=$(cat "$directory/rc/run/builder.pid")
     before=$(server_process)
+    pages_before=$(cat "$directory/rc/run/builder-dashboard.pid")
     : >"$FAKE_STATE/calls"
     package upgrade
     if grep -E '^service .*(stop|start)$' "$FAKE_STATE/calls"; then fail "it stops or starts services"; fi
     wait_for "there is another server" is_another "$directory/rc/run/builder-server.pid" "$before"
     wait_for "the server answers again" answers
-    grep -q new "$FAKE_STATE/programs" || fail "it is not the new program"
+    wait_for "there is another dashboard" is_another "$directory/rc/run/builder-dashboard.pid" "$pages_before"
+    wait_for "there are pages again" shows_pages
+    are_new
     [ "$(cat "$directory/rc/run/builder.pid")" = "$supervisor" ] || fail "another daemon(8) looks after it"
     service builder_worker status || fail "an upgrade has stopped workers"
     [ -e "$directory/etc/builder/jail.conf" ] || fail "an upgrade has removed jail.conf"
@@ -304,7 +356,7 @@ is_upgraded() {
 is_removed() {
     for run in delete 'other delete' 'upgrade delete'; do
         say "a removal stops the services, and removes a jail.conf that nobody has changed ($run)"
-        if ! service builder status; then start_both; fi
+        if ! service builder status; then start_all; fi
         # shellcheck disable=SC2086
         package $run
         has_stopped
@@ -315,11 +367,17 @@ is_removed() {
     done
 }
 
+are_new() {
+    for program in builder-server builder-dashboard; do
+        grep -q "new $program" "$FAKE_STATE/programs" || fail "$program is not the new program"
+    done
+}
+
 # Whatever the removal has stopped could not be started by a script of pkg.
 is_split() {
     for run in split 'other split'; do
         say "an upgrade that pkg splits into removal and installation has at(1) start what ran ($run)"
-        start_both
+        start_all
         service builder_worker stop two
         # shellcheck disable=SC2086
         package $run
@@ -329,15 +387,17 @@ is_split() {
         wait_for "the server answers again" answers
         wait_for "worker one is back" test -e "$FAKE_STATE/jail-builder_one"
         if sandbox_exists two; then fail "worker two runs, which did not before"; fi
-        grep -q new "$FAKE_STATE/programs" || fail "it is not the new program"
+        wait_for "there are pages again" shows_pages
+        are_new
         service builder_worker stop
+        service builder_dashboard stop
         service builder stop
     done
 }
 
 is_for_another_system() {
     say "with pkg -r, all is done in the other system, and the services of this one run on"
-    start_both
+    start_all
     mkdir -p "$directory/other/usr/local/etc/builder"
     cp "$scripts/freebsd/jail.conf.sample" "$directory/other/usr/local/etc/builder"
     mv "$FAKE_STATE/scripts" "$FAKE_STATE/scripts.kept"
@@ -361,9 +421,11 @@ is_for_another_system() {
     rm -r "$FAKE_STATE/scripts"
     mv "$FAKE_STATE/scripts.kept" "$FAKE_STATE/scripts"
     service builder_worker stop
+    service builder_dashboard stop
     service builder stop
 }
 
+need curl
 find_programs
 make_commands
 make_services
@@ -371,6 +433,7 @@ keeps_its_address_for_workers
 serves
 stops_after_a_crash
 gives_up
+has_pages_of_the_server
 works
 replaces_idle_jails
 names_a_user_for_jobs
