@@ -7,6 +7,7 @@ pages='README.md bin/pictures/terminal.svg SECURITY.md bin/JOBS.md bin/LOG.md bi
     sandbox-scripts/README.md sandbox-scripts/freebsd/README.md sandbox-scripts/freebsd/jail.conf.sample
     sandbox-scripts/kubernetes/README.md sandbox-scripts/kubernetes/server.yaml
     sandbox-scripts/kubernetes/server-pod.yaml sandbox-scripts/kubernetes/worker.yaml
+    sandbox-scripts/kubernetes/dashboard.yaml sandbox-scripts/kubernetes/worker-keda.yaml
     sandbox-scripts/on-finish/README.md
     sandbox-scripts/systemd/README.md
     sandbox-scripts/templates/orb-build.template.debian sandbox-scripts/templates/orb-build.template.freebsd

@@ -66,6 +66,8 @@ END
     grep -q -x "BASE=$expected" "$directory/image.log" || fail "the base is not $expected"
     show_build worker own-base
     grep -q -x BASE=own-base "$directory/image.log" || fail "the base that was named is not used"
+    show_build dashboard
+    grep -q -x builder-dashboard "$directory/image.log" || fail "the image of the dashboard does not have it"
     show_build server
     for file in builder-server builder-upload ca-certificates.crt; do
         grep -q -x "$file" "$directory/image.log" || fail "the image of the server has no $file"

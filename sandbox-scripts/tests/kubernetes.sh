@@ -1,5 +1,5 @@
 #!/bin/sh
-# Server and workers from the files for Kubernetes, with 'podman kube play', for real.
+# Server, workers and dashboard from the files for Kubernetes, with 'podman kube play', for real.
 
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -10,14 +10,14 @@ files="$scripts/kubernetes"
 worker_pod="builder-worker-debian-12-pod"
 
 clean_up_more() {
-    for file in worker server-pod; do
+    for file in dashboard worker server-pod; do
         podman kube down --force "$directory/$file.yaml" || podman play kube --down "$directory/$file.yaml"
     done >"$directory/down.log" 2>&1
     podman volume rm --force builder-data >/dev/null 2>&1
 }
 
 build_images() {
-    for what in server worker; do
+    for what in server worker dashboard; do
         BUILDER_BUILD_OPTIONS='--quiet' "$scripts/container/build-image" "$what" "localhost/builder-test-$what" \
             "$debian" >"$directory/build.log" 2>&1 || fail "there is no image for the $what"
     done
@@ -32,8 +32,11 @@ can_upload() {
 
 # The files as they are, but for the images, and for ports of this test on the network of this machine.
 adapt_files() {
-    for file in server-pod worker; do
-        sed -e 's,image: builder-server:.*,image: localhost/builder-test-server:latest,' \
+    for file in server-pod worker dashboard; do
+        sed -e 's,image: builder-dashboard:.*,image: localhost/builder-test-dashboard:latest,; /Probe/d' \
+            -e 's,0\.0\.0\.0:8080,127.0.0.1:21238,; s,builder-viewers:1236,127.0.0.1:21236,' \
+            -e 's,- 127\.0\.0\.1:1235,&\n        - --viewer-listen\n        - 127.0.0.1:21236,' \
+            -e 's,image: builder-server:.*,image: localhost/builder-test-server:latest,' \
             -e 's,image: builder-worker:.*,image: localhost/builder-test-worker:latest,' \
             -e 's,0\.0\.0\.0:1234,127.0.0.1:21234,; s,builder:1234,127.0.0.1:21234,' \
             -e 's,127\.0\.0\.1:1235,127.0.0.1:21235,' "$files/$file.yaml" >"$directory/$file.yaml"
@@ -107,6 +110,18 @@ END
     client unschedule patient
 }
 
+shows_pages() {
+    say "the dashboard shows the jobs, and how many workers the platform should have"
+    play dashboard
+    wait_for "there are pages" has_page api/overview '"job-5"'
+    has_page robots.txt Disallow || fail "what probes ask for is not there"
+    wait_for "it knows the platform" has_page api/queue/debian-12 '"wanted": *0'
+}
+
+has_page() {
+    curl --silent --fail "http://127.0.0.1:21238/$1" | grep -q -e "$2"
+}
+
 # As the page says; here the cluster is podman.
 replaces_idle_workers() {
     say "SIGHUP has the cluster start idle workers anew"
@@ -134,7 +149,7 @@ worker_of() {
     done
 }
 
-need catatonit
+need catatonit curl
 find_programs
 use_podman
 has_one_server
@@ -145,5 +160,6 @@ play server-pod
 wait_for "the server answers" answers
 play worker
 runs_jobs
+shows_pages
 replaces_idle_workers
 puts_jobs_back
