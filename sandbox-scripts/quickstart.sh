@@ -6,10 +6,16 @@ set -eu
 
 usage() {
     cat <<'END'
-Usage: quickstart.sh [--help]
+Usage: quickstart.sh [--dashboard]
+       quickstart.sh --help
 
 Builds builder, runs an example job with it in a temporary directory, kills the
 server while the job runs, and shows that nothing is lost. Any user may run it.
+
+With --dashboard, it also prints an address at which a browser shows all this
+while it happens, and at its end it waits until you press Enter or Ctrl-C. When
+nobody is there to do so, as standard input is no terminal, it looks at the page
+itself and goes on.
 
 Environment:
     QUICKSTART_PATIENCE   seconds to wait for any one thing before giving up (60)
@@ -54,16 +60,16 @@ wait_for() {
 
 # ---- Processes ----
 
-server='' worker='' observer=''
+server='' worker='' observer='' dashboard=''
 
 cleanup() {
     status=$?
     trap - EXIT
     trap '' HUP INT TERM
-    for process in $observer $worker $server; do
+    for process in $observer $dashboard $worker $server; do
         kill "$process" 2>/dev/null || :
     done
-    for process in $observer $worker $server; do
+    for process in $observer $dashboard $worker $server; do
         wait "$process" 2>/dev/null || :
     done
     rm -rf "$directory"
@@ -72,7 +78,8 @@ cleanup() {
 
 start_server() {
     : >"$directory/listening"
-    builder-server --port 0 --dir "$directory/data" --config-dir "$directory/config" \
+    # shellcheck disable=SC2086
+    builder-server --port 0 $viewers --dir "$directory/data" --config-dir "$directory/config" \
         >"$directory/listening" 2>>"$directory/server.log" &
     server=$!
     wait_for "the server listens" has_address
@@ -81,9 +88,44 @@ start_server() {
     printf 'builder-server listens on %s\n' "$BUILDER_REMOTE"
 }
 
+# It outlives the server that is killed, so it looks through a socket, which the next server has in the same place.
+start_dashboard() {
+    builder-dashboard --listen 127.0.0.1:0 --remote "unix:$directory/viewer" --title quickstart \
+        >"$directory/pages" 2>>"$directory/dashboard.log" &
+    dashboard=$!
+    wait_for "the dashboard listens" has_pages
+    printf 'See it in a browser, now and in all that follows: %s\n' "$(url)"
+}
+
+url() {
+    sed -n 's/^listening on //p' "$directory/pages"
+}
+
+has_pages() {
+    kill -0 "$dashboard" || fail "the dashboard has ended"
+    [ -n "$(url)" ]
+}
+
+# Waits for the person at the terminal; without one, the page itself has to be good.
+show_dashboard() {
+    say "The dashboard shows the same: $(url)"
+    kill -0 "$dashboard" || fail "the dashboard has ended"
+    if [ -t 0 ]; then
+        printf 'Press Enter to end it.\n'
+        read -r _ || :
+    elif command -v curl >/dev/null; then
+        wait_for "the dashboard shows the job" shows_job
+        printf 'It has a page of the job: %s\n' "$(url)job/hello"
+    fi
+}
+
+shows_job() {
+    curl --silent --fail --noproxy '*' "$(url)job/hello" | grep -q "$uuid"
+}
+
 # The port is a free one, so the server says which.
 address() {
-    sed -n 's/^listening on \([^ ]*\).*/\1/p' "$directory/listening"
+    sed -n '/unix:/d; s/^listening on \([^ ]*\).*/\1/p' "$directory/listening"
 }
 
 has_address() {
@@ -154,6 +196,8 @@ tour() {
     say "A server in an empty directory"
     start_server
 
+    if [ -n "$viewers" ]; then start_dashboard; fi
+
     say "A job: a shell script that prints a few lines and leaves a file"
     write_job
     sed 's/^/    /' hello.sh
@@ -197,6 +241,7 @@ tour() {
 }
 
 say_goodbye() {
+    if [ -n "$viewers" ]; then show_dashboard; fi
     say "That was all; the temporary directory will now be removed. To try it yourself:"
     cat <<END
 
@@ -206,11 +251,14 @@ say_goodbye() {
     builder-worker PLATFORM                         # run one job; once more for the next
     builder-client --help                           # info, observe, execute, ...
     builder-inspect --latest builder-data/NAME      # what the last build of a job has left
+    builder-dashboard                               # all of this at http://127.0.0.1:8080/
 END
 }
 
+with_dashboard=no
 case ${1-} in
     '') ;;
+    --dashboard) with_dashboard=yes ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
 esac
@@ -218,6 +266,8 @@ esac
 tree=$(cd "$(dirname "$0")/.." && pwd)
 build
 directory=$(mktemp -d "${TMPDIR:-/tmp}/builder-quickstart.XXXXXX")
+viewers=''
+if [ "$with_dashboard" = yes ]; then viewers="--viewer-listen unix:viewer"; fi
 trap cleanup EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
