@@ -1,7 +1,7 @@
 //! Measures the programs of builder beside the limits of the machine they run on, in the same run.
 //!
 //! ```text
-//! cargo run --release -p builder-bench                      the whole table, in less than five minutes
+//! cargo run --release -p builder-bench                      the whole table, which takes minutes
 //! cargo run --release -p builder-bench -- --quick           small numbers, to see that everything works
 //! cargo run --release -p builder-bench -- --row schedule-1  some rows only
 //! ```
@@ -12,10 +12,13 @@
 //! | `bare` | what the machine can do at best: the same work without a server around it |
 //! | `site`, `programs`, `seed`, `seed_history` | the real programs, on directories of their own that begin with many jobs or builds |
 //! | `peer`, `crowd`, `messages` | simulated workers and clients, as cheap as they can be |
+//! | `browser`, `viewers`, `events` | simulated browsers: one that asks for pages, and many that follow a console |
 //! | `machine`, `process`, `statistics`, `table` | from numbers to the table |
 
 mod bare;
+mod browser;
 mod crowd;
+mod events;
 mod failure;
 mod machine;
 mod messages;
@@ -30,6 +33,7 @@ mod seed_history;
 mod site;
 mod statistics;
 mod table;
+mod viewers;
 
 use builder::command_line::{Logging, Program};
 use std::process::ExitCode;

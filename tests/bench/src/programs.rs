@@ -10,6 +10,7 @@ pub(crate) struct Programs {
     pub(crate) server: PathBuf,
     pub(crate) worker: PathBuf,
     pub(crate) client: PathBuf,
+    pub(crate) dashboard: PathBuf,
 }
 
 /// Finds the programs beside this one. Under `cargo run` they are built first, so that what is measured is what the tree
@@ -41,5 +42,6 @@ pub(crate) fn find() -> Outcome<Programs> {
         server: find("builder-server")?,
         worker: find("builder-worker")?,
         client: find("builder-client")?,
+        dashboard: find("builder-dashboard")?,
     })
 }

@@ -71,7 +71,7 @@ fn seed_results(site: &Site, jobs: usize, builds: usize) -> Outcome<()> {
             console: (0..CONSOLE_LINES).map(line).collect(),
             started: build.started,
             finished: build.end.map_or(build.started, |end| end.finished),
-            result: BuildResult::Exited(0),
+            result: BuildResult::Exited(status(number)),
             output: Vec::new(),
         };
         let directory = site.data().join(name).join(execution.uuid.to_string());
@@ -95,9 +95,14 @@ fn build(number: usize, jobs: usize) -> Build {
         end: Some(BuildEnd {
             console_lines: CONSOLE_LINES,
             console_bytes: CONSOLE_LINES * (LINE.len() as u64 + 1),
-            ..BuildEnd::new(time(started + 1000), Cause::Exited(0))
+            ..BuildEnd::new(time(started + 1000), Cause::Exited(status(number)))
         }),
     }
+}
+
+/// One build in seven fails, and so do the newest ones of one job in seven.
+fn status(number: usize) -> i64 {
+    number.is_multiple_of(7).into()
 }
 
 fn uuid(number: usize) -> Uuid {

@@ -1,4 +1,4 @@
-//! Real servers on directories of their own.
+//! Real servers on directories of their own, and dashboards of them.
 
 use crate::failure::{During, Failure, Outcome};
 use crate::process::Process;
@@ -19,6 +19,13 @@ pub(crate) struct Site {
 /// A running server; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+/// A running dashboard of it; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Dashboard {
     child: Child,
     address: SocketAddr,
 }
@@ -47,30 +54,24 @@ impl Site {
 
     /// Starts a server and waits until it listens.
     pub(crate) fn start(&self) -> Outcome<Server> {
-        let log = self.path("server.log");
-        let stderr = File::create(&log).during("create the server's log")?;
         let mut command = Command::new(&self.programs.server);
         command.args(["--port", "0", "--dir"]).arg(self.data()).arg("--config-dir").arg(self.path("config"));
         // An artifact of 4 GiB is a little too long for the usual limit.
-        command
-            .args(["--artifact-limit", "5GiB"])
-            .arg("--viewer-listen")
-            .arg(format!("unix:{}", self.socket().display()));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
-        let mut child = command.spawn().during("start the server")?;
-        let mut line = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout).read_line(&mut line).during("read what the server prints")?;
-        }
-        match line.trim().strip_prefix("listening on ").and_then(|address| address.parse().ok()) {
-            Some(address) => Ok(Server { child, address }),
-            None => {
-                let _ = child.kill();
-                let _ = child.wait();
-                let complaint = fs::read_to_string(&log).unwrap_or_default();
-                Err(Failure::new(format_args!("the server does not start: {complaint}")))
-            }
-        }
+        command.args(["--artifact-limit", "5GiB", "--viewer-listen"]).arg(self.viewer_address());
+        let (child, address) = listen(command, &self.path("server.log"), "server")?;
+        Ok(Server { child, address })
+    }
+
+    /// Starts a dashboard and waits until it listens.
+    pub(crate) fn start_dashboard(&self) -> Outcome<Dashboard> {
+        let mut command = Command::new(&self.programs.dashboard);
+        command.args(["--listen", "127.0.0.1:0", "--remote", &self.viewer_address()]);
+        let (child, address) = listen(command, &self.path("dashboard.log"), "dashboard")?;
+        Ok(Dashboard { child, address })
+    }
+
+    fn viewer_address(&self) -> String {
+        format!("unix:{}", self.socket().display())
     }
 
     /// Where the server listens for clients, besides.
@@ -81,7 +82,7 @@ impl Site {
     /// The command that runs a client, through a socket of this system.
     pub(crate) fn client_command(&self) -> Command {
         let mut command = Command::new(&self.programs.client);
-        command.env("BUILDER_REMOTE", format!("unix:{}", self.socket().display())).stdin(Stdio::null());
+        command.env("BUILDER_REMOTE", self.viewer_address()).stdin(Stdio::null());
         command
     }
 
@@ -120,5 +121,43 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+impl Dashboard {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn process(&self) -> Process {
+        Process(self.child.id())
+    }
+}
+
+impl Drop for Dashboard {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts a program and waits until it says where it listens. What it complains of goes to the log.
+fn listen(mut command: Command, log: &Path, name: &str) -> Outcome<(Child, SocketAddr)> {
+    let stderr = File::create(log).during(format_args!("create the log of the {name}"))?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
+    let mut child = command.spawn().during(format_args!("start the {name}"))?;
+    let mut line = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        BufReader::new(stdout).read_line(&mut line).during(format_args!("read what the {name} prints"))?;
+    }
+    let place = line.trim().strip_prefix("listening on ").map(|place| place.trim_start_matches("http://"));
+    match place.and_then(|place| place.trim_end_matches('/').parse().ok()) {
+        Some(address) => Ok((child, address)),
+        None => {
+            let _ = child.kill();
+            let _ = child.wait();
+            let complaint = fs::read_to_string(log).unwrap_or_default();
+            Err(Failure::new(format_args!("the {name} does not start: {complaint}")))
+        }
     }
 }

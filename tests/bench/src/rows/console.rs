@@ -116,7 +116,7 @@ impl LineSource {
     }
 }
 
-/// The number of a line.
+/// The number of a line of a [`LineSource`]: the first one has 0.
 pub(crate) fn line_number(line: &[u8]) -> Option<u64> {
     std::str::from_utf8(line.get(..NUMBER_DIGITS)?).ok()?.parse().ok()
 }

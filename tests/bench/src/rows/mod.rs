@@ -7,9 +7,11 @@ mod fetch;
 mod history;
 mod info;
 mod observers;
+mod pages;
 mod schedule;
 mod start;
 mod trivial;
+mod viewers;
 mod waiting;
 
 use crate::failure::Outcome;
@@ -28,7 +30,7 @@ pub(crate) struct Row {
 }
 
 /// All rows, in the order of the table.
-pub(crate) const ALL: [Row; 14] = [
+pub(crate) const ALL: [Row; 17] = [
     Row { name: "artifact", measure: artifact::measure },
     Row { name: "artifact-worker", measure: artifact::measure_worker },
     Row { name: "fetch", measure: fetch::measure },
@@ -43,6 +45,9 @@ pub(crate) const ALL: [Row; 14] = [
     Row { name: "history", measure: history::measure },
     Row { name: "info", measure: info::measure },
     Row { name: "true", measure: trivial::measure },
+    Row { name: "pages", measure: pages::measure },
+    Row { name: "viewers-many", measure: viewers::measure_many },
+    Row { name: "viewers-fast", measure: viewers::measure_fast },
 ];
 
 /// The names of all rows.
