@@ -3,7 +3,7 @@
 use super::answer::html_response;
 use super::context::{Context, no_build};
 use super::frame::Frame;
-use super::moment::{away, took};
+use super::moment::{away, since, took};
 use super::problem::{Problem, known};
 use super::route::{JobPage, MOST_BUILDS, USUAL_LIMIT};
 use super::words::{Count, cause, has_failed, outcome, period, settings, usual};
@@ -165,7 +165,7 @@ impl<'a> Shown<'a> {
                         }
                         p {
                             @if has_failed(status) { "Failed " } @else { "Succeeded " }
-                            (Count(results.count, "time", "times in a row")) ", since " (away(results.since, now)) "."
+                            (Count(results.count, "time", "times in a row")) ", for " (since(results.since, now)) "."
                             @if has_failed(status) {
                                 @match success {
                                     Some(success) => {
@@ -183,7 +183,7 @@ impl<'a> Shown<'a> {
                 @if let Some(build) = running {
                     p {
                         a href=(self.context.links.build(build.uuid())) { span.state.run { "▶ running" } }
-                        " since " (away(build.started, now))
+                        " for " (since(build.started, now))
                     }
                 }
                 (chart::strip(&job.recent))

@@ -16,7 +16,7 @@ fn a_job_shows_its_builds_and_how_it_does() {
     assert_eq!(read(&page, "h1"), "unikernel-dns-secondary freebsd-14");
     let status = read(&page, ".statuses");
     assert!(
-        status.contains("✗ exited 2 3h ago Failed 3 times in a row, since 11h ago. Last success: 15h ago."),
+        status.contains("✗ exited 2 3h ago Failed 3 times in a row, for 11h 57m. Last success: 15h ago."),
         "{status}"
     );
     let rows: Vec<String> = all(&page, ".history tbody tr").into_iter().map(words).collect();
