@@ -3,7 +3,8 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154
 
-pages='README.md bin/pictures/terminal.svg SECURITY.md bin/JOBS.md bin/LOG.md bin/MOVING.md bin/OPERATING.md
+pages='README.md bin/pictures/terminal.svg bin/pictures/dashboard-overview.png
+    SECURITY.md bin/JOBS.md bin/LOG.md bin/MOVING.md bin/OPERATING.md
     sandbox-scripts/README.md sandbox-scripts/freebsd/README.md sandbox-scripts/freebsd/jail.conf.sample
     sandbox-scripts/kubernetes/README.md sandbox-scripts/kubernetes/server.yaml
     sandbox-scripts/kubernetes/server-pod.yaml sandbox-scripts/kubernetes/worker.yaml

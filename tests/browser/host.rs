@@ -55,6 +55,13 @@ impl Host {
         self.site.schedule(self.server(), name, platform, &format!("#!/bin/sh\n{script}"));
     }
 
+    /// Schedules a script, to run now and every day.
+    pub(crate) fn schedule_daily(&self, name: &str, platform: &str, script: &str) {
+        let path = self.site.file(&format!("{name}.script"), format!("#!/bin/sh\n{script}"));
+        let path = path.to_str().unwrap();
+        self.site.succeed(self.server(), ["schedule", name, platform, path, "--period", "daily"]);
+    }
+
     /// Lets a job run again.
     pub(crate) fn execute(&self, name: &str) {
         self.site.succeed(self.server(), ["execute", name]);

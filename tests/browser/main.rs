@@ -15,5 +15,6 @@ mod console;
 mod host;
 mod hostile;
 mod live;
+mod pictures;
 mod scriptless;
 mod webdriver;
