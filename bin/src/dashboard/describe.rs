@@ -73,6 +73,7 @@ pub fn job(snapshot: &Snapshot, name: &Text, platform: Option<&Text>, builds: &[
     };
     let only = Snapshot {
         taken: snapshot.taken,
+        revision: snapshot.revision,
         trouble: None,
         server: snapshot.server.clone(),
         platforms: Vec::new(),

@@ -194,6 +194,7 @@ mod tests {
         };
         let snapshot = Snapshot {
             taken: Time::UNIX_EPOCH,
+            revision: 1,
             trouble: None,
             server,
             platforms: Vec::new(),

@@ -129,7 +129,10 @@ pub enum Plan<P> {
     /// To find out what the page needs, and then to answer.
     Page(P),
     /// To tell whenever the snapshot changes, as a stream of events.
-    LiveOverview,
+    LiveOverview {
+        /// The [`revision`](Snapshot::revision) that the browser has, if it says so.
+        since: Option<u64>,
+    },
     /// To send the lines of a build from this number on, and those to come, as a stream of events.
     LiveConsole {
         /// The build.

@@ -11,6 +11,8 @@ use builder_proto::time::Time;
 pub struct Snapshot {
     /// When it said so.
     pub taken: Time,
+    /// Another number for each that differs in something that people want to see.
+    pub revision: u64,
     /// Why nothing later is known, if the server could not be asked again since. In words.
     pub trouble: Option<String>,
     /// The server itself.

@@ -157,8 +157,9 @@ impl Snapshots {
         let jobs = look.jobs.into_iter().enumerate();
         let jobs =
             jobs.map(|(place, status)| Job { status, recent: recent.remove(&place).unwrap_or_default() });
-        let snapshot = Snapshot {
+        let mut snapshot = Snapshot {
             taken: now.wall,
+            revision: self.revision,
             trouble: None,
             server,
             platforms: look.platforms,
@@ -169,6 +170,7 @@ impl Snapshots {
         self.trouble = None;
         if self.current.as_ref().is_none_or(|before| !is_alike(before, &snapshot)) {
             self.revision += 1;
+            snapshot.revision = self.revision;
         }
         self.current = Some(Rc::new(snapshot));
     }
@@ -184,8 +186,10 @@ impl Snapshots {
         if let Some(snapshot) = &mut self.current
             && snapshot.trouble.as_ref() != Some(&reason)
         {
-            Rc::make_mut(snapshot).trouble = Some(reason.clone());
             self.revision += 1;
+            let snapshot = Rc::make_mut(snapshot);
+            snapshot.trouble = Some(reason.clone());
+            snapshot.revision = self.revision;
         }
         self.trouble = Some(reason);
     }
@@ -193,7 +197,7 @@ impl Snapshots {
 
 /// Whether people need not be told: nothing is different but what changes all the time.
 fn is_alike(before: &Snapshot, after: &Snapshot) -> bool {
-    let Snapshot { taken: _, trouble, server, platforms, queued, running, jobs } = before;
+    let Snapshot { taken: _, revision: _, trouble, server, platforms, queued, running, jobs } = before;
     let steady = |server: &ServerStatus| ServerStatus { log_bytes: 0, free_bytes: None, ..server.clone() };
     *trouble == after.trouble
         && steady(server) == steady(&after.server)

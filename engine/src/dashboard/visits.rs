@@ -13,6 +13,8 @@ use std::rc::Rc;
 
 /// Pages that are kept for those who want to see the same in the same moment.
 const RENDERED: usize = 16;
+/// Bytes that wait for a browser, from which on it is told nothing more of changes.
+const UNTAKEN_BYTES: usize = 1024;
 
 impl<S: Site> Dashboard<S> {
     /// Does what can be done for a browser now.
@@ -27,7 +29,8 @@ impl<S: Site> Dashboard<S> {
                 },
                 Task::Console { .. } => return self.pump(now, connection),
                 Task::Download(_) => return self.pace_download(now, connection),
-                Task::Page { .. } | Task::Overview { .. } => return,
+                Task::Overview { .. } => return self.tell_of_change(now, connection),
+                Task::Page { .. } => return,
             }
         }
     }
@@ -49,7 +52,7 @@ impl<S: Site> Dashboard<S> {
                     self.advance(now, connection);
                 }
             },
-            Plan::LiveOverview => self.begin_overview(now, connection),
+            Plan::LiveOverview { since } => self.begin_overview(now, connection, since),
             Plan::LiveConsole { uuid, from } => self.begin_console(now, connection, uuid, from.max(1)),
             Plan::ConsoleText { uuid } => self.want_download(now, connection, Wanted::Text(uuid)),
             Plan::Artifact { uuid, path } => {
@@ -193,10 +196,11 @@ impl<S: Site> Dashboard<S> {
     }
 
     /// From now on, a browser is told when something has changed.
-    fn begin_overview(&mut self, now: Now, connection: u64) {
-        let (told, beat) = (self.snapshots.revision(), now.monotonic + BEAT_TIME);
+    fn begin_overview(&mut self, now: Now, connection: u64, since: Option<u64>) {
+        let (told, beat) = (since.unwrap_or(self.snapshots.revision()), now.monotonic + BEAT_TIME);
         if self.begin_events(now, connection) {
             self.set_task(connection, Task::Overview { told, beat });
+            self.tell_of_change(now, connection);
         }
     }
 
@@ -221,21 +225,27 @@ impl<S: Site> Dashboard<S> {
     }
 
     fn tell_of_changes(&mut self, now: Now) {
+        let is_onlooker = |visitor: &Visitor<S::Page>| matches!(visitor.task, Task::Overview { .. });
+        let onlookers = self.visitors.iter().filter(|(_, visitor)| is_onlooker(visitor));
+        for connection in onlookers.map(|(connection, _)| *connection).collect::<Vec<u64>>() {
+            self.tell_of_change(now, connection);
+        }
+    }
+
+    /// Tells a browser that something has changed, if it does not know. One that does not take what it was told before is told
+    /// when it has.
+    fn tell_of_change(&mut self, now: Now, connection: u64) {
         let revision = self.snapshots.revision();
-        for (connection, visitor) in &mut self.visitors {
-            if let Task::Overview { told, beat } = &mut visitor.task
-                && *told != revision
-                // Whoever has not taken what was said before is told when it has.
-                && visitor.http.queued_bytes() == 0
-            {
-                *told = revision;
-                *beat = now.monotonic + BEAT_TIME;
-                visitor.http.push(
-                    now.monotonic,
-                    format!("id: {revision}\nevent: change\ndata: {revision}\n\n").into_bytes().into(),
-                );
-                self.concerned.insert(*connection);
-            }
+        let Some(visitor) = self.visitors.get_mut(&connection) else { return };
+        if let Task::Overview { told, beat } = &mut visitor.task
+            && *told != revision
+            && visitor.http.queued_bytes() < UNTAKEN_BYTES
+        {
+            *told = revision;
+            *beat = now.monotonic + BEAT_TIME;
+            let event = format!("id: {revision}\nevent: change\ndata: {revision}\n\n");
+            visitor.http.push(now.monotonic, event.into_bytes().into());
+            self.concerned.insert(connection);
         }
     }
 }

@@ -68,6 +68,7 @@ fn snapshot() -> Snapshot {
     };
     Snapshot {
         taken: at(990),
+        revision: 1,
         trouble: None,
         server,
         platforms: vec![platform("gone", 0, true), platform("leaving", 1, true), platform("p", 2, false)],

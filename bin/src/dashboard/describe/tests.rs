@@ -17,7 +17,7 @@ fn snapshot() -> Snapshot {
         status,
     });
     let jobs = jobs.collect();
-    Snapshot { taken: at(7200), trouble: None, server, platforms, queued, running, jobs }
+    Snapshot { taken: at(7200), revision: 1, trouble: None, server, platforms, queued, running, jobs }
 }
 
 fn recent() -> Value {

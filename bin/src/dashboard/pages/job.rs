@@ -66,7 +66,7 @@ pub(super) fn render(context: &Context<'_>, page: &JobPage) -> Result<Response, 
         now: Some(context.now),
         job: Some(&page.name),
         json: Some(context.links.api_job(&page.name)),
-        live: Some(context.links.live_overview()),
+        live: Some(context.links.live_overview(snapshot)),
         ..Frame::new(context.links, context.title)
     };
     Ok(html_response(200, frame.page(&page.name.to_string(), shown.contents())))

@@ -1,5 +1,6 @@
 //! Addresses of pages, and what is in an address.
 
+use builder_engine::dashboard::snapshot::Snapshot;
 use builder_proto::Uuid;
 use builder_proto::text::Text;
 use std::fmt;
@@ -113,8 +114,8 @@ impl Links {
     }
 
     /// Where changes of the overview are told.
-    pub(super) fn live_overview(&self) -> String {
-        format!("{}live", self.root)
+    pub(super) fn live_overview(&self, snapshot: &Snapshot) -> String {
+        format!("{}live?since={}", self.root, snapshot.revision)
     }
 }
 

@@ -85,7 +85,10 @@ pub(super) fn plan(base: &str, request: &Request) -> Result<Plan<Page>, Problem>
     let (first, rest) = path.split_once('/').map_or((path, None), |(first, rest)| (first, Some(rest)));
     let page = match (first, rest) {
         ("", None) => Page::Overview,
-        ("live", None) => return Ok(Plan::LiveOverview),
+        ("live", None) => {
+            let since = request.last_event_id.or(number(&parameters, "since")?);
+            return Ok(Plan::LiveOverview { since });
+        }
         ("feed.atom", None) => Page::Feed(None),
         ("metrics", None) => Page::Metrics,
         ("favicon.ico", None) => return Ok(Plan::Ready(assets::ICON.response(Caching::Revalidate))),

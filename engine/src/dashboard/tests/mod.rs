@@ -35,7 +35,7 @@ impl Site for Plain {
             "/snapshot" => Plan::Page(Page(vec![Need::Snapshot])),
             "/details" => Plan::Page(Page(vec![Need::Details(UUID), console(Window::Last(2))])),
             "/find" => Plan::Page(Page(vec![console(Window::Matching("b".to_owned(), 9))])),
-            "/changes" => Plan::LiveOverview,
+            "/changes" => Plan::LiveOverview { since: request.last_event_id },
             "/live" => {
                 Plan::LiveConsole { uuid: UUID, from: request.last_event_id.map_or(1, |last| last + 1) }
             }

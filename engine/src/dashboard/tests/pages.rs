@@ -118,6 +118,25 @@ fn whoever_has_a_live_page_open_is_told_of_changes_and_only_of_these() {
 }
 
 #[test]
+fn what_has_changed_since_a_page_was_made_is_told_at_once() {
+    let mut world = World::new();
+    world.answer_overview(false);
+    let browser = world.get("/idle");
+    world.take(browser);
+    let known = world.dashboard.snapshots.revision();
+    world.ask(browser, "/changes", &format!("Last-Event-ID: {}\r\n", known + 1));
+    let events = world.body(browser);
+    assert!(
+        events.contains(&format!("id: {known}\nevent: change")),
+        "another one, so it is of another dashboard: {events}"
+    );
+    let browser = world.get("/idle");
+    world.take(browser);
+    world.ask(browser, "/changes", &format!("Last-Event-ID: {known}\r\n"));
+    assert!(!world.body(browser).contains("event: change"));
+}
+
+#[test]
 fn when_there_are_too_many_one_that_asks_for_nothing_makes_room() {
     let mut world = World::new();
     world.answer_overview(false);

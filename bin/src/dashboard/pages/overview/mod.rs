@@ -34,7 +34,7 @@ pub(super) fn render(context: &Context<'_>) -> Result<Response, Problem> {
         snapshot: Some(snapshot),
         now: Some(context.now),
         json: Some(links.api_overview()),
-        live: Some(links.live_overview()),
+        live: Some(links.live_overview(snapshot)),
         ..Frame::new(&links, context.title)
     };
     let (title, contents) = overview.contents();

@@ -66,7 +66,8 @@ fn links_lead_to_what_they_name() {
 fn streams_and_downloads_are_not_pages() {
     let host = Host::new("/ci");
     let uuid = host.build(0);
-    assert!(matches!(host.plan("/ci/live"), Plan::LiveOverview));
+    assert!(matches!(host.plan("/ci/live"), Plan::LiveOverview { since: None }));
+    assert!(matches!(host.plan("/ci/live?since=7"), Plan::LiveOverview { since: Some(7) }));
     let plan = host.plan(&format!("/ci/build/{uuid}/console.txt"));
     assert!(matches!(plan, Plan::ConsoleText { uuid: one } if one == uuid));
     let from = |target: &str, last_event_id| {

@@ -170,6 +170,7 @@ pub(super) fn snapshot(jobs: u64) -> Snapshot {
     };
     Snapshot {
         taken: NOW,
+        revision: 7,
         trouble: None,
         server: server(),
         platforms: vec![
