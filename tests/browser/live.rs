@@ -26,6 +26,10 @@ fn a_job_appears_on_the_overview_runs_and_ends_green_then_red() {
     browser.wait("document.querySelector('h1.ok')?.innerText === '✓ All is well'");
     assert!(browser.text("[aria-labelledby=running-title]").contains("Nothing runs."));
 
+    // The script counts from the second in which it ended: from its minute on, it would say more than has passed.
+    let finished = "document.querySelector('#jobs td.ok time').dateTime.length";
+    assert_eq!(browser.run(&format!("return {finished}")), "2026-01-02T03:04:05Z".len());
+
     host.site.file("red", "");
     host.execute("hello");
     host.work();

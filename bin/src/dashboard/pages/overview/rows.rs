@@ -6,12 +6,17 @@ use crate::dashboard::chart;
 use crate::dashboard::outcome::Outcome;
 use crate::dashboard::pages::moment::{Away, Minute};
 use crate::dashboard::pages::words::{sign, usual, verdict};
+use crate::wording::whole_seconds;
 use builder_engine::dashboard::snapshot::{Job, RECENT, Recent};
 use builder_engine::wording::Span;
 use builder_proto::overview::{JobStatus, Results};
 use builder_proto::time::Time;
 use maud::Escaper;
 use std::fmt::{self, Write};
+use std::time::Duration;
+
+/// How long ago something may be for its seconds to be seen. The script counts from the time that it finds.
+const PRECISE: Duration = Duration::from_secs(60 * 60);
 
 impl Overview<'_> {
     /// Appends the row of a job.
@@ -99,7 +104,12 @@ impl Overview<'_> {
 
     /// What the script needs to keep it right, and no more.
     fn write_time(&self, rows: &mut String, time: Time) -> fmt::Result {
-        write!(rows, "<time datetime={}>{}</time>", Minute(time), Away { time, now: self.now })
+        let away = Away { time, now: self.now };
+        if self.now.duration_since(time) < PRECISE {
+            write!(rows, "<time datetime={}>{away}</time>", whole_seconds(time))
+        } else {
+            write!(rows, "<time datetime={}>{away}</time>", Minute(time))
+        }
     }
 
     fn is_one_of_several(&self, status: &JobStatus) -> bool {
