@@ -12,7 +12,7 @@
 //!
 //! In a plot, `.bar` is filled, `.grid` and `.usual` are lines, and `text` is their labels.
 
-use super::outcome::{Outcome, summary};
+use super::outcome::{Outcome, counts, summary};
 use crate::client::history::time_taken;
 use builder_engine::dashboard::snapshot::{RECENT, Recent};
 use builder_engine::wording::Span;
@@ -46,36 +46,36 @@ const STEPS: [u64; 32] = [
 ];
 
 /// The last results of a job, those that started first first, as one line of cells: that of a failed build is twice as high as
-/// that of one that is ok, and twice as low is that of a cancelled one. The last is always at the right.
+/// that of one that is ok, and twice as low is that of a cancelled one. The last is always at the right. What the last one is stands
+/// beside it in words.
+///
+/// A page has hundreds of strips, so they are in the shortest form that is HTML.
 #[must_use]
 pub fn strip(recent: &[Recent]) -> Markup {
     let recent = recent.get(recent.len().saturating_sub(RECENT)..).unwrap_or_default();
     let outcomes: Vec<Outcome> = recent.iter().map(|recent| Outcome::of(&recent.cause)).collect();
-    let label = if outcomes.is_empty() { "no result".to_owned() } else { summary(&outcomes) };
-    let lines = [(Outcome::Good, 6), (Outcome::Bad, 4), (Outcome::Cancelled, 7)];
-    html! {
-        svg class="strip" viewBox={ "0 0 " (RECENT * CELL) " 8" } role="img" aria-label=(label) {
-            @for (kind, height) in lines {
-                @if outcomes.contains(&kind) {
-                    (PreEscaped(line(kind.class(), &runs(&outcomes, kind, height))))
-                }
-            }
+    let label = if outcomes.is_empty() { "no result".to_owned() } else { counts(&outcomes) };
+    let mut strip =
+        format!("<svg class=strip viewBox=\"0 0 {} 8\" role=img aria-label=\"{label}\">", RECENT * CELL);
+    for (kind, height) in [(Outcome::Good, 6), (Outcome::Bad, 4), (Outcome::Cancelled, 7)] {
+        if outcomes.contains(&kind) {
+            let path = runs(&outcomes, kind, height);
+            strip.push_str(&format!("<path class={} d=\"{path}\"/>", kind.class()));
         }
     }
+    PreEscaped(strip + "</svg>")
 }
 
-/// A path in the shortest form that is HTML and XML.
-fn line(class: &str, path: &str) -> String {
-    format!("<path class=\"{class}\" d=\"{path}\"/>")
-}
-
-/// A line for each run of cells of one kind, as a path: a page has hundreds of strips, and nearly all cells are alike.
+/// A line for each run of cells of one kind, as a path. That of cells that are ok goes on behind those of failed builds, which are
+/// higher.
 fn runs(outcomes: &[Outcome], kind: Outcome, height: u32) -> String {
+    let is_shown =
+        |outcome: &Outcome| *outcome == kind || (kind == Outcome::Good && *outcome == Outcome::Bad);
     let mut path = String::new();
     let mut place = (RECENT.saturating_sub(outcomes.len())) * CELL;
-    for run in outcomes.chunk_by(|one, other| one == other) {
+    for run in outcomes.chunk_by(|one, other| is_shown(one) == is_shown(other)) {
         let length = run.len() * CELL;
-        if run.first() == Some(&kind) {
+        if run.first().is_some_and(is_shown) {
             path.push_str(&format!("M{place} {height}h{length}"));
         }
         place += length;

@@ -52,13 +52,19 @@ impl Outcome {
 /// How many there are of each, and what the last one is, such as `17 ok, 3 failed, last failed`. That is left out when all are
 /// alike.
 pub(super) fn summary(outcomes: &[Outcome]) -> String {
+    let counted = counts(outcomes);
+    match outcomes.last().filter(|_| counted.contains(',')) {
+        Some(last) => format!("{counted}, last {}", last.word()),
+        None => counted,
+    }
+}
+
+/// How many there are of each kind, in words.
+pub(super) fn counts(outcomes: &[Outcome]) -> String {
     let kinds = [Outcome::Good, Outcome::Bad, Outcome::Cancelled, Outcome::Running];
     let count = |kind: Outcome| outcomes.iter().filter(|outcome| **outcome == kind).count();
     let counted = kinds.into_iter().map(|kind| (kind, count(kind))).filter(|(_, count)| *count > 0);
-    let mut parts: Vec<String> = counted.map(|(kind, count)| format!("{count} {}", kind.word())).collect();
-    if let Some(last) = outcomes.last().filter(|_| parts.len() > 1) {
-        parts.push(format!("last {}", last.word()));
-    }
+    let parts: Vec<String> = counted.map(|(kind, count)| format!("{count} {}", kind.word())).collect();
     parts.join(", ")
 }
 
