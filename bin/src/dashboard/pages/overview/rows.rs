@@ -51,8 +51,14 @@ impl Overview<'_> {
     }
 
     fn write_success(&self, rows: &mut String, results: &Results) -> fmt::Result {
-        // As nearly all rows are of this kind, the script puts how long ago it was in its place.
-        write!(rows, "<td class=ok>✓ ok <time>{:#}</time>", Minute(results.last.finished))?;
+        rows.push_str("<td class=ok>✓ ok ");
+        let finished = results.last.finished;
+        if self.now.duration_since(finished) < PRECISE {
+            self.write_time(rows, finished)?;
+        } else {
+            // Nearly all rows are of this kind, so the script puts how long ago it was in its place.
+            write!(rows, "<time>{:#}</time>", Minute(finished))?;
+        }
         match usual(results) {
             Some(usual) => write!(rows, "<td>{}", Span(usual)),
             None => rows.write_str("<td>–"),
