@@ -78,7 +78,18 @@ fn pages_show_what_the_server_knows() {
     assert_eq!(json(&format!("/api/build/{good}"))["job"], "good");
     assert_eq!(json("/api/job/bad")["builds"][0]["exit_code"], 3);
     assert_eq!(json("/api/queue/linux")["queued"], 0);
-    assert!(dashboard.get("/metrics").text().contains("builder_jobs_scheduled 2\n"));
+    let metrics = dashboard.get("/metrics");
+    assert!(metrics.text().contains("builder_jobs_scheduled 2\n"));
+    let manual =
+        include_str!("../../bin/OPERATING.md").split_once("## Show builds in a browser\n").unwrap().1;
+    let manual = manual.split_once("\n## ").unwrap().0.split_once("**Metrics.**").unwrap().1;
+    let names: Vec<&str> =
+        manual.split(|letter: char| !letter.is_ascii_lowercase() && letter != '_').collect();
+    let names: Vec<&&str> = names.iter().filter(|name| name.starts_with("builder_")).collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+    for name in names {
+        assert!(metrics.text().contains(&format!("# TYPE {name} ")), "{name}");
+    }
     assert!(dashboard.get("/feed.atom").text().contains("<feed"));
 }
 
