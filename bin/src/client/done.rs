@@ -80,36 +80,8 @@ fn describe(command: &Command, before: Option<&InfoReply>, after: Option<&InfoRe
         Command::Resume { platform: None } => {
             writeln!(text, "all platforms hand out jobs again, except for those that are paused one by one")
         }
-        // The server has said what came of these.
-        Command::Cancel(_) | Command::CancelJob(_) => Ok(()),
-        // These are given by nobody in front of a terminal, or change nothing.
-        Command::Observe(_)
-        | Command::Info
-        | Command::Overview
-        | Command::History(_)
-        | Command::Details(_)
-        | Command::Console(_)
-        | Command::Fetch { .. }
-        | Command::ExecuteOld(_)
-        | Command::ClientHello { .. }
-        | Command::JobRequested(_)
-        | Command::JobSchedule { .. }
-        | Command::Output { .. }
-        | Command::JobFinished { .. }
-        | Command::ServerHello
-        | Command::Success
-        | Command::Failure(_)
-        | Command::InfoReplyOld { .. }
-        | Command::InfoReply(_)
-        | Command::Build(_)
-        | Command::Artifact(_)
-        | Command::Data(_)
-        | Command::Remark(_)
-        | Command::Waiting(_)
-        | Command::JobStatus(_)
-        | Command::PlatformStatus(_)
-        | Command::QueueStatus(_)
-        | Command::ServerStatus(_) => Ok(()),
+        // Of builds that are cancelled the server says itself what came of it, and what else there is changes nothing.
+        _ => Ok(()),
     };
     text
 }
@@ -229,6 +201,8 @@ mod tests {
     use super::*;
     use crate::client::info_filter::samples::info_reply;
     use builder_proto::Uuid;
+    use builder_proto::command::{Kind, Sender};
+    use builder_proto::job_settings::JobSettings;
 
     /// What is told of a command on the server of the samples, where it is half past midnight.
     fn told(command: &Command) -> String {
@@ -296,6 +270,49 @@ mod tests {
             "hello is removed from the schedule and from all queues\n\
              its build 02020202-0202-0202-0202-020202020202 on p continues to its end\n"
         );
+    }
+
+    /// Commands that change something, but for [`TOLD_ELSEWHERE`].
+    fn changes() -> Vec<Command> {
+        let (period, settings, replaces, at) = (Period::Daily, JobSettings::NONE, false, None);
+        let script = || ScriptJob { name: "hello".into(), script: "".into(), platform: "p".into() };
+        let orb_build = || OrbBuildJob { name: "web".into(), opam_package: "web".into() };
+        vec![
+            Command::Schedule { period, job: script() },
+            Command::ScheduleOrbBuild { period, job: orb_build() },
+            Command::Enter { period, job: script(), settings, replaces, at },
+            Command::EnterOrbBuild { period, job: orb_build(), settings, replaces, at },
+            execute("hello"),
+            Command::Run {
+                name: "hello".into(),
+                platform: None,
+                environment: Vec::new(),
+                waits: false,
+                joins: false,
+            },
+            Command::Reschedule { name: "hello".into(), next: Time::NEVER, period: None },
+            Command::Unschedule("hello".into()),
+            Command::DropPlatform("p".into()),
+            Command::UndropPlatform("gone".into()),
+            Command::Pause("p".into()),
+            Command::Resume { platform: None },
+            Command::Drain { wait: false },
+        ]
+    }
+
+    /// The server says what came of the first two; this client does not give the last one.
+    const TOLD_ELSEWHERE: [Kind; 3] = [Kind::Cancel, Kind::CancelJob, Kind::ExecuteOld];
+
+    #[test]
+    fn of_every_change_it_is_told_what_came_of_it() {
+        let changes = changes();
+        for kind in Kind::ALL.iter().filter(|kind| kind.sender() == Sender::ClientChanges) {
+            let is_there = changes.iter().any(|command| command.kind() == *kind);
+            assert!(is_there || TOLD_ELSEWHERE.contains(kind), "{}", kind.name());
+        }
+        for command in changes {
+            assert!(told(&command).ends_with('\n'), "{}", command.name());
+        }
     }
 
     #[test]

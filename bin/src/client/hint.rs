@@ -67,42 +67,7 @@ fn hint(command: &Command, reason: &str, ask: impl FnOnce() -> InfoReply) -> Str
             never_dropped(platform, &ask())
         }
         // The reason says everything, or there was nothing to refuse.
-        Command::Unschedule(_)
-        | Command::Reschedule { .. }
-        | Command::Cancel(_)
-        | Command::CancelJob(_)
-        | Command::Pause(_)
-        | Command::Resume { .. }
-        | Command::Drain { .. }
-        | Command::DropPlatform(_)
-        | Command::UndropPlatform(_)
-        | Command::Observe(_)
-        | Command::Info
-        | Command::Overview
-        | Command::History(_)
-        | Command::Details(_)
-        | Command::Console(_)
-        | Command::Fetch { .. }
-        | Command::ExecuteOld(_)
-        | Command::ClientHello { .. }
-        | Command::JobRequested(_)
-        | Command::JobSchedule { .. }
-        | Command::Output { .. }
-        | Command::JobFinished { .. }
-        | Command::ServerHello
-        | Command::Success
-        | Command::Failure(_)
-        | Command::InfoReplyOld { .. }
-        | Command::InfoReply(_)
-        | Command::Build(_)
-        | Command::Artifact(_)
-        | Command::Data(_)
-        | Command::Remark(_)
-        | Command::Waiting(_)
-        | Command::JobStatus(_)
-        | Command::PlatformStatus(_)
-        | Command::QueueStatus(_)
-        | Command::ServerStatus(_) => String::new(),
+        _ => String::new(),
     }
 }
 
