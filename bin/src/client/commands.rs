@@ -210,7 +210,7 @@ for the last one of those.",
     Diff = past::DIFF,
     Cancel = CommandEntry {
         name: "cancel",
-        words: &[Word::one("JOB|UUID", Kind::Job)],
+        words: &[Word::one("JOB|UUID", Kind::JobOrUuid)],
         flags: &[],
         help: "end a build that runs, or all builds of a job, and take the job out of all queues",
         manual: "\

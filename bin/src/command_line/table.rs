@@ -64,6 +64,8 @@ pub enum Kind {
     Platform,
     /// A build, which only a server knows.
     Uuid,
+    /// The name of a job or a build, which only a server knows.
+    JobOrUuid,
     /// A file, or a directory where a program takes both.
     File,
     /// A directory.

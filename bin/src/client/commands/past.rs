@@ -36,7 +36,7 @@ If nothing fits, nothing is printed, and the exit status is 0.",
 
 pub(super) const LOGS: CommandEntry = CommandEntry {
     name: "logs",
-    words: &[Word::one("JOB|UUID", Kind::Job)],
+    words: &[Word::one("JOB|UUID", Kind::JobOrUuid)],
     flags: &[PLATFORM, FAILED, FOLLOW, TIMES, GREP, SINCE, SEARCH_LIMIT, JSON],
     help: "print the console of a build, or of the newest build of a job; with --failed, of the newest that failed",
     manual: "\
@@ -76,7 +76,7 @@ The result is no line of the console.",
 
 pub(super) const FETCH: CommandEntry = CommandEntry {
     name: "fetch",
-    words: &[Word::one("JOB|UUID", Kind::Job), Word::optional("PATH", Kind::Text)],
+    words: &[Word::one("JOB|UUID", Kind::JobOrUuid), Word::optional("PATH", Kind::Text)],
     flags: &[PLATFORM, OUTPUT, JSON],
     help: "fetch the artifacts of a build, or those at PATH, and verify them; run it again to go on after a break",
     manual: "\
@@ -122,7 +122,7 @@ It fetches the others, and fails.",
 
 pub(super) const DIFF: CommandEntry = CommandEntry {
     name: "diff",
-    words: &[Word::one("JOB|UUID", Kind::Job), Word::optional("UUID", Kind::Uuid)],
+    words: &[Word::one("JOB|UUID", Kind::JobOrUuid), Word::optional("UUID", Kind::Uuid)],
     flags: &[PLATFORM, PREVIOUS, LAST_SUCCESS, JSON],
     help: "print what differs between two builds, or between a build, such as the newest of a job, and the one before it; if it failed, the last success before it",
     manual: "\

@@ -55,7 +55,7 @@ fn bash_offer(value: Value) -> Option<String> {
         return Some(format!("_builder_ask {asked}"));
     }
     match value.kind {
-        Kind::Text | Kind::Job | Kind::Platform | Kind::Uuid | Kind::Url => None,
+        Kind::Text | Kind::Job | Kind::Platform | Kind::Uuid | Kind::JobOrUuid | Kind::Url => None,
         Kind::File => Some("compopt -o default".to_owned()),
         Kind::Directory => Some("compopt -o filenames; _builder_offer -d".to_owned()),
         Kind::Group => Some("_builder_offer -g".to_owned()),

@@ -57,7 +57,9 @@ fn fish_value(value: Value) -> String {
         return format!(" -x -a '(__builder_ask {asked})'");
     }
     match value.kind {
-        Kind::Text | Kind::Job | Kind::Platform | Kind::Uuid | Kind::Url => " -x".to_owned(),
+        Kind::Text | Kind::Job | Kind::Platform | Kind::Uuid | Kind::JobOrUuid | Kind::Url => {
+            " -x".to_owned()
+        }
         Kind::File => " -r -F".to_owned(),
         Kind::Directory => " -x -a '(__fish_complete_directories)'".to_owned(),
         Kind::Group => " -x -a '(__fish_complete_groups)'".to_owned(),

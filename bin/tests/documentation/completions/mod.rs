@@ -51,8 +51,8 @@ fn places(program: &Program) -> Vec<(&'static str, &'static [Word])> {
 /// What the server is asked for, as words after `builder-client names`.
 fn asked(value: Value) -> Option<&'static str> {
     match value.kind {
-        Kind::Job if value.name.contains("UUID") => Some("jobs builds"),
         Kind::Job => Some("jobs"),
+        Kind::JobOrUuid => Some("jobs builds"),
         Kind::Platform => Some("platforms"),
         Kind::Uuid => Some("builds"),
         Kind::Text | Kind::File | Kind::Directory | Kind::Group | Kind::Url | Kind::OneOf(_) => None,

@@ -80,7 +80,7 @@ fn zsh_action(value: Value) -> String {
         return format!(" _builder_ask {asked}");
     }
     match value.kind {
-        Kind::Text | Kind::Job | Kind::Platform | Kind::Uuid => " ".to_owned(),
+        Kind::Text | Kind::Job | Kind::Platform | Kind::Uuid | Kind::JobOrUuid => " ".to_owned(),
         Kind::File => "_files".to_owned(),
         Kind::Directory => "_directories".to_owned(),
         Kind::Group => "_groups".to_owned(),
