@@ -77,17 +77,18 @@ impl Activity {
         }
     }
 
-    /// In words: how long it has been running, or its place in the queue, where it does so only once.
+    /// In words: how long it has been running, or its place in the queue, if there is only one; otherwise how many there are.
+    /// They may be on one platform, as a job has a place for each of its environments.
     pub(super) fn describe(&self, now: Time) -> String {
         let running = match self.running.as_slice() {
             [] => None,
             [started] => Some(format!("running {}", Span(now.duration_since(*started)))),
-            builds => Some(format!("running on {}", builds.len())),
+            builds => Some(format!("running {} times", builds.len())),
         };
         let queued = match self.queued.as_slice() {
             [] => None,
             [position] => Some(format!("queued #{}", position + 1)),
-            queues => Some(format!("queued on {}", queues.len())),
+            queues => Some(format!("queued {} times", queues.len())),
         };
         match (running, queued) {
             (Some(_), Some(_)) => "running, queued".to_owned(),
@@ -146,7 +147,7 @@ mod tests {
             [
                 "both: running, queued",
                 "running: running 1m 0s",
-                "twice: queued on 2",
+                "twice: queued 2 times",
                 "first: queued #1",
                 "queued: queued #2",
                 "a: -",
@@ -163,7 +164,7 @@ mod tests {
         assert_eq!(job_lines(&reply)[0].schedule, None);
         reply.queues.clear();
         reply.schedule.push(item("x", 1));
-        assert_eq!(lines(&reply), ["x: running on 2"]);
+        assert_eq!(lines(&reply), ["x: running 2 times"]);
     }
 
     #[test]

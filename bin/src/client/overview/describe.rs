@@ -13,7 +13,7 @@ use builder_proto::overview::{JobStatus, Pace, PlatformStatus, QueueStatus, Reas
 use builder_proto::text::Text;
 use builder_proto::time::Time;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// The answer as one object; `reply` says the same as far as earlier versions know it.
 pub(crate) fn describe(reply: &InfoReply, shown: &Overview) -> Value {
@@ -25,12 +25,16 @@ pub(crate) fn describe(reply: &InfoReply, shown: &Overview) -> Value {
         let settings = shown.of_job(item.job.name()).first().and_then(|status| status.settings);
         described["settings"] = settings.map(describe_settings).into();
     }
-    let waits: BTreeMap<(&Text, &Text), &QueueStatus> =
-        shown.queued.iter().map(|entry| ((&entry.platform, &entry.job), entry)).collect();
+    // A job has a place for each of its environments, which stand in the same order on both sides.
+    let mut waits: BTreeMap<(&Text, &Text), VecDeque<&QueueStatus>> = BTreeMap::new();
+    for entry in &shown.queued {
+        waits.entry((&entry.platform, &entry.job)).or_default().push_back(entry);
+    }
     let described = queues(reply).map(|queue| {
         let jobs = queue.jobs.iter().map(|job| {
             let mut value = info::describe_job(job);
-            if let Some(entry) = waits.get(&(&queue.platform, job.name())) {
+            let places = waits.get_mut(&(&queue.platform, job.name()));
+            if let Some(entry) = places.and_then(VecDeque::pop_front) {
                 extend(&mut value, describe_wait(entry));
             }
             value
@@ -142,7 +146,7 @@ fn time(time: Time) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::overview::answer::samples::overview;
+    use crate::client::overview::answer::samples::{overview, waiting};
 
     #[test]
     fn the_shape_is_the_one_that_the_manual_promises() {
@@ -204,5 +208,14 @@ mod tests {
             "dropped_platforms": ["gone"],
         });
         assert_eq!(describe(&shown.to_reply(), &shown), expected);
+    }
+
+    #[test]
+    fn a_job_that_waits_twice_has_two_reasons() {
+        let mut shown = overview();
+        shown.queued.insert(1, waiting("hello", "p", Reason::Busy(1)));
+        let described = describe(&shown.to_reply(), &shown);
+        let jobs = &described["queues"][0]["jobs"];
+        assert_eq!((&jobs[0]["reason"], &jobs[1]["reason"]), (&json!("losses"), &json!("busy")));
     }
 }
