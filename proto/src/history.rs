@@ -221,6 +221,8 @@ impl fmt::Display for Cause {
             Cause::Timeout(_) => f.write_str("timeout"),
             Cause::Silence(_) => f.write_str("silence"),
             Cause::Cancelled(who) => write!(f, "cancelled by {who}"),
+            // Servers begin their reasons with what was lost.
+            Cause::Lost(reason) if reason.as_bytes().starts_with(b"worker lost") => write!(f, "{reason}"),
             Cause::Lost(reason) => write!(f, "lost: {reason}"),
             Cause::Limit(reason) => write!(f, "limit: {reason}"),
             Cause::CannotRun(reason) => write!(f, "cannot run: {reason}"),
@@ -323,6 +325,7 @@ mod tests {
             (Cause::Silence(Null), "a4020500", "silence"),
             (Cause::Cancelled("eve".into()), "a5050c03657665", "cancelled by eve"),
             (Cause::Lost("x".into()), "a6030c0178", "lost: x"),
+            (Cause::Lost("worker lost".into()), "a60d0c0b776f726b6572206c6f7374", "worker lost"),
             (Cause::Limit("x".into()), "a7030c0178", "limit: x"),
             (Cause::CannotRun("x".into()), "a8030c0178", "cannot run: x"),
         ] {
