@@ -92,9 +92,11 @@ pub fn check_name(kind: NameKind, name: &Text) -> Result<(), NameError> {
     Err(NameError { kind, name: name.clone(), problem })
 }
 
-/// Shows a name that was not checked, in a sentence that is sent or logged: what exceeds [`NAME_BYTES`] is cut off.
+/// Shows a name that was not checked, in a sentence that is sent or logged: what exceeds [`NAME_BYTES`] is cut off,
+/// and one that is empty is seen to be.
 pub(crate) fn shown(name: &Text) -> String {
     match name.as_bytes().split_at_checked(NAME_BYTES) {
+        None if name.as_bytes().is_empty() => "''".to_owned(),
         Some((start, rest)) if !rest.is_empty() => format!("{}…", Text::from(start)),
         _ => name.to_string(),
     }
@@ -146,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_name_that_was_not_checked_is_shown_up_to_the_limit() {
-        for (name, text) in [("a", "a".to_owned()), ("a\nb", "a\\nb".to_owned())] {
+        for (name, text) in [("a", "a".to_owned()), ("a\nb", "a\\nb".to_owned()), ("", "''".to_owned())] {
             assert_eq!(shown(&name.into()).to_string(), text);
         }
         assert_eq!(shown(&"n".repeat(100).into()).to_string(), "n".repeat(100));
