@@ -18,19 +18,30 @@ pub(super) fn send(remote: &Address, command: &Command, quiet: bool) -> Result<(
     if matches!(command, Command::Drain { wait: true }) {
         connection.wait_without_limit()?;
     }
-    let mut answer = connection.ask(command)?;
-    while let Command::Remark(text) = answer {
-        if !quiet {
-            writeln!(stdout.lock(), "{text}").map_err(ClientError::Print)?;
+    let answer = converse(&mut connection, command, quiet).map_err(|error| match command {
+        Command::Drain { wait: true } if !matches!(error, ClientError::Print(_)) => {
+            ClientError::Undrained(Box::new(error))
         }
-        answer = connection.receive()?.ok_or_else(|| connection.closed("the end of its answer"))?;
-    }
+        _ => error,
+    })?;
     match answer {
         Command::Success => {}
         other => return Err(explained(remote, command, connection.refusal(command, other))),
     }
     let text = witness.map(Witness::tell).unwrap_or_default();
     stdout.lock().write_all(text.as_bytes()).map_err(ClientError::Print)
+}
+
+/// Gives the command and prints what the server remarks, up to its answer.
+fn converse(connection: &mut Connection, command: &Command, quiet: bool) -> Result<Command, ClientError> {
+    let mut answer = connection.ask(command)?;
+    while let Command::Remark(text) = answer {
+        if !quiet {
+            writeln!(io::stdout().lock(), "{text}").map_err(ClientError::Print)?;
+        }
+        answer = connection.receive()?.ok_or_else(|| connection.closed("the end of its answer"))?;
+    }
+    Ok(answer)
 }
 
 /// The error, and if it is a refusal, what can be done about it.

@@ -59,6 +59,8 @@ pub(super) enum ClientError {
     Senseless { peer: Address, what: &'static str },
     /// The connection broke while somebody waited for a job.
     Unfollowed { error: Box<ClientError>, job: Text },
+    /// The connection broke while somebody waited until no build runs.
+    Undrained(Box<ClientError>),
     /// The connection broke while artifacts came.
     Interrupted(Box<ClientError>),
     /// Nothing can be written into a directory.
@@ -157,6 +159,11 @@ impl fmt::Display for ClientError {
                     "{error}; the job may still run: 'builder-client history {job}' shows how its builds end"
                 )
             }
+            ClientError::Undrained(error) => write!(
+                f,
+                "{error}; the server may be draining all the same: 'builder-client info' says so, and the same command \
+                 waits again"
+            ),
             ClientError::Interrupted(error) => {
                 write!(f, "{error}; what has come is kept, and the same command goes on from there")
             }

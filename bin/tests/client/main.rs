@@ -420,6 +420,11 @@ fn a_server_that_misbehaves_is_named() {
     });
     assert_eq!(unanswered, "builder-client: PEER closed the connection before its answer\n");
 
+    let (remote, server) = serve_raw(|listener| drop(greet(&mut listener.accept().unwrap().0)));
+    let undrained = stderr(&run(&remote, &["drain", "--wait"]));
+    assert!(undrained.contains("before its answer; the server may be draining all the same"), "{undrained}");
+    server.join().unwrap();
+
     let strange = complaint(|mut stream| {
         greet(&mut stream);
         send(&mut stream, &Command::ServerHello);
