@@ -56,7 +56,7 @@ mod tests {
         Cause::from(&BuildResult::Message("timeout".into()))
     }
 
-    /// Which no server says yet: spelled as a timeout is, but for the number.
+    /// No result alone says so. It is spelled as a timeout is, but for the number.
     fn silence() -> Cause {
         let mut payload = Command::Build(ended(build(1, "job", 0), 1, timeout())).encode().unwrap();
         let place = payload.windows(4).position(|bytes| *bytes == [0xa3, 2, 5, 0]).unwrap();
