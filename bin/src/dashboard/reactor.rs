@@ -288,8 +288,6 @@ impl<S: Site> Reactor<S> {
             }
             Action::Tell { question, bytes } => (question, self.questions.tell(question, &bytes)),
             Action::Hang { question } => return self.questions.hang(question),
-            // What has arrived since is looked at in the next turn.
-            Action::Resume { .. } => return,
         };
         if let Err(reason) = outcome {
             self.handle(Input::Broken { question, reason });

@@ -71,11 +71,6 @@ pub enum Action {
         /// The question.
         question: u64,
     },
-    /// Read on, if reading had stopped.
-    Resume {
-        /// The question.
-        question: u64,
-    },
 }
 
 /// A question that is under way.
@@ -114,9 +109,7 @@ impl Talks {
 
     /// Puts it back: there is more to come.
     pub(super) fn put_back(&mut self, now: Duration, id: u64, mut talk: Talk) {
-        // Builds may be silent for long, and browsers slow.
-        let is_patient = matches!(talk.purpose, Purpose::Feed(_)) && talk.question.is_greeted();
-        talk.deadline = (!is_patient && !talk.is_paused).then(|| now + ANSWER_TIME);
+        talk.expect(now);
         self.talks.insert(id, talk);
     }
 
@@ -148,13 +141,7 @@ impl Talks {
             return;
         };
         talk.is_paused = is_paused;
-        if is_paused {
-            talk.deadline = None;
-        } else {
-            let is_feed = matches!(talk.purpose, Purpose::Feed(_));
-            talk.deadline = (!is_feed).then(|| now + ANSWER_TIME);
-            self.actions.push_back(Action::Resume { question });
-        }
+        talk.expect(now);
     }
 
     /// The question whose answer a browser is sent.
@@ -180,6 +167,15 @@ impl Talks {
 
     pub(super) fn next_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
+    }
+}
+
+impl Talk {
+    /// From now on, the server has its time again, if it is the server that is waited for: builds may be silent for long, and
+    /// browsers slow.
+    fn expect(&mut self, now: Duration) {
+        let is_patient = matches!(self.purpose, Purpose::Feed(_)) && self.question.is_greeted();
+        self.deadline = (!is_patient && !self.is_paused).then(|| now + ANSWER_TIME);
     }
 }
 

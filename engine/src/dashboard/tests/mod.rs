@@ -192,7 +192,6 @@ impl World {
                     Action::Hang { question } => {
                         self.questions.remove(&question);
                     }
-                    Action::Resume { .. } => {}
                 }
             } else if let Some(connection) = self.dashboard.next_concerned() {
                 self.write(connection);
