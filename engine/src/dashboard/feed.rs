@@ -92,7 +92,13 @@ impl Feed {
         self.bytes + self.open.records.len()
     }
 
-    /// Whether somebody who wants this line may join.
+    /// Whether somebody who wants this line may join. One that broke or was refused is for those who had begun: the server may
+    /// have come back since.
+    pub(super) fn may_be_joined(&self, line: u64) -> bool {
+        self.has(line) && matches!(self.end, None | Some(End::Over))
+    }
+
+    /// Whether this line is held, or to come.
     pub(super) fn has(&self, line: u64) -> bool {
         let of_events = self.events.front().map(|event| event.first);
         let of_open = (!self.open.starts.is_empty()).then_some(self.open.first);

@@ -25,9 +25,9 @@ pub(super) struct Followed {
 }
 
 impl Feeds {
-    /// One that still has this line of the build.
+    /// One of the build that somebody may join who wants this line.
     pub(super) fn find(&self, uuid: Uuid, line: u64) -> Option<u64> {
-        let fits = |followed: &Followed| followed.feed.uuid() == uuid && followed.feed.has(line);
+        let fits = |followed: &Followed| followed.feed.uuid() == uuid && followed.feed.may_be_joined(line);
         self.feeds.iter().find(|(_, followed)| fits(followed)).map(|(id, _)| *id)
     }
 
