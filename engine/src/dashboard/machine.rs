@@ -203,7 +203,8 @@ impl<S: Site> Dashboard<S> {
         self.talks.next_action()
     }
 
-    /// Whether what the server sends for this question is to be read.
+    /// Whether what the server sends for this question is to be read. It depends on how fast browsers take what they get, so this is
+    /// asked in each turn.
     pub fn wants_answer(&self, question: u64) -> bool {
         self.talks.wants(question)
     }
@@ -233,18 +234,17 @@ impl<S: Site> Dashboard<S> {
         self.visitors.get(&connection).is_none_or(|visitor| visitor.http.is_over())
     }
 
-    /// Whether another browser may connect. If there are too many, one that asks for nothing has to go, as soon as there is one.
+    /// Whether another browser may connect. If there are too many, one that asks for nothing has to go, if there is one.
     pub fn has_room(&mut self) -> bool {
         if self.visitors.len() < self.most_connections {
             return true;
         }
         let idle =
             self.visitors.iter().find(|(_, visitor)| visitor.is_idle()).map(|(connection, _)| *connection);
-        if let Some(connection) = idle {
-            self.visitors.remove(&connection);
-            self.concerned.insert(connection);
-        }
-        false
+        let Some(connection) = idle else { return false };
+        self.visitors.remove(&connection);
+        self.concerned.insert(connection);
+        true
     }
 
     /// Why the server does not answer, if that is so. In words.
