@@ -99,17 +99,18 @@ impl<S: Site> Dashboard<S> {
         }
     }
 
-    /// Whether the browser has what it needs with what stands above, or is not there any more, is found out at the next
-    /// message: nothing is pushed then.
+    /// Whether a browser still wants to have more. It may have asked only for what stands above, or have the rest already.
+    pub(super) fn is_downloading(&self, connection: u64) -> bool {
+        self.visitors.get(&connection).is_some_and(|visitor| matches!(visitor.task, Task::Download(_)))
+    }
+
     fn begin_stream(&mut self, now: Now, connection: u64, stream: Stream) {
         let Some(visitor) = self.visitors.get_mut(&connection) else { return };
-        if let Some(count) = self.figures.answers.get_mut(1) {
-            *count += 1;
-        }
         if !visitor.http.begin_stream(now.monotonic, stream) {
             visitor.task = Task::Idle;
         }
         self.concerned.insert(connection);
+        self.count_answer(200);
     }
 
     /// Has the server wait while the browser has enough to take.
@@ -151,8 +152,8 @@ impl<S: Site> Dashboard<S> {
         has_begun: bool,
         outcome: Result<(), Refusal>,
     ) {
-        if let Some(visitor) = self.visitors.get_mut(&connection)
-            && matches!(visitor.task, Task::Download(_))
+        if self.is_downloading(connection)
+            && let Some(visitor) = self.visitors.get_mut(&connection)
         {
             match outcome {
                 Err(refusal) if !has_begun => {

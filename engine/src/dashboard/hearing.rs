@@ -69,6 +69,9 @@ impl<S: Site> Dashboard<S> {
             if outcome.is_err() {
                 return Some(outcome);
             }
+            if purpose.download().is_some_and(|connection| !self.is_downloading(connection)) {
+                return Some(Ok(()));
+            }
         }
     }
 

@@ -64,13 +64,18 @@ impl<S: Site> Dashboard<S> {
     /// Answers, if the browser is still there.
     pub(super) fn respond(&mut self, now: Now, connection: u64, response: Response) {
         let Some(visitor) = self.visitors.get_mut(&connection) else { return };
-        let class = usize::from(response.status / 100).saturating_sub(1);
-        if let Some(count) = self.figures.answers.get_mut(class) {
-            *count += 1;
-        }
+        let status = response.status;
         visitor.task = Task::Idle;
         visitor.http.respond(now.monotonic, response.with_header("Date", date(now.wall)));
         self.concerned.insert(connection);
+        self.count_answer(status);
+    }
+
+    pub(super) fn count_answer(&mut self, status: u16) {
+        let class = usize::from(status / 100).saturating_sub(1);
+        if let Some(count) = self.figures.answers.get_mut(class) {
+            *count += 1;
+        }
     }
 
     pub(super) fn set_task(&mut self, connection: u64, task: Task<S::Page>) {
@@ -214,13 +219,11 @@ impl<S: Site> Dashboard<S> {
             length: None,
             etag: None,
         };
-        if let Some(count) = self.figures.answers.get_mut(1) {
-            *count += 1;
-        }
         let wants = visitor.http.begin_stream(now.monotonic, stream);
         if wants {
             visitor.http.push(now.monotonic, b"retry: 2000\n\n".to_vec().into());
         }
+        self.count_answer(200);
         wants
     }
 

@@ -141,3 +141,22 @@ fn others_wait_until_there_is_room() {
     world.handle(Input::Gone { connection: browsers[DOWNLOADS] });
     assert_eq!(world.questions(), DOWNLOADS - 1);
 }
+
+#[test]
+fn what_the_browser_does_not_want_is_not_fetched_and_not_mixed_with_what_it_asks_next() {
+    let head = "HEAD /artifact HTTP/1.1\r\nHost: h\r\n\r\nGET /live HTTP/1.1\r\nHost: h\r\n\r\n";
+    let mut world = World::new();
+    world.answer_overview(false);
+    let browser = world.get("/idle");
+    world.take(browser);
+    world.handle(Input::Received { connection: browser, bytes: head.as_bytes() });
+    let question = fetched(&world);
+    let mut bytes = Command::Artifact(artifact("bin/program", 8)).to_frame().unwrap();
+    append_data_frame(&mut bytes, b"one more");
+    world.handle(Input::Answered { question, bytes: &bytes });
+    assert_eq!(world.all_asked(|command| matches!(command, Command::Fetch { .. })), []);
+    let observed = world.asked(|command| *command == Command::Observe(UUID));
+    world.answer(observed, &[line("a"), line("exited 0"), Command::Success]);
+    let got = world.take(browser);
+    assert!(!got.1.contains("one more") && got.1.contains("[1,\"a\"]"), "{got:?}");
+}
