@@ -1,12 +1,13 @@
 //! Answers that are put together from what the server sends.
 
-use super::limits::{ARTIFACTS, BUILDS, LINE_BYTES, WINDOW_BYTES};
+use super::limits::{LINE_BYTES, SCRIPT_BYTES, WINDOW_BYTES};
 use super::site::{Answer, Console, Details, Line, Matcher, Need, Refusal, Window};
 use builder_proto::Uuid;
 use builder_proto::command::Command;
-use builder_proto::history::{Artifact, Build, HistoryQuery};
+use builder_proto::history::{Artifact, Build, HistoryQuery, Sha256};
 use builder_proto::job::ScriptJob;
 use builder_proto::text::Text;
+use sha2::Digest;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -56,19 +57,19 @@ impl Collector {
         match (self, message) {
             (Collector::History(builds), Command::Build(build)) => {
                 builds.push(build);
-                if builds.len() > BUILDS { Err(Refusal::TooLong) } else { Ok(()) }
+                Ok(())
             }
             (Collector::Details { build, .. }, Command::Build(said)) => {
                 *build = Some(said);
                 Ok(())
             }
             (Collector::Details { job, .. }, Command::JobSchedule { job: said, .. }) => {
-                *job = Some(said);
+                *job = Some(ScriptJob { script: shortened_script(said.script), ..said });
                 Ok(())
             }
             (Collector::Details { artifacts, .. }, Command::Artifact(artifact)) => {
                 artifacts.push(artifact);
-                if artifacts.len() > ARTIFACTS { Err(Refusal::TooLong) } else { Ok(()) }
+                Ok(())
             }
             (Collector::Lines(lines), Command::Output { line, timestamp, .. }) => {
                 lines.take(timestamp, line);
@@ -76,6 +77,11 @@ impl Collector {
             }
             (_, message) => Err(unexpected(&message)),
         }
+    }
+
+    /// Whether all that the server sends is held, and not only what is wanted of it.
+    pub(super) fn holds_all(&self) -> bool {
+        !matches!(self, Collector::Lines(_))
     }
 
     /// The server has said everything.
@@ -150,6 +156,19 @@ impl Lines {
             Window::From(..) | Window::Matching(..) => self.fitting,
         };
         Console { lines: self.kept.into(), total: self.total, fitting }
+    }
+}
+
+/// The beginning of a script that is too long to be shown, with a remark. Two that differ still do.
+fn shortened_script(script: Text) -> Text {
+    let bytes = script.as_bytes();
+    match bytes.get(..SCRIPT_BYTES) {
+        Some(beginning) if bytes.len() > SCRIPT_BYTES => {
+            let digest = Sha256(sha2::Sha256::digest(bytes).into());
+            let remark = format!("\n… ({} bytes in all, SHA-256 {digest})\n", bytes.len());
+            [beginning, remark.as_bytes()].concat().into()
+        }
+        _ => script,
     }
 }
 
@@ -229,6 +248,15 @@ mod tests {
         let longer = "y".repeat(LINE_BYTES + 1);
         let cut = console(Window::Last(1), false, &[&longer]).lines.remove(0).text.to_string();
         assert!(cut.ends_with("y … (65537 bytes in all; the plain text has them)"), "{}", cut.len());
+    }
+
+    #[test]
+    fn scripts_that_are_cut_still_differ_if_they_do() {
+        let long = |end: &str| format!("{}{end}", "x".repeat(SCRIPT_BYTES)).into();
+        let (one, other) = (shortened_script(long("a")), shortened_script(long("b")));
+        assert_ne!(one, other);
+        assert!(one.to_string().contains("1048577 bytes in all, SHA-256 "), "{}", one.as_bytes().len());
+        assert_eq!(shortened_script("short".into()), "short".into());
     }
 
     #[test]

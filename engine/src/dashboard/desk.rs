@@ -1,12 +1,16 @@
 //! What pages need to know: asked once for everyone who waits for it, a few at a time, and kept for a moment.
 
 use super::limits::{FRESH_TIME, KEPT_ANSWERS, KEPT_BYTES, QUESTIONS};
-use super::site::{Answer, Need, Refusal};
+use super::site::{Answer, Line, Need, Refusal};
+use builder_proto::history::Artifact;
 use core::time::Duration;
 use std::collections::VecDeque;
 
 /// An answer or why there is none.
 pub(super) type Outcome = Result<Answer, Refusal>;
+
+/// Bytes that a build takes, with its names.
+const BUILD_BYTES: usize = 512;
 
 /// Needs, and who has them.
 #[derive(Debug, Default)]
@@ -86,11 +90,20 @@ impl Desk {
 }
 
 impl Kept {
-    /// Bytes that it takes, about. Only consoles can be long.
+    /// Bytes that it takes, about.
     fn bytes(&self) -> usize {
         match &self.outcome {
-            Ok(Answer::Console(console)) => console.lines.iter().map(|line| line.text.as_bytes().len()).sum(),
-            Ok(Answer::Snapshot(_) | Answer::History(_) | Answer::Details(_)) | Err(_) => 0,
+            Ok(Answer::Console(console)) => {
+                console.lines.iter().map(|line| size_of::<Line>() + line.text.as_bytes().len()).sum()
+            }
+            Ok(Answer::History(builds)) => builds.len() * BUILD_BYTES,
+            Ok(Answer::Details(details)) => {
+                let script = details.job.as_ref().map_or(0, |job| job.script.as_bytes().len());
+                let of = |artifact: &Artifact| size_of::<Artifact>() + artifact.path.as_bytes().len();
+                script + details.artifacts.iter().map(of).sum::<usize>()
+            }
+            // The snapshot is kept elsewhere.
+            Ok(Answer::Snapshot(_)) | Err(_) => 0,
         }
     }
 }

@@ -17,7 +17,11 @@ impl<S: Site> Dashboard<S> {
     /// Takes in what the server has sent.
     pub(super) fn hear(&mut self, now: Now, id: u64, mut bytes: &[u8]) {
         let Some(mut talk) = self.talks.take(id) else { return };
-        match self.hear_all(now, id, &mut talk, &mut bytes) {
+        let outcome = match talk.count(bytes.len()) {
+            true => self.hear_all(now, id, &mut talk, &mut bytes),
+            false => Some(Err(Refusal::TooLong)),
+        };
+        match outcome {
             None => {
                 let (feed, download) = (talk.purpose.feed(), talk.purpose.download());
                 self.talks.put_back(now.monotonic, id, talk);

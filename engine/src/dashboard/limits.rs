@@ -1,14 +1,15 @@
 //! The limits of a dashboard, by name. Those of HTTP stand with all others in [`limits`](crate::limits).
 //!
-//! Together they keep it below 64 MiB, whatever browsers, jobs and servers do; `tests/bench` measures that.
+//! With a server of ours, and scripts and lines of a usual length, they keep it below 64 MiB, however many browsers there are;
+//! `tests/bench` measures that.
 
 use crate::limits::COMMAND_FRAME_BYTES;
 use core::time::Duration;
 
 /// Browsers that are connected at the same time. When there are as many, one that asks for nothing makes room for the next.
 pub const CONNECTIONS: usize = 2000;
-/// Bytes of an answer of the server that is held whole, such as a line of a console. A server of ours sends no longer ones.
-pub(super) const ANSWER_FRAME_BYTES: u64 = COMMAND_FRAME_BYTES + 64 * 1024;
+/// Bytes of a message of the server, such as a line of a console. A server of ours sends no longer ones.
+pub(super) const MESSAGE_BYTES: u64 = COMMAND_FRAME_BYTES + 64 * 1024;
 /// Questions for pages that the server is asked at the same time. Others wait for their turn.
 pub(super) const QUESTIONS: usize = 8;
 /// Downloads at the same time. Others wait for their turn.
@@ -23,12 +24,13 @@ pub(super) const FRESH_TIME: Duration = Duration::from_millis(900);
 pub(super) const LOOK_TIME: Duration = Duration::from_secs(2);
 /// Answers that are kept for that time, by number.
 pub(super) const KEPT_ANSWERS: usize = 64;
-/// The same, by bytes of the lines of consoles in them.
+/// The same, by bytes, about.
 pub(super) const KEPT_BYTES: usize = 8 * 1024 * 1024;
-/// Builds in an answer at most.
-pub(super) const BUILDS: usize = 20_000;
-/// Artifacts in an answer at most.
-pub(super) const ARTIFACTS: usize = 20_000;
+/// Bytes of an answer all of which is held: how all is, a history, all that is known of a build. The longest script fits, and the
+/// longest list of artifacts.
+pub(super) const ANSWER_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes of a script that are kept. Nobody reads more of it in a page.
+pub(super) const SCRIPT_BYTES: usize = 1024 * 1024;
 /// Bytes of the lines in an answer at most. Those that are left out are at its far end.
 pub(super) const WINDOW_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of a line of a console that are kept. Nobody reads more of a line in a page; the plain text has all of it.

@@ -1,6 +1,6 @@
 //! One question to the server, on a connection of its own, and what comes back.
 
-use super::limits::ANSWER_FRAME_BYTES;
+use super::limits::MESSAGE_BYTES;
 use crate::limits::COMMAND_FRAME_BYTES;
 use builder_proto::command::{Command, DATA_TAG, PeerType, read_data_header};
 use builder_proto::frame::{FrameDecoder, FrameEvent};
@@ -43,7 +43,7 @@ impl Question {
         let version = command.kind().client_version();
         // A message without a text of any length can always be encoded.
         let hello = Command::ClientHello { peer: PeerType::Client, version }.to_frame().unwrap_or_default();
-        let mut decoder = FrameDecoder::new(ANSWER_FRAME_BYTES);
+        let mut decoder = FrameDecoder::new(MESSAGE_BYTES);
         decoder.set_streamed_tag(Some(DATA_TAG));
         decoder.set_streamed_limit(COMMAND_FRAME_BYTES);
         let (beginning, length, left) = (Vec::new(), 0, 0);

@@ -1,7 +1,7 @@
 //! Questions to the server that are under way, and what each of them is for.
 
 use super::collect::Collector;
-use super::limits::ANSWER_TIME;
+use super::limits::{ANSWER_BYTES, ANSWER_TIME};
 use super::question::Question;
 use super::site::Need;
 use builder_proto::Uuid;
@@ -77,6 +77,8 @@ pub enum Action {
 pub(super) struct Talk {
     pub(super) question: Question,
     pub(super) purpose: Purpose,
+    /// Bytes that have come.
+    heard: usize,
     /// When the server will have said nothing for too long.
     deadline: Option<Duration>,
     /// Whether nothing is to be read for now.
@@ -96,7 +98,8 @@ impl Talks {
     pub(super) fn begin(&mut self, now: Duration, command: Command, purpose: Purpose) -> u64 {
         let (question, bytes) = Question::new(command);
         self.last += 1;
-        let talk = Talk { question, purpose, deadline: Some(now + ANSWER_TIME), is_paused: false };
+        let deadline = Some(now + ANSWER_TIME);
+        let talk = Talk { question, purpose, heard: 0, deadline, is_paused: false };
         self.talks.insert(self.last, talk);
         self.actions.push_back(Action::Dial { question: self.last, bytes });
         self.last
@@ -171,6 +174,19 @@ impl Talks {
 }
 
 impl Talk {
+    /// Takes note of bytes that have come. Says whether the answer can still be held, if all of it is.
+    pub(super) fn count(&mut self, bytes: usize) -> bool {
+        self.heard = self.heard.saturating_add(bytes);
+        let is_held = match &self.purpose {
+            Purpose::Overview | Purpose::LastBuilds(..) | Purpose::HasEnded(..) | Purpose::TextEnd { .. } => {
+                true
+            }
+            Purpose::Answer(_, collector) => collector.holds_all(),
+            Purpose::Feed(_) | Purpose::Text(_) | Purpose::Artifact(_) => false,
+        };
+        !is_held || self.heard <= ANSWER_BYTES
+    }
+
     /// From now on, the server has its time again, if it is the server that is waited for: builds may be silent for long, and
     /// browsers slow.
     fn expect(&mut self, now: Duration) {

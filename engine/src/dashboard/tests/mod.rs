@@ -11,7 +11,7 @@ use crate::Now;
 use builder_proto::Uuid;
 use builder_proto::command::{Command, append_data_frame};
 use builder_proto::frame::{FrameDecoder, FrameEvent};
-use builder_proto::history::{Artifact, Build, BuildEnd, Cause};
+use builder_proto::history::{Artifact, Build, BuildEnd, Cause, HistoryQuery};
 use builder_proto::overview::ServerStatus;
 use builder_proto::time::Time;
 use builder_proto::wire::RawUuid;
@@ -34,6 +34,7 @@ impl Site for Plain {
         match request.path.as_str() {
             "/snapshot" => Plan::Page(Page(vec![Need::Snapshot])),
             "/details" => Plan::Page(Page(vec![Need::Details(UUID), console(Window::Last(2))])),
+            "/history" => Plan::Page(Page(vec![Need::History(HistoryQuery::default())])),
             "/find" => Plan::Page(Page(vec![console(Window::Matching("b".to_owned(), 9))])),
             "/changes" => Plan::LiveOverview { since: request.last_event_id },
             "/live" => {

@@ -167,3 +167,19 @@ fn requests_that_come_together_are_answered_one_after_the_other() {
     let (one, two) = (got.find("\r\n\r\n/one").unwrap(), got.find("\r\n\r\n/two").unwrap());
     assert!(got.find("0.5.0").unwrap() < one && one < two);
 }
+
+#[test]
+fn an_answer_that_never_ends_is_not_held() {
+    let mut world = World::new();
+    world.answer_overview(false);
+    let browser = world.get("/history");
+    let question = world.asked(|command| matches!(command, Command::History(_)));
+    let long = Build { host: Some("x".repeat(1 << 19).into()), ..build(true) };
+    let mut count = 0;
+    while world.questions() == 1 {
+        world.answer(question, &[Command::Build(long.clone())]);
+        count += 1;
+    }
+    assert!((60..70).contains(&count), "{count}");
+    assert!(world.body(browser).contains("Err(TooLong)"));
+}
