@@ -262,8 +262,10 @@ impl Connection {
 
     /// Answers what cannot be a request.
     fn refuse(&mut self, now: Duration, refusal: Refusal) {
-        let start = self.input.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or_default();
-        let is_head = self.input.get(start..).is_some_and(|head| head.starts_with(b"HEAD "));
+        // What has come behind that may have come later just as well.
+        let seen = self.input.get(..self.scanner.seen()).unwrap_or_default();
+        let start = seen.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or_default();
+        let is_head = seen.get(start..).is_some_and(|head| head.starts_with(b"HEAD "));
         self.answer_refusal(now, refusal, is_head);
     }
 

@@ -50,6 +50,15 @@ proptest! {
 }
 
 #[test]
+fn what_comes_behind_a_mistake_does_not_change_what_is_said_of_it() {
+    for bytes in
+        [&b"\rHEAD / HTTP/1.1\r\n\r\n"[..], b"HEAD\n / HTTP/1.1\r\n\r\n", b"\xffHEAD / HTTP/1.1\r\n\r\n"]
+    {
+        assert_eq!(arrive(bytes, &[usize::MAX]), arrive(bytes, &[1]), "{}", bytes.escape_ascii());
+    }
+}
+
+#[test]
 fn requests_in_one_buffer_are_answered_one_at_a_time_and_in_order() {
     let requests: Vec<String> =
         (0..1000).map(|number| format!("GET /{number} HTTP/1.1\r\nHost: localhost\r\n\r\n")).collect();
