@@ -53,6 +53,7 @@ fn the_server_waits_for_a_slow_browser_and_for_as_long_as_it_takes() {
     while world.dashboard.wants_answer(question) {
         world.send_content(question, &[b'x'; 10_000]);
         count += 1;
+        assert!(count < 100, "the server does not wait");
     }
     assert!(count * 10_000 < DOWNLOAD_BYTES + 20_000, "{count}");
     world.pass(ANSWER_TIME);
@@ -116,6 +117,20 @@ fn a_console_passes_by_without_the_result_of_a_build_that_has_ended() {
         let lines: String = body.split("\r\n").skip(1).step_by(2).collect();
         assert_eq!(lines, text);
     }
+}
+
+#[test]
+fn a_console_that_is_cut_off_does_not_look_whole() {
+    let mut world = World::new();
+    world.answer_overview(false);
+    let browser = world.get("/text");
+    world.answer_has_ended(false);
+    let question = world.asked(|command| *command == Command::Console(UUID));
+    world.answer(question, &[line("a")]);
+    world.handle(Input::Broken { question, reason: "gone".to_owned() });
+    let text = world.body(browser);
+    assert!(text.contains("a\n") && !text.ends_with("0\r\n\r\n"), "{text}");
+    assert!(world.dashboard.is_over(browser));
 }
 
 #[test]
