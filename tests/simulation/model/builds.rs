@@ -1,5 +1,6 @@
 //! What was handed to workers, what they sent, and what has to be stored of it.
 
+use super::build::{Build, check_unseen};
 use super::observation::Observation;
 use super::places::Place;
 use super::retention::Retention;
@@ -7,7 +8,7 @@ use builder_engine::server::PendingResult;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::execution::Execution;
-use builder_proto::job::{File, ScriptJob};
+use builder_proto::job::ScriptJob;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
 use builder_tests::world::{Disk, PRIVATE, ROOT, result_path};
@@ -24,33 +25,6 @@ pub(super) struct Builds {
     /// What the upload server has.
     uploaded: BTreeMap<Uuid, Vec<u8>>,
     pub(super) retention: Retention,
-}
-
-/// A build as the network saw it.
-#[derive(Debug)]
-pub(super) struct Build {
-    job: ScriptJob,
-    handed_out: Duration,
-    /// Lines that the worker sent, each with the place in the stream where its message ends.
-    lines: Vec<(Text, usize)>,
-    /// The result that the worker sent.
-    finished: Option<(BuildResult, Vec<File>)>,
-    /// Whether a byte came from the worker.
-    heard: bool,
-    /// Whether its job may say how long it may take. Then that counts, whatever the worker does.
-    may_have_limit: bool,
-    /// Whether the worker said what no worker says.
-    broken: bool,
-    /// Bytes that the server had read when the connection ended; none while it stands.
-    read_at_end: Option<usize>,
-    /// Whether the server crashed after it had handed out the build.
-    crashed: bool,
-    /// Whether somebody was told that it is cancelled.
-    cancelled: bool,
-    /// Whether the server closed the connection to say that the result is stored.
-    acknowledged: bool,
-    /// What observers were told last, and after how many lines.
-    closings: Vec<(Text, usize)>,
 }
 
 /// A stored result.
@@ -80,22 +54,8 @@ impl Builds {
         if self.results.contains_key(&uuid) {
             return Err(format!("build {uuid} was handed out after its result was stored"));
         }
-        let build = Build {
-            job,
-            handed_out: time,
-            lines: Vec::new(),
-            finished: None,
-            heard: false,
-            may_have_limit,
-            broken: false,
-            read_at_end: None,
-            crashed: false,
-            cancelled: false,
-            acknowledged: false,
-            closings: Vec::new(),
-        };
         self.order.push(uuid);
-        match self.builds.insert(uuid, build) {
+        match self.builds.insert(uuid, Build::new(time, job, may_have_limit)) {
             None => Ok(()),
             Some(_) => Err(format!("build {uuid} was handed out twice")),
         }
@@ -106,9 +66,7 @@ impl Builds {
     }
 
     pub(super) fn server_crashed(&mut self) {
-        for build in self.builds.values_mut().filter(|build| build.read_at_end.is_none()) {
-            build.crashed = true;
-        }
+        self.builds.values_mut().for_each(Build::server_crashed);
     }
 
     /// Builds that somebody could ask for, the latest last.
@@ -119,7 +77,7 @@ impl Builds {
     /// Whether a build that was handed out since then has a result with which the job is done.
     pub(super) fn has_run(&self, name: &Text, place: &Place, since: Duration) -> bool {
         let has_run = self.results.iter().any(|(uuid, result)| {
-            let handed_out = self.builds.get(uuid).map_or(result.found, |build| build.handed_out);
+            let handed_out = self.builds.get(uuid).map_or(result.found, Build::handed_out);
             result.is_final && result.name == *name && result.place == *place && handed_out >= since
         });
         has_run || self.retention.may_have_run(name, place, since)
@@ -163,9 +121,9 @@ impl Builds {
         for (uuid, build) in &self.builds {
             let known = observed.running.contains_key(uuid) || observed.unstored.contains_key(uuid);
             let kept = present.contains(uuid) || self.uploaded.contains_key(uuid);
-            let is_lost = build.acknowledged || !known;
+            let is_lost = build.is_acknowledged() || !known;
             if !kept && is_lost && !self.retention.may_be_gone(*uuid) {
-                return Err(format!("build {uuid} of job {} has left no trace", build.job.name));
+                return Err(format!("build {uuid} of job {} has left no trace", build.job().name));
             }
         }
         Ok(())
@@ -274,178 +232,4 @@ impl Builds {
         self.results.insert(uuid, result);
         Ok(())
     }
-}
-
-impl Build {
-    pub(super) fn printed(&mut self, line: Text, end: usize) {
-        if !self.broken && self.finished.is_none() {
-            self.lines.push((line, end));
-        }
-    }
-
-    /// The server has read something that the worker said.
-    pub(super) fn hear(&mut self) {
-        self.heard = true;
-    }
-
-    pub(super) fn finish(&mut self, result: BuildResult, output: Vec<File>) {
-        if !self.broken && self.finished.is_none() {
-            self.finished = Some((result, output));
-        }
-    }
-
-    pub(super) fn break_off(&mut self) {
-        if self.finished.is_none() {
-            self.broken = true;
-        }
-    }
-
-    pub(super) fn connection_over(&mut self, read: usize) {
-        self.read_at_end.get_or_insert(read);
-    }
-
-    /// Somebody was told that it is cancelled.
-    pub(super) fn cancel(&mut self) {
-        self.cancelled = true;
-    }
-
-    /// The server ended the conversation in order.
-    pub(super) fn acknowledge(&mut self) -> Result<(), String> {
-        if self.finished.is_none() {
-            return Err("a worker was dismissed before it had sent its result".to_owned());
-        }
-        self.acknowledged = true;
-        Ok(())
-    }
-
-    pub(super) fn observed_line(&self, number: usize, line: &Text) -> Result<(), String> {
-        match self.lines.get(number) {
-            Some((printed, _)) if printed == line => Ok(()),
-            printed => Err(format!("an observer was sent {line} as line {number} instead of {printed:?}")),
-        }
-    }
-
-    pub(super) fn observed_closing(&mut self, words: Text, lines: usize) {
-        self.closings.push((words, lines));
-    }
-
-    /// Says whether the job is done with this result.
-    fn check(&self, stored: &Execution) -> Result<bool, String> {
-        if stored.job != self.job {
-            return Err(format!("it ran {:?}, but was handed out as {:?}", stored.job, self.job));
-        }
-        if stored.result.last_line().is_some() && stored.printed().len() == stored.console.len() {
-            return Err("its console does not say how it ended".to_owned());
-        }
-        if self.cancelled && !stored.result.to_string().contains(CANCELLED) {
-            return Err(format!(
-                "it says {}, although somebody was told that it is cancelled",
-                stored.result
-            ));
-        }
-        let printed = self.lines.iter().map(|(line, _)| line);
-        let lines = stored.printed().iter().map(|line| &line.line);
-        self.check_closings(stored)?;
-        if let Some((result, output)) = &self.finished
-            && (stored.result == *result && stored.output == *output)
-        {
-            return match lines.eq(printed) {
-                true => Ok(true),
-                false => Err(format!(
-                    "it is complete except for its console: {} lines of {}",
-                    stored.printed().len(),
-                    self.lines.len()
-                )),
-            };
-        }
-        if self.acknowledged {
-            return Err(format!("it says {}, but the worker's result was acknowledged", stored.result));
-        }
-        if !stored.output.is_empty() {
-            return Err("it has artifacts that the worker did not send like this".to_owned());
-        }
-        if !printed.take(stored.printed().len()).eq(lines) {
-            return Err("its console is not what the worker printed".to_owned());
-        }
-        let reason = explanation(&stored.result)?;
-        if reason.starts_with("timeout") && !self.heard && !self.may_have_limit {
-            return Err("it says that the time was up, though not a byte had come from its worker".to_owned());
-        }
-        self.check_missing_lines(stored.printed().len(), &reason)?;
-        Ok(!is_queued_again(&reason))
-    }
-
-    /// What observers were told in the end is what is stored. Only a crash can have cost lines since, which it says.
-    fn check_closings(&self, stored: &Execution) -> Result<(), String> {
-        let (result, lines) = (stored.result.to_string(), stored.printed().len());
-        for (words, seen) in &self.closings {
-            let words = words.to_string();
-            let lost = lines <= *seen && result.starts_with(&words) && result.contains("the server stopped");
-            if !lost && (words != result || lines != *seen) {
-                return Err(format!(
-                    "observers were told {words} after {seen} lines, but it has {result} after {lines}"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// Lines that the server had are only missing when the result says why that can be.
-    fn check_missing_lines(&self, stored: usize, reason: &str) -> Result<(), String> {
-        let explained = ["the server stopped", "the server could not"];
-        if explained.iter().any(|words| reason.contains(words)) {
-            return Ok(());
-        }
-        let silent = ["the peer closed the connection", "the connection failed"];
-        let Some(read) = self.read_at_end.filter(|_| silent.iter().any(|words| reason.contains(words)))
-        else {
-            return Ok(());
-        };
-        let received = self.lines.iter().filter(|(_, end)| *end <= read).count();
-        if stored == received {
-            return Ok(());
-        }
-        Err(format!(
-            "it has {stored} of the {received} lines that had been received (crashed: {}), and says nothing but: {reason}",
-            self.crashed
-        ))
-    }
-}
-
-/// A build whose worker never heard of it was aborted with nothing on its console.
-fn check_unseen(stored: &Execution) -> Result<bool, String> {
-    if !stored.printed().is_empty() || !stored.output.is_empty() {
-        return Err("it holds something that no worker sent".to_owned());
-    }
-    Ok(!is_queued_again(&explanation(&stored.result)?))
-}
-
-/// How results of builds begin that somebody cancelled.
-const CANCELLED: &str = "cancelled by ";
-
-/// The words in which the server says why there is no more.
-fn explanation(result: &BuildResult) -> Result<String, String> {
-    let BuildResult::Message(reason) = result else {
-        return Err(format!("it says {result}, which the worker did not say, or not with this"));
-    };
-    let reason = reason.to_string();
-    let words = [
-        "worker lost",
-        "the server stopped",
-        "the server could not",
-        "timeout",
-        "silence",
-        "exceeds the limit",
-        "the artifacts were not kept",
-        CANCELLED,
-    ];
-    match words.iter().any(|words| reason.contains(words)) {
-        true => Ok(reason),
-        false => Err(format!("it gives no reason known to the model: {reason}")),
-    }
-}
-
-/// Whether a result says that its job runs again.
-pub(super) fn is_queued_again(reason: &str) -> bool {
-    reason.contains("was queued again")
 }

@@ -31,6 +31,7 @@
 //! 21. a result that is not kept is never the newest success or the newest failure of its job on a platform, and nothing but it
 //!     is lost when a job takes the place of another.
 
+mod build;
 mod builds;
 mod conversation;
 mod entry;

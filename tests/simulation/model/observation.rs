@@ -1,6 +1,6 @@
 //! What a server knows, as told by the records of a snapshot.
 
-use super::builds::is_queued_again;
+use super::build::is_queued_again;
 use super::places::Place;
 use builder_engine::server::State;
 use builder_engine::server::record::Record;

@@ -1,6 +1,7 @@
 //! Clients that wait for a build: what each is told while it waits, and how all of that fits what is stored in the end.
 
-use super::builds::{Builds, is_queued_again};
+use super::build::is_queued_again;
+use super::builds::Builds;
 use super::history::check_build;
 use super::jobs::Jobs;
 use super::observation::Observation;
