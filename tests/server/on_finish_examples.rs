@@ -149,6 +149,13 @@ fn a_mail_is_sent_when_a_job_breaks_and_when_it_works_again_and_never_twice() {
     wait_until_given(&server, &repaired);
     let [_, mail] = &mails()[..] else { panic!("{:?}", mails()) };
     assert_eq!(header(mail, "Subject"), format!("{HOSTILE} works again on linux"));
+
+    for memory in files(&beside(&program, "memory")) {
+        fs::write(beside(&program, "memory").join(memory), "").unwrap();
+    }
+    let emptied = run(&server, HOSTILE, 0, vec![]);
+    wait_until_given(&server, &emptied);
+    assert_eq!(mails().len(), 2, "the build before worked, too");
     let plain = run(&server, "plain", 1, vec![]);
     wait_until_given(&server, &plain);
     assert!(mails()[2].contains("\nSubject: plain has failed on linux\n"), "{}", mails()[2]);
