@@ -14,7 +14,6 @@ mod fetch;
 mod first_run;
 mod flags;
 mod form;
-mod hint;
 pub(crate) mod history;
 mod idle_status;
 mod info;
