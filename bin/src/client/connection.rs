@@ -1,6 +1,5 @@
 //! A connection to a server, one message at a time.
 
-use super::earlier_server::lacking;
 use super::error::ClientError;
 use crate::command_line::Address;
 use crate::socket::{self, BlockingSocket, Socket};
@@ -351,10 +350,7 @@ fn explain_refusal(peer: &Address, command: Kind, refusal: ClientError) -> Clien
     match Connection::open_with(peer, CLIENT_VERSION) {
         // By now, it has time again.
         Ok(_) if refusal.is_busy() => refusal,
-        Ok(_) => {
-            let (lacks, instead) = lacking(command);
-            ClientError::TooOld { peer: peer.clone(), lacks, instead }
-        }
+        Ok(_) => ClientError::too_old(peer.clone(), command),
         Err(error) => error,
     }
 }

@@ -4,6 +4,7 @@ use super::info_filter::{BuildFilter, UnknownName};
 use super::selection_error::SelectionError;
 use crate::command_line::Address;
 use builder_engine::reconnecting::Reconnecting;
+use builder_proto::command::Kind;
 use builder_proto::error::{DecodeError, EncodeError};
 use builder_proto::frame::FrameError;
 use builder_proto::malformed::Malformed;
@@ -74,6 +75,12 @@ pub(super) enum ClientError {
 }
 
 impl ClientError {
+    /// A server of an earlier version lacks this command.
+    pub(super) fn too_old(peer: Address, command: Kind) -> ClientError {
+        let (lacks, instead) = lacking(command);
+        ClientError::TooOld { peer, lacks, instead }
+    }
+
     /// Whether the reader of stdout has gone away. One such as `head` has seen enough, so that is no failure.
     pub(super) fn is_closed_stdout(&self) -> bool {
         matches!(self, ClientError::Print(error) if error.kind() == io::ErrorKind::BrokenPipe)
@@ -92,6 +99,26 @@ impl ClientError {
     /// Whether the server was there and did not want to talk, as far as can be told when that happens before its hello.
     pub(super) fn is_refused_hello(&self) -> bool {
         matches!(self, ClientError::NoHello { .. } | ClientError::Refused { .. })
+    }
+}
+
+/// What a server of an earlier version does not do that lacks a command, and what can be done about it.
+fn lacking(command: Kind) -> (&'static str, &'static str) {
+    match command {
+        Kind::Cancel | Kind::CancelJob => {
+            ("cannot cancel builds", "end the worker of the build: the job is queued again then")
+        }
+        Kind::Pause | Kind::Resume | Kind::Drain => {
+            ("cannot pause platforms", "stop the workers, which end when their builds do")
+        }
+        Kind::Enter | Kind::EnterOrbBuild => (
+            "has no settings of single jobs",
+            "leave out --at, --timeout, --silence, --skip-missed, --keep and --replace, and choose a period by name",
+        ),
+        Kind::Run => {
+            ("cannot have a client wait, nor set an environment", "run the job without --wait and --env")
+        }
+        _ => ("keeps no history of builds", "read the results in its data directory with builder-inspect"),
     }
 }
 

@@ -6,7 +6,6 @@ mod commands;
 mod connection;
 mod diff;
 mod done;
-mod earlier_server;
 pub(crate) mod entering;
 mod environment;
 mod error;
