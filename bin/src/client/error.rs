@@ -1,7 +1,6 @@
 //! What can go wrong after the command line was understood, from reading the script on.
 
 use super::info_filter::{BuildFilter, UnknownName};
-use super::selection_error::SelectionError;
 use crate::command_line::Address;
 use builder_engine::reconnecting::Reconnecting;
 use builder_proto::command::Kind;
@@ -50,8 +49,8 @@ pub(super) enum ClientError {
     Refused { reason: Text, hint: String },
     /// What to print is not there.
     UnknownName(UnknownName),
-    /// No build, or more than one, is what was written.
-    Selection(SelectionError),
+    /// No build, or more than one, is what was written; in words.
+    Selection(String),
     /// Two builds do not differ in what could be compared.
     NotCompared,
     /// There is no build to observe.
@@ -172,7 +171,7 @@ impl fmt::Display for ClientError {
             }
             ClientError::Refused { reason, hint } => write!(f, "{reason}{hint}"),
             ClientError::UnknownName(name) => name.fmt(f),
-            ClientError::Selection(error) => error.fmt(f),
+            ClientError::Selection(why) => f.write_str(why),
             ClientError::NotCompared => {
                 f.write_str("no difference was found, but not everything could be compared, as is said above")
             }
@@ -210,12 +209,6 @@ impl fmt::Display for ClientError {
 }
 
 impl std::error::Error for ClientError {}
-
-impl From<SelectionError> for ClientError {
-    fn from(error: SelectionError) -> ClientError {
-        ClientError::Selection(error)
-    }
-}
 
 /// Where a script is read from.
 #[derive(Clone, Debug, PartialEq, Eq)]

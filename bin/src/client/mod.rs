@@ -28,10 +28,8 @@ pub(crate) mod overview;
 mod request;
 mod run;
 mod selection;
-mod selection_error;
 mod status;
 mod verify;
-mod wanted;
 
 use crate::command_line::{Address, Logging, Matches, Program, REMOTE, UsageError, remote};
 use builder_proto::history::Cause;

@@ -8,8 +8,8 @@ use super::idle_status::IdleStatus;
 use super::info_filter::BuildFilter;
 use super::lenient::Lenient;
 use super::line_printer::{Front, LinePrinter, to_stdout, to_writer};
-use super::selection_error::SelectionError;
-use super::{builds, info, selection};
+use super::selection::{SelectionError, find_by_digits};
+use super::{builds, info};
 use crate::command_line::Address;
 use builder_proto::Uuid;
 use builder_proto::command::Command;
@@ -56,7 +56,7 @@ pub(super) fn observe(
     let (uuid, idle_status) = match request.which {
         Which::Uuid(uuid) => (uuid, IdleStatus::of_build(remote, uuid, quiet)),
         Which::Beginning(word) => {
-            let build = selection::find_by_digits(remote, &word).map_err(without_digits)?;
+            let build = find_by_digits(remote, &word).map_err(without_digits)?;
             let uuid = build.ok_or(SelectionError::UnknownUuid(word))?.uuid();
             (uuid, IdleStatus::of_build(remote, uuid, quiet))
         }

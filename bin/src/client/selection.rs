@@ -1,15 +1,16 @@
-//! Which build somebody means: what is written as JOB or UUID becomes one build of those that the server remembers.
+//! Which build somebody means: what is written as JOB or UUID becomes one build of those that the server remembers, or an
+//! error that says why it names none, or several, and what can be done about it.
 
 use super::error::ClientError;
-use super::selection_error::{MOST_NAMED, SelectionError};
-use super::wanted::Wanted;
 use super::{builds, info};
 use crate::command_line::Address;
-use crate::wording::most_similar;
+use crate::terminal::{Fit, Palette, Table};
+use crate::wording::{most_similar, whole_seconds};
 use builder_proto::Uuid;
 use builder_proto::history::{Build, HistoryQuery};
 use builder_proto::text::Text;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::ops::ControlFlow;
 
 /// Fewer digits are not taken for the beginning of a uuid: there are too many words that are made of so few.
@@ -20,6 +21,10 @@ const UUID_DIGITS: usize = 32;
 const FIRST_LOOK: usize = 16;
 /// The names of jobs in so many builds are compared with one that there is not.
 const MOST_COMPARED: usize = 200;
+/// So many builds are named when a word may mean each of them.
+const MOST_NAMED: usize = 5;
+/// What can be done where a build is not known.
+const SEE_HISTORY: &str = "'builder-client history' lists the builds that the server remembers";
 
 /// What somebody wrote to name a build, and what the build has to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,6 +152,134 @@ pub(super) fn unknown_job(remote: &Address, name: &Text) -> Result<SelectionErro
     Ok(SelectionError::UnknownJob { name: name.clone(), meant: most_similar(&name.to_string(), names) })
 }
 
+/// Which builds of a job are meant; of these, it is the one that started last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Any, also one that runs.
+    Any,
+    /// Those that have ended.
+    Ended,
+    /// Those that have ended, and not as they should.
+    Failed,
+    /// Those that exited with 0.
+    Successful,
+}
+
+impl Wanted {
+    /// Whether the build is one of these.
+    pub(super) fn includes(self, build: &Build) -> bool {
+        match self {
+            Wanted::Any => true,
+            Wanted::Ended => build.end.is_some(),
+            Wanted::Failed => build.has_failed(),
+            Wanted::Successful => build.end.as_ref().is_some_and(|end| end.cause.is_success()),
+        }
+    }
+}
+
+/// Why a word does not name one build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum SelectionError {
+    /// No build is known of a job of this name. Another job may be meant.
+    UnknownJob { name: Text, meant: Option<String> },
+    /// The job is scheduled, and that is all.
+    NeverRan(Text),
+    /// No build is known whose uuid is this, or begins so.
+    UnknownUuid(Text),
+    /// The job has builds, but none of those that are wanted.
+    NoneOfJob { job: Text, platform: Option<Text>, wanted: Wanted },
+    /// The build is there, but not one of those that are wanted.
+    Unwanted { build: Box<Build>, wanted: Wanted },
+    /// There is no earlier build of the same job on the same platform, of those that are wanted.
+    NoneBefore { build: Box<Build>, wanted: Wanted },
+    /// The uuids of all these begin so, and perhaps those of others, too.
+    Ambiguous { word: Text, builds: Vec<Build> },
+}
+
+impl From<SelectionError> for ClientError {
+    fn from(error: SelectionError) -> ClientError {
+        ClientError::Selection(error.to_string())
+    }
+}
+
+impl fmt::Display for SelectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SelectionError::UnknownJob { name, meant: Some(meant) } => {
+                write!(f, "no build of a job {name} is known; did you mean {meant}?")
+            }
+            SelectionError::UnknownJob { name, meant: None } => {
+                write!(f, "no build of a job {name} is known; {SEE_HISTORY}")
+            }
+            SelectionError::NeverRan(name) => {
+                write!(f, "{name} has not run yet; 'builder-client info' shows when it will")
+            }
+            SelectionError::UnknownUuid(word) => write!(f, "no build {word} is known; {SEE_HISTORY}"),
+            SelectionError::NoneOfJob { job, platform, wanted } => {
+                let builds = have(*wanted);
+                write!(f, "no build of {job}")?;
+                if let Some(platform) = platform {
+                    write!(f, " on {platform}")?;
+                }
+                write!(f, " {builds}; 'builder-client history {job}' lists its builds")
+            }
+            SelectionError::Unwanted { build, wanted } => write_unwanted(f, build, *wanted),
+            SelectionError::NoneBefore { build, wanted } => {
+                let Build { job, platform, .. } = build.as_ref();
+                let builds = have(*wanted);
+                write!(
+                    f,
+                    "no build of {job} on {platform} {builds} before {}, so there is nothing",
+                    build.uuid()
+                )?;
+                write!(f, " to compare that one with; 'builder-client history {job}' lists its builds")
+            }
+            SelectionError::Ambiguous { word, builds } => write_ambiguous(f, word, builds),
+        }
+    }
+}
+
+/// What builds have done that are wanted, for the sentence "no build has ended".
+fn have(wanted: Wanted) -> &'static str {
+    match wanted {
+        Wanted::Any => "is known",
+        Wanted::Ended => "has ended",
+        Wanted::Failed => "has failed",
+        Wanted::Successful => "has succeeded",
+    }
+}
+
+fn write_unwanted(f: &mut fmt::Formatter<'_>, build: &Build, wanted: Wanted) -> fmt::Result {
+    let (uuid, job, platform) = (build.uuid(), &build.job, &build.platform);
+    match (&build.end, wanted) {
+        (None, Wanted::Ended | Wanted::Failed | Wanted::Successful) => {
+            write!(f, "build {uuid} of {job} still runs; 'builder-client observe {uuid}' follows it")
+        }
+        (Some(end), Wanted::Failed) if end.cause.is_success() => {
+            write!(f, "build {uuid} of {job} did not fail")
+        }
+        (Some(end), Wanted::Successful) if !end.cause.is_success() => {
+            write!(f, "build {uuid} of {job} did not succeed: {}", end.cause)
+        }
+        _ => write!(f, "build {uuid} of {job} ran on {platform}; leave the platform out"),
+    }
+}
+
+fn write_ambiguous(f: &mut fmt::Formatter<'_>, word: &Text, builds: &[Build]) -> fmt::Result {
+    let count = match builds.len() {
+        many if many > MOST_NAMED => format!("more than {MOST_NAMED}"),
+        few => few.to_string(),
+    };
+    writeln!(f, "the uuids of {count} builds begin with {word}; write more of the one that is meant")?;
+    let columns = [("UUID", Fit::Whole), ("JOB", Fit::Whole), ("STARTED (UTC)", Fit::Whole)];
+    let mut table = Table::new(Palette::PLAIN, None, columns);
+    for build in builds.iter().take(MOST_NAMED) {
+        let started = whole_seconds(build.started).to_string();
+        table.push([build.uuid().to_string(), build.job.to_string(), started]);
+    }
+    f.write_str(table.to_string().trim_end())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,5 +328,33 @@ mod tests {
         let elsewhere = complaint(None, Some("q"), Wanted::Any).unwrap_err();
         assert_eq!(elsewhere, format!("{name} ran on p; leave the platform out"));
         assert!(complaint(None, Some("p"), Wanted::Any).is_ok());
+    }
+
+    #[test]
+    fn what_is_wanted_is_told_by_how_a_build_ended() {
+        let included = |end: Option<Cause>| {
+            let build = build(end);
+            [Wanted::Any, Wanted::Ended, Wanted::Failed, Wanted::Successful]
+                .map(|wanted| wanted.includes(&build))
+        };
+        assert_eq!(included(None), [true, false, false, false]);
+        assert_eq!(included(Some(Cause::Exited(0))), [true, true, false, true]);
+        assert_eq!(included(Some(Cause::Exited(1))), [true, true, true, false]);
+    }
+
+    #[test]
+    fn builds_that_may_all_be_meant_are_listed() {
+        let ambiguous = |count: usize| {
+            let builds = vec![build(None); count];
+            SelectionError::Ambiguous { word: "0000".into(), builds }.to_string()
+        };
+        let two = ambiguous(2);
+        assert!(two.starts_with("the uuids of 2 builds begin with 0000; write more of"), "{two}");
+        let line = "\n  00000000-0000-0000-0000-000000000000  hello\\x1b[2J  1970-01-01T00:00:00Z";
+        assert_eq!(two.matches(line).count(), 2, "{two}");
+        assert!(!two.ends_with('\n'));
+        let many = ambiguous(MOST_NAMED + 1);
+        assert!(many.starts_with("the uuids of more than 5 builds begin with 0000; "), "{many}");
+        assert_eq!(many.matches(line).count(), MOST_NAMED, "{many}");
     }
 }

@@ -2,9 +2,7 @@
 
 use crate::client::builds::visit;
 use crate::client::error::ClientError;
-use crate::client::selection::Selection;
-use crate::client::selection_error::SelectionError;
-use crate::client::wanted::Wanted;
+use crate::client::selection::{Selection, SelectionError, Wanted};
 use crate::command_line::Address;
 use builder_proto::history::{Build, HistoryQuery};
 use builder_proto::text::Text;
