@@ -1,10 +1,9 @@
 //! The console of a build that is named by its job or its uuid, and what matches in the consoles of a job.
 
+use super::console::{IdleStatus, print_console};
 use super::error::ClientError;
 use super::form::Form;
-use super::idle_status::IdleStatus;
 use super::line_printer::{Front, to_stdout};
-use super::observe::print_console;
 use super::selection::{Selection, Wanted};
 use super::{builds, info};
 use crate::command_line::{Address, Limit, When};

@@ -1,13 +1,11 @@
-//! The console of a build, asked for and printed as it comes.
+//! A build that somebody names and follows to its end.
 
 use super::change::explained;
-use super::connection::Connection;
+use super::console::{IdleStatus, Lenient, print_console};
 use super::error::ClientError;
 use super::form::Form;
-use super::idle_status::IdleStatus;
 use super::info_filter::BuildFilter;
-use super::lenient::Lenient;
-use super::line_printer::{Front, LinePrinter, to_stdout, to_writer};
+use super::line_printer::{Front, to_stdout, to_writer};
 use super::selection::{SelectionError, find_by_digits};
 use super::{builds, info};
 use crate::command_line::Address;
@@ -15,7 +13,6 @@ use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::history::Cause;
 use builder_proto::text::Text;
-use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
@@ -23,9 +20,6 @@ use std::time::Duration;
 const LOOKS: u32 = 300;
 /// The pause before each of these questions but the first.
 const LOOK_TIME: Duration = Duration::from_millis(200);
-
-/// How long a line that may be the result is kept from a person; a server sends the end together with the result.
-const RESULT_TIME: Duration = Duration::from_secs(5);
 
 /// The build whose console somebody wants to see.
 #[derive(Debug)]
@@ -108,80 +102,4 @@ fn without_digits(error: ClientError) -> ClientError {
         }
         other => other,
     }
-}
-
-/// Asks for a console, and prints what is sent. The last line is the result if it `has_result`.
-pub(super) fn print_console<W: Write>(
-    remote: &Address,
-    question: &Command,
-    printer: &mut LinePrinter<W>,
-    mut idle_status: IdleStatus,
-    has_result: bool,
-) -> Result<(), ClientError> {
-    let mut connection = Connection::open(remote, question.kind())?;
-    // A build may be silent for as long as it likes; what is there already comes at once.
-    if let Command::Observe(_) = question {
-        connection.wait_without_limit()?;
-    }
-    let result = follow(&mut connection, printer, &mut idle_status, question);
-    match result {
-        Ok(()) if has_result => printer.end_with_result(),
-        _ => printer.end_without_result(),
-    }
-    printer.flush()?;
-    result
-}
-
-fn follow<W: Write>(
-    connection: &mut Connection,
-    printer: &mut LinePrinter<W>,
-    idle_status: &mut IdleStatus,
-    question: &Command,
-) -> Result<(), ClientError> {
-    connection.tell(question)?;
-    let mut missing = "its answer";
-    loop {
-        match connection.take_received()? {
-            Some(Command::Output { line, timestamp, .. }) => {
-                printer.append(line, timestamp)?;
-                missing = "the end of the build";
-            }
-            Some(Command::Success) => return Ok(()),
-            Some(other) => return Err(connection.refusal(question, other)),
-            // Everything that has arrived is shown before waiting for more.
-            None => {
-                if !wait_for_more(connection, printer, idle_status)? {
-                    return Err(connection.closed(missing));
-                }
-            }
-        }
-    }
-}
-
-/// Shows what there is, and waits until more has arrived; false when the server has closed the connection.
-pub(super) fn wait_for_more<W: Write>(
-    connection: &mut Connection,
-    printer: &mut LinePrinter<W>,
-    idle_status: &mut IdleStatus,
-) -> Result<bool, ClientError> {
-    printer.flush()?;
-    match printer.keeps_person_waiting() {
-        true => wait_for_result(connection, printer, idle_status),
-        false => idle_status.wait(connection),
-    }
-}
-
-/// Waits until more has arrived, and shows the line that is held when that takes long: then the job has printed it.
-fn wait_for_result<W: Write>(
-    connection: &mut Connection,
-    printer: &mut LinePrinter<W>,
-    idle_status: &mut IdleStatus,
-) -> Result<bool, ClientError> {
-    if let Some(arrived) = connection.read_within(RESULT_TIME)? {
-        idle_status.end();
-        return Ok(arrived);
-    }
-    printer.end_without_result();
-    printer.flush()?;
-    idle_status.wait(connection)
 }

@@ -1,12 +1,10 @@
 //! A job that is run, and followed to its end.
 
 use super::connection::Connection;
+use super::console::{IdleStatus, Lenient, print_console, wait_for_more};
 use super::error::ClientError;
 use super::form::Form;
-use super::idle_status::IdleStatus;
-use super::lenient::Lenient;
 use super::line_printer::{Front, LinePrinter, to_writer};
-use super::observe::{print_console, wait_for_more};
 use crate::command_line::Address;
 use crate::json::{self, string};
 use crate::terminal::{Look, Palette};
