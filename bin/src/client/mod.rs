@@ -7,11 +7,9 @@ mod connection;
 mod console;
 mod diff;
 mod done;
-pub(crate) mod entering;
 mod environment;
 mod error;
 mod fetch;
-mod first_run;
 mod flags;
 mod form;
 pub(crate) mod history;
@@ -26,6 +24,7 @@ mod observe;
 pub(crate) mod overview;
 mod request;
 mod run;
+mod schedule;
 mod selection;
 mod status;
 mod verify;
@@ -145,7 +144,7 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<ExitCo
             let cause = run::run(&remote, command, form, quiet);
             return exit(cause.map_err(|error| change::explained(&remote, &question, error)).map(Some));
         }
-        Request::FirstRun(file) => return exit(first_run::follow(&remote, file, form, quiet).map(Some)),
+        Request::FirstRun(file) => return exit(schedule::follow_first_run(&remote, file, form, quiet).map(Some)),
         Request::Verify(command) => {
             return verify::verify(&remote, &command, form, quiet)
                 .map_err(|error| change::explained(&remote, &command, error));

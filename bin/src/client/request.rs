@@ -2,9 +2,8 @@
 
 use super::commands::{COMMANDS, Verb};
 use super::diff::{DiffRequest, Earlier};
-use super::entering::Entering;
 use super::environment;
-use super::error::{ClientError, ScriptSource};
+use super::error::ScriptSource;
 use super::fetch::FetchRequest;
 use super::flags::{
     ENV, FAILED, FOLLOW, GREP, JOB, JSON, LAST_SUCCESS, LIMIT, OUTPUT, PERIOD, PLATFORM, PREVIOUS, SINCE,
@@ -15,13 +14,13 @@ use super::info_filter::{BuildFilter, InfoFilter};
 use super::logs::LogsRequest;
 use super::names::Named;
 use super::observe::{ObserveRequest, Which};
+use super::schedule::{Entering, ScheduleFile};
 use super::selection::{Selection, Wanted, uuid_beginning};
 use crate::command_line::{CommandEntry, Count, Flag, Matches, Often, UsageError, value};
 use crate::wording::most_similar;
-use builder_engine::limits::COMMAND_FRAME_BYTES;
 use builder_engine::names::{NameKind, check_name};
 use builder_proto::command::Command;
-use builder_proto::job::{OrbBuildJob, ScriptJob};
+use builder_proto::job::OrbBuildJob;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
 use std::path::PathBuf;
@@ -55,15 +54,6 @@ pub(super) enum Request {
     Observe(ObserveRequest),
     /// Print names that shells complete.
     Names(Vec<Named>),
-}
-
-/// A script job whose script is still to be read.
-#[derive(Debug)]
-pub(super) struct ScheduleFile {
-    entering: Entering,
-    name: Text,
-    platform: Text,
-    source: ScriptSource,
 }
 
 impl Request {
@@ -364,30 +354,5 @@ impl<'a> Line<'a> {
 
     fn text(&self, flag: Flag) -> Option<Text> {
         self.matches.opt_str(flag.long).map(Text::from)
-    }
-}
-
-impl ScheduleFile {
-    /// The job.
-    pub(super) fn name(&self) -> &Text {
-        &self.name
-    }
-
-    /// Reads the script.
-    pub(super) fn read(self) -> Result<Command, ClientError> {
-        let ScheduleFile { entering, name, platform, source } = self;
-        let script = match source.read_at_most(COMMAND_FRAME_BYTES) {
-            Ok(Some(script)) => script,
-            Ok(None) => return Err(ClientError::ScriptTooLong { source, limit: COMMAND_FRAME_BYTES }),
-            Err(error) => return Err(ClientError::ReadScript { source, error }),
-        };
-        let length = script.len() as u64;
-        let command = entering.script(ScriptJob { name, script: script.into(), platform });
-        // The server counts what surrounds the script, too.
-        let around = command.encode().map_err(ClientError::Encode)?.len() as u64 - length;
-        match COMMAND_FRAME_BYTES.saturating_sub(around) {
-            limit if length > limit => Err(ClientError::ScriptTooLong { source, limit }),
-            _ => Ok(command),
-        }
     }
 }
