@@ -1,6 +1,6 @@
-//! The flags of the client's commands, each with what is said about it.
+//! The flags of the client's commands, each with what is said about it, and the form of answers, which `--json` tells.
 
-use crate::command_line::{Flag, Kind, Repeat};
+use crate::command_line::{Flag, Kind, Matches, Repeat};
 
 pub(super) const PERIOD: Flag = Flag::with_value(
     "period",
@@ -242,3 +242,19 @@ pub(super) const OUTPUT: Flag = Flag::with_value(
     Kind::Directory,
     "write below DIR, which is created if it is not there",
 );
+
+/// In what form to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// For people.
+    People,
+    /// For programs.
+    Json,
+}
+
+impl Form {
+    /// What the command line says.
+    pub(super) fn of(matches: &Matches) -> Form {
+        if matches.opt_present(JSON.long) { Form::Json } else { Form::People }
+    }
+}

@@ -3,7 +3,7 @@
 
 use super::connection::Connection;
 use super::error::ClientError;
-use super::form::Form;
+use super::flags::Form;
 use super::info_filter::{InfoFilter, UnknownName, queues, upload_destination, upload_uuid};
 use super::info_table::Report;
 use crate::command_line::Address;

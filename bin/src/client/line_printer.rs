@@ -1,7 +1,7 @@
 //! Lines of a console, printed as they come: for people, for programs, or as they are.
 
 use super::error::ClientError;
-use super::form::Form;
+use super::flags::Form;
 use crate::json::{self, string};
 use crate::pattern::Pattern;
 use crate::terminal::{Look, Palette};

@@ -2,7 +2,7 @@
 
 use super::console::{IdleStatus, print_console};
 use super::error::ClientError;
-use super::form::Form;
+use super::flags::Form;
 use super::line_printer::{Front, to_stdout};
 use super::selection::{Selection, Wanted};
 use super::{builds, info};

@@ -7,11 +7,9 @@ mod connection;
 mod console;
 mod diff;
 mod done;
-mod environment;
 mod error;
 mod fetch;
 mod flags;
-mod form;
 pub(crate) mod history;
 mod info;
 mod info_filter;
@@ -34,7 +32,7 @@ use builder_proto::history::Cause;
 use commands::COMMANDS;
 use diff::Verdict;
 use error::ClientError;
-use form::Form;
+use flags::Form;
 use request::Request;
 use std::process::ExitCode;
 
@@ -144,7 +142,9 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<ExitCo
             let cause = run::run(&remote, command, form, quiet);
             return exit(cause.map_err(|error| change::explained(&remote, &question, error)).map(Some));
         }
-        Request::FirstRun(file) => return exit(schedule::follow_first_run(&remote, file, form, quiet).map(Some)),
+        Request::FirstRun(file) => {
+            return exit(schedule::follow_first_run(&remote, file, form, quiet).map(Some));
+        }
         Request::Verify(command) => {
             return verify::verify(&remote, &command, form, quiet)
                 .map_err(|error| change::explained(&remote, &command, error));

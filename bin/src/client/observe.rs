@@ -3,7 +3,7 @@
 use super::change::explained;
 use super::console::{IdleStatus, Lenient, print_console};
 use super::error::ClientError;
-use super::form::Form;
+use super::flags::Form;
 use super::info_filter::BuildFilter;
 use super::line_printer::{Front, to_stdout, to_writer};
 use super::selection::{SelectionError, find_by_digits};

@@ -2,7 +2,6 @@
 
 use super::commands::{COMMANDS, Verb};
 use super::diff::{DiffRequest, Earlier};
-use super::environment;
 use super::error::ScriptSource;
 use super::fetch::FetchRequest;
 use super::flags::{
@@ -16,14 +15,17 @@ use super::names::Named;
 use super::observe::{ObserveRequest, Which};
 use super::schedule::{Entering, ScheduleFile};
 use super::selection::{Selection, Wanted, uuid_beginning};
-use crate::command_line::{CommandEntry, Count, Flag, Matches, Often, UsageError, value};
+use crate::command_line::{CommandEntry, Count, Flag, Matches, Often, UsageError, value, values};
 use crate::wording::most_similar;
+use builder_engine::environment::Environment;
 use builder_engine::names::{NameKind, check_name};
 use builder_proto::command::Command;
+use builder_proto::environment::Variable;
 use builder_proto::job::OrbBuildJob;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// What to do.
 #[derive(Debug)]
@@ -168,8 +170,29 @@ fn parse_execute(line: &Line<'_>) -> Result<Request, UsageError> {
 
 fn parse_run(line: &Line<'_>, waits: bool) -> Result<Command, UsageError> {
     let [name] = line.words()?;
-    let environment = environment::variables(line.matches)?;
+    let environment = variables(line.matches)?;
     Ok(Command::Run { name: name.into(), platform: line.text(PLATFORM), environment, waits, joins: false })
+}
+
+/// What follows one `--env`.
+struct Given(Variable);
+
+impl FromStr for Given {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Given, &'static str> {
+        let (name, value) = word.split_once('=').ok_or("there is no =; write NAME=VALUE")?;
+        Ok(Given(Variable { name: name.into(), value: value.into() }))
+    }
+}
+
+/// All variables that were given, which are fit for a job.
+fn variables(matches: &Matches) -> Result<Vec<Variable>, UsageError> {
+    let given = values::<Given>(matches, ENV.long)?;
+    let variables: Vec<Variable> = given.into_iter().map(|Given(variable)| variable).collect();
+    Environment::new(variables.clone())
+        .map_err(|error| UsageError::new(format_args!("--{}: {error}", ENV.long)))?;
+    Ok(variables)
 }
 
 fn parse_orb_build(line: &Line<'_>) -> Result<Command, UsageError> {

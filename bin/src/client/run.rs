@@ -3,7 +3,7 @@
 use super::connection::Connection;
 use super::console::{IdleStatus, Lenient, print_console, wait_for_more};
 use super::error::ClientError;
-use super::form::Form;
+use super::flags::Form;
 use super::line_printer::{Front, LinePrinter, to_writer};
 use crate::command_line::Address;
 use crate::json::{self, string};

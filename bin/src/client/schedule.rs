@@ -4,8 +4,7 @@
 use super::change::send;
 use super::connection::Connection;
 use super::error::{ClientError, ScriptSource};
-use super::flags::{AT, KEEP, PERIOD, REPLACE, SILENCE, SKIP_MISSED, TIMEOUT};
-use super::form::Form;
+use super::flags::{AT, Form, KEEP, PERIOD, REPLACE, SILENCE, SKIP_MISSED, TIMEOUT};
 use super::{builds, run};
 use crate::command_line::{
     Address, Matches, Often, TimeOfDay, UsageError, keep_values, seconds_value, value, whole_seconds,

@@ -2,7 +2,7 @@
 
 use super::diff::{self, Verdict};
 use super::error::ClientError;
-use super::form::Form;
+use super::flags::Form;
 use super::run::{Conversation, Event};
 use super::status;
 use crate::command_line::Address;

@@ -14,7 +14,7 @@ mod print;
 mod report;
 
 use super::error::ClientError;
-use super::form::Form;
+use super::flags::Form;
 use crate::command_line::Address;
 use builder_proto::history::Build;
 pub(super) use choice::{DiffRequest, Earlier};

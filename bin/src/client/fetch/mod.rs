@@ -14,7 +14,7 @@ mod report;
 
 use super::connection::{Connection, Piece};
 use super::error::ClientError;
-use super::form::Form;
+use super::flags::Form;
 use super::selection::Selection;
 use crate::artifact_path::ArtifactPath;
 use crate::command_line::Address;

@@ -1,7 +1,7 @@
 //! What is said of the artifacts that are fetched.
 
 use crate::client::error::ClientError;
-use crate::client::form::Form;
+use crate::client::flags::Form;
 use crate::json::{self, string};
 use crate::progress::Progress;
 use crate::wording::Size;

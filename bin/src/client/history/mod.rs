@@ -6,7 +6,7 @@ mod table;
 mod usual;
 
 use super::error::ClientError;
-use super::form::Form;
+use super::flags::Form;
 use super::selection::unknown_job;
 use super::{builds, info};
 use crate::command_line::{Address, Limit, When};

@@ -5,7 +5,7 @@ use super::describe::describe;
 use super::glance::Glance;
 use super::plain::Plain;
 use crate::client::error::ClientError;
-use crate::client::form::Form;
+use crate::client::flags::Form;
 use crate::client::info;
 use crate::client::info_filter::{InfoFilter, UnknownName};
 use crate::command_line::Address;
