@@ -1,4 +1,4 @@
-//! `builder-client`: one command to a server, and its answer.
+//! `builder-client`: one command to a server, its answer, and the exit status that says how it went.
 
 mod builds;
 mod change;
@@ -24,8 +24,6 @@ mod request;
 mod run;
 mod schedule;
 mod selection;
-mod status;
-mod verify;
 
 use crate::command_line::{Address, Logging, Matches, Program, REMOTE, UsageError, remote};
 use builder_proto::history::Cause;
@@ -34,7 +32,22 @@ use diff::Verdict;
 use error::ClientError;
 use flags::Form;
 use request::Request;
+use run::Verified;
 use std::process::ExitCode;
+
+/// The greatest exit status of a job that is passed on. The statuses are promised by the manual page.
+const MOST_OF_JOB: i64 = 119;
+/// The job exited with a greater status.
+const GREATER: u8 = 120;
+const SIGNALLED: u8 = 121;
+const TIMEOUT: u8 = 122;
+const SILENCE: u8 = 123;
+const CANCELLED: u8 = 124;
+const LOST: u8 = 125;
+/// The job did not run, or exceeded a limit, or the server refused the command.
+const REFUSED: u8 = 126;
+/// Nobody knows, as there is no connection to the server.
+const DISCONNECTED: u8 = 127;
 
 /// Runs the program.
 #[must_use]
@@ -95,7 +108,7 @@ fn run(settings: Settings) -> ExitCode {
             ExitCode::from(match trouble {
                 Trouble::Plain => 1,
                 Trouble::NoDifference => 2,
-                Trouble::NoEnd => status::of_error(&error),
+                Trouble::NoEnd => status_of_error(&error),
             })
         }
     }
@@ -126,13 +139,7 @@ impl Trouble {
 /// Does what is asked for. Some commands answer by the exit status, too.
 fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<ExitCode, ClientError> {
     let done = match request {
-        Request::Diff(request) => {
-            return match diff::print(&remote, request, form)? {
-                Verdict::Same => Ok(ExitCode::SUCCESS),
-                Verdict::Different => Ok(ExitCode::FAILURE),
-                Verdict::Unknown => Err(ClientError::NotCompared),
-            };
-        }
+        Request::Diff(request) => return exit_by_difference(diff::print(&remote, request, form)?),
         Request::Logs(request) => {
             let has_found = logs::print(&remote, &request, form, quiet)?;
             return Ok(if has_found { ExitCode::SUCCESS } else { ExitCode::FAILURE });
@@ -146,8 +153,12 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<ExitCo
             return exit(schedule::follow_first_run(&remote, file, form, quiet).map(Some));
         }
         Request::Verify(command) => {
-            return verify::verify(&remote, &command, form, quiet)
+            let verified = run::verify(&remote, &command, form, quiet)
                 .map_err(|error| change::explained(&remote, &command, error));
+            return match verified? {
+                Verified::Compared(verdict) => exit_by_difference(verdict),
+                Verified::Failed(cause) => Ok(ExitCode::from(status_of_run(&cause))),
+            };
         }
         Request::Observe(request) => return exit(observe::observe(&remote, request, form, quiet)),
         Request::Send(command) => change::send(&remote, &command, quiet),
@@ -161,7 +172,88 @@ fn perform(Settings { remote, request, form, quiet }: Settings) -> Result<ExitCo
     done.map(|()| ExitCode::SUCCESS)
 }
 
+/// Says whether there is a difference.
+fn exit_by_difference(verdict: Verdict) -> Result<ExitCode, ClientError> {
+    match verdict {
+        Verdict::Same => Ok(ExitCode::SUCCESS),
+        Verdict::Different => Ok(ExitCode::FAILURE),
+        Verdict::Unknown => Err(ClientError::NotCompared),
+    }
+}
+
 /// Ends as the build did, if somebody wants to know.
 fn exit(cause: Result<Option<Cause>, ClientError>) -> Result<ExitCode, ClientError> {
-    cause.map(|cause| cause.map_or(ExitCode::SUCCESS, |cause| ExitCode::from(status::of(&cause))))
+    cause.map(|cause| cause.map_or(ExitCode::SUCCESS, |cause| ExitCode::from(status_of(&cause))))
+}
+
+/// The status for a build that ended so.
+fn status_of(cause: &Cause) -> u8 {
+    match cause {
+        Cause::Exited(code @ 0..=MOST_OF_JOB) => u8::try_from(*code).unwrap_or(GREATER),
+        Cause::Exited(_) => GREATER,
+        Cause::Signalled(_) | Cause::Stopped(_) => SIGNALLED,
+        Cause::Timeout(_) => TIMEOUT,
+        Cause::Silence(_) => SILENCE,
+        Cause::Cancelled(_) => CANCELLED,
+        Cause::Lost(_) => LOST,
+        Cause::Limit(_) | Cause::CannotRun(_) => REFUSED,
+    }
+}
+
+/// The same of one of two runs, for which a status of 1 would say that the artifacts differ.
+fn status_of_run(cause: &Cause) -> u8 {
+    match status_of(cause) {
+        1..GREATER => GREATER,
+        status => status,
+    }
+}
+
+/// The status when it is not known how a build ended.
+fn status_of_error(error: &ClientError) -> u8 {
+    match error {
+        ClientError::Connect { .. }
+        | ClientError::Connection { .. }
+        | ClientError::NoAnswer { .. }
+        | ClientError::Reset { .. }
+        | ClientError::NoHello { .. }
+        | ClientError::Closed { .. }
+        | ClientError::Unfollowed { .. } => DISCONNECTED,
+        _ => REFUSED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use builder_proto::overview::Null;
+
+    #[test]
+    fn each_end_has_its_status() {
+        let text = || "why".into();
+        for (cause, status) in [
+            (Cause::Exited(0), 0),
+            (Cause::Exited(1), 1),
+            (Cause::Exited(119), 119),
+            (Cause::Exited(120), 120),
+            (Cause::Exited(255), 120),
+            (Cause::Exited(-1), 120),
+            (Cause::Signalled(9), 121),
+            (Cause::Stopped(1), 121),
+            (Cause::Timeout(Null), 122),
+            (Cause::Silence(Null), 123),
+            (Cause::Cancelled(text()), 124),
+            (Cause::Lost(text()), 125),
+            (Cause::Limit(text()), 126),
+            (Cause::CannotRun(text()), 126),
+        ] {
+            assert_eq!(status_of(&cause), status, "{cause}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_not_a_broken_connection() {
+        let refused = ClientError::Refused { reason: "busy".into(), hint: String::new() };
+        let closed = ClientError::Closed { peer: "127.0.0.1:1".parse().unwrap(), missing: "its answer" };
+        assert_eq!((status_of_error(&refused), status_of_error(&closed)), (126, 127));
+    }
 }

@@ -1,7 +1,8 @@
-//! A job that is run, and followed to its end.
+//! A job that is run and followed to its end: with its console, or twice, to see whether it makes the same of the same.
 
 use super::connection::Connection;
 use super::console::{IdleStatus, Lenient, print_console, wait_for_more};
+use super::diff::{self, Verdict};
 use super::error::ClientError;
 use super::flags::Form;
 use super::line_printer::{Front, LinePrinter, to_writer};
@@ -14,17 +15,18 @@ use builder_proto::command::{Command, Kind};
 use builder_proto::history::{Build, BuildEnd, Cause};
 use builder_proto::text::Text;
 use serde_json::json;
+use std::fmt::Display;
 use std::io::{self, Write};
 
 /// A server that tells of a job until it has run.
-pub(super) struct Conversation {
+struct Conversation {
     connection: Connection,
     command: Command,
     end: Option<(Build, BuildEnd)>,
 }
 
 /// What it tells.
-pub(super) enum Event {
+enum Event {
     /// Why the job does not run yet, or runs again.
     Waits(Text),
     /// It runs as this build.
@@ -37,7 +39,7 @@ pub(super) enum Event {
 
 impl Conversation {
     /// Gives the command of somebody who waits.
-    pub(super) fn begin(remote: &Address, command: Command) -> Result<Conversation, ClientError> {
+    fn begin(remote: &Address, command: Command) -> Result<Conversation, ClientError> {
         let mut connection = Connection::open(remote, Kind::Run)?;
         connection.wait_without_limit()?;
         connection.tell(&command)?;
@@ -68,7 +70,7 @@ impl Conversation {
     }
 
     /// Waits for what comes next, for whoever prints no lines.
-    pub(super) fn next(&mut self) -> Result<Event, ClientError> {
+    fn next(&mut self) -> Result<Event, ClientError> {
         loop {
             match self.received()? {
                 Some(event) => return Ok(event),
@@ -154,11 +156,8 @@ impl Screen {
         self.idle_status.end();
         match self.form {
             Form::Json => self.line(&json::line(&json!({ "waiting": string(reason) }))),
-            Form::People if self.quiet => Ok(()),
             Form::People => {
-                let reason = Palette::of(&io::stderr()).paint(Look::Aside, reason);
-                // Who reads no stderr does not miss anything that counts.
-                let _ = writeln!(io::stderr().lock(), "{reason}");
+                tell(self.quiet, reason);
                 Ok(())
             }
         }
@@ -197,5 +196,93 @@ impl Screen {
     fn line(&mut self, line: &str) -> Result<(), ClientError> {
         let mut output = Lenient::stdout();
         writeln!(output, "{line}").and_then(|()| output.flush()).map_err(ClientError::Print)
+    }
+}
+
+/// What came of two runs.
+pub(super) enum Verified {
+    /// The artifacts of both were compared.
+    Compared(Verdict),
+    /// There is nothing to compare, as one of them ended like this.
+    Failed(Cause),
+}
+
+/// The runs by name.
+const RUNS: [&str; 2] = ["first", "second"];
+
+/// A run that is followed without its console.
+struct Run {
+    name: &'static str,
+    quiet: bool,
+    conversation: Conversation,
+    end: Option<Build>,
+}
+
+/// Runs a job twice, at the same time if there are workers for that, and compares what it left.
+pub(super) fn verify(
+    remote: &Address,
+    command: &Command,
+    form: Form,
+    quiet: bool,
+) -> Result<Verified, ClientError> {
+    let begin = |name| -> Result<Run, ClientError> {
+        Ok(Run { name, quiet, conversation: Conversation::begin(remote, command.clone())?, end: None })
+    };
+    let mut first = begin(RUNS[0])?;
+    // A job that is queued is not queued again, so the second run begins when the first has left its queue.
+    first.until_started()?;
+    let mut second = begin(RUNS[1])?;
+    let one = first.until_end()?;
+    let mut other = second.until_end()?;
+    if one.uuid == other.uuid {
+        // The first was lost, and was queued again where the second was.
+        other = begin(RUNS[1])?.until_end()?;
+    }
+    for (name, build) in RUNS.into_iter().zip([&one, &other]) {
+        if let Some(end) = build.end.as_ref().filter(|_| build.has_failed()) {
+            tell(false, format_args!("the {name} run failed: {}; nothing was compared", end.cause));
+            return Ok(Verified::Failed(end.cause.clone()));
+        }
+    }
+    diff::print_artifacts(remote, [one, other], form).map(Verified::Compared)
+}
+
+impl Run {
+    fn until_started(&mut self) -> Result<(), ClientError> {
+        while self.end.is_none() && !self.step()? {}
+        Ok(())
+    }
+
+    fn until_end(&mut self) -> Result<Build, ClientError> {
+        loop {
+            if let Some(build) = self.end.take() {
+                return Ok(build);
+            }
+            self.step()?;
+        }
+    }
+
+    /// Waits for what comes next. Says whether the job has left its queue.
+    fn step(&mut self) -> Result<bool, ClientError> {
+        let name = self.name;
+        match self.conversation.next()? {
+            Event::Waits(reason) => tell(self.quiet, format_args!("{name} run: {reason}")),
+            Event::Started(build) => {
+                tell(self.quiet, format_args!("{name} run: build {}", build.uuid()));
+                return Ok(true);
+            }
+            Event::Line(..) => {}
+            Event::Ended(build, _) => self.end = Some(build),
+        }
+        Ok(false)
+    }
+}
+
+/// Tells a person how it goes.
+fn tell(quiet: bool, text: impl Display) {
+    if !quiet {
+        let text = Palette::of(&io::stderr()).paint(Look::Aside, text);
+        // Who reads no stderr does not miss anything that counts.
+        let _ = writeln!(io::stderr().lock(), "{text}");
     }
 }
