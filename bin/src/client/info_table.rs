@@ -1,7 +1,7 @@
 //! What is going on in a server, as people read it: what runs, then a line for each job, then a line for each platform.
 
+use super::info::{JobLine, job_lines};
 use super::info_filter::{InfoFilter, queues, upload_destination, upload_uuid};
-use super::job_lines::{JobLine, job_lines};
 use crate::terminal::{Fit, Look, Palette, Table};
 use crate::wording::{Span, whole_seconds};
 use builder_proto::command::{InfoReply, QueueInfo, RunningInfo};

@@ -14,7 +14,6 @@ pub(crate) mod history;
 mod info;
 mod info_filter;
 mod info_table;
-mod job_lines;
 mod line_printer;
 mod logs;
 mod names;

@@ -2,9 +2,9 @@
 //! and the first columns are those that earlier versions have.
 
 use super::answer::{Overview, period, usual};
+use crate::client::info::{JobLine, job_lines};
 use crate::client::info_filter::InfoFilter;
 use crate::client::info_table::{Report, place, until};
-use crate::client::job_lines::{JobLine, job_lines};
 use crate::terminal::{Fit, Palette, Table};
 use crate::wording::{Size, Span, whole_seconds};
 use builder_proto::command::InfoReply;
