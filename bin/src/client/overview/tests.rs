@@ -1,15 +1,18 @@
-//! How an overview looks, character by character.
+//! How an overview looks, character by character, and what programs read.
 
 use super::answer::Overview;
 use super::answer::samples::{at, job, overview, platform, results, running, server, waiting};
+use super::describe;
 use super::glance::Glance;
 use super::plain::Plain;
 use crate::client::info_filter::{InfoFilter, UnknownName};
 use crate::terminal::Palette;
 use builder_proto::history::Cause;
+use builder_proto::job_settings::JobSettings;
 use builder_proto::overview::{JobStatus, Reason};
 use builder_proto::text::Text;
 use builder_proto::time::Time;
+use serde_json::json;
 
 fn glance(shown: &Overview, now: i64, columns: usize) -> String {
     Glance { shown, is_whole: true, now: at(now), palette: Palette::PLAIN, columns }.to_string()
@@ -220,4 +223,75 @@ fn a_filter_leaves_out_what_is_not_meant() {
     assert_eq!(unknown, UnknownName::Job("helo".into(), Some("hello".to_owned())));
     let plain = Plain { all: &all, shown: &shown, filter: &filter(&[], Some("q")), now: Time::UNIX_EPOCH };
     assert!(!plain.to_string().contains("Server"), "{}", plain.to_string());
+}
+
+#[test]
+fn the_shape_is_the_one_that_the_manual_promises() {
+    let mut shown = overview();
+    shown.jobs[0].settings = Some(JobSettings { every: Some(21_600), ..JobSettings::NONE });
+    let hello = json!({
+        "job": "hello", "type": "script", "platform": "p", "period": "daily", "next": "1970-01-02T00:00:00Z",
+        "settings": {
+            "timeout_seconds": null, "silence_seconds": null, "every_seconds": 21600, "skip_missed": null,
+            "keep_builds": null, "keep_seconds": null,
+        },
+        "results": [{
+            "uuid": "01010101-0101-0101-0101-010101010101", "job": "hello", "platform": "p",
+            "started": "1970-01-01T01:00:00Z", "finished": "1970-01-01T01:01:00Z", "seconds": 60.0,
+            "failed": true, "cause": "exited", "exit_code": 1, "signal": null, "reason": null,
+            "in_a_row": 3, "since": "1970-01-01T00:30:00Z", "usual_seconds": 61.5,
+        }],
+    });
+    let web = json!({
+        "job": "web\x1b[2J", "type": "orb-build", "opam_package": "mirage-web", "period": "weekly",
+        "next": null, "results": [], "settings": null,
+    });
+    let expected = json!({
+        "schedule": [hello, web],
+        "queues": [
+            { "platform": "p", "jobs": [{
+                "job": "hello", "type": "script", "platform": "p", "since": "1970-01-01T02:00:00Z",
+                "reason": "losses",
+                "why": "its workers lost 4 builds in a row; the next try is at 1970-01-01T02:46:41Z",
+                "next_try": "1970-01-01T02:46:41Z", "losses": 1,
+            }] },
+            { "platform": "q", "jobs": [{
+                "job": "web\x1b[2J", "type": "orb-build", "opam_package": "mirage-web", "since": null,
+                "reason": "paused", "why": "the platform is paused", "next_try": null, "losses": 0,
+            }] },
+        ],
+        "running": [{
+            "uuid": "02020202-0202-0202-0202-020202020202", "job": "hello", "platform": "p",
+            "started": "1970-01-01T02:30:00Z", "queued": null, "host": "::1", "usual_seconds": 61.5,
+        }],
+        "uploads": {
+            "destination": "http://web/upload, the first 1 of 7; refused",
+            "waiting": [{ "job": "hello", "uuid": "03030303-0303-0303-0303-030303030303" }],
+            "count": 7, "trouble": "refused",
+        },
+        "platforms": [
+            { "platform": "gone", "idle_workers": 0, "busy_workers": 0, "queued": 0, "has_template": false,
+              "dropped": true, "paused": false, "losses": 0, "next_try": null },
+            { "platform": "p", "idle_workers": 0, "busy_workers": 1, "queued": 1, "has_template": false,
+              "dropped": false, "paused": false, "losses": 4, "next_try": "1970-01-01T02:46:41Z" },
+            { "platform": "q", "idle_workers": 0, "busy_workers": 0, "queued": 1, "has_template": true,
+              "dropped": false, "paused": true, "losses": 0, "next_try": null },
+        ],
+        "server": {
+            "version": "0.5.0", "started": "1970-01-01T00:00:00Z", "builds": 1, "builds_limit": 64,
+            "log_bytes": 5000, "free_bytes": 1_000_000_000, "disk_full": false,
+            "draining": false, "has_history": true, "notices_waiting": 3,
+        },
+        "dropped_platforms": ["gone"],
+    });
+    assert_eq!(describe(&shown.to_reply(), &shown), expected);
+}
+
+#[test]
+fn a_job_that_waits_twice_has_two_reasons() {
+    let mut shown = overview();
+    shown.queued.insert(1, waiting("hello", "p", Reason::Busy(1)));
+    let described = describe(&shown.to_reply(), &shown);
+    let jobs = &described["queues"][0]["jobs"];
+    assert_eq!((&jobs[0]["reason"], &jobs[1]["reason"]), (&json!("losses"), &json!("busy")));
 }
