@@ -3,12 +3,9 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `details` | what the server knows of the build |
-//! | `place`, `digest` | one artifact on its way into its place, and its digest |
+//! | `place` | one artifact on its way into its place |
 //! | `report` | what is said of all that |
 
-mod details;
-mod digest;
 mod place;
 mod report;
 
@@ -24,7 +21,6 @@ use builder_proto::Uuid;
 use builder_proto::command::{Command, Kind};
 use builder_proto::history::Artifact;
 use builder_proto::text::Text;
-use details::Details;
 use place::{Found, Part, Place, PlaceError};
 use report::Report;
 use std::ffi::OsStr;
@@ -33,6 +29,9 @@ use std::path::PathBuf;
 
 /// Bytes of artifacts that are there already and are read all the same, before another connection leaves them out.
 const PASSED_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes of paths that are held, and what an artifact takes besides. No server of ours sends a longer list.
+const LIST_BYTES: usize = 16 * 1024 * 1024;
+const ARTIFACT_BYTES: usize = 128;
 
 /// What to fetch, and where to put it.
 #[derive(Debug)]
@@ -310,5 +309,52 @@ fn interrupted(error: ClientError) -> ClientError {
             ClientError::Interrupted(Box::new(error))
         }
         other => other,
+    }
+}
+
+/// What is known of a build.
+#[derive(Debug, Default)]
+struct Details {
+    /// The name of its job.
+    job: Option<Text>,
+    /// Its artifacts, in the order in which they are stored; none when there are too many, or nobody knows them.
+    artifacts: Option<Vec<Artifact>>,
+}
+
+impl Details {
+    /// Asks. A build that the server does not remember may be stored all the same, as one that it has not taken in yet.
+    fn ask(remote: &Address, uuid: Uuid) -> Result<Details, ClientError> {
+        let question = Command::Details(uuid);
+        let mut connection = Connection::open(remote, Kind::Details)?;
+        connection.tell(&question)?;
+        let (mut details, mut list, mut count, mut bytes) = (Details::default(), Vec::new(), None, 0);
+        loop {
+            match connection.receive_answer(&question) {
+                Ok(None) => break,
+                Ok(Some(Command::Build(build))) => {
+                    count = build.end.map(|end| end.artifacts);
+                    details.job = Some(build.job);
+                }
+                Ok(Some(Command::JobSchedule { .. })) => {}
+                Ok(Some(Command::Artifact(artifact))) => {
+                    bytes += artifact.path.as_bytes().len() + ARTIFACT_BYTES;
+                    if bytes > LIST_BYTES {
+                        log::info!("the list of artifacts is longer than {LIST_BYTES} bytes");
+                        return Ok(details);
+                    }
+                    list.push(artifact);
+                }
+                Ok(Some(other)) => return Err(connection.refusal(&question, other)),
+                Err(error @ ClientError::Refused { .. }) if !error.is_busy() => {
+                    log::info!("the server does not tell what build {uuid} is: {error}");
+                    return Ok(Details::default());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if count == Some(list.len() as u64) {
+            details.artifacts = Some(list);
+        }
+        Ok(details)
     }
 }
