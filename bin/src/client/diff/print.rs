@@ -1,17 +1,21 @@
-//! What is different between two builds, as people read it.
+//! What is different between two builds, as people read it, and then as programs do: one object, of which the manual page
+//! `builder-client` promises the shape.
 
 use super::report::{ArtifactComparison, Report, Verdict};
+use crate::client::history;
 use crate::comparison::artifacts::Artifacts;
 use crate::comparison::builds::Change;
 use crate::comparison::lines::{Comparison, Difference, Hunk, Origin, Place};
+use crate::json::{self, string};
 use crate::terminal::{Look, Palette};
 use crate::wording::{Size, Span, append_for_terminal, whole_seconds};
 use builder_proto::history::{Artifact, Build};
 use builder_proto::text::Text;
+use serde_json::{Value, json};
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
-/// Prints a report. Of a terminal, its lines control nothing; elsewhere they are as the job printed them.
+/// Prints a report for people. Of a terminal, its lines control nothing; elsewhere they are as the job printed them.
 pub(super) fn print(report: &Report, stdout: &Stdout) -> io::Result<()> {
     let style = Style { palette: Palette::of(stdout), escapes: stdout.is_terminal() };
     let mut output = BufWriter::new(stdout.lock());
@@ -19,7 +23,7 @@ pub(super) fn print(report: &Report, stdout: &Stdout) -> io::Result<()> {
     output.flush()
 }
 
-/// Prints whether the artifacts of two builds are the same, and what differs.
+/// Prints for people whether the artifacts of two builds are the same, and what differs.
 pub(super) fn print_artifacts(comparison: &ArtifactComparison, stdout: &Stdout) -> io::Result<()> {
     let style = Style { palette: Palette::of(stdout), escapes: stdout.is_terminal() };
     let mut output = BufWriter::new(stdout.lock());
@@ -218,4 +222,127 @@ fn range(place: Place) -> String {
 
 fn whole(artifact: &Artifact) -> String {
     format!("{}, {}", artifact.path, Size(artifact.size))
+}
+
+/// Prints a report for programs, piece by piece, as there may be many lines in it.
+pub(super) fn print_json(report: &Report, output: &mut impl Write) -> io::Result<()> {
+    let mut output = BufWriter::new(output);
+    let [old, new] = report.builds.each_ref().map(|build| json::line(&history::describe(build, None)));
+    let same = describe_verdict(report.verdict());
+    write!(output, "{{\"old\":{old},\"new\":{new},\"same\":{same}")?;
+    write!(output, ",\"environment\":{}", json::line(&describe_changes(&report.environment)))?;
+    output.write_all(b",\"script\":")?;
+    write_text_json(&mut output, &report.script)?;
+    write!(output, ",\"cause\":{}", json::line(&describe_changes(report.cause.as_slice())))?;
+    output.write_all(b",\"console\":")?;
+    write_text_json(&mut output, &report.console)?;
+    writeln!(output, ",\"artifacts\":{}}}", json::line(&describe_artifacts(&report.artifacts)))?;
+    output.flush()
+}
+
+/// Prints a comparison of artifacts for programs.
+pub(super) fn print_artifacts_json(
+    comparison: &ArtifactComparison,
+    output: &mut impl Write,
+) -> io::Result<()> {
+    let [old, new] = comparison.builds.each_ref().map(|build| json::line(&history::describe(build, None)));
+    let same = describe_verdict(comparison.verdict());
+    let artifacts = json::line(&describe_artifacts(&comparison.artifacts));
+    writeln!(output, "{{\"old\":{old},\"new\":{new},\"same\":{same},\"artifacts\":{artifacts}}}")?;
+    output.flush()
+}
+
+fn describe_verdict(verdict: Verdict) -> Value {
+    match verdict {
+        Verdict::Same => Value::Bool(true),
+        Verdict::Different => Value::Bool(false),
+        Verdict::Unknown => Value::Null,
+    }
+}
+
+fn describe_changes(changes: &[Change]) -> Value {
+    let list = changes.iter().map(
+        |Change { name, values: [old, new] }| json!({ "name": name, "old": string(old), "new": string(new) }),
+    );
+    json!({ "same": changes.is_empty(), "changes": list.collect::<Vec<_>>() })
+}
+
+fn write_text_json(output: &mut impl Write, text: &Comparison) -> io::Result<()> {
+    let empty = |same: Value, reason: Value| json!({ "same": same, "reason": reason, "hunks": [] });
+    match text {
+        Comparison::Same(_) => write!(output, "{}", empty(true.into(), Value::Null)),
+        Comparison::Unknown(reason) => {
+            write!(output, "{}", json::line(&empty(Value::Null, reason.as_str().into())))
+        }
+        Comparison::Different(difference) => {
+            write!(output, "{{\"same\":false,\"reason\":{},\"hunks\":[", reason(difference))?;
+            for (number, hunk) in difference.hunks().enumerate() {
+                output.write_all(if number == 0 { b"" } else { b"," })?;
+                write_hunk_json(output, &hunk)?;
+            }
+            output.write_all(b"]}")
+        }
+    }
+}
+
+/// Why the hunks are not all that is different.
+fn reason(difference: &Difference) -> Value {
+    difference.shortened.map_or(Value::Null, |shortened| {
+        let line = shortened.first_difference;
+        format!("different from line {line} on, and too long: the ends were compared").into()
+    })
+}
+
+fn write_hunk_json(output: &mut impl Write, hunk: &Hunk<'_>) -> io::Result<()> {
+    let [old, new] = hunk.places();
+    write!(
+        output,
+        "{{\"old_start\":{},\"old_lines\":{},\"new_start\":{},\"new_lines\":{},\"lines\":[",
+        old.start, old.count, new.start, new.count
+    )?;
+    for (number, (origin, line)) in hunk.lines().enumerate() {
+        output.write_all(if number == 0 { b"" } else { b"," })?;
+        let origin = match origin {
+            Origin::Both => "both",
+            Origin::Old => "old",
+            Origin::New => "new",
+        };
+        write!(output, "{}", json::line(&json!({ "in": origin, "text": string(line) })))?;
+    }
+    output.write_all(b"]}")
+}
+
+fn describe_artifacts(artifacts: &Result<Artifacts, String>) -> Value {
+    match artifacts {
+        Err(reason) => json!({
+            "same": null, "reason": reason, "removed": [], "added": [], "changed": [], "unchanged": 0,
+        }),
+        Ok(artifacts) => {
+            let reason = (artifacts.same_size > 0).then(|| {
+                let count = artifacts.same_size;
+                format!("the content of {count} of the same size is not known")
+            });
+            let list = |artifacts: &[Artifact]| artifacts.iter().map(describe_artifact).collect::<Vec<_>>();
+            let changed = artifacts.changed.iter().map(|[old, new]| {
+                let parts = |one: &Artifact| json!({ "size": one.size, "sha256": digest(one) });
+                json!({ "path": string(&new.path), "old": parts(old), "new": parts(new) })
+            });
+            json!({
+                "same": if artifacts.has_differences() { Some(false) } else { reason.is_none().then_some(true) },
+                "reason": reason,
+                "removed": list(&artifacts.removed),
+                "added": list(&artifacts.added),
+                "changed": changed.collect::<Vec<_>>(),
+                "unchanged": artifacts.same,
+            })
+        }
+    }
+}
+
+fn describe_artifact(artifact: &Artifact) -> Value {
+    json!({ "path": string(&artifact.path), "size": artifact.size, "sha256": digest(artifact) })
+}
+
+fn digest(artifact: &Artifact) -> Option<String> {
+    artifact.sha256.map(|digest| digest.to_string())
 }
