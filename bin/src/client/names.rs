@@ -1,10 +1,9 @@
 //! What a server knows by name, for shells that complete words.
 
-use super::connection::Connection;
 use super::error::ClientError;
-use super::{builds, info, info_filter};
+use super::{builds, info, info_filter, overview};
 use crate::command_line::{Address, UsageError};
-use builder_proto::command::{Command, InfoReply, Kind};
+use builder_proto::command::InfoReply;
 use builder_proto::history::HistoryQuery;
 use builder_proto::text::Text;
 use std::collections::BTreeSet;
@@ -61,40 +60,23 @@ fn ask(remote: &Address, kinds: &[Named]) -> Result<Vec<String>, ClientError> {
     let mut names = Vec::new();
     for kind in kinds {
         names.extend(match kind {
-            Named::Jobs | Named::Platforms => ask_overview(remote, *kind)?,
+            // An overview has no scripts in it, which `info` has.
+            Named::Jobs | Named::Platforms => names_in(&overview::ask_in_short(remote)?, *kind),
             Named::Builds => ask_builds(remote)?,
         });
     }
     Ok(names)
 }
 
-/// Jobs and platforms in order. An overview has no scripts in it, which `info` has.
-fn ask_overview(remote: &Address, kind: Named) -> Result<Vec<String>, ClientError> {
-    let question = Command::Overview;
-    let mut connection = match Connection::open(remote, Kind::Overview) {
-        Err(ClientError::TooOld { .. }) => return Ok(names_in(&info::ask(remote)?, kind)),
-        connection => connection?,
-    };
-    connection.tell(&question)?;
-    let mut names = BTreeSet::new();
-    while let Some(answer) = connection.receive_answer(&question)? {
-        names.extend(match (kind, answer) {
-            (Named::Jobs, Command::JobStatus(status)) => Some(status.job.to_string()),
-            (Named::Platforms, Command::PlatformStatus(status)) => Some(status.platform.to_string()),
-            _ => None,
-        });
-    }
-    Ok(names.into_iter().collect())
-}
-
 fn ask_builds(remote: &Address) -> Result<Vec<String>, ClientError> {
     match builds::ask(remote, HistoryQuery::default(), BUILDS) {
+        // A server of an earlier version knows those that run.
         Err(ClientError::TooOld { .. }) => Ok(names_in(&info::ask(remote)?, Named::Builds)),
         builds => Ok(builds?.iter().map(|build| build.uuid().to_string()).collect()),
     }
 }
 
-/// What a server of an earlier version tells.
+/// The names in order.
 fn names_in(reply: &InfoReply, kind: Named) -> Vec<String> {
     let names: BTreeSet<String> = match kind {
         Named::Jobs => reply.schedule.iter().map(|item| item.job.name().to_string()).collect(),
@@ -112,7 +94,7 @@ mod tests {
     use crate::client::info_filter::samples::info_reply;
 
     #[test]
-    fn a_server_of_an_earlier_version_tells_names_as_well() {
+    fn names_of_each_kind_are_in_order() {
         let reply = info_reply();
         assert_eq!(names_in(&reply, Named::Jobs), ["hello", "web"]);
         assert_eq!(names_in(&reply, Named::Platforms), ["debian-12", "freebsd-13", "gone"]);

@@ -50,6 +50,14 @@ pub(super) fn print(remote: &Address, filter: &InfoFilter, form: Form) -> Result
     io::stdout().lock().write_all(text.as_bytes()).map_err(ClientError::Print)
 }
 
+/// What a server knows of jobs and platforms, in the form in which servers of all versions can say it.
+pub(super) fn ask_in_short(remote: &Address) -> Result<InfoReply, ClientError> {
+    Ok(match ask(remote)? {
+        Answer::Overview(all) => all.to_reply(),
+        Answer::Reply(reply) => reply,
+    })
+}
+
 fn tell(all: &Overview, filter: &InfoFilter, form: Form) -> Result<String, UnknownName> {
     let (shown, now, stdout) = (all.filter(filter)?, info::now(), io::stdout());
     Ok(match (form, terminal::columns_of(&stdout)) {
