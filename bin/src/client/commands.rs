@@ -9,7 +9,8 @@ use super::flags::{
     AT, ENV, JOB, JSON, KEEP, NEW_PERIOD, PERIOD, PLATFORM, REPLACE, SILENCE, SKIP_MISSED, STATUS, TIMEOUT,
     WAIT, WAIT_FOR_BUILDS,
 };
-use crate::command_line::{CommandEntry, Kind, Word};
+use crate::command_line::{CommandEntry, Kind, UsageError, Word};
+use crate::wording::most_similar;
 
 /// Declares the commands once, as an enum and as a table.
 macro_rules! commands {
@@ -28,9 +29,30 @@ macro_rules! commands {
 
 impl Verb {
     /// The command of this name, and what may follow it.
-    pub(super) fn find(name: &str) -> Option<(Verb, &'static CommandEntry)> {
-        VERBS.iter().copied().zip(COMMANDS).find(|(_, entry)| entry.name == name)
+    pub(super) fn find(name: &str) -> Result<(Verb, &'static CommandEntry), UsageError> {
+        let mut commands = VERBS.iter().copied().zip(COMMANDS);
+        commands.find(|(_, entry)| entry.name == name).ok_or_else(|| unknown_command(name))
     }
+}
+
+fn unknown_command(word: &str) -> UsageError {
+    let advice = match most_similar(word, names().into_iter().map(str::to_owned)) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => format!("write {}", all_commands()),
+    };
+    UsageError::new(format_args!("there is no command {word}; {advice}"))
+}
+
+/// The names of all commands, as a sentence lists them.
+pub(super) fn all_commands() -> String {
+    match names().split_last() {
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+fn names() -> Vec<&'static str> {
+    COMMANDS.iter().map(|entry| entry.name).collect()
 }
 
 commands! {

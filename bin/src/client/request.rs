@@ -1,6 +1,6 @@
 //! What the words of a command line ask for.
 
-use super::commands::{COMMANDS, Verb};
+use super::commands::{COMMANDS, Verb, all_commands};
 use super::diff::{DiffRequest, Earlier};
 use super::error::ScriptSource;
 use super::fetch::FetchRequest;
@@ -16,7 +16,6 @@ use super::observe::{ObserveRequest, Which};
 use super::schedule::{Entering, ScheduleFile};
 use super::selection::{Selection, Wanted, uuid_beginning};
 use crate::command_line::{CommandEntry, Count, Flag, Matches, Often, UsageError, value, values};
-use crate::wording::most_similar;
 use builder_engine::environment::Environment;
 use builder_engine::names::{NameKind, check_name};
 use builder_proto::command::Command;
@@ -64,7 +63,7 @@ impl Request {
         let Some((name, words)) = matches.free.split_first() else {
             return Err(UsageError::new(format_args!("there is no command; write {}", all_commands())));
         };
-        let (verb, entry) = Verb::find(name).ok_or_else(|| unknown_command(name))?;
+        let (verb, entry) = Verb::find(name)?;
         let line = Line { entry, words, matches };
         line.check_flags()?;
         let command = match verb {
@@ -123,25 +122,6 @@ impl Request {
         };
         Ok(Request::Send(command))
     }
-}
-
-fn names() -> Vec<&'static str> {
-    COMMANDS.iter().map(|entry| entry.name).collect()
-}
-
-fn all_commands() -> String {
-    match names().split_last() {
-        Some((last, others)) => format!("{} or {last}", others.join(", ")),
-        None => String::new(),
-    }
-}
-
-fn unknown_command(word: &str) -> UsageError {
-    let advice = match most_similar(word, names().into_iter().map(str::to_owned)) {
-        Some(meant) => format!("did you mean {meant}?"),
-        None => format!("write {}", all_commands()),
-    };
-    UsageError::new(format_args!("there is no command {word}; {advice}"))
 }
 
 fn parse_schedule(line: &Line<'_>) -> Result<Request, UsageError> {
