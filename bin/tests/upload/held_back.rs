@@ -1,7 +1,7 @@
 //! What builder-web gets of builds that did not succeed, and what it makes of that.
 
 use crate::builder_web::{BuilderWeb, VERSIONS, Version};
-use crate::outbox::{SECRET, build_with, result, site, start, uploads, wait_for_log, wait_until_empty};
+use crate::harness::{SECRET, build_with, result, site, start, uploads, wait_for_log, wait_until_empty};
 use crate::program::{Place, stderr};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "all of this is test code")]
 
 mod builder_web;
+mod harness;
 mod held_back;
 mod interim;
 mod notices;

@@ -1,6 +1,6 @@
 //! Results that are uploaded, and programs that are told of their builds.
 
-use crate::outbox::{build_with, result, site, start, wait_for_log, wait_until_empty};
+use crate::harness::{build_with, result, site, start, wait_for_log, wait_until_empty};
 use builder_proto::build_result::BuildResult;
 use builder_tests::http::HttpServer;
 use builder_tests::wait_for;
