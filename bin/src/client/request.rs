@@ -15,7 +15,9 @@ use super::names::Named;
 use super::observe::{ObserveRequest, Which};
 use super::schedule::{Entering, ScheduleFile};
 use super::selection::{Selection, Wanted, uuid_beginning};
-use crate::command_line::{CommandEntry, Count, Flag, Matches, Often, UsageError, value, values};
+use crate::command_line::{
+    CommandEntry, Count, Flag, Kind, Matches, Often, UsageError, Value, value, values,
+};
 use builder_engine::environment::Environment;
 use builder_engine::names::{NameKind, check_name};
 use builder_proto::command::Command;
@@ -66,6 +68,7 @@ impl Request {
         let (verb, entry) = Verb::find(name)?;
         let line = Line { entry, words, matches };
         line.check_flags()?;
+        line.check_names()?;
         let command = match verb {
             Verb::Schedule => return parse_schedule(&line),
             Verb::OrbBuild => parse_orb_build(&line)?,
@@ -338,6 +341,33 @@ impl<'a> Line<'a> {
                 "--{} does not go with {}; leave it out",
                 flag.long, self.entry.name
             ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses names that are empty, such as one from a variable that is not set: nothing has such a name.
+    fn check_names(&self) -> Result<(), UsageError> {
+        let is_name =
+            |value: Value| matches!(value.kind, Kind::Job | Kind::Platform | Kind::Uuid | Kind::JobOrUuid);
+        let places = self.entry.words;
+        for (number, _) in self.words.iter().enumerate().filter(|(_, word)| word.is_empty()) {
+            // The last place may have several words.
+            match places.get(number).or(places.last()) {
+                Some(place) if is_name(place.value) => {
+                    let (name, form) = (place.value.name, self.entry.form());
+                    return Err(UsageError::new(format_args!("{name} is empty; write {form}")));
+                }
+                _ => {}
+            }
+        }
+        let is_empty = |flag: &&Flag| {
+            flag.value.is_some_and(is_name)
+                && self.text(**flag).is_some_and(|name| name.as_bytes().is_empty())
+        };
+        match self.entry.flags.iter().find(is_empty) {
+            Some(flag) => {
+                Err(UsageError::new(format_args!("--{} is empty; name one, or leave it out", flag.long)))
+            }
             None => Ok(()),
         }
     }
