@@ -183,8 +183,8 @@ way as it may.
 .Pp
 If the output is not a terminal, the tables have the same columns in every
 case, and the last lines are about the server itself.
-A server of builder 0.5.0 or earlier knows no results and no reasons; then
-there are only the builds, jobs and platforms.
+A server of an earlier version knows no results and no reasons; then there are
+only the builds, jobs and platforms.
 .Pp
 With names, print only these jobs.
 With
@@ -290,7 +290,9 @@ With
 .Fl -wait ,
 wait until no build runs any longer, and all results are stored; then the server
 can be stopped, and no job has to start again.
-If somebody else resumes before that, the command fails.",
+If somebody else resumes before that, the command fails.
+If the server goes away before that, it fails as well; the next server goes on
+draining, and the same command waits again.",
     },
     DropPlatform = CommandEntry {
         name: "drop-platform",

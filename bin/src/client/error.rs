@@ -187,8 +187,8 @@ impl fmt::Display for ClientError {
             }
             ClientError::Undrained(error) => write!(
                 f,
-                "{error}; the server may be draining all the same: 'builder-client info' says so, and the same command \
-                 waits again"
+                "{error}; builds may still run, and the server may go on draining, even after a restart: \
+                 'builder-client info' shows both, and the same command waits again"
             ),
             ClientError::Interrupted(error) => {
                 write!(f, "{error}; what has come is kept, and the same command goes on from there")

@@ -108,7 +108,10 @@ fn a_server_that_misbehaves_is_named() {
 
     let (remote, server) = serve_raw(|listener| drop(greet(&mut listener.accept().unwrap().0)));
     let undrained = stderr(&run(&remote, &["drain", "--wait"]));
-    assert!(undrained.contains("before its answer; the server may be draining all the same"), "{undrained}");
+    assert!(
+        undrained.contains("before its answer; builds may still run, and the server may go on draining"),
+        "{undrained}"
+    );
     server.join().unwrap();
 
     let strange = complaint(|mut stream| {
