@@ -3,6 +3,7 @@
 use super::console::{IdleStatus, print_console};
 use super::error::ClientError;
 use super::flags::Form;
+use super::history::in_short;
 use super::line_printer::{Front, to_stdout};
 use super::selection::{Selection, Wanted};
 use super::{builds, info};
@@ -199,7 +200,7 @@ fn explained(build: &Build, error: ClientError) -> ClientError {
     }
 }
 
-/// Of which job a build is, and how it ended.
+/// Of which job a build is, and how it ended; the last line of the console says why.
 fn title(build: &Build, now: Time) -> String {
     let Build { job, platform, started, .. } = build;
     let ago = Span(now.duration_since(*started));
@@ -207,7 +208,7 @@ fn title(build: &Build, now: Time) -> String {
         None => format!("{job} on {platform}: running for {ago}"),
         Some(end) => {
             let took = Span(end.finished.duration_since(*started));
-            format!("{job} on {platform}: {} after {took}, started {ago} ago", end.cause)
+            format!("{job} on {platform}: {} after {took}, started {ago} ago", in_short(&end.cause))
         }
     }
 }
@@ -231,7 +232,7 @@ mod tests {
         let uuid = "07070707-0707-0707-0707-070707070707";
         assert_eq!(which(&running), format!("build {uuid}, started 1970-01-01T00:00:40Z"));
         let lost = ended(running, 5, Cause::Lost("x\n".into()));
-        assert_eq!(title(&lost, now), "hello\\x1b[2J on p: lost: x\\n after 5s, started 1m 0s ago");
+        assert_eq!(title(&lost, now), "hello\\x1b[2J on p: lost after 5s, started 1m 0s ago");
     }
 
     #[test]
