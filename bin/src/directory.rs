@@ -2,6 +2,7 @@
 
 use crate::durable::sync_directory;
 use core::fmt;
+use rustix::fs::StatVfs;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -182,14 +183,13 @@ fn lock(file: &File, path: &Path) -> Result<(), DirectoryError> {
 ///
 /// What the system says.
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
-    let found = rustix::fs::statvfs(path)?;
-    Ok(available_bytes(found.f_bavail, found.f_blocks, found.f_frsize))
+    Ok(available_bytes(&rustix::fs::statvfs(path)?))
 }
 
-/// FreeBSD counts below zero when the superuser has used up what is held back for it, and the number arrives here
-/// without its sign.
-fn available_bytes(available_blocks: u64, all_blocks: u64, block_bytes: u64) -> u64 {
-    if available_blocks > all_blocks { 0 } else { available_blocks.saturating_mul(block_bytes) }
+/// What is held back for the superuser does not count. FreeBSD counts below zero when that is used up, and the number arrives
+/// here without its sign.
+fn available_bytes(found: &StatVfs) -> u64 {
+    if found.f_bavail > found.f_blocks { 0 } else { found.f_bavail.saturating_mul(found.f_frsize) }
 }
 
 /// Bytes that a file written by this process may have; `None` for any number. A write beyond it raises SIGXFSZ, which
@@ -234,9 +234,11 @@ mod tests {
         assert_eq!(private, data.path().join(".builder"));
         assert_eq!(mode(&private), 0o700);
 
-        fs::set_permissions(&private, Permissions::from_mode(0o755)).unwrap();
-        assert_eq!(prepare(data.path()).unwrap(), private);
-        assert_eq!(mode(&private), 0o700);
+        for open in [0o755, 0o750, 0o701] {
+            fs::set_permissions(&private, Permissions::from_mode(open)).unwrap();
+            assert_eq!(prepare(data.path()).unwrap(), private);
+            assert_eq!(mode(&private), 0o700);
+        }
     }
 
     #[test]
@@ -280,10 +282,16 @@ mod tests {
 
     #[test]
     fn fewer_blocks_than_none_are_none() {
-        assert_eq!(available_bytes(3, 100, 512), 3 * 512);
-        assert_eq!(available_bytes(0, 100, 512), 0);
-        assert_eq!(available_bytes(-5_i64 as u64, 100, 512), 0);
-        assert_eq!(available_bytes(u64::MAX, u64::MAX, 512), u64::MAX, "more than can be counted");
+        let disk = rustix::fs::statvfs("/").unwrap();
+        let bytes = |available, blocks| {
+            // As many blocks are free for the superuser.
+            let found = StatVfs { f_bavail: available, f_bfree: 50, f_blocks: blocks, f_frsize: 512, ..disk };
+            available_bytes(&found)
+        };
+        assert_eq!(bytes(3, 100), 3 * 512);
+        assert_eq!(bytes(0, 100), 0);
+        assert_eq!(bytes(-5_i64 as u64, 100), 0);
+        assert_eq!(bytes(u64::MAX, u64::MAX), u64::MAX, "more than can be counted");
     }
 
     #[test]
