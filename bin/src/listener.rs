@@ -302,6 +302,8 @@ mod tests {
     use std::net::Ipv4Addr;
     use std::time::{Duration, Instant};
 
+    const ACCESS: SocketAccess = SocketAccess { mode: DEFAULT_SOCKET_MODE, group: None };
+
     /// The server's end of a connection through a listener.
     fn accept(listener: &Listener) -> mio::net::TcpStream {
         let _client = std::net::TcpStream::connect(listener.name()).unwrap();
@@ -334,6 +336,26 @@ mod tests {
         assert_eq!(sockopt::tcp_user_timeout(accept(&listener)).unwrap(), 0);
         listener.limit_unacknowledged().unwrap();
         assert_eq!(sockopt::tcp_user_timeout(accept(&listener)).unwrap(), 120_000);
+    }
+
+    #[test]
+    fn nobody_else_can_connect_to_a_socket_whose_mode_is_not_set_yet() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        // It gets no further than to the group.
+        let access = SocketAccess { mode: 0o666, group: Some("no such group".to_owned()) };
+        Listener::bind_unix(&path, &access).unwrap_err();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o077, 0);
+    }
+
+    #[test]
+    fn a_socket_of_another_kind_is_not_taken_for_one_that_a_killed_server_left() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let _other = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+        let error = Listener::bind_unix(&path, &ACCESS).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+        assert!(path.exists());
     }
 
     #[test]

@@ -162,7 +162,7 @@ fn space_is_held_back_again_once_there_is_plenty() {
 fn a_limit_on_file_sizes_is_like_a_full_disk_and_kills_nobody() {
     let site = site();
     // In units of 512 bytes: 6 MiB.
-    let server = site.start_with(limited(&site.server_command(), "-f 12288"));
+    let server = site.start_with(limited(&site.server_command(), "-S -f 12288"));
     server.schedule("small", "small");
     let mut scheduled = 0;
     loop {
@@ -242,6 +242,7 @@ fn connections_beyond_the_descriptors_wait_their_turn() {
     drop(workers);
     assert_eq!(client.receive_all(), [Command::ServerHello, Command::Success]);
     assert_well(&server);
+    assert_eq!(server.log().matches(CROWDED).count(), 1, "once in a while is enough");
 }
 
 #[test]

@@ -288,6 +288,12 @@ mod tests {
     }
 
     #[test]
+    fn one_viewer_has_a_place_however_few_there_are() {
+        let mut site = Site::new(&[Role::Clients, Role::Viewers], 4, &[0, 2]);
+        assert_eq!(site.accept(), [1]);
+    }
+
+    #[test]
     fn one_alone_takes_all_places() {
         let mut site = Site::new(&[Role::Any], 8, &[9]);
         assert_eq!(site.accept().len(), 8);

@@ -60,3 +60,22 @@ impl Unremembered {
         self.length
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_says_what_was_removed() {
+        let mut unremembered = Unremembered::default();
+        let gone = Gone { uuid: RawUuid(Uuid::from_u128(7)), at: Time::from_unix_milliseconds(5) };
+        unremembered.apply_gone(&gone);
+        let mut rebuilt = Unremembered::default();
+        for record in unremembered.snapshot() {
+            if let Record::Gone(gone) = record {
+                rebuilt.apply_gone(&gone);
+            }
+        }
+        assert_eq!(rebuilt.all_gone().collect::<Vec<_>>(), [(gone.uuid.0, gone.at)]);
+    }
+}

@@ -273,6 +273,18 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_later_puts_nothing_off() {
+        let mut write_back = WriteBack::default();
+        write_back.publish_and_write(1, at(0), NO_ROOM);
+        write_back.publish_and_write(2, at(6), NO_ROOM);
+        assert_eq!(write_back.next_deadline(), Some(at(10)));
+        let half = WRITE_BACK_TIME / 2;
+        write_back.publish_and_write(3, at(6), Ok(()));
+        write_back.publish_and_write(4, at(6) + half, Ok(()));
+        assert_eq!(write_back.next_deadline(), Some(at(6) + WRITE_BACK_TIME));
+    }
+
+    #[test]
     fn a_sync_that_is_under_way_is_not_begun_twice() {
         let mut write_back = WriteBack::default();
         write_back.publish_and_write(1, at(0), Ok(()));

@@ -2,6 +2,7 @@
 
 use crate::site::{Site, lose_worker, settings};
 use builder_engine::driver::Event;
+use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::job::ScriptJob;
 use builder_proto::time::Period;
@@ -38,6 +39,14 @@ fn a_peer_that_does_not_read_is_not_read_from_until_it_does() {
     site.tell(Event::Writable(client));
     site.turns();
     assert_eq!(site.machine().lines[&client].arrived, b"", "it has taken its answer");
+}
+
+#[test]
+fn a_refusal_that_comes_after_the_commit_is_sent_although_nothing_else_happens() {
+    let mut site = Site::new(settings());
+    let client = site.client(Command::Details(Uuid::from_u128(7)));
+    site.turns();
+    assert_eq!(site.heard(client).last(), Some(&Command::Failure("uuid not found".into())));
 }
 
 #[test]

@@ -87,6 +87,30 @@ fn what_was_seen_of_a_result_that_never_came_whole_is_forgotten() {
     assert_eq!(known(&site, uuid), []);
 }
 
+#[test]
+fn what_cannot_be_read_of_a_result_that_never_came_whole_costs_no_other() {
+    let mut site = Site::new(long_artifacts());
+    let (worker, uuid) = site.build("job");
+    for piece in message(uuid)[..LONG / 2].chunks(1 << 20) {
+        site.say(worker, piece);
+        site.turns();
+    }
+    let looking = site.machine().tasks.pop_front().expect("a thread is at it");
+    site.machine().lines.get_mut(&worker).unwrap().is_broken = true;
+    site.tell(Event::Readable { connection: worker, is_end: true });
+    let files = site.machine().files.clone();
+    files.fail("read", STAGINGS, ErrorKind::Other);
+    let outcome = looking.run(&files).expect("it says so");
+    files.mend();
+    site.tell(Event::TaskDone(outcome));
+    site.rest();
+    assert_eq!(
+        files.paths_besides_history(),
+        [format!("job/{uuid}/full")],
+        "the server's own is stored at once"
+    );
+}
+
 /// What the result of the only build says, once the disk does what it should.
 fn result(site: &mut Site, uuid: Uuid) -> BuildResult {
     site.rest();

@@ -13,6 +13,7 @@ use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
 use builder_proto::history::{Artifact, Build, Cause, HistoryQuery};
+use builder_tests::world::Random;
 use sha2::{Digest, Sha256};
 use std::io::ErrorKind;
 
@@ -214,6 +215,7 @@ fn a_damaged_file_is_set_aside_and_what_is_good_in_it_kept() {
     let mut site = site.restart();
     settle(&mut site);
     assert_eq!(site.machine().files.read(".builder/history.damaged-1"), bytes);
+    assert!(site.machine().files.disk.borrow().is_durable(".builder/history.damaged-1"));
     // The result of the second has left, so that nothing tells of it any more.
     assert_eq!(remembered(&site), sorted(vec![builds[0], builds[2]]));
     let mut site = site.restart();
@@ -362,6 +364,11 @@ fn a_failed_attempt_is_repeated_later_and_leaves_nothing() {
         let rest = [history(&mut site), vec![0xaa; 4096]].concat();
         site.machine().files.put(HISTORY, &rest);
         site.machine().files.mend();
+        // Another attempt cannot even cut that off.
+        site.machine().files.fail("set the length of", HISTORY, ErrorKind::Other);
+        site.pass(RETRY_TIME);
+        site.rest();
+        site.machine().files.mend();
         site.pass(RETRY_TIME - WRITE_BACK_TIME);
         site.rest();
         assert!(site.driver.server().state().ended_build(uuid).is_some(), "{operation}: not yet");
@@ -373,6 +380,13 @@ fn a_failed_attempt_is_repeated_later_and_leaves_nothing() {
         let site = site.restart();
         assert_eq!(remembered(&site), [uuid], "{operation}");
     }
+}
+
+#[test]
+fn a_new_file_is_there_after_a_power_cut() {
+    let mut site = Site::new(settings());
+    let disk = site.machine().files.log().after_power_failure(Random::scripted(&[]));
+    assert!(disk.names().contains(&"history".to_owned()), "{:?}", disk.names());
 }
 
 #[test]

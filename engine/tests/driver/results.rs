@@ -3,7 +3,7 @@
 use crate::site::{Site, large_results, settings, uploading};
 use builder_proto::command::Command;
 use builder_proto::execution::Execution;
-use builder_tests::world::STAGINGS;
+use builder_tests::world::{Faults, STAGINGS};
 use std::io::ErrorKind;
 
 #[test]
@@ -19,6 +19,20 @@ fn a_console_of_several_blocks_is_stored_line_by_line() {
     let stored = site.machine().files.read(&format!("job/{}/full", build.1));
     let stored = Execution::decode(&stored).unwrap();
     assert!(stored.printed().iter().map(|line| line.line.as_bytes()).eq(lines.iter().map(Vec::as_slice)));
+}
+
+#[test]
+fn a_large_result_is_stored_only_when_the_log_says_how_its_build_ended() {
+    let mut site = Site::new(large_results());
+    let build = site.build("job");
+    site.finish(build);
+    site.turns();
+    // Its artifacts are looked at, and that is all that keeps it from its place.
+    site.finish_tasks();
+    let fails = Faults { failed_syncs: 1000, error: Some(ErrorKind::Other), ..Faults::default() };
+    site.machine().log.set_faults(fails);
+    assert!(site.try_turn().is_err());
+    assert_eq!(site.machine().tasks.len(), 0, "no thread is at it");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use crate::site::{Site, large_results, schedule, settings};
 use builder_engine::driver::{Event, FreeSpace, Settings, StartError, StopReason};
 use builder_engine::limits::{DISK_MARGIN, RETRY_TIME, WRITE_BACK_TIME};
+use builder_engine::spool::ENTRY_OVERHEAD;
 use builder_proto::command::Command;
+use builder_proto::execution::Execution;
 use builder_proto::job::ScriptJob;
 use builder_proto::time::Period;
 use builder_tests::world::{PRIVATE, SPOOLS, STAGINGS};
@@ -20,6 +22,21 @@ fn the_torn_end_of_a_console_is_cut_off() {
     files.put(&path, &[whole.as_slice(), &[1; 20]].concat());
     let _site = site.restart();
     assert_eq!(files.read(&path), whole, "it could be taken for lines later");
+}
+
+#[test]
+fn a_long_console_ends_where_it_did_although_it_is_read_in_blocks() {
+    // With what a spool has around each, four lines are as long as what is read at a time.
+    let line = vec![b'x'; 64 * 1024 - ENTRY_OVERHEAD];
+    let mut site = Site::new(large_results());
+    let build = site.build("job");
+    for _ in 0..5 {
+        site.print(build, &line);
+    }
+    let mut site = site.restart();
+    site.rest();
+    let stored = site.machine().files.read(&format!("job/{}/full", build.1));
+    assert_eq!(Execution::decode(&stored).unwrap().printed().len(), 5);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The way down.
 
-use crate::site::{Site, lose_worker, settings};
+use crate::site::{Site, lose_worker, schedule, settings};
 use builder_engine::driver::{Event, Next};
+use builder_proto::command::Command;
 use builder_tests::world::Random;
 use std::time::Duration;
 
@@ -37,6 +38,34 @@ fn a_stop_waits_a_moment_for_the_files_of_results_and_no_longer() {
         site.turn();
         assert_eq!(site.next, Next::Over);
     }
+}
+
+#[test]
+fn what_waits_for_a_file_is_sent_on_the_way_down() {
+    let mut site = Site::new(settings());
+    let build = site.build("job");
+    site.finish(build);
+    let client = site.client(schedule("another job", "true"));
+    site.turn();
+    site.tell(Event::Stop);
+    assert_eq!(site.heard(client), [], "its answer waits for the file");
+    site.finish_tasks();
+    site.turn();
+    assert_eq!(site.next, Next::Over);
+    assert_eq!(site.heard(client), [Command::ServerHello, Command::Success]);
+}
+
+#[test]
+fn asking_again_gives_a_server_that_stops_no_further_time() {
+    let mut site = Site::new(settings());
+    let build = site.build("job");
+    site.finish(build);
+    site.turn();
+    site.tell(Event::Stop);
+    let pause = site.pause().expect("the file is being written");
+    site.pass(pause / 2);
+    site.tell(Event::Stop);
+    assert_eq!(site.pause(), Some(pause - pause / 2));
 }
 
 #[test]

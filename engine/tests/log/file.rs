@@ -288,6 +288,7 @@ fn a_full_disk_takes_the_reserve_once_and_then_refuses() {
     commit(&mut log, b"one").unwrap();
     assert!(!log.reserve_available());
     assert_eq!(disk.names(), ["log"]);
+    assert_eq!(disk.after_power_failure(worst()).names(), ["log"], "some file systems free no space before");
     commit(&mut log, b"two").unwrap();
     commit(&mut log, b"six").unwrap();
 

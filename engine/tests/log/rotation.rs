@@ -66,6 +66,12 @@ fn a_rotation_without_room_leaves_the_log_and_waits_for_it_to_grow() {
     }
     log.rotate(SECOND_SALT, records(["snapshot"])).unwrap();
     assert_eq!(replay(&disk), [b"snapshot"]);
+
+    // From then on it is as if there had been room.
+    while log.length() <= 200 {
+        commit(&mut log, b"one").unwrap();
+    }
+    assert!(log.needs_rotation(0));
 }
 
 #[test]

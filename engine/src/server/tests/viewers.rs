@@ -173,3 +173,15 @@ fn viewers_leave_half_of_the_places_for_observers_to_clients() {
     assert_eq!(observe(&mut rig, Role::Clients).1, busy(4), "all places are taken");
     assert_eq!(observe(&mut rig, Role::Viewers).1, busy(4));
 }
+
+#[test]
+fn a_viewer_may_have_the_only_place_for_observers() {
+    let mut rig = Rig::with(Settings { observers: 1, ..SETTINGS }, State::default());
+    rig.done(daily("a", "p"));
+    let (_worker, uuid) = rig.build("p");
+    let viewer = viewer(&mut rig, 13);
+    rig.say(viewer, &Command::Observe(uuid));
+    rig.end_turn();
+    let heard = rig.heard(viewer);
+    assert!(!heard.iter().any(|answer| matches!(answer, Command::Failure(_))), "{heard:?}");
+}
