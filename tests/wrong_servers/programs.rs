@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(240);
 /// Crashes within which the simulation is to find each mistake.
 const CRASHES: &str = "20000";
+/// Worlds in which the right server is to lose nothing, for each plan. The simulation tries many more by itself.
+const SEEDS: &str = "10";
 /// What the simulation prints about a mistake.
 const FOUND: &str = "found: ";
 
@@ -57,7 +59,7 @@ impl Programs {
     /// Runs a finder with no mistake switched on; it must find nothing.
     pub(crate) fn run_right(&self, finder: &Finder, plan: &str) -> Result<(), String> {
         let (mut command, _) = self.command(finder, "nothing_is_lost_with_the_fixed_seeds");
-        command.env("SIMULATION_PLAN", plan);
+        command.env("SIMULATION_PLAN", plan).env("SIMULATION_SEEDS", SEEDS);
         let (is_success, output) = run(&mut command)?;
         match is_success {
             true if output.contains("\nrunning 0 tests\n") => Err("no test is called so".to_owned()),
