@@ -5,6 +5,7 @@ use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, PeerType};
 use builder_proto::finished_frame::{FileHead, frame_head};
 use builder_proto::job::ScriptJob;
+use builder_proto::text::Text;
 use builder_proto::time::Period;
 use builder_proto::{CLIENT_VERSION, Uuid, WORKER_VERSION};
 
@@ -53,8 +54,13 @@ pub(crate) fn finished_with_artifact(uuid: Uuid, length: u64) -> Outcome<Vec<u8>
 
 /// The build that a worker is to run.
 pub(crate) fn build_of(payload: &[u8]) -> Outcome<Uuid> {
+    Ok(build_and_job_of(payload)?.0)
+}
+
+/// The build that a worker is to run, and the name of its job.
+pub(crate) fn build_and_job_of(payload: &[u8]) -> Outcome<(Uuid, Text)> {
     match Command::decode(payload) {
-        Ok(Command::JobSchedule { uuid, .. }) => Ok(uuid),
+        Ok(Command::JobSchedule { uuid, job }) => Ok((uuid, job.name)),
         Ok(other) => Err(unexpected("jobSchedule", &other)),
         Err(error) => Err(Failure::new(error)),
     }

@@ -3,6 +3,7 @@
 use crate::failure::{During, Failure, Outcome};
 use crate::messages;
 use builder_proto::Uuid;
+use builder_proto::text::Text;
 use builder_proto::command::Command;
 use builder_proto::frame::HEADER_LENGTH;
 use std::io::{ErrorKind, Read, Write};
@@ -36,11 +37,17 @@ impl Peer {
 
     /// A worker that got a job.
     pub(crate) fn worker(address: SocketAddr) -> Outcome<(Peer, Uuid)> {
+        let (peer, uuid, _) = Peer::worker_of(address)?;
+        Ok((peer, uuid))
+    }
+
+    /// The same, with the name of the job.
+    pub(crate) fn worker_of(address: SocketAddr) -> Outcome<(Peer, Uuid, Text)> {
         let mut peer = Peer::connect(address)?;
         peer.greet(&messages::worker_hello()?)?;
         peer.send(&messages::job_request()?)?;
-        let uuid = messages::build_of(peer.receive()?)?;
-        Ok((peer, uuid))
+        let (uuid, job) = messages::build_and_job_of(peer.receive()?)?;
+        Ok((peer, uuid, job))
     }
 
     pub(crate) fn send(&mut self, frame: &[u8]) -> Outcome<()> {

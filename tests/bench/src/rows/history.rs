@@ -15,8 +15,11 @@ use crate::statistics::{median, quantile, time};
 use crate::table::{Line, milliseconds};
 use builder_proto::command::{Command, PeerType};
 use builder_proto::history::HistoryQuery;
+use builder_proto::text::Text;
 use builder_proto::{HISTORY_VERSION, Uuid};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -24,8 +27,6 @@ use std::time::Duration;
 const JOBS: usize = 300;
 /// Jobs that workers run meanwhile; clients ask about the others, whose newest builds stay the newest.
 const BUSY_JOBS: usize = 100;
-/// Workers, and as many clients, beside the client whose questions are timed.
-const OTHERS: usize = 4;
 /// Lines of each build that runs meanwhile.
 const LINES: u64 = 100;
 /// Builds that a client asks for.
@@ -116,12 +117,72 @@ fn ask_history(asked: &Asked) -> Outcome<Vec<Vec<u8>>> {
     Ok(vec![messages::frame(&Command::History(query))?])
 }
 
-/// The client asks for both, one after the other.
+/// The client asks both, one after the other.
 fn ask_logs(asked: &Asked) -> Outcome<Vec<Vec<u8>>> {
     [Command::Details(asked.newest), Command::Console(asked.newest)].iter().map(messages::frame).collect()
 }
 
-/// Asks the same about one job after the other, first alone, then while others work and ask.
+/// Those who work and ask meanwhile.
+struct Others {
+    workers: usize,
+    clients: usize,
+}
+
+/// What was measured while others did so much.
+struct Beside {
+    times: Vec<Duration>,
+    builds: usize,
+    questions: usize,
+}
+
+/// A client that asks the same about one job after the other.
+struct Asking<'a> {
+    address: SocketAddr,
+    hello: &'a [u8],
+    questions: &'a [Vec<Vec<u8>>],
+    /// How many questions are timed.
+    count: usize,
+}
+
+impl Asking<'_> {
+    fn talks(&self) -> impl Iterator<Item = Question<'_>> {
+        self.questions.iter().flatten().cycle().map(|question| Question::new(self.hello, question))
+    }
+
+    /// How long each answer took.
+    fn alone(&self) -> Outcome<Vec<Duration>> {
+        converse(self.address, 1, self.talks().take(self.count))
+    }
+
+    /// The same while others work, and ask the same.
+    fn beside(&self, others: &Others) -> Outcome<Beside> {
+        let (stopped, executed) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let idle = Mutex::new((0..BUSY_JOBS).map(|job| name(job).as_str().into()).collect());
+        let is_on = || !stopped.load(Ordering::Relaxed);
+        thread::scope(|scope| {
+            let work = || {
+                while is_on() {
+                    run_build(self.address, &idle)?;
+                    executed.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok::<_, Failure>(())
+            };
+            let workers: Vec<_> = (0..others.workers).map(|_| scope.spawn(work)).collect();
+            let ask = || converse(self.address, others.clients, self.talks().take_while(|_| is_on()));
+            let clients = scope.spawn(ask);
+            let times = self.alone();
+            stopped.store(true, Ordering::Relaxed);
+            let panicked = |_| Failure::new("one of the others panicked");
+            let questions = clients.join().map_err(panicked)??.len();
+            for worker in workers {
+                worker.join().map_err(panicked)??;
+            }
+            Ok(Beside { times: times?, builds: executed.load(Ordering::Relaxed), questions })
+        })
+    }
+}
+
+/// Asks first alone, then while four others work and ask, then while eight do.
 fn measure_latency(
     bench: &Bench,
     server: &Server,
@@ -129,67 +190,59 @@ fn measure_latency(
     work: &str,
     questions: Questions,
 ) -> Outcome<Line> {
-    let address = server.address();
     let hello = messages::frame(&Command::ClientHello { peer: PeerType::Client, version: HISTORY_VERSION })?;
     let questions = asked.iter().map(questions).collect::<Outcome<Vec<_>>>()?;
     let each = questions.first().map_or(1, Vec::len);
-    let talks = || questions.iter().flatten().cycle().map(|question| Question::new(&hello, question));
     let count = bench.pick(3000, 300) * each;
-    let timed = || {
-        let times = converse(address, 1, talks().take(count))?;
-        Ok::<_, Failure>(times.chunks(each).map(|times| times.iter().sum()).collect::<Vec<Duration>>())
-    };
-    let alone = timed()?;
-    let (stopped, executed) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let is_on = || !stopped.load(Ordering::Relaxed);
-    let (beside, others) = thread::scope(|scope| {
-        let workers = [(); OTHERS].map(|()| {
-            scope.spawn(|| {
-                while is_on() {
-                    run_build(address, executed.fetch_add(1, Ordering::Relaxed) % BUSY_JOBS)?;
-                }
-                Ok::<_, Failure>(())
-            })
-        });
-        let asking = scope.spawn(|| converse(address, OTHERS, talks().take_while(|_| is_on())));
-        let beside = timed();
-        stopped.store(true, Ordering::Relaxed);
-        let panicked = |_| Failure::new("one of the others panicked");
-        let others = asking.join().map_err(panicked)??.len() / each;
-        for worker in workers {
-            worker.join().map_err(panicked)??;
-        }
-        Ok::<_, Failure>((beside?, others))
-    })?;
-    let late = quantile(&beside, 0.99);
+    let asking = Asking { address: server.address(), hello: &hello, questions: &questions, count };
+    let alone = asking.alone()?;
+    let four = asking.beside(&Others { workers: 2, clients: 2 })?;
+    let eight = asking.beside(&Others { workers: 4, clients: 4 })?;
     let both = |times: &[Duration]| {
         let [middle, late] = [0.5, 0.99].map(|share| milliseconds(quantile(times, share)));
         format!("p50 {middle}, p99 {late}")
     };
+    let told = |times: &[Duration]| match each {
+        1 => both(times),
+        _ => {
+            let sums: Vec<Duration> = times.chunks(each).map(|times| times.iter().sum()).collect();
+            format!("{} an answer, {} for all {each}", both(times), both(&sums))
+        }
+    };
     Ok(Line {
-        work: format!("{work}, while {OTHERS} workers print and finish, and {OTHERS} clients ask the same"),
+        work: format!("{work}, while 2 workers print and finish, and 2 clients ask the same"),
         reach: format!("p99 ≤ {} ms", LATENCY.as_millis()),
         measured: format!(
-            "{} beside {} builds and {others} questions of others",
-            both(&beside),
-            executed.load(Ordering::Relaxed)
+            "{} beside {} builds and {} questions of others",
+            told(&four.times),
+            four.builds,
+            four.questions
         ),
-        beside: format!("while nobody else does anything {}", both(&alone)),
+        beside: format!(
+            "while 4 workers and 4 clients do so {}; while nobody else does anything {}",
+            told(&eight.times),
+            told(&alone)
+        ),
         peak: server.process().peak_memory(),
-        is_reached: late <= LATENCY,
+        is_reached: quantile(&four.times, 0.99) <= LATENCY,
         ..Line::default()
     })
 }
 
-/// Has a job run: it prints some lines and succeeds.
-fn run_build(address: SocketAddr, job: usize) -> Outcome<()> {
+/// Has an idle job run: it prints some lines and succeeds. The job that comes may be another one, which is idle then.
+fn run_build(address: SocketAddr, idle: &Mutex<VecDeque<Text>>) -> Outcome<()> {
     let hello = messages::client_hello()?;
-    let execute = messages::frame(&Command::Execute { name: name(job).as_str().into(), platform: None })?;
+    let panicked = |_| Failure::new("one of the others panicked");
+    let none_left = || Failure::new("there are more workers than jobs");
+    let job = idle.lock().map_err(panicked)?.pop_front().ok_or_else(none_left)?;
+    let execute = messages::frame(&Command::Execute { name: job, platform: None })?;
     converse(address, 1, [ClientTalk::new(&hello, execute)])?;
-    let (worker, uuid) = Peer::worker(address)?;
+    let (worker, uuid, job) = Peer::worker_of(address)?;
     let mut stream = worker.into_stream()?;
     LineSource::new(uuid).send(&mut stream, LINES)?;
-    finish(&mut stream, uuid)
+    finish(&mut stream, uuid)?;
+    idle.lock().map_err(panicked)?.push_back(job);
+    Ok(())
 }
 
 /// A client that asks, and takes whatever the answer is, up to its end.
