@@ -3,9 +3,9 @@
 use crate::failure::{During, Failure, Outcome};
 use crate::messages;
 use builder_proto::Uuid;
-use builder_proto::text::Text;
 use builder_proto::command::Command;
 use builder_proto::frame::HEADER_LENGTH;
+use builder_proto::text::Text;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
