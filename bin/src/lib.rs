@@ -11,6 +11,7 @@
 
 mod artifact_path;
 pub mod client;
+mod clock;
 pub mod command_line;
 mod comparison;
 pub mod dashboard;

@@ -5,6 +5,7 @@ use super::connection::Connection;
 use super::error::ClientError;
 use super::line_printer::LinePrinter;
 use super::{info, info_filter};
+use crate::clock;
 use crate::command_line::Address;
 use crate::terminal::StatusLine;
 use crate::wording::Span;
@@ -195,7 +196,7 @@ impl IdleStatus {
 
 impl Running {
     fn new(job: &Text, platform: &Text, started: Time) -> Running {
-        let age = info::now().duration_since(started);
+        let age = clock::wall_time().duration_since(started);
         let now = Instant::now();
         Running { title: format!("{job} on {platform}"), started: now.checked_sub(age).unwrap_or(now) }
     }

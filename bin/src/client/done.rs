@@ -3,6 +3,7 @@
 //! A server answers no more than that it was done. The rest is asked for, before where it is gone afterwards.
 
 use super::{info, info_filter};
+use crate::clock;
 use crate::command_line::Address;
 use crate::wording::{Span, whole_seconds};
 use builder_proto::command::{Command, InfoReply, RunningInfo};
@@ -38,7 +39,7 @@ impl<'a> Witness<'a> {
             | Command::Resume { .. } => None,
             _ => ask(self.remote),
         };
-        describe(self.command, self.before.as_ref(), after.as_ref(), info::now())
+        describe(self.command, self.before.as_ref(), after.as_ref(), clock::wall_time())
     }
 }
 

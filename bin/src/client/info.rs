@@ -13,7 +13,6 @@ use builder_proto::text::Text;
 use builder_proto::time::{Period, Time};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
 /// Asks a server what is going on.
 pub(super) fn ask(remote: &Address) -> Result<InfoReply, ClientError> {
@@ -29,12 +28,6 @@ pub(super) fn ask_on(mut connection: Connection) -> Result<InfoReply, ClientErro
         }
         other => Err(connection.refusal(&Command::Info, other)),
     }
-}
-
-/// The time of this host, which tells how far off the times of the server are.
-pub(super) fn now() -> Time {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Time::UNIX_EPOCH.saturating_add(since_epoch)
 }
 
 /// The answer as one object. Scripts are left out, as they can be long.

@@ -1,12 +1,13 @@
 //! The console of a build that is named by its job or its uuid, and what matches in the consoles of a job.
 
+use super::builds;
 use super::console::{IdleStatus, print_console};
 use super::error::ClientError;
 use super::flags::Form;
 use super::history::in_short;
 use super::line_printer::{Front, to_stdout};
 use super::selection::{Selection, Wanted};
-use super::{builds, info};
+use crate::clock;
 use crate::command_line::{Address, Limit, When};
 use crate::pattern::Pattern;
 use crate::terminal::{Look, Palette};
@@ -97,7 +98,7 @@ impl LogsRequest {
             failed: self.failed,
             job: Some(self.word.clone()),
             platform: self.platform.clone(),
-            since: since.map(|when| when.resolve(info::now())),
+            since: since.map(|when| when.resolve(clock::wall_time())),
             ..HistoryQuery::default()
         };
         builds::ask(remote, query, limit.0)
@@ -114,7 +115,7 @@ impl LogsRequest {
         let is_for_person = form == Form::People && io::stdout().is_terminal() && !quiet;
         if is_for_person {
             let palette = Palette::of(&io::stdout());
-            let (title, which) = (title(build, info::now()), which(build));
+            let (title, which) = (title(build, clock::wall_time()), which(build));
             let (title, which) = (palette.paint(Look::Title, title), palette.paint(Look::Aside, which));
             writeln!(io::stdout().lock(), "{title}\n{which}").map_err(ClientError::Print)?;
         }

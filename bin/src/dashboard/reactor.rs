@@ -2,19 +2,18 @@
 
 use super::questions::{Questions, Reading};
 use super::remote::Remote;
+use crate::clock::Clock;
 use crate::listener::Listener;
 use crate::socket::NonBlockingSocket;
-use builder_engine::Now;
 use builder_engine::dashboard::site::Site;
 use builder_engine::dashboard::{Action, Dashboard, Input};
-use builder_proto::time::Time;
 use mio::event::{Event, Source};
 use mio::{Events, Interest, Poll, Token};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind, Read, Write};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 const SIGNALS: Token = Token(0);
 /// The first listener has the next token.
@@ -45,7 +44,7 @@ pub(super) struct Reactor<S: Site> {
     browsers: BTreeMap<u64, Browser>,
     questions: Questions,
     last: u64,
-    start: Instant,
+    clock: Clock,
     buffer: Vec<u8>,
     /// What was logged of the server's silence.
     logged: Option<String>,
@@ -71,9 +70,9 @@ impl<S: Site> Reactor<S> {
         let mut signals = Signals::new([SIGTERM, SIGINT])?;
         signals.register(poll.registry(), SIGNALS, Interest::READABLE)?;
         let questions = Questions::new(poll.registry().try_clone()?, remote);
-        let start = Instant::now();
+        let clock = Clock::start();
         let mut reactor = Reactor {
-            dashboard: Dashboard::new(now_since(start), site, most_connections),
+            dashboard: Dashboard::new(clock.now(), site, most_connections),
             poll,
             signals,
             listeners,
@@ -82,7 +81,7 @@ impl<S: Site> Reactor<S> {
             browsers: BTreeMap::new(),
             questions,
             last: 0,
-            start,
+            clock,
             buffer: vec![0; READ_BYTES],
             logged: None,
         };
@@ -125,7 +124,7 @@ impl<S: Site> Reactor<S> {
     }
 
     fn handle(&mut self, input: Input<'_>) {
-        self.dashboard.handle(now_since(self.start), input);
+        self.dashboard.handle(self.clock.now(), input);
     }
 
     /// How long nothing needs to be done unless something happens.
@@ -138,7 +137,7 @@ impl<S: Site> Reactor<S> {
         if has_pending || has_answer || self.browsers.iter().any(has_request) {
             return Some(Duration::ZERO);
         }
-        let of_dashboard = dashboard.deadline().map(|deadline| deadline.saturating_sub(self.start.elapsed()));
+        let of_dashboard = dashboard.deadline().map(|deadline| self.clock.until(deadline));
         let of_listeners = self.accept_after.map(|at| at.saturating_duration_since(Instant::now()));
         let patience = of_dashboard.into_iter().chain(of_listeners).min()?;
         // A wait that is cut to whole milliseconds would end too early, again and again.
@@ -222,7 +221,7 @@ impl<S: Site> Reactor<S> {
             Ok(length) => {
                 let bytes = self.buffer.get(..length).unwrap_or_default();
                 let input = Input::Received { connection: id, bytes };
-                self.dashboard.handle(now_since(self.start), input);
+                self.dashboard.handle(self.clock.now(), input);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => browser.is_readable = false,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -303,7 +302,7 @@ impl<S: Site> Reactor<S> {
                 Ok(Reading::Bytes(length)) => {
                     let bytes = self.buffer.get(..length).unwrap_or_default();
                     let input = Input::Answered { question: id, bytes };
-                    self.dashboard.handle(now_since(self.start), input);
+                    self.dashboard.handle(self.clock.now(), input);
                 }
                 Ok(Reading::Nothing) => {}
                 Err(reason) => self.handle(Input::Broken { question: id, reason }),
@@ -344,11 +343,4 @@ fn token_of_browser(id: u64) -> Token {
 
 fn token_of_question(id: u64) -> Token {
     Token(CONNECTIONS + 2 * usize::try_from(id).unwrap_or(usize::MAX / 4) + 1)
-}
-
-/// Both clocks.
-fn now_since(start: Instant) -> Now {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let milliseconds = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX);
-    Now { wall: Time::from_unix_milliseconds(milliseconds), monotonic: start.elapsed() }
 }

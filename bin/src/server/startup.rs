@@ -1,6 +1,7 @@
 //! From settings to a running loop, or to an exported state; on the way, descriptors are counted and the service manager is
 //! told that the server is ready.
 
+use crate::clock::Clock;
 use crate::descriptors;
 use crate::directory::{self, DirectoryLock};
 use crate::durable::{sync_directory, sync_file};
@@ -10,7 +11,7 @@ use crate::server::notifier::Notifier;
 use crate::server::options::Settings;
 use crate::server::reactor;
 use crate::server::reasons::{StartError, file_error};
-use crate::server::system::{Clock, System, Tokens};
+use crate::server::system::{System, Tokens};
 use crate::server::template::TemplateDirectory;
 use crate::server::uploader::Uploader;
 use crate::server::users::Users;

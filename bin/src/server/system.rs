@@ -1,5 +1,6 @@
 //! What the driver runs on: sockets, files, threads, processes and clocks of a real system. It does what it is told.
 
+use crate::clock::Clock;
 use crate::directory::{file_size_limit, free_bytes};
 use crate::listener::{self, Listener};
 use crate::log_file::{self, fresh_salt};
@@ -18,12 +19,10 @@ use builder_engine::log::Salt;
 use builder_engine::server::{ConnectionId, Origin, Role};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
-use builder_proto::time::Time;
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The platform of the programs.
 #[derive(Debug)]
@@ -235,35 +234,6 @@ impl Platform for System {
             notifier.kill(uuid);
         }
     }
-}
-
-/// Where monotonic time starts, and how both clocks are read together.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
-    start: Instant,
-}
-
-impl Clock {
-    pub(crate) fn start() -> Clock {
-        Clock { start: Instant::now() }
-    }
-
-    pub(crate) fn now(&self) -> Now {
-        Now { wall: wall_time(), monotonic: self.start.elapsed() }
-    }
-
-    /// How long to wait until a monotonic time; zero when it has passed.
-    pub(crate) fn until(&self, at: Duration) -> Duration {
-        at.saturating_sub(self.start.elapsed())
-    }
-}
-
-fn wall_time() -> Time {
-    let milliseconds = match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |before| -before),
-    };
-    Time::from_unix_milliseconds(milliseconds)
 }
 
 /// Random uuids, made from randomness that is fetched for many at once. Ends while the system has none to give.

@@ -3,10 +3,11 @@
 
 mod table;
 
+use super::builds;
 use super::error::ClientError;
 use super::flags::Form;
 use super::selection::unknown_job;
-use super::{builds, info};
+use crate::clock;
 use crate::command_line::{Address, Limit, When};
 use crate::json::{self, string};
 use crate::terminal::{self, Palette};
@@ -59,7 +60,7 @@ pub(super) fn print(
     form: Form,
     quiet: bool,
 ) -> Result<(), ClientError> {
-    let (now, stdout) = (info::now(), io::stdout());
+    let (now, stdout) = (clock::wall_time(), io::stdout());
     let answer = ask(remote, request, now)?;
     let text = match form {
         Form::Json => {

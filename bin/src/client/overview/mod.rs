@@ -20,6 +20,7 @@ use crate::client::history::describe_end;
 use crate::client::info;
 use crate::client::info_filter::{InfoFilter, UnknownName, queues, upload_destination};
 use crate::client::info_table::Report;
+use crate::clock;
 use crate::command_line::Address;
 use crate::json::{self, string};
 use crate::terminal::{self, Palette};
@@ -59,7 +60,7 @@ pub(super) fn ask_in_short(remote: &Address) -> Result<InfoReply, ClientError> {
 }
 
 fn tell(all: &Overview, filter: &InfoFilter, form: Form) -> Result<String, UnknownName> {
-    let (shown, now, stdout) = (all.filter(filter)?, info::now(), io::stdout());
+    let (shown, now, stdout) = (all.filter(filter)?, clock::wall_time(), io::stdout());
     Ok(match (form, terminal::columns_of(&stdout)) {
         (Form::Json, _) => {
             let reply = filter.apply(&all.to_reply())?;
@@ -74,7 +75,7 @@ fn tell(all: &Overview, filter: &InfoFilter, form: Form) -> Result<String, Unkno
 }
 
 fn tell_reply(all: &InfoReply, filter: &InfoFilter, form: Form) -> Result<String, UnknownName> {
-    let (shown, now, stdout) = (filter.apply(all)?, info::now(), io::stdout());
+    let (shown, now, stdout) = (filter.apply(all)?, clock::wall_time(), io::stdout());
     Ok(match form {
         Form::Json => format!("{}\n", json::line(&info::describe(&shown))),
         Form::People => {
