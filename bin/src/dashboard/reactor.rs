@@ -1,7 +1,6 @@
 //! The loop: bytes between sockets and the machine that decides.
 
-use super::questions::{Questions, Reading};
-use super::remote::Remote;
+use super::questions::{Questions, Reading, Remote};
 use crate::clock::Clock;
 use crate::listener::Listener;
 use crate::socket::NonBlockingSocket;
