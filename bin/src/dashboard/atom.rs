@@ -1,11 +1,11 @@
 //! Changes from good to bad and back, as an Atom feed (RFC 4287), for whoever wants to be told without looking.
 
 use super::outcome::Outcome;
-use super::xml::escaped;
+use builder_engine::dashboard::colours::push_escaped;
 use builder_engine::dashboard::snapshot::{Job, RECENT};
 use builder_proto::Uuid;
 use builder_proto::history::Cause;
-use builder_proto::text::Text;
+use builder_proto::text::{Text, Visible};
 use builder_proto::time::Time;
 use std::cmp::Reverse;
 
@@ -127,6 +127,21 @@ pub fn feed(title: &str, site_url: &str, self_path: &str, entries: &[Change], up
     feed
 }
 
+/// The text as the content or the value of an attribute of an XML document. Control characters, which XML has no way to
+/// spell, are escaped as on a terminal, and so is what would change the direction of the text; the two characters that are
+/// none become U+FFFD.
+pub(super) fn escaped(text: &str) -> String {
+    let mut output = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\u{fffe}' | '\u{ffff}' => output.push(char::REPLACEMENT_CHARACTER),
+            _ if Visible(character).is_escaped() => output.push_str(&Visible(character).to_string()),
+            _ => push_escaped(&mut output, character),
+        }
+    }
+    output
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,5 +252,17 @@ mod tests {
         assert!(texts.contains(&format!("{shown} on p failed").as_str()), "{text}");
         assert!(texts.contains(&format!("failed: lost: {shown}, after one success").as_str()), "{text}");
         assert!(document.descendants().all(|node| !node.has_tag_name("script")));
+    }
+
+    #[test]
+    fn any_text_is_the_content_of_an_element() {
+        let every: String = ('\0'..='\u{ffff}').chain(['\u{1f600}', '\u{10ffff}']).collect();
+        let document = format!("<a b=\"{0}\" c='{0}'>{0}</a>", escaped(&every));
+        let document = roxmltree::Document::parse(&document).unwrap();
+        let read = document.root_element().text().unwrap();
+        assert!(read.contains("\\x00\\x01") && read.contains("<=>") && read.contains("\\u{202e}"), "{read}");
+        assert!(read.ends_with("\u{fffd}\u{fffd}\u{1f600}\u{10ffff}"));
+        assert_eq!(document.root_element().attribute("b"), Some(read));
+        assert_eq!(document.root_element().attribute("c"), Some(read));
     }
 }

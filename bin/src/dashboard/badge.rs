@@ -1,6 +1,6 @@
 //! How a job is, as a picture that other pages show, such as the README of its sources: an SVG document of its own.
 
-use super::xml;
+use super::atom::escaped;
 
 /// What the colour of a badge says. Its words say the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub fn badge(label: &str, message: &str, tone: Tone) -> String {
     let (label, message) = (shortened(label), shortened(message));
     let (label_width, message_width) = (width(&label), width(&message));
     let (left, right) = (label_width + 2 * MARGIN, message_width + 2 * MARGIN);
-    let (label, message) = (xml::escaped(&label), xml::escaped(&message));
+    let (label, message) = (escaped(&label), escaped(&message));
     let (total, behind, colour) = (left + right, left + MARGIN, tone.colour());
     // The corners at the right are round, by three pixels.
     let straight = right - 3;

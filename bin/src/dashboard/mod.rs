@@ -13,7 +13,6 @@
 //! | `chart` | results and durations, as pictures in a page |
 //! | `describe` | what pages say, for programs |
 //! | `outcome` | what a result means |
-//! | `xml` | text of others amid markup |
 //!
 //! In the engine are [`colours`], which makes lines of consoles fit for a page, as everything is there that has a fuzz target; and
 //! [`metrics`], which says in the words of the server what that says, too.
@@ -27,7 +26,6 @@ mod outcome;
 pub mod pages;
 mod questions;
 mod reactor;
-mod xml;
 
 use crate::command_line::{Address, Logging, Program};
 use crate::descriptors;
