@@ -12,7 +12,7 @@
 //! | `badge` | how a job is, as a picture for other pages |
 //! | `chart` | results and durations, as pictures in a page |
 //! | `describe` | what pages say, for programs |
-//! | `outcome` | what a result means |
+//! | `outcome` | what a result means, and how pages show it |
 //!
 //! In the engine are [`colours`], which makes lines of consoles fit for a page, as everything is there that has a fuzz target; and
 //! [`metrics`], which says in the words of the server what that says, too.

@@ -1,6 +1,9 @@
-//! What a result means.
+//! What a result means, and how pages show it. A colour never stands alone: there is always a sign and a word with it.
 
+use crate::client::history::in_short;
 use builder_proto::history::{Build, Cause};
+use builder_proto::overview::JobStatus;
+use maud::{Markup, html};
 
 /// How a build is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +71,58 @@ pub(super) fn counts(outcomes: &[Outcome]) -> String {
     parts.join(", ")
 }
 
+/// How a build ended, or that it has not: a sign and a few words.
+pub(super) fn outcome(build: &Build) -> Markup {
+    match &build.end {
+        None => html! { span.state.run { "▶ running" } },
+        Some(end) => cause(&end.cause),
+    }
+}
+
+/// How a build ended, in a few words; all of them are in the title.
+pub(super) fn cause(cause: &Cause) -> Markup {
+    let outcome = Outcome::of(cause);
+    let class = format!("state {}", look(outcome));
+    html! { span class=(class) title=[(!cause.is_success()).then(|| cause.to_string())] {
+        (sign(outcome)) " " (verdict(cause))
+    } }
+}
+
+/// How a build ended, in a few words.
+pub(super) fn verdict(cause: &Cause) -> String {
+    if cause.is_success() { "ok".to_owned() } else { in_short(cause) }
+}
+
+/// The class of what shows how a build ended.
+pub(super) fn class(build: &Build) -> &'static str {
+    look(Outcome::of_build(build))
+}
+
+/// The class of a result, as the style sheet knows it.
+fn look(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Good => "ok",
+        Outcome::Bad => "bad",
+        Outcome::Cancelled => "aside",
+        Outcome::Running => "run",
+    }
+}
+
+/// What stands before a result, so that nobody has to see colours.
+pub(super) fn sign(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Good => "✓",
+        Outcome::Bad => "✗",
+        Outcome::Cancelled => "⊘",
+        Outcome::Running => "▶",
+    }
+}
+
+/// Whether the last build of the job failed there.
+pub(super) fn has_failed(status: &JobStatus) -> bool {
+    status.results.as_ref().is_some_and(|results| !results.last.cause.is_success())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,5 +145,12 @@ mod tests {
         assert_eq!(Outcome::of(&Cause::Exited(1)), Outcome::Bad);
         assert_eq!(Outcome::of(&Cause::Lost("worker".into())), Outcome::Bad);
         assert_eq!(Outcome::of(&Cause::Cancelled("eve".into())), Outcome::Cancelled);
+    }
+
+    #[test]
+    fn a_result_has_a_sign_and_a_word() {
+        assert_eq!(cause(&Cause::Exited(0)).into_string(), "<span class=\"state ok\">✓ ok</span>");
+        let lost = cause(&Cause::Lost("\"><script>".into())).into_string();
+        assert_eq!(lost, "<span class=\"state bad\" title=\"lost: &quot;&gt;&lt;script&gt;\">✗ lost</span>");
     }
 }

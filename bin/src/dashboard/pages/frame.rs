@@ -2,7 +2,7 @@
 
 use super::assets::{ICON, SCRIPT, STYLE};
 use super::link::Links;
-use super::moment::{at, away};
+use super::words::{at, away};
 use builder_engine::dashboard::snapshot::Snapshot;
 use builder_proto::text::Text;
 use builder_proto::time::Time;

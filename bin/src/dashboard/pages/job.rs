@@ -3,12 +3,12 @@
 use super::answer::html_response;
 use super::context::{Context, no_build};
 use super::frame::Frame;
-use super::moment::{away, since, took};
 use super::problem::{Problem, known};
 use super::route::{JobPage, MOST_BUILDS, USUAL_LIMIT};
-use super::words::{Count, cause, has_failed, outcome, period, settings, usual};
+use super::words::{Count, away, period, settings, since, took, usual};
 use crate::client::history::exceeds;
 use crate::dashboard::chart;
+use crate::dashboard::outcome::{cause, has_failed, outcome};
 use crate::wording::{Size, Span, shortened_uuid};
 use builder_engine::dashboard::http::Response;
 use builder_engine::dashboard::site::Need;

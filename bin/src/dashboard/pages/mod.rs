@@ -7,7 +7,7 @@
 //! | `problem` | why there is no page |
 //! | `context` | what a page is made of; feeds, badges, numbers and JSON |
 //! | `overview`, `job`, `build`, `console`, `diff` | the pages |
-//! | `words`, `moment` | results, numbers and times, as pages show them |
+//! | `words` | numbers, settings and times, as pages show them |
 //!
 //! Whatever a job, a name, a script or a console contains is shown and never obeyed: [`maud`] escapes what is put into a page,
 //! and names go through [`Text`](builder_proto::text::Text), which escapes what reverses the direction of a text.
@@ -21,7 +21,6 @@ mod diff;
 mod frame;
 mod job;
 mod link;
-mod moment;
 mod overview;
 mod problem;
 mod route;

@@ -1,11 +1,9 @@
-//! How builds ended, and numbers, as pages show them. A colour never stands alone: there is always a sign and a word with it.
+//! Numbers, settings and times, as pages show them: how long ago something was, and when exactly.
 
-use crate::client::history::in_short;
-use crate::dashboard::outcome::Outcome;
-use builder_engine::wording::Span;
-use builder_proto::history::{Build, Cause};
+use crate::wording::{Span, whole_seconds};
 use builder_proto::job_settings::JobSettings;
 use builder_proto::overview::{JobStatus, Results};
+use builder_proto::time::Time;
 use maud::{Markup, html};
 use std::fmt;
 use std::time::Duration;
@@ -17,58 +15,6 @@ pub(super) struct Number(pub(super) u64);
 /// A number of things: `1 job`, `2 jobs`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Count(pub(super) u64, pub(super) &'static str, pub(super) &'static str);
-
-/// How a build ended, or that it has not: a sign and a few words.
-pub(super) fn outcome(build: &Build) -> Markup {
-    match &build.end {
-        None => html! { span.state.run { "▶ running" } },
-        Some(end) => cause(&end.cause),
-    }
-}
-
-/// How a build ended, in a few words; all of them are in the title.
-pub(super) fn cause(cause: &Cause) -> Markup {
-    let outcome = Outcome::of(cause);
-    let class = format!("state {}", look(outcome));
-    html! { span class=(class) title=[(!cause.is_success()).then(|| cause.to_string())] {
-        (sign(outcome)) " " (verdict(cause))
-    } }
-}
-
-/// How a build ended, in a few words.
-pub(super) fn verdict(cause: &Cause) -> String {
-    if cause.is_success() { "ok".to_owned() } else { in_short(cause) }
-}
-
-/// The class of what shows how a build ended.
-pub(super) fn class(build: &Build) -> &'static str {
-    look(Outcome::of_build(build))
-}
-
-/// The class of a result, as the style sheet knows it.
-fn look(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Good => "ok",
-        Outcome::Bad => "bad",
-        Outcome::Cancelled => "aside",
-        Outcome::Running => "run",
-    }
-}
-
-/// What stands before a result, so that nobody has to see colours.
-pub(super) fn sign(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Good => "✓",
-        Outcome::Bad => "✗",
-        Outcome::Cancelled => "⊘",
-        Outcome::Running => "▶",
-    }
-}
-
-/// Whether the last build of the job failed there.
-pub(super) fn has_failed(status: &JobStatus) -> bool {
-    status.results.as_ref().is_some_and(|results| !results.last.cause.is_success())
-}
 
 /// How long builds of a job usually take.
 pub(super) fn usual(results: &Results) -> Option<Duration> {
@@ -125,6 +71,88 @@ impl fmt::Display for Count {
     }
 }
 
+/// A time to the minute, as HTML knows it: `2026-01-02T03:04Z`, or with `#` as people would rather read it, `2026-01-02 03:04Z`.
+/// It is for pages with many times.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Minute(pub(super) Time);
+
+/// How far away a time is, in the largest unit: `3h ago`, `in 2d`, `now`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Away {
+    pub(super) time: Time,
+    pub(super) now: Time,
+}
+
+/// A time for people: `2026-01-02 03:04:05 UTC`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Utc(pub(super) Time);
+
+/// How far away a time is. The script keeps it right.
+pub(super) fn away(time: Time, now: Time) -> Markup {
+    html! { time datetime=(whole_seconds(time)) title=(Utc(time)) { (Away { time, now }) } }
+}
+
+/// The time that has passed since then. The script keeps it right.
+pub(super) fn since(time: Time, now: Time) -> Markup {
+    html! { time.spent datetime=(whole_seconds(time)) title=(Utc(time)) { (Span(now.duration_since(time))) } }
+}
+
+/// When exactly. The script puts the reader's own time in its place.
+pub(super) fn at(time: Time) -> Markup {
+    html! { time.at datetime=(whole_seconds(time)) title=(Utc(time)) { (Utc(time)) } }
+}
+
+/// A length of time, which may be less than a second.
+pub(super) fn took(duration: Duration) -> String {
+    match duration.as_secs() {
+        0 => format!("{} ms", duration.as_millis()),
+        1..10 => format!("{}.{}s", duration.as_secs(), duration.subsec_millis() / 100),
+        _ => Span(duration).to_string(),
+    }
+}
+
+/// A length of time in its largest unit.
+struct Rough(Duration);
+
+impl fmt::Display for Rough {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let span = Span(self.0).to_string();
+        f.write_str(span.split(' ').next().unwrap_or(&span))
+    }
+}
+
+impl fmt::Display for Minute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = self.0.to_string();
+        text.truncate("2026-01-02T03:04".len());
+        if f.alternate() {
+            text = text.replace('T', " ");
+        }
+        write!(f, "{text}Z")
+    }
+}
+
+impl fmt::Display for Away {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Away { time, now } = *self;
+        let (past, future) = (now.duration_since(time), time.duration_since(now));
+        if future.as_secs() > 0 {
+            write!(f, "in {}", Rough(future))
+        } else if past.as_secs() > 0 {
+            write!(f, "{} ago", Rough(past))
+        } else {
+            f.write_str("now")
+        }
+    }
+}
+
+impl fmt::Display for Utc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = whole_seconds(self.0).to_string();
+        write!(f, "{} UTC", text.trim_end_matches('Z').replace('T', " "))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,13 +163,6 @@ mod tests {
         assert_eq!(words, ["0", "999", "1,000", "1,234,567"]);
         let jobs = [0, 1, 1500].map(|count| Count(count, "job", "jobs").to_string());
         assert_eq!(jobs, ["0 jobs", "1 job", "1,500 jobs"]);
-    }
-
-    #[test]
-    fn a_result_has_a_sign_and_a_word() {
-        assert_eq!(cause(&Cause::Exited(0)).into_string(), "<span class=\"state ok\">✓ ok</span>");
-        let lost = cause(&Cause::Lost("\"><script>".into())).into_string();
-        assert_eq!(lost, "<span class=\"state bad\" title=\"lost: &quot;&gt;&lt;script&gt;\">✗ lost</span>");
     }
 
     #[test]
@@ -159,5 +180,35 @@ mod tests {
             ["Ended after: 10m 0s", "Missed runs: left out", "Kept: 1 result on each platform"]
         );
         assert!(settings(JobSettings::NONE).is_empty());
+    }
+
+    fn time(milliseconds: i64) -> Time {
+        Time::from_unix_milliseconds(milliseconds)
+    }
+
+    #[test]
+    fn times_are_shown_by_how_far_away_they_are() {
+        let away = |milliseconds| Away { time: time(milliseconds), now: time(100_000_000) }.to_string();
+        assert_eq!(away(100_000_999), "now");
+        assert_eq!(away(99_999_001), "now");
+        assert_eq!(away(100_061_000), "in 1m");
+        assert_eq!(away(100_000_000 - 7_200_000), "2h ago");
+    }
+
+    #[test]
+    fn times_are_exact_where_there_is_room() {
+        let one = time(1_767_323_045_250);
+        assert_eq!(Minute(one).to_string(), "2026-01-02T03:04Z");
+        assert_eq!(format!("{:#}", Minute(one)), "2026-01-02 03:04Z");
+        assert_eq!(Utc(one).to_string(), "2026-01-02 03:04:05 UTC");
+        let words = "<time class=\"at\" datetime=\"2026-01-02T03:04:05Z\" title=\"2026-01-02 03:04:05 UTC\">\
+                     2026-01-02 03:04:05 UTC</time>";
+        assert_eq!(at(one).into_string(), words);
+    }
+
+    #[test]
+    fn short_times_have_a_fraction() {
+        let words = [5, 1500, 61_000].map(|milliseconds| took(Duration::from_millis(milliseconds)));
+        assert_eq!(words, ["5 ms", "1.5s", "1m 1s"]);
     }
 }

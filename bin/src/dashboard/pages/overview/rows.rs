@@ -3,9 +3,8 @@
 
 use super::Overview;
 use crate::dashboard::chart;
-use crate::dashboard::outcome::Outcome;
-use crate::dashboard::pages::moment::{Away, Minute};
-use crate::dashboard::pages::words::{sign, usual, verdict};
+use crate::dashboard::outcome::{Outcome, sign, verdict};
+use crate::dashboard::pages::words::{Away, Minute, usual};
 use crate::wording::whole_seconds;
 use builder_engine::dashboard::snapshot::{Job, RECENT, Recent};
 use builder_engine::wording::Span;

@@ -2,8 +2,7 @@
 
 use super::Overview;
 use crate::client::history::exceeds;
-use crate::dashboard::pages::moment::{away, since};
-use crate::dashboard::pages::words::{Count, Number, usual};
+use crate::dashboard::pages::words::{Count, Number, away, since, usual};
 use crate::wording::Size;
 use builder_engine::wording::Span;
 use builder_proto::history::Build;
