@@ -1,9 +1,8 @@
 //! A build: how it ended, what it was, its console, its script, and what it left.
 
-use super::answer::html_response;
 use super::console;
 use super::context::{Context, neighbours};
-use super::frame::Frame;
+use super::frame::{Frame, html_response};
 use super::problem::{Problem, known};
 use super::route::View;
 use super::words::{Count, Number, at, away, since, took, usual};

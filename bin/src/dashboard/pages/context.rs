@@ -1,6 +1,6 @@
 //! What a page is made of, and those that are made elsewhere: feeds, badges, numbers and JSON.
 
-use super::answer::redirect_response;
+use super::frame::redirect_response;
 use super::link::Links;
 use super::problem::{Problem, known};
 use super::route::{MOST_BUILDS, Subject};

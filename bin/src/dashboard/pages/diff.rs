@@ -1,9 +1,8 @@
 //! What is different between two builds.
 
-use super::answer::html_response;
 use super::build::{known_siblings, siblings_needs};
 use super::context::Context;
-use super::frame::Frame;
+use super::frame::{Frame, html_response};
 use super::problem::{Problem, known};
 use super::words::{Count, Number, away};
 use crate::comparison::artifacts::Artifacts;

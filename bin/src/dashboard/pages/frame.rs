@@ -1,8 +1,8 @@
-//! What all pages have in common: head, header, and footer.
+//! What all pages have in common: head, header and footer; the style sheet, the script and the icon; how they leave.
 
-use super::assets::{ICON, SCRIPT, STYLE};
 use super::link::Links;
 use super::words::{at, away};
+use builder_engine::dashboard::http::{Caching, Response};
 use builder_engine::dashboard::snapshot::Snapshot;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
@@ -127,6 +127,94 @@ impl<'a> Frame<'a> {
                     a href=(self.links.metrics()) { "Metrics" }
                 }
             }
+        }
+    }
+}
+
+/// A page as an answer.
+pub(super) fn html_response(status: u16, markup: Markup) -> Response {
+    Response::new(status, "text/html; charset=utf-8", markup.into_string().into_bytes())
+}
+
+/// The way to another address, for now.
+pub(super) fn redirect_response(address: String) -> Response {
+    let mut response = Response::new(302, "text/plain; charset=utf-8", b"See Location.\n".as_slice());
+    response.headers.push(("Location", address));
+    response.caching = Caching::NoStore;
+    response
+}
+
+/// A file that goes with the pages. What is in it stands in its address, so that browsers may keep it for ever.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asset {
+    stem: &'static str,
+    extension: &'static str,
+    content_type: &'static str,
+    content: &'static str,
+    hash: u64,
+}
+
+pub(super) const STYLE: Asset =
+    Asset::new("style", "css", "text/css; charset=utf-8", include_str!("../assets/style.css"));
+pub(super) const SCRIPT: Asset =
+    Asset::new("script", "js", "text/javascript; charset=utf-8", include_str!("../assets/script.js"));
+pub(super) const ICON: Asset = Asset::new("icon", "svg", "image/svg+xml", include_str!("../assets/icon.svg"));
+
+impl Asset {
+    const fn new(
+        stem: &'static str,
+        extension: &'static str,
+        content_type: &'static str,
+        content: &'static str,
+    ) -> Asset {
+        Asset { stem, extension, content_type, content, hash: hash(content.as_bytes()) }
+    }
+
+    /// What it is called in an address.
+    pub(super) fn name(&self) -> String {
+        let Asset { stem, extension, hash, .. } = self;
+        format!("{stem}-{hash:016x}.{extension}")
+    }
+
+    pub(super) fn response(&self, caching: Caching) -> Response {
+        Response { caching, ..Response::new(200, self.content_type, self.content.as_bytes()) }
+    }
+}
+
+/// The file of this name.
+pub(super) fn find_asset(name: &str) -> Option<Asset> {
+    [STYLE, SCRIPT, ICON].into_iter().find(|asset| asset.name() == name)
+}
+
+/// FNV-1a. It tells versions of one file from each other, and has no other duty.
+const fn hash(mut bytes: &[u8]) -> u64 {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    while let [first, rest @ ..] = bytes {
+        hash = (hash ^ *first as u64).wrapping_mul(0x0100_0000_01b3);
+        bytes = rest;
+    }
+    hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_a_file_stands_in_its_name() {
+        assert_eq!(hash(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(hash(b"foobar"), 0x8594_4171_f739_67e8, "from the page of its authors");
+        let found = find_asset(&STYLE.name()).unwrap();
+        assert_eq!(found.response(Caching::Forever).body[..], *STYLE.content.as_bytes());
+        assert!(find_asset("style-0000000000000000.css").is_none());
+    }
+
+    #[test]
+    fn nothing_is_fetched_from_elsewhere() {
+        for asset in [STYLE, SCRIPT, ICON] {
+            let content = asset.content.replace("http://www.w3.org/2000/svg", "");
+            assert!(!content.contains("//") || !content.contains("http"), "{}", asset.name());
+            assert!(!content.contains("@import") && !content.contains("url("), "{}", asset.name());
         }
     }
 }

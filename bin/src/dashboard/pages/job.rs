@@ -1,8 +1,7 @@
 //! A job: how it does, when it runs, and its builds.
 
-use super::answer::html_response;
 use super::context::{Context, no_build};
-use super::frame::Frame;
+use super::frame::{Frame, html_response};
 use super::problem::{Problem, known};
 use super::route::{JobPage, MOST_BUILDS, USUAL_LIMIT};
 use super::words::{Count, away, period, settings, since, took, usual};

@@ -3,7 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `route`, `link` | which page is meant by an address, and the addresses of pages |
-//! | `frame`, `answer`, `assets` | what all pages have in common; how they leave; style sheet, script and icon |
+//! | `frame` | what all pages have in common, with style sheet, script and icon |
 //! | `problem` | why there is no page |
 //! | `context` | what a page is made of; feeds, badges, numbers and JSON |
 //! | `overview`, `job`, `build`, `console`, `diff` | the pages |
@@ -12,8 +12,6 @@
 //! Whatever a job, a name, a script or a console contains is shown and never obeyed: [`maud`] escapes what is put into a page,
 //! and names go through [`Text`](builder_proto::text::Text), which escapes what reverses the direction of a text.
 
-mod answer;
-mod assets;
 mod build;
 mod console;
 mod context;

@@ -1,7 +1,6 @@
 //! Pages that say why there is nothing else to see, and what to do about it.
 
-use super::answer::html_response;
-use super::frame::Frame;
+use super::frame::{Frame, html_response};
 use builder_engine::dashboard::http::{Caching, Response};
 use builder_engine::dashboard::site::Refusal;
 use builder_proto::text::Text;

@@ -1,7 +1,6 @@
 //! Which page is meant by an address.
 
-use super::answer::redirect_response;
-use super::assets;
+use super::frame::{ICON, find_asset, redirect_response};
 use super::link::{Parameters, decode};
 use super::problem::Problem;
 use builder_engine::dashboard::http::{Caching, Request};
@@ -91,10 +90,10 @@ pub(super) fn plan(base: &str, request: &Request) -> Result<Plan<Page>, Problem>
         }
         ("feed.atom", None) => Page::Feed(None),
         ("metrics", None) => Page::Metrics,
-        ("favicon.ico", None) => return Ok(Plan::Ready(assets::ICON.response(Caching::Revalidate))),
+        ("favicon.ico", None) => return Ok(Plan::Ready(ICON.response(Caching::Revalidate))),
         ("robots.txt", None) => return Ok(Plan::Ready(robots())),
         ("assets", Some(name)) => {
-            let asset = assets::find(name).ok_or_else(Problem::no_page)?;
+            let asset = find_asset(name).ok_or_else(Problem::no_page)?;
             return Ok(Plan::Ready(asset.response(Caching::Forever)));
         }
         ("job", Some(rest)) => job(rest, &parameters)?,

@@ -4,9 +4,8 @@ mod problems;
 mod rows;
 mod side;
 
-use super::answer::html_response;
 use super::context::Context;
-use super::frame::Frame;
+use super::frame::{Frame, html_response};
 use super::link::Links;
 use super::problem::Problem;
 use super::words::Count;

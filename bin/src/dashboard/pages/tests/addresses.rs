@@ -1,7 +1,7 @@
 //! Every link leads somewhere, and every address says what it should.
 
 use super::host::{Host, all, header, request, targets, text};
-use crate::dashboard::pages::assets;
+use crate::dashboard::pages::frame::{ICON, SCRIPT, STYLE};
 use builder_engine::dashboard::http::Caching;
 use builder_engine::dashboard::site::{Plan, Refusal, Site};
 use builder_proto::text::Text;
@@ -139,7 +139,7 @@ fn shortened_and_newest_builds_are_found() {
 #[test]
 fn files_that_go_with_pages_are_kept_for_ever() {
     let host = Host::new("");
-    for asset in [assets::STYLE, assets::SCRIPT, assets::ICON] {
+    for asset in [STYLE, SCRIPT, ICON] {
         let response = host.get(&format!("/assets/{}", asset.name()));
         assert_eq!((response.status, response.caching), (200, Caching::Forever), "{}", asset.name());
     }
