@@ -1,6 +1,6 @@
 //! Every link leads somewhere, and every address says what it should.
 
-use super::host::{Host, all, header, request, targets, text};
+use super::{Host, all, header, request, targets, text};
 use crate::dashboard::pages::frame::{ICON, SCRIPT, STYLE};
 use builder_engine::dashboard::http::Caching;
 use builder_engine::dashboard::site::{Plan, Refusal, Site};

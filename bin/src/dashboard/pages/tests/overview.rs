@@ -1,7 +1,7 @@
 //! The overview says in two seconds whether all is well.
 
-use super::host::{Host, all, read, text, words};
 use super::samples;
+use super::{Host, all, read, text, words};
 use builder_proto::overview::{Null, Reason};
 
 #[test]

@@ -1,6 +1,6 @@
 //! What the pages of jobs and builds show.
 
-use super::host::{Host, all, read, text, words};
+use super::{Host, all, read, text, words};
 use builder_engine::dashboard::site::{Need, Site, Window};
 use builder_proto::history::HistoryQuery;
 use builder_proto::text::Text;
