@@ -3,9 +3,8 @@
 
 use super::report::{ArtifactComparison, Report, Verdict};
 use crate::client::history;
-use crate::comparison::artifacts::Artifacts;
-use crate::comparison::builds::Change;
 use crate::comparison::lines::{Comparison, Difference, Hunk, Origin, Place};
+use crate::comparison::{Artifacts, Change};
 use crate::json::{self, string};
 use crate::terminal::{Look, Palette};
 use crate::wording::{Size, Span, append_for_terminal, whole_seconds};

@@ -3,10 +3,9 @@
 use crate::client::connection::Connection;
 use crate::client::error::ClientError;
 use crate::command_line::Address;
-use crate::comparison::artifacts::Artifacts;
-use crate::comparison::builds::{self, Change};
 use crate::comparison::lines::Comparison;
 use crate::comparison::texts::{self, Lines};
+use crate::comparison::{self, Artifacts, Change};
 use builder_engine::limits::ARTIFACT_FILES;
 use builder_proto::Uuid;
 use builder_proto::command::{Command, Kind};
@@ -42,9 +41,9 @@ impl Report {
         let (old, new) = (Details::ask(remote, old)?, Details::ask(remote, new)?);
         let console = compare_consoles(remote, [&old.build, &new.build])?;
         Ok(Report {
-            environment: builds::environment([&old.build, &new.build]),
-            cause: builds::cause([&old.build, &new.build]),
-            script: builds::script([&old.build, &new.build], [old.job.as_ref(), new.job.as_ref()]),
+            environment: comparison::environment([&old.build, &new.build]),
+            cause: comparison::cause([&old.build, &new.build]),
+            script: comparison::script([&old.build, &new.build], [old.job.as_ref(), new.job.as_ref()]),
             console,
             artifacts: compare_artifacts(old.artifacts, new.artifacts),
             builds: [old.build, new.build],
@@ -140,7 +139,7 @@ fn compare_consoles(remote: &Address, builds: [&Build; 2]) -> Result<Comparison,
             Ok(console) => consoles.push(console),
             Err(error @ ClientError::Refused { .. }) if !error.is_busy() => {
                 log::info!("no console of {}: {error}", build.uuid());
-                return Ok(Comparison::Unknown(builds::without(build, "console")));
+                return Ok(Comparison::Unknown(comparison::without(build, "console")));
             }
             Err(error) => return Err(error),
         }

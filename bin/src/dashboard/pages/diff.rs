@@ -5,9 +5,8 @@ use super::context::Context;
 use super::frame::{Frame, html_response};
 use super::problem::{Problem, known};
 use super::words::{Count, Number, away};
-use crate::comparison::artifacts::Artifacts;
-use crate::comparison::builds::{self, Change};
 use crate::comparison::lines::{Comparison, Difference, Hunk, Origin, Side};
+use crate::comparison::{self, Artifacts, Change};
 use crate::dashboard::outcome::outcome;
 use crate::wording::{Size, shortened_uuid};
 use builder_engine::dashboard::colours;
@@ -84,9 +83,9 @@ impl Shown<'_> {
     }
 
     fn contents(&self) -> Markup {
-        let mut changes = builds::environment(self.builds());
-        changes.extend(builds::cause(self.builds()));
-        let script = builds::script(self.builds(), [self.old.job.as_ref(), self.new.job.as_ref()]);
+        let mut changes = comparison::environment(self.builds());
+        changes.extend(comparison::cause(self.builds()));
+        let script = comparison::script(self.builds(), [self.old.job.as_ref(), self.new.job.as_ref()]);
         html! {
             p.kind {
                 "Build of "
@@ -102,7 +101,7 @@ impl Shown<'_> {
                 h2 #result-title { "Environment and result" }
                 (changes_table(&changes))
             }
-            section aria-labelledby="script-title" { h2 #script-title { "Script" } (comparison(&script)) }
+            section aria-labelledby="script-title" { h2 #script-title { "Script" } (lines(&script)) }
             section aria-labelledby="artifacts-title" { h2 #artifacts-title { "Artifacts" } (self.artifacts()) }
             section aria-labelledby="console-title" { h2 #console-title { "Console" } (self.console()) }
             p.aside {
@@ -153,7 +152,7 @@ impl Shown<'_> {
             .into_iter()
             .find(|build| build.end.as_ref().is_some_and(|end| end.removed.is_some()))
         {
-            return unknown(&builds::without(build, "artifacts"));
+            return unknown(&comparison::without(build, "artifacts"));
         }
         let compared = Artifacts::compare(self.old.artifacts.clone(), self.new.artifacts.clone());
         let one = |artifact: &Artifact| html! { (artifact.path) span.aside { " " (Size(artifact.size)) } };
@@ -201,10 +200,10 @@ impl Shown<'_> {
                 @if [old, new].iter().any(|console| (console.lines.len() as u64) < console.total) {
                     p.message { "! Long: of each console, the last " (Number(LINES as u64)) " lines are compared." }
                 }
-                (comparison(&compare(old, new)))
+                (lines(&compare(old, new)))
             },
-            [Err(Refusal::Refused(_)), _] => unknown(&builds::without(&self.old.build, "console")),
-            [_, Err(Refusal::Refused(_))] => unknown(&builds::without(&self.new.build, "console")),
+            [Err(Refusal::Refused(_)), _] => unknown(&comparison::without(&self.old.build, "console")),
+            [_, Err(Refusal::Refused(_))] => unknown(&comparison::without(&self.new.build, "console")),
             [Err(refusal), _] | [_, Err(refusal)] => Problem::of(&refusal).message(),
         }
     }
@@ -247,7 +246,7 @@ fn unknown(reason: &str) -> Markup {
     html! { p.message.warn { "! Not compared: " (reason) "." } }
 }
 
-fn comparison(comparison: &Comparison) -> Markup {
+fn lines(comparison: &Comparison) -> Markup {
     match comparison {
         Comparison::Same(lines) => html! { p.aside { "✓ The same, " (Count(*lines, "line", "lines")) "." } },
         Comparison::Unknown(reason) => unknown(reason),
