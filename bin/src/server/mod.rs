@@ -9,18 +9,15 @@
 //! | `data_directory` | files: where they are, and who waits for the disk |
 //! | `uploader` | the process that uploads a result |
 //! | `users` | who has connected from this machine |
-//! | `executable` | whether a file is a program |
-//! | `on_finish`, `notifier`, `notice_output` | the programs that are told of builds |
+//! | `notifier`, `notice_output` | the program that is told of builds, and what it prints |
 //! | `reasons` | why the server does not start, or stops |
 //! | `template` | the templates of orb-build jobs |
 
 mod data_directory;
-mod executable;
 mod listen;
 mod metrics_option;
 mod notice_output;
 mod notifier;
-mod on_finish;
 mod options;
 mod reactor;
 mod reasons;

@@ -6,7 +6,7 @@ use crate::command_line::{
 use crate::listener::{SOCKET_GROUP, SOCKET_MODE};
 use crate::server::listen::{self, Listening};
 use crate::server::metrics_option::{METRICS_FILE, resolve_metrics};
-use crate::server::on_finish::{self, ON_FINISH, ON_FINISH_TIMEOUT, OnFinish};
+use crate::server::notifier::{ON_FINISH, ON_FINISH_TIMEOUT, OnFinish, resolve_on_finish};
 use crate::upload::{CREDENTIALS, HOLD_BACK, Target, resolve_target};
 use builder_engine::job_settings::check_settings;
 use builder_engine::limits::{ARTIFACT_BYTES, CONSOLE_BYTES, JOB_TIME};
@@ -220,7 +220,7 @@ pub(crate) fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
         },
         uploads: resolve_uploads(matches)?,
         metrics: resolve_metrics(matches)?,
-        on_finish: on_finish::resolve(matches)?,
+        on_finish: resolve_on_finish(matches)?,
         salvage: matches.opt_present("salvage"),
         export_state: matches.opt_str("export-state").map(PathBuf::from),
     })

@@ -1,7 +1,7 @@
 //! Why the server does not start, or stops.
 
 use crate::directory::DirectoryError;
-use crate::server::on_finish::ProgramError;
+use crate::server::notifier::ProgramError;
 use crate::server::uploader::UploaderError;
 use builder_engine::driver;
 use builder_engine::log::OpenError;

@@ -3,7 +3,6 @@
 //! It is a process and no thread because it may take as much memory as the result has bytes, and time without end. Whatever
 //! it does, the server only waits for SIGCHLD.
 
-use crate::server::executable::is_executable;
 use crate::server::options::UploadOptions;
 use crate::upload::{
     CREDENTIALS, CREDENTIALS_VARIABLE, CredentialsError, HOLD_BACK, NAME, Source, TIMEOUT, Verdict,
@@ -11,6 +10,7 @@ use crate::upload::{
 };
 use builder_engine::driver::UploadEnd;
 use builder_proto::text::Text;
+use rustix::fs::{Access, access};
 use std::env;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -168,5 +168,10 @@ fn find_program() -> Option<PathBuf> {
     let beside = env::current_exe().ok().map(|program| program.with_file_name(NAME));
     let path = env::var_os("PATH").unwrap_or_default();
     let in_path = env::split_paths(&path).map(|directory| directory.join(NAME));
-    beside.into_iter().chain(in_path).find(|program| is_executable(program).unwrap_or(false))
+    beside.into_iter().chain(in_path).find(|program| is_executable(program))
+}
+
+/// Whether this user may run a file.
+fn is_executable(program: &Path) -> bool {
+    access(program, Access::EXEC_OK).is_ok() && program.is_file()
 }
