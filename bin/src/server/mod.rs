@@ -2,20 +2,18 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `options`, `metrics_option`, `startup` | from the command line to a running loop, or to an exported state |
+//! | `options`, `startup` | from the command line to a running loop, or to an exported state |
 //! | `reactor` | the loop: what happened, told to the driver |
 //! | `system` | what the driver runs on, made of what follows |
-//! | `listen` | who may connect, and where |
+//! | `listen` | who may connect and where, and who has |
 //! | `data_directory` | files: where they are, and who waits for the disk |
-//! | `uploader` | the process that uploads a result |
-//! | `users` | who has connected from this machine |
+//! | `uploader` | uploads, each a process |
 //! | `notifier`, `notice_output` | the program that is told of builds, and what it prints |
 //! | `reasons` | why the server does not start, or stops |
 //! | `template` | the templates of orb-build jobs |
 
 mod data_directory;
 mod listen;
-mod metrics_option;
 mod notice_output;
 mod notifier;
 mod options;
@@ -25,7 +23,6 @@ mod startup;
 mod system;
 mod template;
 mod uploader;
-mod users;
 
 use crate::command_line::{Logging, Program};
 use std::process::ExitCode;

@@ -4,14 +4,17 @@ use crate::command_line::{
     ByteSize, Flag, Kind, Matches, Repeat, UsageError, keep_values, seconds_value, time_limit, value,
 };
 use crate::listener::{SOCKET_GROUP, SOCKET_MODE};
-use crate::server::listen::{self, Listening};
-use crate::server::metrics_option::{METRICS_FILE, resolve_metrics};
+use crate::server::listen::{
+    CLIENT_LISTEN, IP, Listening, PORT, VIEWER_LISTEN, WORKER_LISTEN, resolve_listening,
+};
 use crate::server::notifier::{ON_FINISH, ON_FINISH_TIMEOUT, OnFinish, resolve_on_finish};
-use crate::upload::{CREDENTIALS, HOLD_BACK, Target, resolve_target};
+use crate::server::uploader::{KEEP_LOCAL, UPLOAD, UPLOAD_TIMEOUT, UploadOptions, resolve_uploads};
+use crate::upload::{CREDENTIALS, HOLD_BACK};
 use builder_engine::job_settings::check_settings;
 use builder_engine::limits::{ARTIFACT_BYTES, CONSOLE_BYTES, JOB_TIME};
 use builder_engine::server;
 use builder_proto::job_settings::JobSettings;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,82 +40,13 @@ pub(crate) struct Settings {
     pub(crate) export_state: Option<PathBuf>,
 }
 
-/// What the server takes; `listen` reads the first of them.
+/// What the server takes.
 pub(super) const FLAGS: &[Flag] = &[
-    Flag::with_value("ip", "IP", Kind::Text, "listen on this address").default("127.0.0.1").manual(
-        "\
-Listen on this IP address.
-The default is 127.0.0.1.",
-    ),
-    Flag::with_value("port", "PORT", Kind::Text, "listen on this port; 0 means any free port")
-        .default("1234")
-        .manual(
-            "\
-Listen on this port; 0 means any free port.
-The default is 1234.",
-        ),
-    Flag::with_value(
-        "worker-listen",
-        "ADDRESS",
-        Kind::Text,
-        "listen for workers on this address only; may be repeated",
-    )
-    .repeat(Repeat::Adds)
-    .manual(
-        "\
-Listen for workers on this address only; repeat the option for further
-addresses.
-An
-.Ar address
-is
-.Ar host : Ns Ar port ,
-with brackets around an IPv6 address, or
-.Li unix:\\& Ns Ar path
-for a socket in the file system.
-.Fl -ip
-and
-.Fl -port
-then apply to clients only.",
-    ),
-    Flag::with_value(
-        "client-listen",
-        "ADDRESS",
-        Kind::Text,
-        "listen for clients on this address only; may be repeated",
-    )
-    .repeat(Repeat::Adds)
-    .manual(
-        "\
-Listen for clients on this address only; the option may be repeated.
-.Fl -ip
-and
-.Fl -port
-then apply to workers only.
-If both options are given,
-.Fl -ip
-and
-.Fl -port
-are refused.",
-    ),
-    Flag::with_value(
-        "viewer-listen",
-        "ADDRESS",
-        Kind::Text,
-        "listen on this address for clients that may only look; may be repeated",
-    )
-    .repeat(Repeat::Adds)
-    .manual(
-        "\
-Listen for viewers on this address, too; the option may be repeated.
-A viewer is a client that may look at everything and change nothing: its
-.Cm info ,
-.Cm observe
-and
-.Cm observe-latest
-are answered as usual, and every command that changes something is refused.
-Whoever can connect to the address can read all scripts and consoles.
-All viewers together take up to an eighth of the connections.",
-    ),
+    IP,
+    PORT,
+    WORKER_LISTEN,
+    CLIENT_LISTEN,
+    VIEWER_LISTEN,
     SOCKET_MODE,
     SOCKET_GROUP,
     Flag::with_value("dir", "DIR", Kind::Directory, "keep schedule, log and results here")
@@ -206,7 +140,7 @@ pub(crate) fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
     let [directory, config_directory] = DIRECTORIES;
     let job_time = time_limit(matches, "timeout")?.unwrap_or(JOB_TIME);
     Ok(Settings {
-        listening: listen::resolve(matches)?,
+        listening: resolve_listening(matches)?,
         directory: matches.opt_str("dir").unwrap_or_else(|| directory.to_owned()).into(),
         config_directory: matches.opt_str("config-dir").unwrap_or_else(|| config_directory.to_owned()).into(),
         server: server::Settings {
@@ -304,79 +238,40 @@ The history keeps everything about their builds but the console, the script and
 the artifacts.",
 );
 
-const UPLOAD: Flag = Flag::with_value(
-    "upload",
-    "URL",
-    Kind::Url,
-    "upload results to this http:// or https:// URL once they are stored",
+const METRICS_FILE: Flag = Flag::with_value(
+    "metrics-file",
+    "FILE",
+    Kind::File,
+    "write metrics for Prometheus to this file, every 15 seconds",
 )
 .manual(
     "\
-Upload results to this http:// or https:// URL once they are stored, one at a
-time, with
-.Xr builder-upload 1 .
-When the upload server has a result (it answered 2xx or 409), the result is
-removed from the data directory.
-After any other answer, the upload is tried again after a second, and then after
-delays that double up to an hour.
-If the upload server refuses the credentials (401 with a challenge), all uploads
-stop until
-.Dv SIGHUP
-or a restart.
-If it does not let this user upload a job (403, or 401 without a challenge), the
-results of that job are delayed; if it gives this answer for three jobs in a
-row, all uploads wait for an hour.
-.Pp
-If a build did not exit, because it was killed, ran too long, was lost or could
-not be started, its files below
-.Pa bin/
-are not uploaded: builder-web would take them for the binary of a build that
-succeeded.
-The result that is stored in the data directory stays as it is.
-.Pp
-.Ql builder-client info
-shows the results that wait to be uploaded.
-They are not lost when either side restarts.",
+Write metrics to this file every 15 seconds, and when the server stops, for the
+textfile collector of the Prometheus node exporter: queues and how long jobs
+wait in them, builds by platform and result and how long they take, workers that
+wait, uploads and notices that wait, connections, and the disk.
+The name has to end in
+.Pa .prom ,
+and the server has to be able to create files in that directory: each page is
+written beside the file, with
+.Pa .new
+at the end of its name, and takes its place at once, so that nobody reads half
+of one.
+Everybody may read the file.
+It names platforms, but no jobs.
+Whatever is counted begins at 0 when the server starts.
+If the file cannot be written, that is logged, and the server works on.",
 );
-const KEEP_LOCAL: Flag = Flag::switch("keep-local", "keep results in DIR after they are uploaded").manual(
-    "\
-Keep results in the data directory after they are uploaded.",
-);
-const UPLOAD_TIMEOUT: Flag =
-    Flag::with_value("upload-timeout", "TIME", Kind::Text, "the longest time that one upload may take")
-        .default("5m, and 1s for each 256KiB")
-        .manual(
-            "\
-The longest time that one upload may take.
-The default is five minutes, and a second for each 256KiB.",
-        );
 
-/// Where results go once they are stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct UploadOptions {
-    pub(crate) target: Target,
-    pub(crate) keep_local: bool,
-    /// The longest that one upload may take; none to go by its size.
-    pub(crate) timeout: Option<Duration>,
-}
-
-/// What there is to upload to, if anything.
-fn resolve_uploads(matches: &Matches) -> Result<Option<UploadOptions>, UsageError> {
-    let Some(url) = matches.opt_str(UPLOAD.long) else {
-        let stray = [CREDENTIALS, HOLD_BACK, KEEP_LOCAL, UPLOAD_TIMEOUT]
-            .into_iter()
-            .map(|flag| flag.long)
-            .find(|name| matches.opt_present(name));
-        return match stray {
-            Some(name) => {
-                Err(UsageError::new(format_args!("--{name} has no effect without --{} URL", UPLOAD.long)))
-            }
-            None => Ok(None),
-        };
-    };
-    Ok(Some(UploadOptions {
-        target: resolve_target(&url, matches)?,
-        keep_local: matches.opt_present(KEEP_LOCAL.long),
-        timeout: time_limit(matches, UPLOAD_TIMEOUT.long)?,
-    }))
+/// The file for metrics. One with another name would not be read, and whatever has that name would be replaced.
+fn resolve_metrics(matches: &Matches) -> Result<Option<PathBuf>, UsageError> {
+    let Some(file) = matches.opt_str(METRICS_FILE.long).map(PathBuf::from) else { return Ok(None) };
+    if file.extension() == Some(OsStr::new("prom")) {
+        return Ok(Some(file));
+    }
+    Err(UsageError::new(format_args!(
+        "--{} {}: the node exporter reads only files whose names end in .prom, such as builder.prom",
+        METRICS_FILE.long,
+        file.display()
+    )))
 }

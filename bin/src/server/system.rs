@@ -5,11 +5,10 @@ use crate::directory::{file_size_limit, free_bytes};
 use crate::listener::{self, Listener};
 use crate::log_file::{self, fresh_salt};
 use crate::server::data_directory::{DataDirectory, Threads};
-use crate::server::listen::Listening;
+use crate::server::listen::{Listening, Users};
 use crate::server::notifier::Notifier;
 use crate::server::template::TemplateDirectory;
 use crate::server::uploader::Uploader;
-use crate::server::users::Users;
 use crate::socket::{NonBlockingSocket, Socket};
 use builder_engine::Now;
 use builder_engine::driver::{

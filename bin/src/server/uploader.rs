@@ -1,12 +1,12 @@
-//! The process that uploads a result: `builder-upload`, one at a time.
+//! Uploads: the options about them, and the process that uploads a result, `builder-upload`, one at a time.
 //!
 //! It is a process and no thread because it may take as much memory as the result has bytes, and time without end. Whatever
 //! it does, the server only waits for SIGCHLD.
 
-use crate::server::options::UploadOptions;
+use crate::command_line::{Flag, Kind, Matches, UsageError, time_limit};
 use crate::upload::{
-    CREDENTIALS, CREDENTIALS_VARIABLE, CredentialsError, HOLD_BACK, NAME, Source, TIMEOUT, Verdict,
-    complaint_start,
+    CREDENTIALS, CREDENTIALS_VARIABLE, CredentialsError, HOLD_BACK, NAME, Source, TIMEOUT, Target, Verdict,
+    complaint_start, resolve_target,
 };
 use builder_engine::driver::UploadEnd;
 use builder_proto::text::Text;
@@ -15,11 +15,90 @@ use std::env;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 /// How the process begins a warning.
 const WARNING_START: &str = "builder-upload: warning: ";
 /// Bytes read of what the process complains about.
 const COMPLAINT_BYTES: u64 = 4096;
+
+pub(super) const UPLOAD: Flag = Flag::with_value(
+    "upload",
+    "URL",
+    Kind::Url,
+    "upload results to this http:// or https:// URL once they are stored",
+)
+.manual(
+    "\
+Upload results to this http:// or https:// URL once they are stored, one at a
+time, with
+.Xr builder-upload 1 .
+When the upload server has a result (it answered 2xx or 409), the result is
+removed from the data directory.
+After any other answer, the upload is tried again after a second, and then after
+delays that double up to an hour.
+If the upload server refuses the credentials (401 with a challenge), all uploads
+stop until
+.Dv SIGHUP
+or a restart.
+If it does not let this user upload a job (403, or 401 without a challenge), the
+results of that job are delayed; if it gives this answer for three jobs in a
+row, all uploads wait for an hour.
+.Pp
+If a build did not exit, because it was killed, ran too long, was lost or could
+not be started, its files below
+.Pa bin/
+are not uploaded: builder-web would take them for the binary of a build that
+succeeded.
+The result that is stored in the data directory stays as it is.
+.Pp
+.Ql builder-client info
+shows the results that wait to be uploaded.
+They are not lost when either side restarts.",
+);
+pub(super) const KEEP_LOCAL: Flag = Flag::switch("keep-local", "keep results in DIR after they are uploaded")
+    .manual(
+        "\
+Keep results in the data directory after they are uploaded.",
+    );
+pub(super) const UPLOAD_TIMEOUT: Flag =
+    Flag::with_value("upload-timeout", "TIME", Kind::Text, "the longest time that one upload may take")
+        .default("5m, and 1s for each 256KiB")
+        .manual(
+            "\
+The longest time that one upload may take.
+The default is five minutes, and a second for each 256KiB.",
+        );
+
+/// Where results go once they are stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UploadOptions {
+    pub(crate) target: Target,
+    pub(crate) keep_local: bool,
+    /// The longest that one upload may take; none to go by its size.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// What there is to upload to, if anything.
+pub(super) fn resolve_uploads(matches: &Matches) -> Result<Option<UploadOptions>, UsageError> {
+    let Some(url) = matches.opt_str(UPLOAD.long) else {
+        let stray = [CREDENTIALS, HOLD_BACK, KEEP_LOCAL, UPLOAD_TIMEOUT]
+            .into_iter()
+            .map(|flag| flag.long)
+            .find(|name| matches.opt_present(name));
+        return match stray {
+            Some(name) => {
+                Err(UsageError::new(format_args!("--{name} has no effect without --{} URL", UPLOAD.long)))
+            }
+            None => Ok(None),
+        };
+    };
+    Ok(Some(UploadOptions {
+        target: resolve_target(&url, matches)?,
+        keep_local: matches.opt_present(KEEP_LOCAL.long),
+        timeout: time_limit(matches, UPLOAD_TIMEOUT.long)?,
+    }))
+}
 
 /// Starts the processes.
 #[derive(Debug)]
