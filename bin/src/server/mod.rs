@@ -9,7 +9,6 @@
 //! | `data_directory` | files: where they are, and who waits for the disk |
 //! | `uploader` | uploads, each a process |
 //! | `notifier`, `notice_output` | the program that is told of builds, and what it prints |
-//! | `reasons` | why the server does not start, or stops |
 //! | `template` | the templates of orb-build jobs |
 
 mod data_directory;
@@ -18,7 +17,6 @@ mod notice_output;
 mod notifier;
 mod options;
 mod reactor;
-mod reasons;
 mod startup;
 mod system;
 mod template;

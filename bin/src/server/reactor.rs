@@ -1,16 +1,34 @@
 //! The event loop: tells the driver what happened, and has it take its turns.
 
-use crate::server::reasons::StopReason;
 use crate::server::system::{System, Tokens};
-use builder_engine::driver::{Driver, Event, Next};
+use builder_engine::driver::{self, Driver, Event, Next};
 use mio::{Events, Poll};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
 /// Events taken in one turn.
 const EVENTS: usize = 1024;
+
+/// Why the server stops by itself.
+#[derive(Debug)]
+pub(crate) enum StopReason {
+    /// The system does not deliver events.
+    Poll(io::Error),
+    /// The driver says so.
+    Driver(driver::StopReason),
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StopReason::Poll(error) => write!(f, "cannot wait for events: {error}"),
+            StopReason::Driver(reason) => write!(f, "{reason}"),
+        }
+    }
+}
 
 /// Runs until a signal says to stop.
 pub(crate) fn run(

@@ -1,22 +1,21 @@
-//! From settings to a running loop, or to an exported state; on the way, descriptors are counted and the service manager is
-//! told that the server is ready.
+//! From settings to a running loop, or to an exported state, or why not; on the way, descriptors are counted and the service
+//! manager is told that the server is ready.
 
 use crate::clock::Clock;
 use crate::descriptors;
-use crate::directory::{self, DirectoryLock};
+use crate::directory::{self, DirectoryError, DirectoryLock};
 use crate::durable::{sync_directory, sync_file};
 use crate::log_file::Disk;
 use crate::server::data_directory::{DataDirectory, Paths, Threads};
 use crate::server::listen::Users;
-use crate::server::notifier::Notifier;
+use crate::server::notifier::{Notifier, ProgramError};
 use crate::server::options::Settings;
-use crate::server::reactor;
-use crate::server::reasons::{StartError, file_error};
+use crate::server::reactor::{self, StopReason};
 use crate::server::system::{System, Tokens};
 use crate::server::template::TemplateDirectory;
-use crate::server::uploader::Uploader;
+use crate::server::uploader::{Uploader, UploaderError};
 use builder_engine::driver::{self, DescriptorBudget, Driver, Limits, import_old_state, sync_result};
-use builder_engine::log;
+use builder_engine::log::{self, OpenError};
 use builder_engine::server::{self, PendingResult, Recovered, Recovery, State, migration};
 use mio::{Interest, Poll, Waker};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
@@ -24,11 +23,35 @@ use signal_hook_mio::v1_0::Signals;
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Why the server does not start.
+#[derive(Debug)]
+pub(crate) enum StartError {
+    /// The data directory is missing, in use, or not ours.
+    Directory(DirectoryError),
+    /// What is in the data directory cannot be used as it is, or there is nothing to listen on.
+    Driver(driver::StartError),
+    /// Something was not possible with a file or a directory.
+    File { what: &'static str, path: PathBuf, error: io::Error },
+    /// The state cannot be written for builder 0.4.0.
+    Export { path: PathBuf, problem: String },
+    /// Uploads lack something.
+    Upload(UploaderError),
+    /// The program that is to be told of builds cannot be run.
+    OnFinish(ProgramError),
+    /// The system lacks something that every server needs.
+    System { what: &'static str, error: io::Error },
+    /// So few files may be open at once that nobody could be served.
+    Descriptors { limit: u64, fewest: u64 },
+    /// It started, and stopped by itself.
+    Stopped(StopReason),
+}
 
 pub(crate) fn run(settings: Settings) -> Result<(), StartError> {
     if let Some(file) = &settings.export_state {
@@ -236,6 +259,57 @@ fn write(state: &State, path: &Path) -> Result<(), StartError> {
     fs::rename(draft, path).map_err(file_error("create", path.to_owned()))?;
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     sync_directory(directory).map_err(file_error("sync", directory.to_owned()))
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Directory(error) => write!(f, "{error}"),
+            StartError::Driver(error) => write!(f, "{error}"),
+            StartError::File { what, path, error } => write!(f, "cannot {what} {}: {error}", path.display()),
+            StartError::Export { path, problem } => {
+                write!(f, "the state cannot be written to {}: {problem}", path.display())
+            }
+            StartError::Upload(error) => write!(f, "{error}"),
+            StartError::OnFinish(error) => write!(f, "{error}"),
+            StartError::System { what, error } => write!(f, "cannot {what}: {error}"),
+            StartError::Descriptors { limit, fewest } => write!(
+                f,
+                "at most {limit} files may be open at once, and a server needs at least {fewest}; raise the limit: \
+                 ulimit -n 1024 in a shell, LimitNOFILE= in a unit of systemd, openfiles in login.conf(5)"
+            ),
+            StartError::Stopped(reason) => write!(f, "stopped: {reason}"),
+        }
+    }
+}
+
+impl From<driver::StartError> for StartError {
+    fn from(error: driver::StartError) -> StartError {
+        StartError::Driver(error)
+    }
+}
+
+impl From<UploaderError> for StartError {
+    fn from(error: UploaderError) -> StartError {
+        StartError::Upload(error)
+    }
+}
+
+impl From<OpenError> for StartError {
+    fn from(error: OpenError) -> StartError {
+        StartError::Driver(driver::StartError::Log(error))
+    }
+}
+
+impl From<DirectoryError> for StartError {
+    fn from(error: DirectoryError) -> StartError {
+        StartError::Directory(error)
+    }
+}
+
+/// Names what was tried with a path, for [`Result::map_err`].
+fn file_error(what: &'static str, path: PathBuf) -> impl FnOnce(io::Error) -> StartError {
+    move |error| StartError::File { what, path, error }
 }
 
 #[cfg(test)]
