@@ -1,6 +1,6 @@
 //! A stored result on disk.
 
-use crate::log_file::until_uninterrupted;
+use crate::server::disk::until_uninterrupted;
 use builder_proto::execution::ReadAt;
 use rustix::fs::OFlags;
 use std::fs::File;

@@ -14,12 +14,12 @@
 //!
 //! What waits for the disk is done by threads, so that the event loop need not wait.
 
-use crate::directory::DirectoryLock;
 use crate::durable::sync_file;
 #[cfg(target_os = "linux")]
 use crate::durable::sync_file_system;
-use crate::log_file::until_uninterrupted;
 use crate::result_file::ResultFile;
+use crate::server::disk::until_uninterrupted;
+use crate::server::private_directory::DirectoryLock;
 use builder_engine::driver::{DirectoryName, FileName, Files, Outcome, Task, TaskKind};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
@@ -225,7 +225,7 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    /// `private` is what [`prepare`](crate::directory::prepare) gives for `root`.
+    /// `private` is what [`prepare`](crate::server::private_directory::prepare) gives for `root`.
     pub(crate) fn new(root: &Path, private: PathBuf) -> Paths {
         Paths { root: root.to_owned(), private, metrics: None }
     }

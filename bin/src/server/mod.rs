@@ -12,10 +12,12 @@
 //! | `template` | the templates of orb-build jobs |
 
 mod data_directory;
+pub mod disk;
 mod listen;
 mod notice_output;
 mod notifier;
 mod options;
+pub mod private_directory;
 mod reactor;
 mod startup;
 mod system;

@@ -3,13 +3,13 @@
 
 use crate::clock::Clock;
 use crate::descriptors;
-use crate::directory::{self, DirectoryError, DirectoryLock};
 use crate::durable::{sync_directory, sync_file};
-use crate::log_file::Disk;
 use crate::server::data_directory::{DataDirectory, Paths, Threads};
+use crate::server::disk::Disk;
 use crate::server::listen::Users;
 use crate::server::notifier::{Notifier, ProgramError};
 use crate::server::options::Settings;
+use crate::server::private_directory::{self, DirectoryError, DirectoryLock};
 use crate::server::reactor::{self, StopReason};
 use crate::server::system::{System, Tokens};
 use crate::server::template::TemplateDirectory;
@@ -72,7 +72,7 @@ pub(crate) fn run(settings: Settings) -> Result<(), StartError> {
 
 /// All that the driver runs on. Nothing is looked at in the data directory before it is locked.
 fn prepare(settings: &Settings, poll: &Poll) -> Result<System, StartError> {
-    let private = directory::prepare(&settings.directory)?;
+    let private = private_directory::prepare(&settings.directory)?;
     let lock = DirectoryLock::acquire(&private)?;
     let paths = Paths::new(&settings.directory, private).with_metrics(settings.metrics.clone());
     let uploader = settings.uploads.clone().map(Uploader::new).transpose()?;
@@ -174,7 +174,7 @@ fn send_to_abstract(_: &UnixDatagram, _: &[u8]) -> io::Result<usize> {
 /// Writes what the server knows as the state file from which builder 0.4.0 goes on. Changes nothing in the data directory, so
 /// whoever only has a look, as whatever user, leaves no trace.
 fn export(settings: &Settings, file: &Path) -> Result<(), StartError> {
-    let paths = Paths::new(&settings.directory, directory::private(&settings.directory)?);
+    let paths = Paths::new(&settings.directory, private_directory::private(&settings.directory)?);
     let lock = DirectoryLock::acquire_to_read(paths.private())?;
     let directory =
         DataDirectory::open(paths.clone(), lock).map_err(file_error("open", paths.root().to_owned()))?;

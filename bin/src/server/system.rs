@@ -1,12 +1,12 @@
 //! What the driver runs on: sockets, files, threads, processes and clocks of a real system. It does what it is told.
 
 use crate::clock::Clock;
-use crate::directory::{file_size_limit, free_bytes};
 use crate::listener::{self, Listener};
-use crate::log_file::{self, fresh_salt};
 use crate::server::data_directory::{DataDirectory, Threads};
+use crate::server::disk::{self, fresh_salt};
 use crate::server::listen::{Listening, Users};
 use crate::server::notifier::Notifier;
+use crate::server::private_directory::{file_size_limit, free_bytes};
 use crate::server::template::TemplateDirectory;
 use crate::server::uploader::Uploader;
 use crate::socket::{NonBlockingSocket, Socket};
@@ -79,7 +79,7 @@ impl System {
 
 impl Platform for System {
     type Files = DataDirectory;
-    type Storage = log_file::Disk;
+    type Storage = disk::Disk;
 
     fn now(&self) -> Now {
         self.clock.now()
@@ -89,8 +89,8 @@ impl Platform for System {
         self.directory.clone()
     }
 
-    fn storage(&mut self) -> io::Result<log_file::Disk> {
-        log_file::Disk::open(self.directory.paths().private())
+    fn storage(&mut self) -> io::Result<disk::Disk> {
+        disk::Disk::open(self.directory.paths().private())
     }
 
     fn salt(&mut self) -> io::Result<Salt> {

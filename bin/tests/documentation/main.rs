@@ -217,9 +217,8 @@ fn what_programs_read_from_the_environment_is_in_their_pages() {
 /// What differs from one log line to the next of its kind: a value in the source, a word in capitals on the page.
 const WILD: char = '…';
 /// Where the log lines come from that `LOG.md` explains.
-const LOGGING: [&str; 7] = [
+const LOGGING: [&str; 6] = [
     "src/dashboard",
-    "src/directory.rs",
     "src/server",
     "src/upload",
     "src/worker",

@@ -3,8 +3,8 @@
 use crate::failure::{During, Failure, Outcome};
 use crate::messages::{PLATFORM, script_job};
 use crate::site::Site;
-use builder::directory::prepare;
-use builder::log_file::{Disk, LogFile, fresh_salt};
+use builder::server::disk::{Disk, LogFile, fresh_salt};
+use builder::server::private_directory::prepare;
 use builder_engine::log::Settings;
 use builder_engine::server::record::{Enqueued, Finished, Record, Rescheduled, Started};
 use builder_proto::Uuid;

@@ -1,7 +1,7 @@
 //! The write-ahead log on a real disk. Everything that decides is in [`builder_engine::log`]; this is its storage.
 
-use crate::directory::file_size_limit;
 use crate::durable;
+use crate::server::private_directory::file_size_limit;
 use builder_engine::log::{Salt, Storage};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -213,7 +213,7 @@ mod tests {
         let child = Command::new("/bin/sh")
             .args(["-c", "ulimit -f 4 && exec \"$0\" \"$@\""])
             .arg(std::env::current_exe().unwrap())
-            .args(["--exact", "log_file::tests::child_with_limited_files", "--nocapture"])
+            .args(["--exact", "server::disk::tests::child_with_limited_files", "--nocapture"])
             .env(LIMITED, directory.path())
             .output()
             .unwrap();
