@@ -2,8 +2,7 @@
 //!
 //! Whatever is to be decided is decided in [`builder_engine`], and what bytes mean is in [`builder_proto`]. Each program is
 //! a module with a `main`: [`server`], [`worker`], [`client`], [`inspect`], [`upload`], [`dashboard`]. Begin with [`server`]: its reactor
-//! waits, its system does what the driver says. [`command_line`] is what the programs have in common;
-//! [`result_file`] and [`durable`] are the files; [`terminal`], [`json`] and [`wording`] are
+//! waits, its system does what the driver says. [`command_line`] is what the programs have in common; [`terminal`], [`json`] and [`wording`] are
 //! what people and programs read.
 //!
 //! `README.md` beside this crate follows a message from the socket to the disk and
@@ -16,7 +15,6 @@ pub mod command_line;
 mod comparison;
 pub mod dashboard;
 mod descriptors;
-pub mod durable;
 pub mod inspect;
 pub mod json;
 mod listener;

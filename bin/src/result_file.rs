@@ -1,6 +1,5 @@
 //! A stored result on disk.
 
-use crate::server::disk::until_uninterrupted;
 use builder_proto::execution::ReadAt;
 use rustix::fs::OFlags;
 use std::fs::File;
@@ -58,6 +57,16 @@ impl ReadAt for ResultFile {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         until_uninterrupted(|| self.file.read_at(buffer, offset))
+    }
+}
+
+/// Repeats an operation that a signal has interrupted.
+pub(crate) fn until_uninterrupted(mut operation: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match operation() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
 

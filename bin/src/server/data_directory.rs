@@ -14,11 +14,10 @@
 //!
 //! What waits for the disk is done by threads, so that the event loop need not wait.
 
-use crate::durable::sync_file;
+use crate::result_file::{ResultFile, until_uninterrupted};
+use crate::server::disk::sync_file;
 #[cfg(target_os = "linux")]
-use crate::durable::sync_file_system;
-use crate::result_file::ResultFile;
-use crate::server::disk::until_uninterrupted;
+use crate::server::disk::sync_file_system;
 use crate::server::private_directory::DirectoryLock;
 use builder_engine::driver::{DirectoryName, FileName, Files, Outcome, Task, TaskKind};
 use builder_proto::Uuid;

@@ -1,12 +1,91 @@
-//! The write-ahead log on a real disk. Everything that decides is in [`builder_engine::log`]; this is its storage.
+//! The disk: what it takes to have something on it, for certain; how much room it has; and the write-ahead log on it.
+//!
+//! Every sync of the programs is here. Everything that decides about the log is in [`builder_engine::log`]; this is its storage.
+//!
+//! Three facts about file systems decide how files are synced. The first two were found by cutting the power of FreeBSD 14.2
+//! dozens of times; the simulated disk of the tests behaves like all three at once.
+//!
+//! * **UFS: a sync of data may leave the length behind.** `fdatasync` there need not write the inode of a file that has grown
+//!   (`ffs_syncvnode` in sys/ufs/ffs/ffs_vnops.c), so after a power cut the file ends where it ended before, and what was
+//!   added is gone. `fsync` writes both. POSIX, Linux and ZFS have `fdatasync` keep the length.
+//! * **ZFS: a file that was not written from front to back may come back longer**, padded with zeros up to the end of a
+//!   record. After a power cut the intent log writes whole records again, and a write that ended before the end of the file
+//!   takes the rest of its record with it. Setting the length, even to what it is, puts the right one into the intent log
+//!   behind those writes; for results that is an operation of `ResultWork` in the engine. This is OpenZFS, so it holds on
+//!   Linux as well.
+//! * **Linux: a sync that writes no inode is far cheaper**, as ext4 and XFS need no commit of their journals for it. So the log
+//!   is made longer for many commits at once, and as long as that lasts, contents alone are synced.
+//!
+//! Names are durable with a sync of their directory, everywhere, and a failed sync is final: the system may take for written
+//! what is not.
 
-use crate::durable;
-use crate::server::private_directory::file_size_limit;
+use crate::result_file::until_uninterrupted;
 use builder_engine::log::{Salt, Storage};
+use rustix::fs::StatVfs;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+/// Returns once contents and length of a file are durable.
+///
+/// # Errors
+///
+/// What the disk says. What is durable is then unknown.
+pub fn sync_file(file: &File) -> io::Result<()> {
+    file.sync_all()
+}
+
+/// Returns once the contents of a file are durable whose length is durable already. Where that is not known to be cheaper
+/// than [`sync_file`], and to keep its promise, it is the same.
+///
+/// # Errors
+///
+/// What the disk says. What is durable is then unknown.
+pub fn sync_contents(file: &File) -> io::Result<()> {
+    if cfg!(target_os = "linux") { file.sync_data() } else { file.sync_all() }
+}
+
+/// Returns once everything is durable that was written to a file system, which `directory` is on: one call for any number of
+/// files and names. Only to descriptors that were open before is an error reported that somebody else has seen.
+///
+/// # Errors
+///
+/// What the disk says, since Linux 5.8. What is durable is then unknown.
+#[cfg(target_os = "linux")]
+pub fn sync_file_system(directory: &File) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(directory)?)
+}
+
+/// Makes the names in a directory durable: what was created, renamed and removed.
+///
+/// # Errors
+///
+/// What the disk says. What is durable is then unknown.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Bytes that this user may still write to the file system of `path`.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    Ok(available_bytes(&rustix::fs::statvfs(path)?))
+}
+
+/// What is held back for the superuser does not count. FreeBSD counts below zero when that is used up, and the number arrives
+/// here without its sign.
+fn available_bytes(found: &StatVfs) -> u64 {
+    if found.f_bavail > found.f_blocks { 0 } else { found.f_bavail.saturating_mul(found.f_frsize) }
+}
+
+/// Bytes that a file written by this process may have; `None` for any number. A write beyond it raises SIGXFSZ, which
+/// ends a program that does not handle it.
+pub fn file_size_limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Fsize).current
+}
 
 /// The log of a server. Open it with [`Disk::open`] on the server's own directory.
 pub type LogFile = builder_engine::log::LogFile<Disk>;
@@ -63,11 +142,11 @@ impl Storage for Disk {
     }
 
     fn sync(&self, file: &File) -> io::Result<()> {
-        durable::sync_file(file)
+        sync_file(file)
     }
 
     fn sync_contents(&self, file: &File) -> io::Result<()> {
-        durable::sync_contents(file)
+        sync_contents(file)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -82,7 +161,7 @@ impl Storage for Disk {
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        durable::sync_file(&self.directory)
+        sync_file(&self.directory)
     }
 
     fn describe(&self, name: &str) -> String {
@@ -102,16 +181,6 @@ pub fn fresh_salt() -> Result<Salt, getrandom::Error> {
     let mut salt = [0; 16];
     getrandom::fill(&mut salt)?;
     Ok(Salt(salt))
-}
-
-/// Repeats an operation that a signal has interrupted.
-pub(crate) fn until_uninterrupted(mut operation: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
-    loop {
-        match operation() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -237,5 +306,40 @@ mod tests {
         drop(log);
         let (mut log, ..) = open(Path::new(&directory), false).unwrap();
         commit(&mut log, b"two").unwrap();
+    }
+
+    #[test]
+    fn what_is_synced_is_as_it_was_written() {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("file");
+        let file = File::create_new(&path).unwrap();
+        file.write_all_at(b"artifacts", 4).unwrap();
+        file.write_all_at(b"head", 0).unwrap();
+        sync_contents(&file).unwrap();
+        sync_file(&file).unwrap();
+        sync_directory(directory.path()).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"headartifacts");
+        assert!(sync_directory(&path.join("below a file")).is_err());
+    }
+
+    #[test]
+    fn fewer_blocks_than_none_are_none() {
+        let disk = rustix::fs::statvfs("/").unwrap();
+        let bytes = |available, blocks| {
+            // As many blocks are free for the superuser.
+            let found = StatVfs { f_bavail: available, f_bfree: 50, f_blocks: blocks, f_frsize: 512, ..disk };
+            available_bytes(&found)
+        };
+        assert_eq!(bytes(3, 100), 3 * 512);
+        assert_eq!(bytes(0, 100), 0);
+        assert_eq!(bytes(-5_i64 as u64, 100), 0);
+        assert_eq!(bytes(u64::MAX, u64::MAX), u64::MAX, "more than can be counted");
+    }
+
+    #[test]
+    fn a_disk_has_some_room() {
+        let data = TempDir::new().unwrap();
+        assert!(free_bytes(data.path()).unwrap() > 0);
+        assert!(free_bytes(&data.path().join("missing")).is_err());
     }
 }

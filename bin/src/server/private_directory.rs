@@ -1,8 +1,7 @@
-//! The server's data directory: the part of it that is the server's own, who uses it, and how much room there is.
+//! The part of the data directory that is the server's own, and who uses it.
 
-use crate::durable::sync_directory;
+use crate::server::disk::sync_directory;
 use core::fmt;
-use rustix::fs::StatVfs;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -177,27 +176,6 @@ fn lock(file: &File, path: &Path) -> Result<(), DirectoryError> {
     }
 }
 
-/// Bytes that this user may still write to the file system of `path`.
-///
-/// # Errors
-///
-/// What the system says.
-pub fn free_bytes(path: &Path) -> io::Result<u64> {
-    Ok(available_bytes(&rustix::fs::statvfs(path)?))
-}
-
-/// What is held back for the superuser does not count. FreeBSD counts below zero when that is used up, and the number arrives
-/// here without its sign.
-fn available_bytes(found: &StatVfs) -> u64 {
-    if found.f_bavail > found.f_blocks { 0 } else { found.f_bavail.saturating_mul(found.f_frsize) }
-}
-
-/// Bytes that a file written by this process may have; `None` for any number. A write beyond it raises SIGXFSZ, which
-/// ends a program that does not handle it.
-pub fn file_size_limit() -> Option<u64> {
-    rustix::process::getrlimit(rustix::process::Resource::Fsize).current
-}
-
 /// Takes the permissions of others away from a directory that is there already.
 fn close_to_others(private: &Path) -> Result<(), DirectoryError> {
     let found = private.symlink_metadata().map_err(failed("use", private))?;
@@ -278,27 +256,5 @@ mod tests {
 
         drop(lock);
         DirectoryLock::acquire(data.path()).unwrap();
-    }
-
-    #[test]
-    fn fewer_blocks_than_none_are_none() {
-        let disk = rustix::fs::statvfs("/").unwrap();
-        let bytes = |available, blocks| {
-            // As many blocks are free for the superuser.
-            let found = StatVfs { f_bavail: available, f_bfree: 50, f_blocks: blocks, f_frsize: 512, ..disk };
-            available_bytes(&found)
-        };
-        assert_eq!(bytes(3, 100), 3 * 512);
-        assert_eq!(bytes(0, 100), 0);
-        assert_eq!(bytes(-5_i64 as u64, 100), 0);
-        assert_eq!(bytes(u64::MAX, u64::MAX), u64::MAX, "more than can be counted");
-    }
-
-    #[test]
-    fn a_directory_can_be_synced_and_has_some_room() {
-        let data = TempDir::new().unwrap();
-        sync_directory(data.path()).unwrap();
-        assert!(free_bytes(data.path()).unwrap() > 0);
-        assert!(free_bytes(&data.path().join("missing")).is_err());
     }
 }

@@ -3,9 +3,8 @@
 
 use crate::clock::Clock;
 use crate::descriptors;
-use crate::durable::{sync_directory, sync_file};
 use crate::server::data_directory::{DataDirectory, Paths, Threads};
-use crate::server::disk::Disk;
+use crate::server::disk::{Disk, sync_directory, sync_file};
 use crate::server::listen::Users;
 use crate::server::notifier::{Notifier, ProgramError};
 use crate::server::options::Settings;

@@ -3,10 +3,9 @@
 use crate::clock::Clock;
 use crate::listener::{self, Listener};
 use crate::server::data_directory::{DataDirectory, Threads};
-use crate::server::disk::{self, fresh_salt};
+use crate::server::disk::{self, file_size_limit, free_bytes, fresh_salt};
 use crate::server::listen::{Listening, Users};
 use crate::server::notifier::Notifier;
-use crate::server::private_directory::{file_size_limit, free_bytes};
 use crate::server::template::TemplateDirectory;
 use crate::server::uploader::Uploader;
 use crate::socket::{NonBlockingSocket, Socket};
