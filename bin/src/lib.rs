@@ -14,7 +14,6 @@ mod clock;
 pub mod command_line;
 mod comparison;
 pub mod dashboard;
-mod descriptors;
 pub mod inspect;
 pub mod json;
 mod listener;
@@ -23,8 +22,6 @@ mod progress;
 pub mod result_file;
 pub mod server;
 mod socket;
-#[cfg(target_os = "freebsd")]
-mod sysctl;
 pub mod terminal;
 pub mod upload;
 pub mod wording;

@@ -283,9 +283,14 @@ fn backlog_complaint(limit: &BacklogLimit, most: u32) -> Option<String> {
 
 #[cfg(target_os = "freebsd")]
 fn longest_backlog() -> io::Result<u32> {
-    let value = crate::sysctl::read_named(c"kern.ipc.soacceptqueue", size_of::<u32>())?;
-    let value = <[u8; 4]>::try_from(value).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
-    Ok(u32::from_ne_bytes(value))
+    let name = c"kern.ipc.soacceptqueue".as_ptr();
+    let (mut most, mut length) = (0_u32, size_of::<u32>());
+    // SAFETY: the name ends in NUL, and there is room for as many bytes as `length` says.
+    match unsafe { libc::sysctlbyname(name, (&raw mut most).cast(), &raw mut length, std::ptr::null(), 0) } {
+        0 if length == size_of::<u32>() => Ok(most),
+        0 => Err(ErrorKind::InvalidData.into()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 #[cfg(not(target_os = "freebsd"))]
@@ -329,6 +334,7 @@ mod tests {
         assert_eq!(sockopt::tcp_keepintvl(&socket).unwrap(), KEEPALIVE_INTERVAL);
         assert_eq!(sockopt::tcp_keepcnt(&socket).unwrap(), KEEPALIVE_COUNT);
     }
+
     #[test]
     #[cfg(target_os = "linux")]
     fn only_workers_have_to_acknowledge_what_they_are_sent_within_a_time() {

@@ -1,10 +1,12 @@
-//! Connected sockets, TCP and Unix, for everyone who has one; and connecting to a server.
+//! Connected sockets, TCP and Unix, for everyone who has one; connecting to a server; and how many sockets and files a program
+//! may have open.
 
 use crate::command_line::Address;
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use rustix::fd::AsFd;
 use rustix::net::sockopt;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, ToSocketAddrs};
 use std::time::Duration;
@@ -96,6 +98,16 @@ pub(crate) fn set_acknowledgement_limit(listener: &impl AsFd) -> io::Result<()> 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn set_acknowledgement_limit(_: &impl AsFd) -> io::Result<()> {
     Ok(())
+}
+
+/// Raises the limit on how many sockets and files may be open as far as the system lets us, and says what it is then.
+///
+/// What counts is the limit that there is afterwards, even when there was nothing to raise: FreeBSD gives no process more than
+/// `kern.maxfilesperproc`, whatever its limit says, and lowers the limit to that when it is set.
+pub(crate) fn raise_descriptor_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX))
 }
 
 impl BlockingSocket {

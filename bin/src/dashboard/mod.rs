@@ -28,8 +28,8 @@ mod questions;
 mod reactor;
 
 use crate::command_line::{Address, Logging, Program};
-use crate::descriptors;
 use crate::listener::Listener;
+use crate::socket::raise_descriptor_limit;
 pub use builder_engine::dashboard::{colours, metrics};
 use options::Settings;
 use pages::Pages;
@@ -93,7 +93,7 @@ impl fmt::Display for DashboardError {
 
 /// From settings to a loop that runs.
 fn run(settings: Settings) -> Result<(), DashboardError> {
-    let descriptors = descriptors::raise();
+    let descriptors = raise_descriptor_limit();
     if descriptors < 2 * OTHER_DESCRIPTORS {
         return Err(DashboardError::Descriptors(descriptors));
     }

@@ -2,7 +2,6 @@
 //! manager is told that the server is ready.
 
 use crate::clock::Clock;
-use crate::descriptors;
 use crate::server::data_directory::{DataDirectory, Paths, Threads};
 use crate::server::disk::{Disk, sync_directory, sync_file};
 use crate::server::listen::Users;
@@ -13,6 +12,7 @@ use crate::server::reactor::{self, StopReason};
 use crate::server::system::{System, Tokens};
 use crate::server::template::TemplateDirectory;
 use crate::server::uploader::{Uploader, UploaderError};
+use crate::socket::raise_descriptor_limit;
 use builder_engine::driver::{self, DescriptorBudget, Driver, Limits, import_old_state, sync_result};
 use builder_engine::log::{self, OpenError};
 use builder_engine::server::{self, PendingResult, Recovered, Recovery, State, migration};
@@ -126,7 +126,7 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> StartError {
 ///
 /// When there are so few that the server could not serve anybody.
 fn secure_descriptors() -> Result<DescriptorBudget, StartError> {
-    let descriptors = descriptors::raise();
+    let descriptors = raise_descriptor_limit();
     let fewest = DescriptorBudget::FEWEST_DESCRIPTORS;
     DescriptorBudget::among(descriptors).ok_or(StartError::Descriptors { limit: descriptors, fewest })
 }

@@ -1,14 +1,15 @@
 //! Finding the descendants of the worker on FreeBSD: the system keeps the list for those who ask to be their reaper.
 
 use super::reaper::{self, InfoLayout, Kernel};
-use crate::sysctl;
 use builder_proto::text::Text;
+use libc::c_uint;
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidInfoFlags, Signal, get_reaper_pids, reaper_kill, set_reaper_status, test_kill_process,
 };
 use std::io;
 use std::mem::offset_of;
+use std::ptr;
 
 /// Where this system has what it says of a process.
 const LAYOUT: InfoLayout = {
@@ -52,7 +53,16 @@ impl Kernel for System {
 
     fn name(&mut self, pid: Pid) -> Option<Text> {
         let place = [libc::CTL_KERN, libc::KERN_PROC, libc::KERN_PROC_PID, pid.as_raw_pid()];
-        reaper::name_in(&sysctl::read(&place, LAYOUT.length).ok()?, &LAYOUT, pid)
+        let depth = c_uint::try_from(place.len()).ok()?;
+        let mut info = vec![0_u8; LAYOUT.length];
+        let mut length = info.len();
+        let buffer = info.as_mut_ptr().cast();
+        // SAFETY: there are `depth` numbers, and the buffer has as many bytes as `length` says.
+        if unsafe { libc::sysctl(place.as_ptr(), depth, buffer, &raw mut length, ptr::null(), 0) } != 0 {
+            return None;
+        }
+        info.truncate(length);
+        reaper::name_in(&info, &LAYOUT, pid)
     }
 
     fn kill_all(&mut self) -> io::Result<()> {
