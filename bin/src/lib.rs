@@ -8,7 +8,7 @@
 //! `README.md` beside this crate follows a message from the socket to the disk and
 //! back, and says where to put what.
 
-mod artifact_path;
+mod artifact_writing;
 pub mod client;
 mod clock;
 pub mod command_line;
@@ -18,7 +18,6 @@ pub mod inspect;
 pub mod json;
 mod listener;
 mod pattern;
-mod progress;
 pub mod result_file;
 pub mod server;
 mod socket;

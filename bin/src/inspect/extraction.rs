@@ -3,8 +3,9 @@
 //! Each file is created below the directory, never opened: so nothing outside of it is touched, and nothing that was there
 //! before is changed.
 
-use crate::artifact_path::{ArtifactPath, DIRECTORY, FILE_MODE, PathError, WayError, open_parent};
-use crate::progress::Progress;
+use crate::artifact_writing::{
+    ArtifactPath, DIRECTORY, FILE_MODE, PathError, Progress, WayError, open_parent,
+};
 use crate::result_file::ResultFile;
 use builder_proto::execution::{ReadAt, StoredFile};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -7,7 +7,7 @@ use super::report::{PrintError, Printer};
 use super::search::Found;
 use super::settings::Settings;
 use super::sums;
-use crate::progress::Progress;
+use crate::artifact_writing::Progress;
 use crate::result_file::ResultFile;
 use crate::terminal::{Look, Palette};
 use crate::wording::Size;

@@ -5,7 +5,7 @@
 use super::digests::for_each;
 use super::error::{Complaints, InspectError};
 use super::report::{PrintError, Printer};
-use crate::artifact_path::ArtifactPath;
+use crate::artifact_writing::ArtifactPath;
 use crate::result_file::ResultFile;
 use builder_proto::execution::StoredExecution;
 use builder_proto::history::Artifact;

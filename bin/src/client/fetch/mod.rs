@@ -13,7 +13,7 @@ use super::connection::{Connection, Piece};
 use super::error::ClientError;
 use super::flags::Form;
 use super::selection::Selection;
-use crate::artifact_path::ArtifactPath;
+use crate::artifact_writing::ArtifactPath;
 use crate::command_line::Address;
 use builder_engine::names::{NameKind, check_name};
 use builder_engine::server::Selection as Artifacts;

@@ -1,7 +1,7 @@
 //! One artifact on its way into its place: a file of its own until all of it has come and is what the build left. Its digest
 //! is computed beside the writing: of a long artifact by a thread, as that takes half as long as all the rest.
 
-use crate::artifact_path::{ArtifactPath, DIRECTORY, FILE_MODE, PathError, WayError, open_parent};
+use crate::artifact_writing::{ArtifactPath, DIRECTORY, FILE_MODE, PathError, WayError, open_parent};
 use builder_proto::Uuid;
 use builder_proto::history::{Artifact, Sha256};
 use rustix::fd::{AsFd, OwnedFd};

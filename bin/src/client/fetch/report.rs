@@ -1,9 +1,9 @@
 //! What is said of the artifacts that are fetched.
 
+use crate::artifact_writing::Progress;
 use crate::client::error::ClientError;
 use crate::client::flags::Form;
 use crate::json::{self, string};
-use crate::progress::Progress;
 use crate::wording::Size;
 use builder_proto::history::{Artifact, Sha256};
 use builder_proto::text::Text;

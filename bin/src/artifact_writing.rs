@@ -1,13 +1,16 @@
-//! Where artifacts are written: below a directory, and nowhere else.
+//! Writing artifacts, as `fetch` and builder-inspect do: below a directory and nowhere else, and how far it is.
 //!
 //! The paths come from whatever ran in a sandbox. Each directory on the way is opened by itself, below the one before and
 //! never through a link, so nothing outside the directory is touched.
 
+use crate::terminal::StatusLine;
+use crate::wording::Size;
 use builder_proto::text::Text;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, mkdirat, openat};
 use rustix::io::Errno;
 use std::fmt;
+use std::time::{Duration, Instant};
 
 /// How a directory is opened, to reach what is in it.
 pub(crate) const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -103,6 +106,62 @@ impl fmt::Display for PathError {
             Self::ParentDirectory => "the path contains ..",
             Self::NoFileName => "the path names a directory, not a file",
         })
+    }
+}
+
+/// Time between two changes of what is shown; also the time before it appears, as what is quick needs none.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How much of how much is written. Gone from the terminal when dropped.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    line: StatusLine,
+    written: u64,
+    total: u64,
+    /// Those of the written that were there before.
+    found: u64,
+    started: Instant,
+    next_change: Instant,
+}
+
+impl Progress {
+    /// Begins with none of `total` bytes, shown if stderr is a terminal and `quiet` does not forbid it. A total of 0 is
+    /// unknown.
+    pub(crate) fn new(total: u64, quiet: bool) -> Progress {
+        let started = Instant::now();
+        let line = StatusLine::new(quiet);
+        Progress { line, written: 0, total, found: 0, started, next_change: started + INTERVAL }
+    }
+
+    /// So many bytes need not be written, as they are there.
+    pub(crate) fn find(&mut self, bytes: u64) {
+        self.written += bytes;
+        self.found += bytes;
+    }
+
+    /// More bytes of the artifact at `path` are written.
+    pub(crate) fn advance(&mut self, path: &Text, bytes: u64) {
+        self.written += bytes;
+        let now = Instant::now();
+        if !self.line.is_enabled() || now < self.next_change {
+            return;
+        }
+        self.next_change = now + INTERVAL;
+        let (written, total) = (Size(self.written), Size(self.total));
+        let milliseconds = now.duration_since(self.started).as_millis().max(1);
+        let rate = u128::from(self.written - self.found) * 1000 / milliseconds;
+        let rate = Size(u64::try_from(rate).unwrap_or(u64::MAX));
+        if self.total == 0 {
+            self.line.show(format_args!("{written}, {rate}/s: writing {path}"));
+        } else {
+            let percent = u128::from(self.written) * 100 / u128::from(self.total);
+            self.line.show(format_args!("{percent}%, {written} of {total}, {rate}/s: writing {path}"));
+        }
+    }
+
+    /// Removes the line, so that something else can be printed.
+    pub(crate) fn clear(&mut self) {
+        self.line.clear();
     }
 }
 
