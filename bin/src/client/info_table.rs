@@ -2,7 +2,8 @@
 
 use super::info::{JobLine, job_lines};
 use super::info_filter::{InfoFilter, queues, upload_destination, upload_uuid};
-use crate::terminal::{Fit, Look, Palette, Table};
+use crate::terminal::table::{Fit, Table};
+use crate::terminal::{Look, Palette};
 use crate::wording::{Span, whole_seconds};
 use builder_proto::command::{InfoReply, QueueInfo, RunningInfo};
 use builder_proto::job::Job;

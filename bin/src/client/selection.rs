@@ -4,7 +4,8 @@
 use super::error::ClientError;
 use super::{builds, info};
 use crate::command_line::Address;
-use crate::terminal::{Fit, Palette, Table};
+use crate::terminal::Palette;
+use crate::terminal::table::{Fit, Table};
 use crate::wording::{most_similar, whole_seconds};
 use builder_proto::Uuid;
 use builder_proto::history::{Build, HistoryQuery};

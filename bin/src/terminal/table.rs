@@ -1,6 +1,6 @@
 //! Rows of cells that fit a terminal.
 
-use super::palette::{Look, Palette};
+use super::{Look, Palette};
 use std::fmt;
 
 /// What becomes of a column when a line is longer than it may be.

@@ -1,6 +1,7 @@
 //! Builds as people read them: a line a build; and how long builds usually take, so that one that was slow or fast stands out.
 
-use crate::terminal::{Cell, Fit, Look, Palette, Table};
+use crate::terminal::table::{Cell, Fit, Table};
+use crate::terminal::{Look, Palette};
 use crate::wording::{Size, Span, shortened_uuid, whole_seconds};
 use builder_engine::history::{COUNTED, median};
 use builder_proto::history::{Build, Cause};
