@@ -42,22 +42,17 @@
 
 mod logging;
 mod table;
+mod times;
 mod values;
-mod when;
-mod wishes;
 
 pub use getopts::Matches;
 pub use logging::Logging;
 pub use table::{CommandEntry, Count, Flag, Kind, Program, Repeat, UsageError, Value, Word, value, values};
-pub use values::{
-    Address, AddressError, ByteSize, ByteSizeError, Limit, LimitError, Port, REMOTE, TimeSpan, TimeSpanError,
-    remote, time_limit,
+pub use times::{
+    Keep, KeepError, Often, OftenError, TimeOfDay, TimeOfDayError, TimeSpan, TimeSpanError, When, WhenError,
+    keep_values, seconds_value, time_limit, whole_seconds,
 };
-
-pub use when::{When, WhenError};
-pub use wishes::{
-    Keep, KeepError, Often, OftenError, TimeOfDay, TimeOfDayError, keep_values, seconds_value, whole_seconds,
-};
+pub use values::{Address, AddressError, ByteSize, ByteSizeError, Limit, LimitError, Port, REMOTE, remote};
 
 use builder_proto::{CLIENT_VERSION, HISTORY_VERSION, WORKER_VERSION};
 use getopts::Options;

@@ -1,4 +1,4 @@
-//! Values of options: where to connect or to listen, sizes, times.
+//! Values of options: where to connect or to listen, sizes, and how many of something.
 
 use super::table::{Flag, Kind, UsageError, value};
 use getopts::Matches;
@@ -6,7 +6,6 @@ use std::env;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
 /// A TCP port of a host, or a socket in the file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,45 +185,6 @@ impl FromStr for ByteSize {
     }
 }
 
-/// A span of time, written like `90s` or `1h 30m`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TimeSpan(pub Duration);
-
-/// Why a word is no [`TimeSpan`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimeSpanError;
-
-impl fmt::Display for TimeSpanError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a span of time; write it like 90s, 15m or 1h30m")
-    }
-}
-
-impl std::error::Error for TimeSpanError {}
-
-impl FromStr for TimeSpan {
-    type Err = TimeSpanError;
-
-    fn from_str(word: &str) -> Result<TimeSpan, TimeSpanError> {
-        humantime::parse_duration(word).map(TimeSpan).map_err(|_| TimeSpanError)
-    }
-}
-
-/// The longest that something may take, as an option says; none when the option is not given.
-///
-/// # Errors
-///
-/// [`UsageError`] when that is no span of time, or nothing at all, in which nothing ends.
-pub fn time_limit(matches: &Matches, long_name: &str) -> Result<Option<Duration>, UsageError> {
-    match value(matches, long_name)? {
-        Some(TimeSpan(Duration::ZERO)) => Err(UsageError::new(format_args!(
-            "--{long_name} {}: the time must be longer than nothing; write it like 90s, 15m or 1h30m",
-            matches.opt_str(long_name).unwrap_or_default()
-        ))),
-        limit => Ok(limit.map(|TimeSpan(time)| time)),
-    }
-}
-
 /// How many of something are listed at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit(
@@ -324,15 +284,6 @@ mod tests {
         assert_eq!("1000000".parse(), Ok(Limit::MOST));
         for word in ["", "0", "-1", "+1", "1000001", "ten", "99999999999999999999"] {
             assert_eq!(word.parse::<Limit>(), Err(LimitError), "{word}");
-        }
-    }
-
-    #[test]
-    fn spans_have_units() {
-        assert_eq!("1h 30m".parse(), Ok(TimeSpan(Duration::from_secs(5400))));
-        assert_eq!("250ms".parse(), Ok(TimeSpan(Duration::from_millis(250))));
-        for word in ["", "90", "soon", "-1s"] {
-            assert_eq!(word.parse::<TimeSpan>(), Err(TimeSpanError), "{word}");
         }
     }
 }

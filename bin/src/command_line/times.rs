@@ -1,13 +1,112 @@
-//! What people want of jobs: how often and when they run, and which results are kept.
+//! Times as people write them: spans, points in time, how often and when a job runs, and for how long results are kept.
 
 use super::table::{UsageError, value, values};
-use super::values::TimeSpan;
 use builder_proto::job_settings::JobSettings;
-use builder_proto::time::Period;
+use builder_proto::time::{Period, Time, TimeError};
 use getopts::Matches;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
+
+/// A span of time, written like `90s` or `1h 30m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TimeSpan(pub Duration);
+
+/// Why a word is no [`TimeSpan`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeSpanError;
+
+impl fmt::Display for TimeSpanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a span of time; write it like 90s, 15m or 1h30m")
+    }
+}
+
+impl std::error::Error for TimeSpanError {}
+
+impl FromStr for TimeSpan {
+    type Err = TimeSpanError;
+
+    fn from_str(word: &str) -> Result<TimeSpan, TimeSpanError> {
+        humantime::parse_duration(word).map(TimeSpan).map_err(|_| TimeSpanError)
+    }
+}
+
+/// The longest that something may take, as an option says; none when the option is not given.
+///
+/// # Errors
+///
+/// [`UsageError`] when that is no span of time, or nothing at all, in which nothing ends.
+pub fn time_limit(matches: &Matches, long_name: &str) -> Result<Option<Duration>, UsageError> {
+    match value(matches, long_name)? {
+        Some(TimeSpan(Duration::ZERO)) => Err(UsageError::new(format_args!(
+            "--{long_name} {}: the time must be longer than nothing; write it like 90s, 15m or 1h30m",
+            matches.opt_str(long_name).unwrap_or_default()
+        ))),
+        limit => Ok(limit.map(|TimeSpan(time)| time)),
+    }
+}
+
+/// A point in time, as people write it: how long ago, a date, or RFC 3339.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// So long before now.
+    Ago(Duration),
+    /// Then.
+    At(Time),
+}
+
+impl When {
+    /// The time that is meant if it is `now`.
+    #[must_use]
+    pub fn resolve(self, now: Time) -> Time {
+        match self {
+            When::Ago(span) => now.saturating_sub(span),
+            When::At(time) => time,
+        }
+    }
+}
+
+/// Why a word is no [`When`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenError {
+    /// None of the three.
+    Form,
+    /// A time of RFC 3339, but for this.
+    Time(TimeError),
+}
+
+impl fmt::Display for WhenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WhenError::Form => f.write_str(
+                "not a time; write 90m, 2h, 7d or 2w for so long ago, or a time like 2026-01-02 or \
+                 2026-01-02T03:04:05Z",
+            ),
+            WhenError::Time(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for WhenError {}
+
+impl FromStr for When {
+    type Err = WhenError;
+
+    fn from_str(word: &str) -> Result<When, WhenError> {
+        // With "M" for months, which nobody would tell from "m".
+        let is_span = !word.contains('M');
+        if let (true, Ok(span)) = (is_span, humantime::parse_duration(word)) {
+            return Ok(When::Ago(span));
+        }
+        let midnight = Time::parse_rfc3339(&format!("{word}T00:00:00Z"));
+        match (midnight, Time::parse_rfc3339(word)) {
+            (Ok(time), _) | (_, Ok(time)) => Ok(When::At(time)),
+            (Err(TimeError::Form), Err(TimeError::Form)) => Err(WhenError::Form),
+            (Err(TimeError::Form), Err(error)) | (Err(error), _) => Err(WhenError::Time(error)),
+        }
+    }
+}
 
 /// How often a job runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,6 +264,41 @@ mod tests {
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn spans_have_units() {
+        assert_eq!("1h 30m".parse(), Ok(TimeSpan(Duration::from_secs(5400))));
+        assert_eq!("250ms".parse(), Ok(TimeSpan(Duration::from_millis(250))));
+        for word in ["", "90", "soon", "-1s"] {
+            assert_eq!(word.parse::<TimeSpan>(), Err(TimeSpanError), "{word}");
+        }
+    }
+
+    #[test]
+    fn points_in_time_are_so_long_ago_or_dates_or_times() {
+        let now = Time::parse_rfc3339("2026-11-27T06:00:00Z").unwrap();
+        for (word, time) in [
+            ("90m", "2026-11-27T04:30:00Z"),
+            ("1h 30m", "2026-11-27T04:30:00Z"),
+            ("7d", "2026-11-20T06:00:00Z"),
+            ("2w", "2026-11-13T06:00:00Z"),
+            ("2026-11-20", "2026-11-20T00:00:00Z"),
+            ("2026-11-20T18:00:00+01:00", "2026-11-20T17:00:00Z"),
+            ("99999999w", "0000-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(word.parse::<When>().unwrap().resolve(now).to_string(), time, "{word}");
+        }
+        for word in ["", "7", "soon", "2M", "-2h", "2026-11", "20.11.2026"] {
+            assert_eq!(word.parse::<When>(), Err(WhenError::Form), "{word}");
+        }
+        for (word, error) in [
+            ("2026-13-01", TimeError::Range),
+            ("2026-11-20T18:00:00", TimeError::Zone),
+            ("2026-11-20T25:00:00Z", TimeError::Range),
+        ] {
+            assert_eq!(word.parse::<When>(), Err(WhenError::Time(error)), "{word}");
+        }
+    }
 
     #[test]
     fn a_period_is_a_name_or_a_time() {
