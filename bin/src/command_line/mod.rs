@@ -40,6 +40,7 @@
 //! sentence on stderr when not, and with 2 and advice when the command line is wrong. Options may stand before
 //! and after the words.
 
+mod help;
 mod logging;
 mod table;
 mod times;
@@ -56,6 +57,7 @@ pub use values::{Address, AddressError, ByteSize, ByteSizeError, Limit, LimitErr
 
 use builder_proto::{CLIENT_VERSION, HISTORY_VERSION, WORKER_VERSION};
 use getopts::Options;
+use help::{command_help, program_help};
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
@@ -170,113 +172,116 @@ fn text_argument(argument: OsString) -> Result<String, UsageError> {
         .map_err(|argument| UsageError::new(format_args!("argument {argument:?} is not UTF-8; rename it")))
 }
 
-/// How wide a terminal is at least.
-const COLUMNS: usize = 80;
-const INDENT: usize = 4;
-/// Where the texts about flags begin.
-const FLAG_COLUMN: usize = 24;
-/// Where the texts about commands begin at most.
-const MOST_COMMAND_COLUMN: usize = 34;
-
-/// The help of a program: how it is called, what it is for, its commands and all flags.
-fn program_help(program: &Program) -> String {
-    let words = match program.commands {
-        [] => program.words.iter().map(|word| format!(" {}", word.form())).collect(),
-        _ => " COMMAND".to_owned(),
-    };
-    let mut help = format!("Usage: {} [OPTIONS]{words}\n\n{}\n", program.name, program.about);
-    if !program.commands.is_empty() {
-        help += "\nCommands:\n";
-        let longest =
-            program.commands.iter().map(|command| command.form().chars().count()).max().unwrap_or(0);
-        let column = (INDENT + longest + 3).min(MOST_COMMAND_COLUMN);
-        for command in program.commands {
-            help += &row(&command.form(), command.help, column);
-        }
-    }
-    if !program.notes.is_empty() {
-        help += &format!("\n{}\n", program.notes);
-    }
-    help += "\nOptions:\n";
-    for flag in program.flags {
-        help += &flag_row(flag, &[]);
-    }
-    // One of the same name may mean something else after another command.
-    let mut listed: Vec<&Flag> = Vec::new();
-    for flag in program.commands.iter().flat_map(|command| command.flags) {
-        if !listed.contains(&flag) {
-            help += &flag_row(flag, &accepting(program, flag));
-            listed.push(flag);
-        }
-    }
-    for flag in program.shared_flags() {
-        help += &flag_row(&flag, &[]);
-    }
-    help
-}
-
-/// The help of one command: how it is called, what it does, and the flags that go with it.
-fn command_help(program: &Program, command: &CommandEntry) -> String {
-    let words: String = command.words.iter().map(|word| format!(" {}", word.form())).collect();
-    let mut help = format!("Usage: {} {} [OPTIONS]{words}\n\n", program.name, command.name);
-    help += &row("", &sentence(command.help), 0);
-    help += "\nOptions:\n";
-    for flag in command.flags.iter().chain(program.flags).chain(&program.shared_flags()) {
-        help += &flag_row(flag, &[]);
-    }
-    help
-}
-
-/// The names of the commands that a flag goes with in particular.
-fn accepting(program: &Program, flag: &Flag) -> Vec<&'static str> {
-    let commands = program.commands.iter().filter(|command| command.flags.contains(flag));
-    commands.map(|command| command.name).collect()
-}
-
-fn flag_row(flag: &Flag, commands: &[&str]) -> String {
-    // Names of both lengths stand below each other.
-    let space = if flag.short.is_none() { "    " } else { "" };
-    let mut text = flag.help.to_owned();
-    if let Some(Value { kind: Kind::OneOf([others @ .., last]), .. }) = flag.value {
-        text += &format!(": {} or {last}", others.join(", "));
-    }
-    if let Some(default) = flag.default {
-        text += &format!(" (default {default})");
-    }
-    if !commands.is_empty() {
-        text += &format!("; for {}", commands.join(", "));
-    }
-    row(&format!("{space}{}", flag.form()), &text, FLAG_COLUMN)
-}
-
-/// A head and a text that begins in this column, with further lines below it if it is too long. A head that reaches the
-/// column has a line of its own.
-fn row(head: &str, text: &str, column: usize) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if column + line.chars().count() + 1 + word.chars().count() <= COLUMNS => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    let body = lines.join(&format!("\n{:column$}", ""));
-    let head = if head.is_empty() { String::new() } else { format!("{:INDENT$}{head}", "") };
-    match head.chars().count() < column || head.is_empty() {
-        true => format!("{head:column$}{body}\n"),
-        false => format!("{head}\n{:column$}{body}\n", ""),
-    }
-}
-
-/// With a capital and a full stop.
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first: String = letters.next().map(|letter| letter.to_uppercase().collect()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
-}
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    const PROGRAM: Program = Program {
+        name: "builder-test",
+        about: "Tests.",
+        notes: "",
+        logging: Logging::Command,
+        words: &[Word::one("WORD", Kind::Text)],
+        flags: &[Flag::with_value("port", "PORT", Kind::Text, "a port").short('p').default("80")],
+        commands: &[],
+    };
+
+    /// A program with commands.
+    const SEVERAL: Program = Program {
+        name: "builder-several",
+        words: &[],
+        commands: &[CommandEntry {
+            name: "list",
+            words: &[Word::any("JOB", Kind::Job)],
+            flags: &[],
+            help: "list",
+            manual: "",
+        }],
+        ..PROGRAM
+    };
+
+    fn read(words: &[&str]) -> Result<Request, UsageError> {
+        PROGRAM.read(words.iter().map(OsString::from))
+    }
+
+    fn matches(words: &[&str]) -> Matches {
+        match read(words) {
+            Ok(Request::Run(matches)) => matches,
+            other => panic!("{words:?} gave {other:?}"),
+        }
+    }
+
+    fn refusal(words: &[&str]) -> String {
+        read(words).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn options_may_stand_before_and_after_the_words() {
+        for words in [["-p", "7", "word"], ["word", "-p", "7"], ["word", "--port", "7"]] {
+            let matches = matches(&words);
+            assert_eq!(matches.free, ["word"]);
+            assert_eq!(value(&matches, "port"), Ok(Some(7u16)));
+        }
+        assert_eq!(matches(&["--", "-p"]).free, ["-p"]);
+        assert_eq!(value::<u16>(&matches(&[]), "port"), Ok(None));
+    }
+
+    #[test]
+    fn verbosity_may_be_repeated() {
+        let matches = matches(&["-vv", "word", "-v", "-qq"]);
+        assert_eq!(matches.opt_count(VERBOSE), 3);
+        assert!(matches.opt_present(QUIET));
+    }
+
+    #[test]
+    fn help_shows_every_option_and_wins_over_what_is_missing() {
+        let Ok(Request::Print(help)) = read(&["-h", "-h"]) else { panic!("no help") };
+        assert!(help.starts_with("Usage: builder-test [OPTIONS] WORD\n\nTests.\n"), "{help}");
+        assert!(help.contains("    -p, --port PORT     a port (default 80)\n"), "{help}");
+        for option in ["-p, --port PORT", "-v, --verbose", "-q, --quiet", "-h, --help", "--version"] {
+            assert!(help.contains(option), "{help}");
+        }
+    }
+
+    #[test]
+    fn help_is_about_the_command_that_is_there() {
+        let printed = |words: &[&str]| match SEVERAL.read(words.iter().map(OsString::from)) {
+            Ok(Request::Print(help)) => help,
+            other => panic!("{words:?} gave {other:?}"),
+        };
+        let about_list = command_help(&SEVERAL, &SEVERAL.commands[0]);
+        assert_eq!(printed(&["list", "--help"]), about_list);
+        assert_eq!(printed(&["--help", "list"]), about_list);
+        assert_eq!(printed(&["lost", "-h"]), program_help(&SEVERAL));
+    }
+
+    #[test]
+    fn the_version_names_both_protocols() {
+        let Ok(Request::Print(version)) = read(&["--version"]) else { panic!("no version") };
+        let expected = concat!(
+            "builder-test ",
+            env!("CARGO_PKG_VERSION"),
+            " (client protocols 13 and 14, worker protocol 5)\n"
+        );
+        assert_eq!(version, expected);
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_answered_with_what_to_do() {
+        assert_eq!(refusal(&["-p"]), "-p needs a value after it");
+        assert_eq!(refusal(&["--port"]), "--port needs a value after it");
+        assert_eq!(refusal(&["--prt", "1"]), "there is no option --prt");
+        assert_eq!(refusal(&["-x"]), "there is no option -x");
+        assert_eq!(refusal(&["-p", "1", "-p", "2"]), "--port is given twice; keep one");
+        assert_eq!(refusal(&["--quiet=yes"]), "--quiet takes no value; leave it out");
+        let error = value::<Address>(&matches(&["-p", "here"]), "port").unwrap_err();
+        assert_eq!(error.to_string(), "--port here: not an address; write HOST:PORT or unix:PATH");
+    }
+
+    #[test]
+    fn an_argument_that_is_not_utf8_is_named() {
+        use std::os::unix::ffi::OsStringExt;
+        let error = PROGRAM.read([OsString::from_vec(b"a\xff".to_vec())].into_iter()).unwrap_err();
+        assert_eq!(error.to_string(), "argument \"a\\xFF\" is not UTF-8; rename it");
+    }
+}
