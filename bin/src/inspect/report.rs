@@ -3,18 +3,18 @@
 //! As text for people, who may sit at a terminal, or as one JSON object: the manual page `builder-inspect` promises its
 //! shape. Console and list of artifacts may be longer than memory, so they are written piece by piece.
 
-use super::digests;
-use super::settings::Settings;
+use super::artifacts::for_each_digest;
+use super::output::{PrintError, Printer};
+use super::selection::Settings;
 use crate::json::{LongString, line, string};
 use crate::result_file::ResultFile;
-use crate::terminal::{Look, Palette};
-use crate::wording::{Elapsed, Size, append_for_terminal};
+use crate::terminal::Look;
+use crate::wording::{Elapsed, Size};
 use builder_proto::build_result::BuildResult;
-use builder_proto::execution::{ConsoleReader, FilesReader, ReadError, StoredExecution};
+use builder_proto::execution::{ConsoleReader, FilesReader, StoredExecution};
 use builder_proto::history::Artifact;
 use serde_json::{Value, json};
-use std::fmt;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 /// Everything but the script, the console and the content of artifacts.
@@ -108,84 +108,6 @@ pub(super) fn print_console<W: Write>(
     printer.line(format_args!("\nstopped {}", stored.finished))
 }
 
-/// Writes what is printed. On a terminal, what jobs wrote is escaped, so that it cannot control the terminal beyond
-/// tabs and colours.
-#[derive(Debug)]
-pub(super) struct Printer<W> {
-    output: W,
-    /// None unless the output is a terminal.
-    palette: Option<Palette>,
-    escaped: Vec<u8>,
-}
-
-impl<W: Write> Printer<W> {
-    /// Prints to a terminal of this palette, or elsewhere.
-    pub(super) fn new(output: W, palette: Option<Palette>) -> Self {
-        Self { output, palette, escaped: Vec::new() }
-    }
-
-    /// Words of ours in this look.
-    pub(super) fn paint(&mut self, look: Look, text: fmt::Arguments<'_>) -> Result<(), PrintError> {
-        let painted = self.palette.unwrap_or(Palette::PLAIN).paint(look, text);
-        self.text(format_args!("{painted}"))
-    }
-
-    /// Words of ours, or those of others that escape themselves.
-    pub(super) fn text(&mut self, text: fmt::Arguments<'_>) -> Result<(), PrintError> {
-        self.output.write_fmt(text).map_err(PrintError::Output)
-    }
-
-    /// How a build ended, so that good and bad differ at a glance where that can be.
-    pub(super) fn outcome(&mut self, result: &BuildResult) -> Result<(), PrintError> {
-        let palette = self.palette.unwrap_or(Palette::PLAIN);
-        let is_good = *result == BuildResult::Exited(0);
-        self.text(format_args!("{}", palette.outcome(is_good, result)))
-    }
-
-    /// The same, and the end of the line.
-    pub(super) fn line(&mut self, text: fmt::Arguments<'_>) -> Result<(), PrintError> {
-        self.text(format_args!("{text}\n"))
-    }
-
-    /// What a job wrote, without line ends: as it is, but escaped on a terminal.
-    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), PrintError> {
-        let shown = match self.palette {
-            Some(palette) => {
-                self.escaped.clear();
-                append_for_terminal(&mut self.escaped, bytes, palette);
-                &self.escaped
-            }
-            None => bytes,
-        };
-        self.output.write_all(shown).map_err(PrintError::Output)
-    }
-
-    /// Bytes as they are.
-    pub(super) fn raw(&mut self, bytes: &[u8]) -> Result<(), PrintError> {
-        self.output.write_all(bytes).map_err(PrintError::Output)
-    }
-
-    /// Hands everything to the system.
-    pub(super) fn flush(&mut self) -> Result<(), PrintError> {
-        self.output.flush().map_err(PrintError::Output)
-    }
-}
-
-/// Why printing stopped.
-#[derive(Debug)]
-pub(super) enum PrintError {
-    /// What is printed could not be read.
-    Result(ReadError<io::Error>),
-    /// Nothing more can be written.
-    Output(io::Error),
-}
-
-impl From<ReadError<io::Error>> for PrintError {
-    fn from(error: ReadError<io::Error>) -> Self {
-        Self::Result(error)
-    }
-}
-
 /// Prints the object, with script and console when the settings want them.
 pub(super) fn print_json<W: Write>(
     settings: &Settings,
@@ -237,7 +159,7 @@ fn print_json_artifacts<W: Write>(
         printed
     };
     if settings.sha256 {
-        digests::for_each(file, stored, |Artifact { path, size, sha256 }| {
+        for_each_digest(file, stored, |Artifact { path, size, sha256 }| {
             let sha256 = sha256.map(|digest| digest.to_string());
             print(&json!({ "path": string(&path), "bytes": size, "sha256": sha256 }))
         })?;
@@ -285,29 +207,4 @@ fn print_json_console<W: Write>(
         piece.clear();
     }
     printer.text(format_args!("]"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn printed(bytes: &[u8], palette: Option<Palette>) -> Vec<u8> {
-        let mut output = Vec::new();
-        let mut printer = Printer::new(&mut output, palette);
-        printer.bytes(bytes).unwrap();
-        printer.flush().unwrap();
-        output
-    }
-
-    #[test]
-    fn a_terminal_is_shown_tabs_and_colours_and_no_other_controls() {
-        assert_eq!(printed(b"\x1b]0;title\x07\ta\rb", Some(Palette::COLOURED)), b"\\x1b]0;title\\x07\ta\\rb");
-        assert_eq!(printed(b"\x1b[31mred", Some(Palette::COLOURED)), b"\x1b[31mred\x1b[0m");
-        assert_eq!(printed(b"a\xffb", Some(Palette::COLOURED)), "a\u{fffd}b".as_bytes());
-    }
-
-    #[test]
-    fn a_file_or_pipe_gets_the_bytes_as_they_are() {
-        assert_eq!(printed(b"\x1b[1m\xff\t\r", None), b"\x1b[1m\xff\t\r");
-    }
 }
