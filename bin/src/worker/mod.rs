@@ -1,11 +1,12 @@
 //! `builder-worker`: runs one job of a platform and reports it.
 //!
 //! What happens when is decided in [`builder_engine::worker`]; here is what it takes to do it: the
-//! `reactor`, the `directory` of the job and what may be read of it (`tree`, `artifacts`),
+//! `reactor`, the `directory` of the job and what may be read of it (`tree`, `lister`, `artifacts`),
 //! the `script` and its `processes`. What else is waited for is in `sources` and `signals`.
 
 mod artifacts;
 mod directory;
+mod lister;
 mod processes;
 mod reactor;
 mod script;

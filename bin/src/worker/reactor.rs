@@ -1,7 +1,8 @@
 //! The loop that carries out what the engine decides.
 
-use super::artifacts::{ArtifactList, ArtifactStream, Lister};
+use super::artifacts::{ArtifactList, ArtifactStream};
 use super::directory::JobDirectory;
+use super::lister::Lister;
 use super::processes::Processes;
 use super::script::{StartError, start_script};
 use super::signals::{Hangup, Signal, SignalSource};

@@ -1,4 +1,5 @@
-//! Listed artifacts in little memory, and sending them, with memory for one piece of one file.
+//! What a job leaves behind for the server: its artifacts, listed in little memory, as lengths come first on the wire, and then
+//! sent with memory for one piece of one file.
 
 use crate::worker::tree::{Target, Tree, open_file, open_subdirectory, split};
 use builder_engine::limits::{ARTIFACT_FILES, ARTIFACT_LIST_BYTES};

@@ -1,7 +1,6 @@
 //! Finding the artifacts of a job.
 
-use super::list::Opener;
-use super::list::{ArtifactList, ListError};
+use super::artifacts::{ArtifactList, ListError, Opener};
 use crate::worker::directory::SCRIPT_NAME;
 use crate::worker::tree::{LinkError, Target, Tree, join, kind_of, open_file, split};
 use builder_engine::limits::{ARTIFACT_ENTRIES, ARTIFACT_LIST_BYTES, ARTIFACT_LOOKUPS, ARTIFACT_PATH_BYTES};
@@ -34,9 +33,9 @@ pub(crate) struct Lister {
 
 /// How much a job may leave to look at.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) entries: u64,
-    pub(super) lookups: u64,
+struct Limits {
+    entries: u64,
+    lookups: u64,
 }
 
 /// A directory to be read.
@@ -60,7 +59,7 @@ impl Lister {
         Self::with_limits(Limits { entries: ARTIFACT_ENTRIES, lookups: ARTIFACT_LOOKUPS })
     }
 
-    pub(super) fn with_limits(limits: Limits) -> Self {
+    fn with_limits(limits: Limits) -> Self {
         let root = Directory { path: Vec::new(), real: Vec::new(), chain: Chain::root() };
         Self {
             opener: Opener::default(),
@@ -284,7 +283,7 @@ fn describe(kind: FileType) -> &'static str {
 /// Without links, these are the prefixes of the path. Each link to a directory begins a new piece: from where the
 /// link led to down to where the next link was.
 #[derive(Clone, Debug)]
-pub(super) struct Chain(Rc<Piece>);
+struct Chain(Rc<Piece>);
 
 #[derive(Debug)]
 struct Piece {
@@ -296,18 +295,18 @@ struct Piece {
 
 impl Chain {
     /// The chain of the root.
-    pub(super) fn root() -> Self {
+    fn root() -> Self {
         Self(Rc::new(Piece { entered: Vec::new(), before: None }))
     }
 
     /// The chain below a link in the directory at `left` that leads to `entered`.
-    pub(super) fn through_link(&self, left: &[u8], entered: &[u8]) -> Self {
+    fn through_link(&self, left: &[u8], entered: &[u8]) -> Self {
         let before = Some((self.clone(), left.to_vec()));
         Self(Rc::new(Piece { entered: entered.to_vec(), before }))
     }
 
     /// Whether the directory at `candidate` lies above or at `current`, to which this chain belongs.
-    pub(super) fn contains(&self, current: &[u8], candidate: &[u8]) -> bool {
+    fn contains(&self, current: &[u8], candidate: &[u8]) -> bool {
         let mut piece = &self.0;
         let mut last = current;
         loop {
@@ -327,29 +326,4 @@ fn is_at_or_above(upper: &[u8], lower: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn without_links_the_prefixes_are_above() {
-        let chain = Chain::root();
-        for above in ["", "a", "a/b", "a/b/c"] {
-            assert!(chain.contains(b"a/b/c", above.as_bytes()), "{above}");
-        }
-        for beside in ["b", "a/bb", "a/b/c/d", "a/b/x"] {
-            assert!(!chain.contains(b"a/b/c", beside.as_bytes()), "{beside}");
-        }
-    }
-
-    #[test]
-    fn behind_a_link_only_what_was_passed_is_above() {
-        // Root, a, and the link a/link that leads to x/y/z; the walk is now in x/y/z/w.
-        let chain = Chain::root().through_link(b"a", b"x/y/z");
-        for above in ["", "a", "x/y/z", "x/y/z/w"] {
-            assert!(chain.contains(b"x/y/z/w", above.as_bytes()), "{above}");
-        }
-        for beside in ["x", "x/y", "a/link"] {
-            assert!(!chain.contains(b"x/y/z/w", beside.as_bytes()), "{beside}");
-        }
-    }
-}
+mod tests;

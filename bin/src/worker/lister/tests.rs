@@ -1,12 +1,11 @@
 use super::*;
-use crate::worker::tree::Tree;
-use builder_engine::worker::Remarks;
+use crate::worker::artifacts::ArtifactStream;
 use builder_proto::finished_frame::FileHead;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The directory of a job, beside which is something that is not the job's.
@@ -76,7 +75,7 @@ fn list_artifacts(tree: &Tree) -> (ArtifactList, Remarks) {
 }
 
 fn list_with_limits(tree: &Tree, entries: u64, lookups: u64) -> String {
-    let mut lister = Lister::with_limits(lister::Limits { entries, lookups });
+    let mut lister = Lister::with_limits(Limits { entries, lookups });
     loop {
         if let Err(error) = lister.step(tree, Instant::now() + Duration::from_secs(60)) {
             return error.to_string();
@@ -283,5 +282,28 @@ fn files_that_change_after_they_were_listed_end_the_stream() {
         change(&place);
         let error = send(&place, list).unwrap_err();
         assert!(error.starts_with("artifact file ") && error.contains(text), "{error}");
+    }
+}
+
+#[test]
+fn without_links_the_prefixes_are_above() {
+    let chain = Chain::root();
+    for above in ["", "a", "a/b", "a/b/c"] {
+        assert!(chain.contains(b"a/b/c", above.as_bytes()), "{above}");
+    }
+    for beside in ["b", "a/bb", "a/b/c/d", "a/b/x"] {
+        assert!(!chain.contains(b"a/b/c", beside.as_bytes()), "{beside}");
+    }
+}
+
+#[test]
+fn behind_a_link_only_what_was_passed_is_above() {
+    // Root, a, and the link a/link that leads to x/y/z; the walk is now in x/y/z/w.
+    let chain = Chain::root().through_link(b"a", b"x/y/z");
+    for above in ["", "a", "x/y/z", "x/y/z/w"] {
+        assert!(chain.contains(b"x/y/z/w", above.as_bytes()), "{above}");
+    }
+    for beside in ["x", "x/y", "a/link"] {
+        assert!(!chain.contains(b"x/y/z/w", beside.as_bytes()), "{beside}");
     }
 }
