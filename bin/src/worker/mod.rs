@@ -2,7 +2,7 @@
 //!
 //! What happens when is decided in [`builder_engine::worker`]; here is what it takes to do it: the
 //! `reactor`, the `directory` of the job and what may be read of it (`tree`, `lister`, `artifacts`),
-//! the `script` and its `processes`. What else is waited for is in `sources` and `signals`.
+//! the `script` and its `processes`. What else is waited for is in `sources`.
 
 mod artifacts;
 mod directory;
@@ -10,7 +10,6 @@ mod lister;
 mod processes;
 mod reactor;
 mod script;
-mod signals;
 mod sources;
 mod tree;
 
@@ -24,7 +23,7 @@ use builder_engine::names::{NameKind, check_name};
 use builder_engine::worker::{Ending, Settings, Worker};
 use builder_proto::text::Text;
 use reactor::Reactor;
-use signals::Hangup;
+use sources::Hangup;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

@@ -5,8 +5,9 @@ use super::directory::JobDirectory;
 use super::lister::Lister;
 use super::processes::Processes;
 use super::script::{StartError, start_script};
-use super::signals::{Hangup, Signal, SignalSource};
-use super::sources::{ConnectError, Console, ConsoleRead, READ_BYTES, Server, connect};
+use super::sources::{
+    ConnectError, Console, ConsoleRead, Hangup, READ_BYTES, Server, Signal, SignalSource, connect,
+};
 use crate::command_line::Address;
 use crate::socket::NonBlockingSocket;
 use crate::terminal::StatusLine;
