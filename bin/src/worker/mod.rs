@@ -2,14 +2,13 @@
 //!
 //! What happens when is decided in [`builder_engine::worker`]; here is what it takes to do it: the
 //! `reactor`, the `directory` of the job and what may be read of it (`tree`, `lister`, `artifacts`),
-//! the `script` and its `processes`. What else is waited for is in `sources`.
+//! and its `processes`. What else is waited for is in `sources`.
 
 mod artifacts;
 mod directory;
 mod lister;
 mod processes;
 mod reactor;
-mod script;
 mod sources;
 mod tree;
 
@@ -119,7 +118,7 @@ fn resolve(matches: &Matches) -> Result<Arguments, UsageError> {
 }
 
 fn run(arguments: Arguments) -> Result<Ending, String> {
-    script::close_on_execute();
+    processes::close_on_execute();
     let hangup = Hangup::heed().map_err(|error| format!("cannot handle signals: {error}"))?;
     processes::adopt_orphans().map_err(|error| format!("cannot adopt the orphans of jobs: {error}"))?;
     let remote = arguments.remote;

@@ -3,8 +3,7 @@
 use super::artifacts::{ArtifactList, ArtifactStream};
 use super::directory::JobDirectory;
 use super::lister::Lister;
-use super::processes::Processes;
-use super::script::{StartError, start_script};
+use super::processes::{Processes, StartError, start_script};
 use super::sources::{
     ConnectError, Console, ConsoleRead, Hangup, READ_BYTES, Server, Signal, SignalSource, connect,
 };
