@@ -39,6 +39,13 @@
 //! So every program has `--help`, `--version`, `-v` and `-q`; ends with 0 when all went well, with 1 and a
 //! sentence on stderr when not, and with 2 and advice when the command line is wrong. Options may stand before
 //! and after the words.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `table` | what a program takes: options, words, commands |
+//! | `values`, `times` | values of options: addresses, sizes, numbers; times, and what is wanted of jobs |
+//! | `help` | what `--help` prints |
+//! | `logging` | what goes to stderr, for a person or for the journal |
 
 mod help;
 mod logging;

@@ -1,8 +1,14 @@
 //! `builder-inspect`: shows stored results, and takes artifacts out of them.
 //!
-//! First it looks for results in what it was given, reading little of each, and chooses among them (`selection`). Then it shows
-//! one after the other: what it prints is in `report`, where it goes in `output`, and what becomes of artifacts in `artifacts`. A
-//! file may be larger than memory: it is read in passing, and only the job is held.
+//! First it looks for results in what it was given, reading little of each, and chooses among them. Then it shows one after the
+//! other. A file may be larger than memory: it is read in passing, and only the job is held.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `selection` | what to show of which results: options, finding, choosing |
+//! | `report` | what is printed, as text or as JSON |
+//! | `artifacts` | what is written below a directory, and digests |
+//! | `output` | stdout, which may be a terminal, and complaints on stderr |
 
 mod artifacts;
 mod output;

@@ -15,7 +15,7 @@ const CANDIDATES: usize = 64;
 /// Bytes of a greeting; that of minreq has about 200.
 const GREETING_BYTES: usize = 4096;
 
-/// The door of a relay. Whoever waits at it is turned away when it is dropped.
+/// The listener of a relay. Whoever waits there is turned away when it is dropped.
 #[derive(Debug)]
 pub(super) struct Admission {
     listener: TcpListener,
@@ -40,7 +40,7 @@ enum Standing {
 }
 
 impl Admission {
-    /// A door for the one who sends these credentials, as the value of a header.
+    /// Lets in the one who sends these credentials, as the value of a header.
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ impl Admission {
                 std::iter::once(PollFd::new(&self.listener, PollFlags::IN)).chain(candidates).collect();
             match poll(&mut polled, Some(&timeout)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => {}
-                Ok(_) => return Ok(polled.first().is_some_and(|door| !door.revents().is_empty())),
+                Ok(_) => return Ok(polled.first().is_some_and(|listener| !listener.revents().is_empty())),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -170,8 +170,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn assert_admitted(mut known: TcpStream, door: JoinHandle<io::Result<TcpStream>>) {
-        let admitted = door.join().unwrap().unwrap();
+    fn assert_admitted(mut known: TcpStream, waiting: JoinHandle<io::Result<TcpStream>>) {
+        let admitted = waiting.join().unwrap().unwrap();
         assert_eq!(admitted.peer_addr().unwrap(), known.local_addr().unwrap());
         let mut answer = [0; 19];
         known.read_exact(&mut answer).unwrap();
@@ -180,17 +180,17 @@ mod tests {
 
     #[test]
     fn strangers_who_say_nothing_or_little_hold_up_nobody() {
-        let (address, door) = open(Duration::from_secs(60));
+        let (address, waiting) = open(Duration::from_secs(60));
         // More than are listened to. If each had a second, the time would not be enough.
         let strangers: Vec<TcpStream> =
             (0..CANDIDATES + 20).map(|number| say(address, &GREETING[..number % 3])).collect();
-        assert_admitted(say(address, GREETING), door);
+        assert_admitted(say(address, GREETING), waiting);
         drop(strangers);
     }
 
     #[test]
     fn a_greeting_may_come_in_pieces_while_others_come_and_go() {
-        let (address, door) = open(Duration::from_secs(60));
+        let (address, waiting) = open(Duration::from_secs(60));
         let mut known = say(address, &GREETING[..30]);
         for bytes in [b"GET / HTTP/1.1\r\n\r\n".as_slice(), &[b'x'; GREETING_BYTES], b"\r\n\r\n"] {
             let mut stranger = say(address, bytes);
@@ -198,34 +198,34 @@ mod tests {
             assert!(!stranger.read(&mut [0]).is_ok_and(|count| count > 0));
         }
         known.write_all(&GREETING[30..]).unwrap();
-        assert_admitted(known, door);
+        assert_admitted(known, waiting);
     }
 
     #[test]
     fn the_wrong_password_does_not_help() {
-        let (address, door) = open(Duration::from_secs(60));
+        let (address, waiting) = open(Duration::from_secs(60));
         let mut stranger =
             say(address, b"CONNECT host:80 HTTP/1.1\r\nProxy-Authorization: Basic rightly\r\n\r\n");
         assert!(!stranger.read(&mut [0]).is_ok_and(|count| count > 0));
-        assert_admitted(say(address, GREETING), door);
+        assert_admitted(say(address, GREETING), waiting);
     }
 
     #[test]
-    fn a_door_is_shut_at_the_deadline_though_strangers_keep_talking() {
-        let (address, door) = open(Duration::from_millis(100));
+    fn nobody_is_let_in_after_the_deadline_though_strangers_keep_talking() {
+        let (address, waiting) = open(Duration::from_millis(100));
         let mut stranger = say(address, b"CONNECT");
-        while !door.is_finished() {
+        while !waiting.is_finished() {
             // Whoever says too much is turned away, and comes again.
             if stranger.write(b"x").is_err() {
                 let Ok(next) = TcpStream::connect(address) else { break };
                 stranger = next;
             }
         }
-        assert_eq!(door.join().unwrap().unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(waiting.join().unwrap().unwrap_err().kind(), ErrorKind::TimedOut);
     }
 
     #[test]
-    fn a_door_that_does_not_open_is_an_error() {
+    fn a_listener_that_accepts_nobody_is_an_error() {
         // Something waits at this socket, and it cannot be accepted.
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"x", socket.local_addr().unwrap()).unwrap();

@@ -1,7 +1,14 @@
 //! `builder-upload`: gives stored results to an upload server, by hand or for `builder-server`.
 //!
 //! One request a file, in a process of its own: it holds the whole file in memory, and the HTTP library may crash
-//! about a malformed answer. What becomes of it, the exit code says; see `--help`.
+//! about a malformed answer. What becomes of it, the exit code says; see `--help`. In the order in which to read:
+//!
+//! | module | holds |
+//! |---|---|
+//! | `target`, `credentials` | where to upload to and as whom |
+//! | `request` | one upload: a file as the body of a POST, and what the answer means |
+//! | `exchange` | what is sent of a stored result, and what the server answers |
+//! | `relay`, `admission` | the connection, which minreq uses as if it were a proxy, and who is let into it |
 
 mod admission;
 mod credentials;

@@ -81,7 +81,7 @@ impl Relay {
                     drop(admission);
                     carry(Ends { client, server: far, notes: noted }, deadline);
                 }
-                // It is noted before the door shuts, by which minreq learns that something went wrong.
+                // It is noted before the listener is closed, by which minreq learns that something went wrong.
                 Err(error) => noted.note(Trouble::Local(error.to_string())),
             }
         })?;

@@ -1,8 +1,15 @@
 //! `builder-worker`: runs one job of a platform and reports it.
 //!
-//! What happens when is decided in [`builder_engine::worker`]; here is what it takes to do it: the
-//! `reactor`, the `directory` of the job and what may be read of it (`tree`, `lister`, `artifacts`),
-//! and its `processes`. What else is waited for is in `sources`.
+//! What happens when is decided in [`builder_engine::worker`]; here is what it takes to do it. In the order in which to read:
+//!
+//! | module | holds |
+//! |---|---|
+//! | `reactor` | the loop that carries out what the engine decides |
+//! | `sources` | what the loop waits for: the socket, the console, signals |
+//! | `processes` | the script of a job, and all that it starts, on FreeBSD and Linux |
+//! | `directory` | where the script runs, and removing what it left there |
+//! | `tree` | that directory, opened so that no link leads out of it |
+//! | `lister`, `artifacts` | finding the artifacts of the job, and sending them |
 
 mod artifacts;
 mod directory;
