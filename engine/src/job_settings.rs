@@ -1,6 +1,23 @@
 //! Which settings of a job make sense, and what they mean for its runs.
 //!
 //! A client checks them before it sends them, and a server whatever it is sent.
+//!
+//! ```
+//! use builder_engine::job_settings::{check_settings, nearest_period, next_time_of_day};
+//! use builder_proto::job_settings::JobSettings;
+//! use builder_proto::time::{Period, Time};
+//! use core::time::Duration;
+//!
+//! let settings = JobSettings { silence: Some(600), timeout: Some(60), ..JobSettings::NONE }; // in seconds
+//! assert_eq!(
+//!     check_settings(&settings).unwrap_err(),
+//!     "--silence must be shorter than --timeout, or it is never reached"
+//! );
+//! assert_eq!(nearest_period(Duration::from_secs(6 * 3600)), Period::Daily);
+//! let now = Time::parse_rfc3339("2026-11-27T18:00:00Z")?;
+//! assert_eq!(next_time_of_day(3 * 60, now).to_string(), "2026-11-28T03:00:00Z"); // in minutes after midnight
+//! # Ok::<(), builder_proto::time::TimeError>(())
+//! ```
 
 use crate::limits::{LONGEST_SETTING, SHORTEST_PERIOD};
 use builder_proto::job_settings::JobSettings;

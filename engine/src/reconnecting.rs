@@ -8,6 +8,17 @@ use crate::limits::{LONGEST_RECONNECT_TIME, RECONNECT_TIME, RECONNECTS};
 use core::time::Duration;
 
 /// Counts the connections that broke, and spreads the next ones.
+///
+/// ```
+/// use builder_engine::reconnecting::Reconnecting;
+/// use core::time::Duration;
+///
+/// let mut reconnecting = Reconnecting::new(0); // any number; the smallest waits half as long as the greatest
+/// assert_eq!(reconnecting.next_delay(), Some(Duration::from_millis(50)));
+/// assert_eq!(reconnecting.next_delay(), Some(Duration::from_millis(100)));
+/// while reconnecting.next_delay().is_some() {}
+/// assert_eq!(Reconnecting::attempts(), 10, "then there are no more");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Reconnecting {
     spread: u32,

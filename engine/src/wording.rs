@@ -4,6 +4,13 @@ use core::fmt;
 use core::time::Duration;
 
 /// A length of time, as its two largest units: `3d 4h`, `12m 5s`, `45s`.
+///
+/// ```
+/// use builder_engine::wording::Span;
+/// use core::time::Duration;
+///
+/// assert_eq!(Span(Duration::from_secs(725)).to_string(), "12m 5s");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Span(
     /// The length; less than a second counts as none.

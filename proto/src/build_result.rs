@@ -7,6 +7,14 @@ use core::fmt;
 use der::{Choice, Decode, Encode, EncodeValue, Length, Reader, Tag, Tagged, Writer};
 
 /// How a build ended: what the worker reports, or the server when it lost the worker.
+///
+/// ```
+/// use builder_proto::build_result::BuildResult;
+///
+/// assert_eq!(BuildResult::Exited(1).to_string(), "exited 1");
+/// assert_eq!(BuildResult::Signalled(9).to_string(), "signalled SIGKILL");
+/// assert_eq!(BuildResult::Message("no such platform".into()).to_string(), "execution aborted: no such platform");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BuildResult {
     /// The script ended by itself, with this exit code.

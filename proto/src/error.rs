@@ -4,6 +4,14 @@ use core::fmt;
 use der::{Error, ErrorKind, Tag};
 
 /// Why bytes are not what they should be. The sentence names the message or file.
+///
+/// ```
+/// use builder_proto::command::Command;
+///
+/// let why = |bytes: &[u8]| Command::decode(bytes).unwrap_err().to_string();
+/// assert_eq!(why(b""), "message: there is nothing in it");
+/// assert_eq!(why(b"GET / HTTP/1.1"), "message: begins with 0x47, as no message does");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecodeError {
     /// Which message or file, as far as that is known.

@@ -1,7 +1,31 @@
 //! Writing a `jobFinished` frame whose artifacts are streamed.
 //!
 //! The lengths come first in DER, so the sender lists its files, adds up [`FileHead::total_length`], and then
-//! writes [`frame_head`] followed by [`FileHead::append_to`] and the data of each file, in the same order.
+//! writes [`frame_head`] followed by [`FileHead::append_to`] and the data of each file, in the same order:
+//!
+//! ```
+//! use builder_proto::Uuid;
+//! use builder_proto::build_result::BuildResult;
+//! use builder_proto::command::Command;
+//! use builder_proto::finished_frame::{FileHead, frame_head};
+//! use builder_proto::frame::{FrameDecoder, FrameEvent};
+//!
+//! let files: [(&[u8], &[u8]); 2] = [(b"bin/hello", b"#!/bin/sh"), (b"log", b"fine")];
+//! let heads = files.map(|(path, data)| FileHead { path, data_length: data.len() as u64 });
+//! let length = heads.iter().filter_map(FileHead::total_length).sum();
+//! let mut sent = frame_head(Uuid::nil(), &BuildResult::Exited(0), length).expect("it fits into 64 bits");
+//! for (head, (_, data)) in heads.iter().zip(files) {
+//!     head.append_to(&mut sent);
+//!     sent.extend_from_slice(data);
+//! }
+//!
+//! let mut decoder = FrameDecoder::new(1024);
+//! let mut received = sent.as_slice();
+//! let Some(FrameEvent::Frame(payload)) = decoder.next(&mut received)? else { panic!("it is whole") };
+//! let Command::JobFinished { result, data, .. } = Command::decode(payload)? else { panic!("it is one") };
+//! assert_eq!((result, data.len()), (BuildResult::Exited(0), 2));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use crate::build_result::BuildResult;
 use crate::finished::FINISHED_TAG;

@@ -22,6 +22,19 @@ pub(crate) const fn context(number: u8) -> u8 {
 }
 
 /// Tag and length of one DER value.
+///
+/// ```
+/// use builder_proto::header::{Header, SEQUENCE};
+///
+/// let header = Header { tag: SEQUENCE, length: 300 };
+/// let mut bytes = Vec::new();
+/// header.append_to(&mut bytes);
+/// assert_eq!(bytes, [0x30, 0x82, 0x01, 0x2c]);
+/// assert_eq!(Header::parse(&bytes)?, Some((header, 4)));
+/// assert_eq!(Header::parse(&bytes[..3])?, None, "it goes on");
+/// assert_eq!(header.total_length(), Some(304));
+/// # Ok::<(), builder_proto::header::HeaderError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The identifier byte: class, constructed bit and number.

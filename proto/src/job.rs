@@ -70,6 +70,19 @@ pub struct OrbBuildJob {
 }
 
 /// A job of either kind.
+///
+/// ```
+/// use builder_proto::job::{Job, OrbBuildJob, ScriptJob};
+/// use der::Encode;
+///
+/// let script = ScriptJob { name: "hello".into(), script: "echo hello".into(), platform: "debian-12".into() };
+/// let package = OrbBuildJob { name: "mirage".into(), opam_package: "mirage".into() };
+/// for (job, name) in [(Job::Script(script), "hello"), (Job::OrbBuild(package), "mirage")] {
+///     assert_eq!(job.name(), &name.into());
+///     assert_eq!(job.encoded_length(), job.to_der()?.len() as u64, "in bytes, without encoding it");
+/// }
+/// # Ok::<(), der::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Choice)]
 pub enum Job {
     /// A script for one platform.

@@ -152,6 +152,15 @@ pub struct LastBuild {
 }
 
 /// Why a job waits in the queue of a platform: what stands in its way first.
+///
+/// ```
+/// use builder_proto::overview::{Null, Reason};
+///
+/// let reason = Reason::Busy(2);
+/// assert_eq!(format!("it waits: {reason}"), "it waits: all 2 workers are busy");
+/// assert_eq!(reason.word(), "busy", "for programs");
+/// assert_eq!(Reason::Draining(Null).to_string(), "the server is draining");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Choice)]
 pub enum Reason {
     /// It is an orb-build job, and the platform has no template.

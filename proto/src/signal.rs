@@ -9,6 +9,14 @@ use std::borrow::Cow;
 ///
 /// Negative numbers are OCaml's. Positive numbers are those of the system on which the job ran, which nobody tells:
 /// where Linux and FreeBSD differ, it is `10 (SIGUSR1 on Linux, SIGBUS on FreeBSD)`.
+///
+/// ```
+/// use builder_proto::signal::describe;
+///
+/// assert_eq!(describe(9), "SIGKILL");
+/// assert_eq!(describe(-7), "SIGKILL", "as OCaml numbers it");
+/// assert_eq!(describe(4711), "4711");
+/// ```
 #[must_use]
 pub fn describe(number: i64) -> Cow<'static, str> {
     match (name_in(&LINUX, number), name_in(&FREEBSD, number)) {

@@ -56,6 +56,17 @@ impl EncodeValue for Integer {
 }
 
 /// A uuid as its 16 raw bytes with the tag of a UTF8String.
+///
+/// ```
+/// use builder_proto::Uuid;
+/// use builder_proto::wire::RawUuid;
+/// use der::{Decode, Encode};
+///
+/// let bytes = RawUuid(Uuid::from_bytes([7; 16])).to_der()?;
+/// assert_eq!(bytes[..2], [0x0c, 16]);
+/// assert_eq!(RawUuid::from_der(&bytes)?.0, Uuid::from_bytes([7; 16]));
+/// # Ok::<(), der::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RawUuid(pub Uuid);
 

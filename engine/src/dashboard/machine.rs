@@ -68,7 +68,79 @@ pub enum Input<'a> {
 ///
 /// Whoever drives it hands in what happened, carries out the [actions](Dashboard::next_action), and then looks after each
 /// browser that is [concerned](Dashboard::next_concerned): whether there is something to write or to read, or whether the
-/// connection is over.
+/// connection is over:
+///
+/// ```
+/// use builder_engine::Now;
+/// use builder_engine::dashboard::http::{Request, Response};
+/// use builder_engine::dashboard::site::{Answers, Line, Matcher, Need, Plan, Refusal, Site};
+/// use builder_engine::dashboard::{Action, Dashboard, Input};
+/// use builder_proto::time::Time;
+/// use core::time::Duration;
+///
+/// /// A site with one page, which says whether the server answers.
+/// struct Health;
+///
+/// impl Site for Health {
+///     type Page = ();
+///
+///     fn plan(&self, request: &Request) -> Plan<()> {
+///         match request.path.as_str() {
+///             "/health" => Plan::Page(()),
+///             _ => Plan::Ready(Response::new(404, "text/plain", *b"there is no such page")),
+///         }
+///     }
+///
+///     fn needs(&self, _: &(), answers: &Answers) -> Vec<Need> {
+///         if answers.snapshot().is_none() { vec![Need::Snapshot] } else { Vec::new() }
+///     }
+///
+///     fn render(&self, _: &(), _: &Request, answers: &Answers, _: Now) -> Response {
+///         match answers.snapshot() {
+///             Some(Ok(_)) => Response::new(200, "text/plain", *b"well"),
+///             _ => Response::new(503, "text/plain", *b"the server does not answer"),
+///         }
+///     }
+///
+///     fn refuse(&self, refusal: &Refusal) -> Response {
+///         Response::new(503, "text/plain", refusal.to_string().into_bytes())
+///     }
+///
+///     fn matcher(&self, _: &str) -> Option<Matcher> {
+///         None
+///     }
+///
+///     fn append_line(&self, output: &mut Vec<u8>, line: &Line) {
+///         output.extend_from_slice(line.number.to_string().as_bytes());
+///     }
+/// }
+///
+/// let now = Now { wall: Time::UNIX_EPOCH, monotonic: Duration::ZERO };
+/// let mut dashboard = Dashboard::new(now, Health, 100);
+///
+/// // A browser asks for the page.
+/// dashboard.handle(now, Input::Connected { connection: 1 });
+/// let bytes = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+/// dashboard.handle(now, Input::Received { connection: 1, bytes });
+///
+/// // The page needs to know how all is, and the server cannot be reached.
+/// while let Some(action) = dashboard.next_action() {
+///     if let Action::Dial { question, .. } = action {
+///         dashboard.handle(now, Input::Broken { question, reason: "nobody listens".to_owned() });
+///     }
+/// }
+///
+/// // So the browser gets the page that says so.
+/// let mut sent = Vec::new();
+/// while let Some(bytes) = dashboard.next_write(1) {
+///     sent.extend_from_slice(bytes);
+///     let count = bytes.len();
+///     dashboard.handle(now, Input::Written { connection: 1, count });
+/// }
+/// let sent = String::from_utf8(sent)?;
+/// assert!(sent.starts_with("HTTP/1.1 503 ") && sent.ends_with("the server does not answer"), "{sent}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Dashboard<S: Site> {
     pub(super) site: S,
     most_connections: usize,

@@ -13,6 +13,14 @@ const MOST_BUILDS: usize = 1024;
 const MOST_OBSERVERS: usize = 1024;
 
 /// Who may have descriptors. Together they never need more than there are, so that no build fails for want of one.
+///
+/// ```
+/// use builder_engine::driver::DescriptorBudget;
+///
+/// let budget = DescriptorBudget::among(1024).expect("there are enough");
+/// assert_eq!((budget.connections, budget.builds, budget.observers), (576, 120, 120));
+/// assert_eq!(DescriptorBudget::among(16), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DescriptorBudget {
     /// Connections of all kinds: most of them wait, and need nothing but their socket.

@@ -69,6 +69,29 @@ pub enum Next {
 }
 
 /// The server with all that it takes to run it: what is the same in every world. What differs is the [`Platform`].
+///
+/// Whoever drives it waits for events, tells it of them, and has it take its turns:
+///
+/// ```
+/// use builder_engine::driver::{Driver, Event, Next, Platform, Settings};
+/// use core::time::Duration;
+///
+/// /// Serves until somebody wants it to stop, or until it has to.
+/// fn serve<P: Platform>(
+///     platform: P,
+///     settings: Settings,
+///     mut wait: impl FnMut(&mut P, Option<Duration>) -> Vec<Event<P::Files>>,
+/// ) -> Result<(), Box<dyn std::error::Error>> {
+///     let mut driver = Driver::start(platform, settings)?;
+///     while let Next::Turn(deadline) = driver.turn()? {
+///         // Until something happens; in monotonic time, until the deadline at the latest.
+///         for event in wait(driver.platform(), deadline) {
+///             driver.notice(event);
+///         }
+///     }
+///     Ok(())
+/// }
+/// ```
 pub struct Driver<P: Platform> {
     pub(super) platform: P,
     pub(super) files: P::Files,

@@ -31,6 +31,32 @@ pub enum Place {
 }
 
 /// All builds that have ended.
+///
+/// ```
+/// use builder_engine::history::{Found, Index, Place};
+/// use builder_proto::Uuid;
+/// use builder_proto::history::{Build, BuildEnd, Cause, HistoryQuery};
+/// use builder_proto::time::Time;
+/// use builder_proto::wire::RawUuid;
+///
+/// let build = Build {
+///     uuid: RawUuid(Uuid::from_u128(1)),
+///     job: "hello".into(),
+///     platform: "debian-12".into(),
+///     started: Time::UNIX_EPOCH,
+///     queued: None,
+///     host: None,
+///     end: Some(BuildEnd::new(Time::UNIX_EPOCH, Cause::Exited(1))),
+/// };
+/// let mut index = Index::default();
+/// assert!(index.insert(&build, Place::File(4096))); // its frame begins at that byte of the file
+///
+/// let mut query = index.search(&HistoryQuery { failed: true, ..HistoryQuery::default() });
+/// let Found::Build(found) = index.next(&mut query) else { panic!("it failed") };
+/// assert_eq!((found.uuid, found.place), (build.uuid.0, Place::File(4096)));
+/// query.advance(&found);
+/// assert_eq!(index.next(&mut query), Found::End);
+/// ```
 #[derive(Debug, Default)]
 pub struct Index {
     /// In the order in which they came; a number stands for the same build for ever.

@@ -10,11 +10,27 @@ use core::fmt;
 
 /// The write-ahead log of one directory.
 ///
-/// ```text
-/// log.append(record)?;            // as often as there is something to record
-/// log.commit()?;                  // one write and one sync, for all of it
-/// /* only now let out what depends on the records */
-/// if log.needs_rotation(snapshot_bytes) { log.rotate(fresh_salt, snapshot)?; }
+/// ```
+/// use builder_engine::log::{LogFile, Salt, Settings, Storage};
+///
+/// /// Reads the records of a log, if there is one, and adds one more.
+/// fn record<S: Storage>(storage: S, record: &[u8], salts: [Salt; 2]) -> Result<usize, Box<dyn std::error::Error>> {
+///     let [salt, next_salt] = salts; // from the system's randomness
+///     let mut commits = 0;
+///     let (mut log, report) = LogFile::open(storage, Settings::new(salt), |_payload| {
+///         commits += 1;
+///         Ok::<(), std::convert::Infallible>(())
+///     })?;
+///     println!("{report}");
+///     log.append(record)?; // as often as there is something to record
+///     log.commit()?; // one write and one sync, for all of it
+///     // Only now let out what depends on the records.
+///     let snapshot = [Ok::<&[u8], std::convert::Infallible>(record)];
+///     if log.needs_rotation(record.len() as u64) {
+///         log.rotate(next_salt, snapshot)?;
+///     }
+///     Ok(commits)
+/// }
 /// ```
 ///
 /// After a [`WriteError::Failed`] every later call gives the same error: what is durable is then unknown, so the

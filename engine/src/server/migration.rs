@@ -1,4 +1,19 @@
 //! Moving in from builder 0.4.0, and out again: its `state` file against our records.
+//!
+//! ```
+//! use builder_engine::server::migration::{export, import};
+//! use builder_proto::job::{Job, ScheduleItem, ScriptJob};
+//! use builder_proto::state_file::{StateFile, StateItem};
+//! use builder_proto::time::{Period, Time};
+//!
+//! let job = ScriptJob { name: "hello".into(), script: "echo hello".into(), platform: "debian-12".into() };
+//! let item = ScheduleItem { next: Time::UNIX_EPOCH, period: Period::Daily, job: Job::Script(job) };
+//! let file = StateFile { items: vec![StateItem::Schedule(item.clone())] };
+//! let (state, warnings) = import(file);
+//! assert_eq!(state.summary(), "1 scheduled, 0 queued, 0 running");
+//! assert!(warnings.is_empty(), "all of it could be taken over");
+//! assert!(export(&state).items.contains(&StateItem::Schedule(item)));
+//! ```
 
 use crate::environment::Environment;
 use crate::names::{NameKind, check_name};

@@ -13,6 +13,15 @@
 //! | tabs | as they are |
 //! | other control characters, marks that change the direction | escaped as [`Text`](builder_proto::text::Text) does it |
 //! | what is not UTF-8 | U+FFFD |
+//!
+//! ```
+//! use builder_engine::dashboard::colours::{html, text};
+//!
+//! let line = b"\x1b[31mfailed\x1b[0m: 1 < 2\x07";
+//! assert_eq!(html(line), "<span class=\"f1\">failed</span>: 1 &lt; 2\\x07");
+//! assert_eq!(text(line), "failed: 1 < 2\\x07");
+//! assert_eq!(text(b" 10%\r 20%"), " 20%");
+//! ```
 
 mod screen;
 mod style;

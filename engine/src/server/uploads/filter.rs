@@ -11,6 +11,17 @@ use builder_proto::text::Text;
 const BINARIES: &[u8] = b"bin/";
 
 /// Which artifacts are held back when a result is uploaded. What is stored stays as it is.
+///
+/// ```
+/// use builder_engine::server::UploadFilter;
+/// use builder_proto::build_result::BuildResult;
+///
+/// let filter = UploadFilter { hold_back_failed: false };
+/// let killed = BuildResult::Signalled(9);
+/// assert!(!filter.lets_through(&killed, &"bin/hello".into()));
+/// assert!(filter.lets_through(&killed, &"report.txt".into()));
+/// assert!(filter.lets_through(&BuildResult::Exited(1), &"bin/hello".into()));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UploadFilter {
     /// Whether builds that exited with another status than 0 count as failed. For builder 0.4.0 they do not.
