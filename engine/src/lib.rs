@@ -5,11 +5,31 @@
 //! order in which they come out. The same inputs give the same actions, always; `clippy.toml` of this crate
 //! forbids what would break that.
 //!
-//! Read in this order: [`server`] decides what happens to jobs, builds and connections; [`driver`] decides in which order
-//! that takes effect, and has all of it done by a [`Platform`](driver::Platform); [`log`] makes it durable; [`worker`] is the
-//! other end. [`dashboard`] stands beside them: it asks the server what browsers want to see. They share [`history`], what is remembered of builds; [`manifest`], what artifacts a build left; [`spool`], the
-//! format of consoles; [`names`], what a job may be called; [`environment`], what one run of it finds
-//! there in addition; [`limits`], all of them in one place; [`reconnecting`] and [`wording`].
+//! # In which order to read
+//!
+//! 1. [`server`] decides what happens to jobs, builds and connections.
+//! 2. [`driver`] decides in which order that takes effect, and has all of it done by a [`Platform`](driver::Platform).
+//! 3. [`log`] makes it durable.
+//! 4. [`worker`] is the other end.
+//! 5. [`dashboard`] stands beside them: it asks the server what browsers want to see.
+//!
+//! They share [`history`], what is remembered of builds; [`manifest`], what artifacts a build left; [`spool`], the format of
+//! consoles; [`names`], what a job may be called; [`job_settings`], what is wanted of it; [`environment`], what one run of it finds
+//! there in addition; [`reconnecting`] and [`wording`].
+//!
+//! # Errors
+//!
+//! A machine has none: what peers do wrong is answered, and what fails outside goes in like everything else that happens. Before it
+//! starts and when it has to stop, a driver gives a [`StartError`](driver::StartError) or a [`StopReason`](driver::StopReason), and a
+//! log an [`OpenError`](log::OpenError) or a [`WriteError`](log::WriteError). Each is a sentence for people, which names the file and
+//! says what to do if there is something.
+//!
+//! # Units and numbers
+//!
+//! Lengths count bytes. Wall time is milliseconds since 1970 in UTC, and all other time is a
+//! [`Duration`] since some start; [`Now`] has both. [`limits`] has nearly all numbers that bound something, each with its unit and
+//! the reason for it; a dashboard's own stand in `dashboard/limits.rs`, and those that depend on descriptors in
+//! [`DescriptorBudget`](driver::DescriptorBudget).
 //!
 //! # The loop
 //!
