@@ -4,8 +4,6 @@
 //! first for the answer, and what follows for its body. So the head of the one that counts is read here.
 
 use crate::result_file::ResultFile;
-use crate::terminal::StatusLine;
-use crate::wording::Span;
 use builder_engine::server::UploadFilter;
 use builder_proto::build_result::BuildResult;
 use builder_proto::execution::{Excerpt, ReadAt, ReadError, StoredExecution};
@@ -13,9 +11,6 @@ use minreq::ResponseLazy;
 use std::fmt;
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 /// Bytes of all heads behind the first. minreq allows 8 KiB for a head.
 const HEADS_BYTES: usize = 64 * 1024;
@@ -198,44 +193,6 @@ impl std::error::Error for BodyError {}
 impl From<ReadError<io::Error>> for BodyError {
     fn from(error: ReadError<io::Error>) -> BodyError {
         BodyError::Read(error)
-    }
-}
-
-/// Time between two changes of the line; also the time before it appears, as what is quick needs none.
-const INTERVAL: Duration = Duration::from_secs(1);
-
-/// The line; gone when dropped. How much is sent cannot be told, since the library that sends does not.
-#[derive(Debug)]
-pub(super) struct Progress {
-    thread: Option<(Sender<()>, JoinHandle<()>)>,
-}
-
-impl Progress {
-    /// Begins to show how long `what` has taken, if stderr is a terminal and `quiet` does not forbid it.
-    pub(super) fn start(what: String, quiet: bool) -> Progress {
-        let mut line = StatusLine::new(quiet);
-        if !line.is_enabled() {
-            return Progress { thread: None };
-        }
-        let (stop, stopped) = mpsc::channel();
-        let show = move || {
-            let start = Instant::now();
-            while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                line.show(format_args!("{what}: {}", Span(start.elapsed())));
-            }
-        };
-        let thread = thread::Builder::new().spawn(show).ok().map(|thread| (stop, thread));
-        Progress { thread }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if let Some((stop, thread)) = self.thread.take() {
-            drop(stop);
-            // It has nothing to report, and without the line all goes on as well.
-            let _ = thread.join();
-        }
     }
 }
 

@@ -22,14 +22,17 @@ pub(crate) use request::Verdict;
 pub(crate) use target::{CREDENTIALS, HOLD_BACK, Target, resolve as resolve_target};
 
 use crate::command_line::{Flag, Kind, Logging, Matches, Program, UsageError, Word, time_limit};
-use crate::wording::Size;
+use crate::terminal::StatusLine;
+use crate::wording::{Size, Span};
 use builder_engine::driver::upload_time;
 use credentials::Credentials;
-use exchange::{Body, HeldBack, Progress};
+use exchange::{Body, HeldBack};
 use request::{Failure, Success, send};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 /// The name of the executable.
 pub(crate) const NAME: &str = "builder-upload";
@@ -170,4 +173,43 @@ fn cannot_upload(file: &Path, url: &str) -> String {
 /// What a complaint begins with, for a reader who knows file and URL.
 pub(crate) fn complaint_start(file: &Path, url: &str) -> String {
     format!("{NAME}: {}", cannot_upload(file, url))
+}
+
+/// Time between two changes of the line that says how long an upload takes; also the time before it appears, as what is quick
+/// needs none.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// That line; gone when dropped. How much is sent cannot be told, since the library that sends does not.
+#[derive(Debug)]
+struct Progress {
+    thread: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+impl Progress {
+    /// Begins to show how long `what` has taken, if stderr is a terminal and `quiet` does not forbid it.
+    fn start(what: String, quiet: bool) -> Progress {
+        let mut line = StatusLine::new(quiet);
+        if !line.is_enabled() {
+            return Progress { thread: None };
+        }
+        let (stop, stopped) = mpsc::channel();
+        let show = move || {
+            let start = Instant::now();
+            while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                line.show(format_args!("{what}: {}", Span(start.elapsed())));
+            }
+        };
+        let thread = thread::Builder::new().spawn(show).ok().map(|thread| (stop, thread));
+        Progress { thread }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.thread.take() {
+            drop(stop);
+            // It has nothing to report, and without the line all goes on as well.
+            let _ = thread.join();
+        }
+    }
 }
