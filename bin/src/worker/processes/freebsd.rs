@@ -68,7 +68,9 @@ fn name_in(info: &[u8], layout: &InfoLayout, pid: Pid) -> Option<Text> {
 }
 
 #[cfg(target_os = "freebsd")]
-pub(super) use calls::{adopt_orphans, kill_children};
+pub(crate) use calls::adopt_orphans;
+#[cfg(target_os = "freebsd")]
+pub(super) use calls::kill_children;
 
 /// The system calls.
 #[cfg(target_os = "freebsd")]
