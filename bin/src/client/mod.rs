@@ -1,4 +1,18 @@
-//! `builder-client`: one command to a server, its answer, and the exit status that says how it went.
+//! `builder-client`: one command to a server, its answer, and the exit status that says how it went. In the order in which to
+//! read:
+//!
+//! | module | holds |
+//! |---|---|
+//! | `commands`, `flags` | what may be typed |
+//! | `request` | what is asked for by that |
+//! | `connection`, `error` | the connection to a server, and what can go wrong |
+//! | `change`, `done` | commands that change something, and what came of them |
+//! | `schedule` | a job as a command line wants it |
+//! | `run`, `observe`, `console`, `line_printer` | builds that are followed to their ends |
+//! | `selection`, `builds` | which build is meant by JOB or UUID, among those that a server remembers |
+//! | `history`, `logs`, `fetch`, `diff` | builds of the past: lists, consoles, artifacts, differences |
+//! | `overview`, `info`, `info_filter`, `info_table` | what goes on in a server: as this version says it, and as earlier ones do |
+//! | `names` | names for shells that complete words |
 
 mod builds;
 mod change;

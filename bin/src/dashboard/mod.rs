@@ -1,6 +1,7 @@
 //! `builder-dashboard`: the build host in a browser.
 //!
-//! What happens is decided in [`builder_engine::dashboard`]; here are the sockets, and what pages look like.
+//! What happens is decided in [`builder_engine::dashboard`]; here are the sockets, and what pages look like. In the order in
+//! which to read:
 //!
 //! | module | holds |
 //! |---|---|
