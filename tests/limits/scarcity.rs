@@ -273,7 +273,10 @@ fn a_crowd_of_workers_does_not_keep_clients_out() {
         start.elapsed()
     };
     let fastest = (0..5).map(schedule).min().unwrap();
-    assert!(fastest < Duration::from_millis(300), "clients wait for the door of the workers: {fastest:?}");
+    assert!(
+        fastest < Duration::from_millis(300),
+        "clients wait for the listener of the workers: {fastest:?}"
+    );
     let complaint =
         format!("connections through {}; others wait until one ends", server.address_for_workers());
     assert!(server.log().contains(&complaint), "{}", server.log());

@@ -1,6 +1,6 @@
 //! A small HTTP server that answers as a test wants, well or badly.
 
-use crate::closed_door::ClosedDoor;
+use crate::unused_port::UnusedPort;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -86,21 +86,21 @@ impl HttpServer {
 
     /// Answers by the number of the request, from 0, and by what it says.
     pub fn start(answers: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static) -> HttpServer {
-        HttpServer::behind(ClosedDoor::new(), answers)
+        HttpServer::behind(UnusedPort::new(), answers)
     }
 
     /// The same where nobody has listened so far.
     pub fn behind(
-        door: ClosedDoor,
+        port: UnusedPort,
         answers: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static,
     ) -> HttpServer {
-        HttpServer::serve(door, Manners::Answer, Box::new(|_| Early::Nothing), Box::new(answers))
+        HttpServer::serve(port, Manners::Answer, Box::new(|_| Early::Nothing), Box::new(answers))
     }
 
     /// Treats every connection badly.
     pub fn with_manners(manners: Manners) -> HttpServer {
         let early = Box::new(|_: &Request| Early::Nothing);
-        HttpServer::serve(ClosedDoor::new(), manners, early, Box::new(|_, _| Answer::Stall))
+        HttpServer::serve(UnusedPort::new(), manners, early, Box::new(|_, _| Answer::Stall))
     }
 
     /// Says something before it has read a body, by what the head says, and answers as the others do when it has.
@@ -108,17 +108,17 @@ impl HttpServer {
         early: impl Fn(&Request) -> Early + Send + Sync + 'static,
         answers: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static,
     ) -> HttpServer {
-        HttpServer::serve(ClosedDoor::new(), Manners::Answer, Box::new(early), Box::new(answers))
+        HttpServer::serve(UnusedPort::new(), Manners::Answer, Box::new(early), Box::new(answers))
     }
 
     fn serve(
-        door: ClosedDoor,
+        port: UnusedPort,
         manners: Manners,
         early: Box<EarlyAnswers>,
         answers: Box<Answers>,
     ) -> HttpServer {
-        let address = door.address();
-        let listener = door.open();
+        let address = port.address();
+        let listener = port.listen();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let connections = Arc::new(Mutex::new(Vec::new()));
         let stopped = Arc::new(AtomicBool::new(false));

@@ -11,7 +11,6 @@
     reason = "all of this is test code"
 )]
 
-mod closed_door;
 pub mod dashboard;
 pub mod fuzz;
 pub mod http;
@@ -20,13 +19,14 @@ mod peer;
 mod process;
 pub mod results;
 mod system;
+mod unused_port;
 mod usage;
 pub mod vectors;
 pub mod world;
 pub mod wrong_servers;
 
-pub use closed_door::ClosedDoor;
 pub use peer::{Peer, framed, header, tlv};
 pub use process::{PATIENCE, Programs, Server, Site, script, signal, stored, uuid_of, wait_for};
 pub use system::{PublicCopy, children, command_line, is_alive};
+pub use unused_port::UnusedPort;
 pub use usage::{is_root, limited, now, peak_memory, processor_ticks};

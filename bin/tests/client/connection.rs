@@ -2,7 +2,7 @@
 
 use super::{greet, receive, run, send, serve_raw, stderr};
 use builder_proto::command::Command;
-use builder_tests::ClosedDoor;
+use builder_tests::UnusedPort;
 use std::io::Write;
 use std::net::TcpStream;
 use std::os::unix::net::UnixListener;
@@ -130,8 +130,8 @@ fn a_server_that_misbehaves_is_named() {
 
 #[test]
 fn a_server_that_is_not_there_is_named() {
-    let door = ClosedDoor::new();
-    let unused = door.address().to_string();
+    let port = UnusedPort::new();
+    let unused = port.address().to_string();
     let output = run(&unused, &["info"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).starts_with(&format!("builder-client: cannot connect to {unused}: ")));

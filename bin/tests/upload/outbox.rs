@@ -6,7 +6,7 @@ use builder_proto::command::{Command as Message, PeerType};
 use builder_proto::execution::Execution;
 use builder_proto::{HISTORY_VERSION, Uuid};
 use builder_tests::http::{Answer, HttpServer, Manners, upload_url};
-use builder_tests::{ClosedDoor, Peer, PublicCopy, Server, Site};
+use builder_tests::{Peer, PublicCopy, Server, Site, UnusedPort};
 use builder_tests::{children, command_line, is_alive, programs, signal, wait_for};
 use std::fs;
 use std::process::Command;
@@ -126,14 +126,14 @@ fn a_result_that_is_refused_is_tried_again_and_holds_up_nobody() {
 
 #[test]
 fn a_server_out_of_reach_slows_nothing_and_gets_everything_when_it_is_back() {
-    let door = ClosedDoor::new();
-    let site = site(&upload_url(door.address()).replace("//", &format!("//user:{SECRET}@")), &[]);
+    let port = UnusedPort::new();
+    let site = site(&upload_url(port.address()).replace("//", &format!("//user:{SECRET}@")), &[]);
     let server = start(&site);
     let builds: Vec<Uuid> = (0..5).map(|number| build(&server, &format!("job-{number}"), 10)).collect();
     wait_for_log(&server, "cannot reach the server");
     let (title, jobs) = uploads(&server).unwrap();
     assert!(
-        title.starts_with(&format!("uploads to {}; cannot reach", upload_url(door.address()))),
+        title.starts_with(&format!("uploads to {}; cannot reach", upload_url(port.address()))),
         "{title}"
     );
     assert_eq!(jobs, ["job-0", "job-1", "job-2", "job-3", "job-4"]);
@@ -143,7 +143,7 @@ fn a_server_out_of_reach_slows_nothing_and_gets_everything_when_it_is_back() {
     }
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 
-    let http = HttpServer::behind(door, |_, _| Answer::Status("201 Created"));
+    let http = HttpServer::behind(port, |_, _| Answer::Status("201 Created"));
     wait_until_empty(&server);
     let mut sent = received(&http);
     sent.sort();
@@ -182,8 +182,8 @@ fn refused_credentials_pause_until_a_person_has_corrected_them() {
 
 #[test]
 fn the_outbox_survives_servers_that_are_killed_and_stopped() {
-    let door = ClosedDoor::new();
-    let site = site(&upload_url(door.address()), &[]);
+    let port = UnusedPort::new();
+    let site = site(&upload_url(port.address()), &[]);
     let server = start(&site);
     let small = build(&server, "small", 10);
     let large = build(&server, "large", 1_000_000);
@@ -193,7 +193,7 @@ fn the_outbox_survives_servers_that_are_killed_and_stopped() {
     wait_for_log(&server, "/upload: 2");
     assert_eq!(server.terminate().code(), Some(0));
 
-    let http = HttpServer::behind(door, |_, _| Answer::Status("201 Created"));
+    let http = HttpServer::behind(port, |_, _| Answer::Status("201 Created"));
     let server = start(&site);
     wait_until_empty(&server);
     let mut sent = received(&http);
@@ -276,8 +276,8 @@ fn credentials_are_nowhere_to_be_seen() {
 
 #[test]
 fn a_result_that_someone_took_away_is_forgotten() {
-    let door = ClosedDoor::new();
-    let site = site(&upload_url(door.address()), &[]);
+    let port = UnusedPort::new();
+    let site = site(&upload_url(port.address()), &[]);
     let server = start(&site);
     let uuid = build(&server, "taken", 100_000);
     fs::remove_file(result(&site, "taken", uuid)).unwrap();
@@ -287,8 +287,8 @@ fn a_result_that_someone_took_away_is_forgotten() {
 
 #[test]
 fn what_waits_is_kept_when_uploads_are_switched_off() {
-    let door = ClosedDoor::new();
-    let mut site = site(&upload_url(door.address()), &[]);
+    let port = UnusedPort::new();
+    let mut site = site(&upload_url(port.address()), &[]);
     let server = start(&site);
     let uuid = build(&server, "waiting", 10);
     server.kill();
@@ -301,7 +301,7 @@ fn what_waits_is_kept_when_uploads_are_switched_off() {
     assert_eq!(server.log().matches("results waiting for upload").count(), 1, "{}", server.log());
     server.kill();
     site.options = options;
-    let http = HttpServer::behind(door, |_, _| Answer::Status("201 Created"));
+    let http = HttpServer::behind(port, |_, _| Answer::Status("201 Created"));
     let server = start(&site);
     wait_until_empty(&server);
     assert_eq!(received(&http), [uuid]);
@@ -309,12 +309,12 @@ fn what_waits_is_kept_when_uploads_are_switched_off() {
 
 #[test]
 fn people_see_what_waits() {
-    let door = ClosedDoor::new();
-    let site = site(&upload_url(door.address()), &[]);
+    let port = UnusedPort::new();
+    let site = site(&upload_url(port.address()), &[]);
     let server = start(&site);
     let uuid = build(&server, "waiting", 10);
     let shown = site.succeed(&server, ["info"]);
-    assert!(shown.contains(&format!("Waiting for upload to {}", upload_url(door.address()))), "{shown}");
+    assert!(shown.contains(&format!("Waiting for upload to {}", upload_url(port.address()))), "{shown}");
     assert!(shown.contains(&format!("waiting  {uuid}")), "{shown}");
 }
 

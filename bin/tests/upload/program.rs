@@ -1,7 +1,7 @@
 //! `builder-upload` by hand.
 
 use crate::builder_web::BASIC;
-use builder_tests::ClosedDoor;
+use builder_tests::UnusedPort;
 use builder_tests::http::{Answer, HttpServer, Manners, Request, upload_url};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -267,11 +267,11 @@ fn an_answer_without_end_is_cut_off() {
 
 #[test]
 fn a_server_that_is_not_there_is_to_be_tried_again_later() {
-    let door = ClosedDoor::new();
-    let output = Place::new().upload(&upload_url(door.address()).replace("//", &format!("//user:{SECRET}@")));
+    let port = UnusedPort::new();
+    let output = Place::new().upload(&upload_url(port.address()).replace("//", &format!("//user:{SECRET}@")));
     assert_eq!(output.status.code(), Some(1));
     let stderr = stderr(&output);
-    assert!(stderr.contains(&format!("cannot upload full to {}: ", upload_url(door.address()))), "{stderr}");
+    assert!(stderr.contains(&format!("cannot upload full to {}: ", upload_url(port.address()))), "{stderr}");
     assert!(stderr.contains("cannot reach the server") && !stderr.contains(SECRET), "{stderr}");
 }
 

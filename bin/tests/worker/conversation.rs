@@ -3,7 +3,7 @@
 use crate::harness::{Setup, UUID, job, run, wait_until};
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command as Message;
-use builder_tests::ClosedDoor;
+use builder_tests::UnusedPort;
 use rustix::net::sockopt::set_socket_linger;
 use rustix::process::Signal;
 use std::io::{Read, Write};
@@ -120,8 +120,8 @@ fn a_worker_that_pauses_after_a_reset_ends_when_asked() {
 
 #[test]
 fn a_server_that_is_not_there_is_named_with_what_to_do() {
-    let door = ClosedDoor::new();
-    let remote = door.address().to_string();
+    let port = UnusedPort::new();
+    let remote = port.address().to_string();
     let output = worker().args(["-r", &remote, "amiga"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -169,8 +169,8 @@ fn wrong_usage_exits_2_with_advice() {
 fn logged(level: Option<&str>, arguments: &[&str]) -> String {
     let mut command = worker();
     command.env_remove("RUST_LOG").envs(level.map(|level| ("RUST_LOG", level)));
-    let door = ClosedDoor::new();
-    let output = command.args(["-r", &door.address().to_string(), "amiga"]).args(arguments).output().unwrap();
+    let port = UnusedPort::new();
+    let output = command.args(["-r", &port.address().to_string(), "amiga"]).args(arguments).output().unwrap();
     assert_eq!(output.stdout, b"", "logs go to stderr");
     String::from_utf8(output.stderr).unwrap()
 }

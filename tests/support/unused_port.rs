@@ -9,21 +9,21 @@ use std::os::fd::OwnedFd;
 /// The address of a listener that was closed is not that: another test may get it, and the listener goes on for a moment when
 /// another test is starting a program, which has a copy of every descriptor until it runs.
 #[derive(Debug)]
-pub struct ClosedDoor {
+pub struct UnusedPort {
     socket: OwnedFd,
     address: SocketAddr,
 }
 
-impl ClosedDoor {
+impl UnusedPort {
     /// One at a free port of the loopback interface.
     #[expect(clippy::new_without_default, reason = "no two are equal")]
-    pub fn new() -> ClosedDoor {
+    pub fn new() -> UnusedPort {
         let socket =
             net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         net::bind(&socket, &any).unwrap();
         let address = net::getsockname(&socket).unwrap().try_into().unwrap();
-        ClosedDoor { socket, address }
+        UnusedPort { socket, address }
     }
 
     /// Where it is.
@@ -32,7 +32,7 @@ impl ClosedDoor {
     }
 
     /// Begins to listen.
-    pub fn open(self) -> TcpListener {
+    pub fn listen(self) -> TcpListener {
         net::listen(&self.socket, 128).unwrap();
         TcpListener::from(self.socket)
     }
