@@ -1,9 +1,9 @@
 //! Which page is meant by an address.
 
 use super::frame::{ICON, find_asset, redirect_response};
-use super::link::{Parameters, decode};
+use super::link::Parameters;
 use super::problem::Problem;
-use builder_engine::dashboard::http::{Caching, Request};
+use builder_engine::dashboard::http::{Caching, Request, percent_decode};
 use builder_engine::dashboard::site::Plan;
 use builder_proto::Uuid;
 use builder_proto::text::Text;
@@ -116,7 +116,7 @@ fn robots() -> builder_engine::dashboard::http::Response {
 
 /// A name in an address.
 fn name(encoded: &str) -> Result<Text, Problem> {
-    let bytes = decode(encoded).filter(|bytes| !bytes.is_empty()).ok_or_else(Problem::no_page)?;
+    let bytes = percent_decode(encoded).filter(|bytes| !bytes.is_empty()).ok_or_else(Problem::no_page)?;
     Ok(bytes.into())
 }
 

@@ -2,7 +2,7 @@
 
 use super::samples::trouble;
 use super::{Host, all, read, targets, text, words};
-use crate::dashboard::pages::link::Encoded;
+use builder_engine::dashboard::http::percent_encode;
 use builder_engine::dashboard::site::{Line, Refusal, Site};
 use builder_proto::history::Cause;
 use builder_proto::overview::{UploadsStatus, WaitingUpload};
@@ -203,7 +203,7 @@ fn hostile_names_lines_and_scripts_add_no_element_and_no_attribute() {
     troubled.snapshot = trouble();
     ours.extend(vocabulary(&troubled.show("/")));
     let host = hostile("");
-    let name = Encoded(HOSTILE.as_bytes()).to_string();
+    let name = percent_encode(HOSTILE.as_bytes());
     let mut targets: Vec<String> =
         targets(&host).iter().map(|target| target.replace("unikernel-dns-secondary", &name)).collect();
     targets.push(format!("/job/{name}?platform={name}&failed=1"));
@@ -259,7 +259,7 @@ fn a_hostile_line_of_a_stream_is_text_in_spans() {
 #[test]
 fn names_are_whole_where_they_are_copied() {
     let host = hostile("");
-    let name = Encoded(HOSTILE.as_bytes()).to_string();
+    let name = percent_encode(HOSTILE.as_bytes());
     let page = host.show(&format!("/job/{name}"));
     let markup = all(&page, "#html")[0].value().attr("value").unwrap();
     let copied = Html::parse_fragment(markup);
