@@ -11,7 +11,6 @@ use builder_proto::overview::{PlatformStatus, QueueStatus, Reason};
 use builder_proto::text::Text;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// The overview: the object of `builder-client info --json`. In addition, it says when the server was `taken` at its word and
 /// what `trouble` there has been since, and each of the `results` of a job has the `recent` builds there, the oldest first.
@@ -82,7 +81,7 @@ pub fn job(snapshot: &Snapshot, name: &Text, platform: Option<&Text>, builds: &[
         jobs: snapshot.jobs.iter().filter(is_meant).cloned().collect(),
     };
     let status = overview(&only)["schedule"].get(0).cloned();
-    let builds = builds.iter().map(|build| history::describe(build, usual(snapshot, build)));
+    let builds = builds.iter().map(|build| history::describe(build, snapshot.usual(build)));
     json!({
         "job": string(name),
         "platform": platform.map(string),
@@ -95,7 +94,7 @@ pub fn job(snapshot: &Snapshot, name: &Text, platform: Option<&Text>, builds: &[
 /// more, and its artifacts as `files`, as `artifacts` is how many there are.
 #[must_use]
 pub fn build(snapshot: Option<&Snapshot>, details: &Details) -> Value {
-    let usual = snapshot.and_then(|snapshot| usual(snapshot, &details.build));
+    let usual = snapshot.and_then(|snapshot| snapshot.usual(&details.build));
     let mut value = history::describe(&details.build, usual);
     value["script"] = details.job.as_ref().map(|job| string(&job.script)).into();
     value["files"] = details.artifacts.iter().map(describe_artifact).collect();
@@ -109,10 +108,6 @@ fn describe_artifact(artifact: &Artifact) -> Value {
         "bytes": artifact.size,
         "sha256": artifact.sha256.map(|digest| digest.to_string()),
     })
-}
-
-fn usual(snapshot: &Snapshot, build: &Build) -> Option<Duration> {
-    snapshot.results(&build.job, &build.platform).and_then(overview::usual)
 }
 
 /// Adds the builds of the last time to each of the results of each job in the schedule.
@@ -153,6 +148,7 @@ mod tests {
     use builder_proto::job::ScriptJob;
     use builder_proto::overview::{Null, Pace};
     use builder_proto::time::Time;
+    use std::time::Duration;
 
     /// The overview of the tests of the client, with what only a dashboard knows.
     fn snapshot() -> Snapshot {

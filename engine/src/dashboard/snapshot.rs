@@ -2,9 +2,9 @@
 
 use builder_proto::Uuid;
 use builder_proto::history::{Build, Cause};
-use builder_proto::overview::{JobStatus, PlatformStatus, QueueStatus, Results, ServerStatus};
-use builder_proto::text::Text;
+use builder_proto::overview::{JobStatus, PlatformStatus, QueueStatus, ServerStatus};
 use builder_proto::time::Time;
+use core::time::Duration;
 
 /// What the server says of itself, its platforms and its jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,18 +53,23 @@ pub struct Recent {
 pub const RECENT: usize = 20;
 
 impl Snapshot {
-    /// The job on this platform.
+    /// How long builds like this one usually take: those of its job on its platform.
     #[must_use]
-    pub fn job(&self, job: &Text, platform: &Text) -> Option<&Job> {
-        self.jobs
-            .iter()
-            .find(|known| known.status.job == *job && known.status.platform.as_ref() == Some(platform))
+    pub fn usual(&self, build: &Build) -> Option<Duration> {
+        let is_like =
+            |job: &&Job| job.status.job == build.job && job.status.platform.as_ref() == Some(&build.platform);
+        let results = self.jobs.iter().find(is_like)?.status.results.as_ref()?;
+        results.usual.map(Duration::from_millis)
     }
 
-    /// How builds of the job ended on this platform.
+    /// A build of the job that runs where its status is about, as far as that is known.
     #[must_use]
-    pub fn results(&self, job: &Text, platform: &Text) -> Option<&Results> {
-        self.job(job, platform)?.status.results.as_ref()
+    pub fn running_build(&self, status: &JobStatus) -> Option<&Build> {
+        let is_meant = |build: &&Build| {
+            build.job == status.job
+                && status.platform.as_ref().is_none_or(|platform| *platform == build.platform)
+        };
+        self.running.iter().find(is_meant)
     }
 }
 

@@ -150,7 +150,7 @@ pub(crate) fn usual(results: &Results) -> Option<Duration> {
 }
 
 /// How often a job runs, in words.
-pub(super) fn period(status: &JobStatus) -> String {
+pub(crate) fn period(status: &JobStatus) -> String {
     match status.settings.and_then(|settings| settings.every()) {
         Some(every) => format!("every {}", humantime::format_duration(every)),
         None => status.period.to_string(),

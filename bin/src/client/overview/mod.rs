@@ -25,7 +25,7 @@ use crate::command_line::Address;
 use crate::json::{self, string};
 use crate::terminal::{self, Palette};
 use answer::{Answer, ask};
-pub(crate) use answer::{Overview, usual};
+pub(crate) use answer::{Overview, period, usual};
 use builder_proto::command::InfoReply;
 use builder_proto::history::{Build, BuildEnd};
 use builder_proto::job_settings::JobSettings;

@@ -5,8 +5,8 @@ use super::context::{Context, neighbours};
 use super::frame::{Frame, html_response};
 use super::problem::{Problem, known};
 use super::route::View;
-use super::words::{Count, Number, at, away, since, took, usual};
-use crate::client::history::exceeds;
+use super::words::{Count, Number, at, away, progress, since, took};
+use crate::client::history::{exceeds, time_taken};
 use crate::dashboard::outcome::{Outcome, class, sign, verdict};
 use crate::wording::{Size, Span, shortened_uuid};
 use builder_engine::dashboard::colours;
@@ -17,7 +17,6 @@ use builder_proto::Uuid;
 use builder_proto::history::{Artifact, Build, BuildEnd, Cause, HistoryQuery};
 use builder_proto::time::Time;
 use maud::{Markup, html};
-use std::time::Duration;
 
 /// Builds of the same job among which the one before and the next one are looked for: first among few, which is nearly always
 /// enough, then among many.
@@ -185,24 +184,16 @@ impl Shown<'_> {
     fn duration(&self) -> Markup {
         let build = &self.details.build;
         let now = self.context.now;
-        let taken = build.end.as_ref().map_or(now, |end| end.finished).duration_since(build.started);
-        let usual = self.usual();
+        let taken = time_taken(build, now);
+        let usual = self.snapshot.and_then(|snapshot| snapshot.usual(build));
         html! {
             @if build.end.is_some() { (took(taken)) } @else { (since(build.started, now)) }
             @if let Some(usual) = usual {
                 span.aside { ", usually " (Span(usual)) }
                 @if exceeds(taken, usual) { " " strong.tag { "! slow" } }
-                @if build.end.is_none() {
-                    progress max=(usual.as_secs().max(1)) value=(taken.min(usual).as_secs())
-                        aria-label="Time against usual" {}
-                }
+                @if build.end.is_none() { (progress("Time against usual", taken, usual)) }
             }
         }
-    }
-
-    fn usual(&self) -> Option<Duration> {
-        let build = &self.details.build;
-        self.snapshot?.results(&build.job, &build.platform).and_then(usual)
     }
 
     fn removed(&self, removed: Time) -> Markup {

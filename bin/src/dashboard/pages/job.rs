@@ -4,8 +4,9 @@ use super::context::{Context, no_build};
 use super::frame::{Frame, html_response};
 use super::problem::{Problem, known};
 use super::route::{JobPage, MOST_BUILDS, USUAL_LIMIT};
-use super::words::{Count, away, period, settings, since, took, usual};
-use crate::client::history::exceeds;
+use super::words::{Count, away, settings, since, took};
+use crate::client::history::{exceeds, time_taken};
+use crate::client::overview::{period, usual};
 use crate::dashboard::chart;
 use crate::dashboard::outcome::{cause, has_failed, outcome};
 use crate::wording::{Size, Span, shortened_uuid};
@@ -148,9 +149,6 @@ impl<'a> Shown<'a> {
     fn platform_status(&self, job: &Job) -> Markup {
         let status = &job.status;
         let now = self.context.now;
-        let running = self.snapshot.running.iter().find(|build| {
-            build.job == status.job && status.platform.as_ref().is_none_or(|at| *at == build.platform)
-        });
         let success = job.recent.iter().rev().find(|recent| recent.cause.is_success());
         html! {
             li {
@@ -179,7 +177,7 @@ impl<'a> Shown<'a> {
                         @if let Some(usual) = usual(results) { p { "It usually takes " (Span(usual)) "." } }
                     }
                 }
-                @if let Some(build) = running {
+                @if let Some(build) = self.snapshot.running_build(status) {
                     p {
                         a href=(self.context.links.build(build.uuid())) { span.state.run { "▶ running" } }
                         " for " (since(build.started, now))
@@ -281,10 +279,8 @@ impl<'a> Shown<'a> {
     }
 
     fn took(&self, build: &Build) -> Markup {
-        let taken =
-            build.end.as_ref().map_or(self.context.now, |end| end.finished).duration_since(build.started);
-        let usual = self.snapshot.results(&build.job, &build.platform).and_then(usual);
-        let is_slow = usual.is_some_and(|usual| exceeds(taken, usual));
+        let taken = time_taken(build, self.context.now);
+        let is_slow = self.snapshot.usual(build).is_some_and(|usual| exceeds(taken, usual));
         html! { (took(taken)) @if is_slow { " " span.tag { "slow" } } }
     }
 

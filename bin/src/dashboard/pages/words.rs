@@ -2,7 +2,6 @@
 
 use crate::wording::{Span, whole_seconds};
 use builder_proto::job_settings::JobSettings;
-use builder_proto::overview::{JobStatus, Results};
 use builder_proto::time::Time;
 use maud::{Markup, html};
 use std::fmt;
@@ -15,19 +14,6 @@ pub(super) struct Number(pub(super) u64);
 /// A number of things: `1 job`, `2 jobs`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Count(pub(super) u64, pub(super) &'static str, pub(super) &'static str);
-
-/// How long builds of a job usually take.
-pub(super) fn usual(results: &Results) -> Option<Duration> {
-    results.usual.map(Duration::from_millis)
-}
-
-/// How often a job runs.
-pub(super) fn period(status: &JobStatus) -> String {
-    match status.settings.and_then(|settings| settings.every()) {
-        Some(every) => format!("every {}", Span(every)),
-        None => status.period.to_string(),
-    }
-}
 
 /// What a job wants besides, each with its name.
 pub(super) fn settings(settings: JobSettings) -> Vec<(&'static str, String)> {
@@ -109,6 +95,11 @@ pub(super) fn took(duration: Duration) -> String {
         1..10 => format!("{}.{}s", duration.as_secs(), duration.subsec_millis() / 100),
         _ => Span(duration).to_string(),
     }
+}
+
+/// A bar that is full when the usual time has passed. What it says stands beside it, too.
+pub(super) fn progress(label: &str, elapsed: Duration, usual: Duration) -> Markup {
+    html! { progress max=(usual.as_secs().max(1)) value=(elapsed.min(usual).as_secs()) aria-label=(label) {} }
 }
 
 /// A length of time in its largest unit.

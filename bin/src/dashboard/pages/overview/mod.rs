@@ -6,14 +6,14 @@ use super::context::Context;
 use super::frame::{Frame, html_response};
 use super::link::Links;
 use super::problem::Problem;
-use super::words::{Away, Count, Minute, usual};
+use super::words::{Away, Count, Minute};
+use crate::client::overview::usual;
 use crate::dashboard::chart;
 use crate::dashboard::outcome::{Outcome, has_failed, sign, verdict};
 use crate::wording::whole_seconds;
 use builder_engine::dashboard::http::Response;
 use builder_engine::dashboard::snapshot::{Job, RECENT, Recent, Snapshot};
 use builder_engine::wording::Span;
-use builder_proto::history::Build;
 use builder_proto::overview::{JobStatus, Results};
 use builder_proto::text::Text;
 use builder_proto::time::Time;
@@ -47,7 +47,7 @@ pub(super) fn render(context: &Context<'_>) -> Result<Response, Problem> {
     Ok(html_response(200, frame.page(&title, contents)))
 }
 
-impl<'a> Overview<'a> {
+impl Overview<'_> {
     fn contents(&self) -> (String, Markup) {
         let (failing, others): (Vec<&Job>, Vec<&Job>) =
             self.snapshot.jobs.iter().partition(|job| has_failed(&job.status));
@@ -129,14 +129,9 @@ impl<'a> Overview<'a> {
         }
     }
 
-    /// The build of the job that runs there.
-    fn running(&self, status: &JobStatus) -> Option<&'a Build> {
-        let is_meant = |build: &&Build| build.job == status.job && is_at(status, &build.platform);
-        self.snapshot.running.iter().find(is_meant)
-    }
-
     fn is_queued(&self, status: &JobStatus) -> bool {
-        self.snapshot.queued.iter().any(|entry| entry.job == status.job && is_at(status, &entry.platform))
+        let is_there = |platform| status.platform.as_ref().is_none_or(|there| there == platform);
+        self.snapshot.queued.iter().any(|entry| entry.job == status.job && is_there(&entry.platform))
     }
 }
 
@@ -216,7 +211,7 @@ impl Overview<'_> {
     /// What the job does now, or when it runs next.
     fn write_next(&self, rows: &mut String, status: &JobStatus) -> fmt::Result {
         rows.push_str("<td>");
-        if let Some(build) = self.running(status) {
+        if let Some(build) = self.snapshot.running_build(status) {
             rows.push_str("<a href=\"");
             write!(Escaper::new(rows), "{}", self.links.build(build.uuid()))?;
             rows.write_str("\">▶ runs</a>")
@@ -248,11 +243,6 @@ impl Overview<'_> {
         let first = jobs.partition_point(|job| job.status.job < status.job);
         jobs.get(first + 1).is_some_and(|next| next.status.job == status.job)
     }
-}
-
-/// Whether the job runs on this platform, as far as that is known.
-fn is_at(status: &JobStatus, platform: &Text) -> bool {
-    status.platform.as_ref().is_none_or(|at| at == platform)
 }
 
 /// The answer to whether all is well, and its class.

@@ -2,7 +2,7 @@
 
 use super::Overview;
 use crate::client::history::exceeds;
-use crate::dashboard::pages::words::{Count, Number, away, since, usual};
+use crate::dashboard::pages::words::{Count, Number, away, progress, since};
 use crate::wording::Size;
 use builder_engine::wording::Span;
 use builder_proto::history::Build;
@@ -46,7 +46,7 @@ impl Overview<'_> {
 
     fn running_builds(&self) -> Markup {
         let mut builds: Vec<(&Build, Option<Duration>)> =
-            self.snapshot.running.iter().map(|build| (build, self.usual(build))).collect();
+            self.snapshot.running.iter().map(|build| (build, self.snapshot.usual(build))).collect();
         // Those that take longer than usual come first.
         builds.sort_by_key(|(build, usual)| !self.is_slow(build, *usual));
         html! {
@@ -73,7 +73,9 @@ impl Overview<'_> {
                     (build.platform)
                     @if let Some(host) = &build.host { " on " (host) }
                 }
-                (progress(build, usual, self.now.duration_since(build.started)))
+                @if let Some(usual) = usual.filter(|usual| !usual.is_zero()) {
+                    (progress(&format!("Time of {} against usual", build.job), self.now.duration_since(build.started), usual))
+                }
                 span.time {
                     (since(build.started, self.now))
                     @if let Some(usual) = usual { " of usually " (Span(usual)) }
@@ -81,10 +83,6 @@ impl Overview<'_> {
                 }
             }
         }
-    }
-
-    fn usual(&self, build: &Build) -> Option<Duration> {
-        self.snapshot.results(&build.job, &build.platform).and_then(usual)
     }
 
     fn is_slow(&self, build: &Build, usual: Option<Duration>) -> bool {
@@ -183,13 +181,6 @@ impl Overview<'_> {
             }
         }
     }
-}
-
-/// A bar that is full when the usual time has passed. What it says stands beside it, too.
-fn progress(build: &Build, usual: Option<Duration>, elapsed: Duration) -> Markup {
-    let Some(usual) = usual.filter(|usual| !usual.is_zero()) else { return html! {} };
-    let (max, value) = (usual.as_secs().max(1), elapsed.min(usual).as_secs());
-    html! { progress max=(max) value=(value) aria-label={ "Time of " (build.job) " against usual" } {} }
 }
 
 fn platform_row(platform: &PlatformStatus) -> Markup {
