@@ -11,7 +11,6 @@
 //! | `pages` | the pages themselves |
 //! | `atom` | changes from good to bad and back, as a feed |
 //! | `badge` | how a job is, as a picture for other pages |
-//! | `chart` | results and durations, as pictures in a page |
 //! | `describe` | what pages say, for programs |
 //! | `outcome` | what a result means, and how pages show it |
 //!
@@ -20,7 +19,6 @@
 
 pub mod atom;
 pub mod badge;
-pub mod chart;
 pub mod describe;
 mod options;
 mod outcome;

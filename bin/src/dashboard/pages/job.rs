@@ -1,5 +1,6 @@
 //! A job: how it does, when it runs, and its builds.
 
+use super::chart;
 use super::context::{Context, no_build};
 use super::frame::{Frame, html_response};
 use super::problem::{Problem, known};
@@ -7,7 +8,6 @@ use super::route::{JobPage, MOST_BUILDS, USUAL_LIMIT};
 use super::words::{Count, away, settings, since, took};
 use crate::client::history::{exceeds, time_taken};
 use crate::client::overview::{period, usual};
-use crate::dashboard::chart;
 use crate::dashboard::outcome::{cause, has_failed, outcome};
 use crate::wording::{Size, Span, shortened_uuid};
 use builder_engine::dashboard::http::Response;

@@ -7,12 +7,14 @@
 //! | `problem` | why there is no page |
 //! | `context` | what a page is made of; feeds, badges, numbers and JSON |
 //! | `overview`, `job`, `build`, `console`, `diff` | the pages |
+//! | `chart` | results and durations, as pictures in a page |
 //! | `words` | numbers, settings and times, as pages show them |
 //!
 //! Whatever a job, a name, a script or a console contains is shown and never obeyed: [`maud`] escapes what is put into a page,
 //! and names go through [`Text`](builder_proto::text::Text), which escapes what reverses the direction of a text.
 
 mod build;
+mod chart;
 mod console;
 mod context;
 mod diff;

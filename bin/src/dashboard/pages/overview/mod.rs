@@ -2,13 +2,13 @@
 
 mod side;
 
+use super::chart;
 use super::context::Context;
 use super::frame::{Frame, html_response};
 use super::link::Links;
 use super::problem::Problem;
 use super::words::{Away, Count, Minute};
 use crate::client::overview::usual;
-use crate::dashboard::chart;
 use crate::dashboard::outcome::{Outcome, has_failed, sign, verdict};
 use crate::wording::whole_seconds;
 use builder_engine::dashboard::http::Response;

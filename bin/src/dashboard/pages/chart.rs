@@ -12,8 +12,8 @@
 //!
 //! In a plot, `.bar` is filled, `.grid` and `.usual` are lines, and `text` is their labels.
 
-use super::outcome::{Outcome, counts, summary};
 use crate::client::history::time_taken;
+use crate::dashboard::outcome::{Outcome, counts, summary};
 use builder_engine::dashboard::snapshot::{RECENT, Recent};
 use builder_engine::wording::Span;
 use builder_proto::history::Build;
@@ -50,8 +50,7 @@ const STEPS: [u64; 32] = [
 /// beside it in words.
 ///
 /// A page has hundreds of strips, so they are in the shortest form that is HTML.
-#[must_use]
-pub fn strip(recent: &[Recent]) -> Markup {
+pub(super) fn strip(recent: &[Recent]) -> Markup {
     let recent = recent.get(recent.len().saturating_sub(RECENT)..).unwrap_or_default();
     let outcomes: Vec<Outcome> = recent.iter().map(|recent| Outcome::of(&recent.cause)).collect();
     let label = if outcomes.is_empty() { "no result".to_owned() } else { counts(&outcomes) };
@@ -85,8 +84,7 @@ fn runs(outcomes: &[Outcome], kind: Outcome, height: u32) -> String {
 
 /// How long the last builds of a job took, of which those that started last come first: as bars, the oldest at the left, each a
 /// link to its page. `usual` is a line across them. `base` is what stands before the path of every page.
-#[must_use]
-pub fn plot(builds: &[Build], usual: Option<Duration>, now: Time, base: &str) -> Markup {
+pub(super) fn plot(builds: &[Build], usual: Option<Duration>, now: Time, base: &str) -> Markup {
     let shown: Vec<&Build> = builds.iter().take(MOST_BARS).rev().collect();
     let caption = caption(&shown, usual, now);
     let times = shown.iter().map(|build| time_taken(build, now));
