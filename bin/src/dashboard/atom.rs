@@ -14,34 +14,32 @@ const MOST: usize = 50;
 
 /// A build that ended in another way than those before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub(super) struct Change {
     /// The build.
-    pub uuid: Uuid,
+    pub(super) uuid: Uuid,
     /// Its job.
-    pub job: Text,
+    pub(super) job: Text,
     /// Where it ran.
-    pub platform: Text,
+    pub(super) platform: Text,
     /// When its result was known.
-    pub finished: Time,
+    pub(super) finished: Time,
     /// Why it ended.
-    pub cause: Cause,
+    pub(super) cause: Cause,
     /// So many builds before it ended in the other way.
-    pub before: usize,
+    pub(super) before: usize,
     /// Whether there may have been more of them, before those that are known.
-    pub is_open: bool,
+    pub(super) is_open: bool,
 }
 
 impl Change {
     /// Such as `hello on freebsd-14 failed`.
-    #[must_use]
-    pub fn title(&self) -> String {
+    pub(super) fn title(&self) -> String {
         let verb = if self.cause.is_success() { "is ok again" } else { "failed" };
         format!("{} on {} {verb}", self.job, self.platform)
     }
 
     /// Such as `failed: exited 1, after 3 successes`.
-    #[must_use]
-    pub fn summary(&self) -> String {
+    pub(super) fn summary(&self) -> String {
         let (how, others) = match self.cause.is_success() {
             true => ("ok".to_owned(), ["failure", "failures"]),
             false => (format!("failed: {}", self.cause), ["success", "successes"]),
@@ -58,8 +56,7 @@ impl Change {
 
 /// The changes that the last builds of these jobs show, those that were known last first. A build that somebody stopped is none,
 /// and ends no row. The first build of a job changes nothing.
-#[must_use]
-pub fn changes(jobs: &[&Job]) -> Vec<Change> {
+pub(super) fn changes(jobs: &[&Job]) -> Vec<Change> {
     let mut changes: Vec<Change> = jobs.iter().flat_map(|job| changes_of(job)).collect();
     changes.sort_by_key(|change| (Reverse(change.finished), change.uuid));
     changes.truncate(MOST);
@@ -100,8 +97,13 @@ fn changes_of(job: &Job) -> Vec<Change> {
 
 /// The feed. `site_url` is what stands before the path of every page, from `https://` on; `self_path` is where the feed is
 /// itself, with a `/` at its beginning; `updated` is when it was last as it is, if nothing has changed so far.
-#[must_use]
-pub fn feed(title: &str, site_url: &str, self_path: &str, entries: &[Change], updated: Time) -> String {
+pub(super) fn feed(
+    title: &str,
+    site_url: &str,
+    self_path: &str,
+    entries: &[Change],
+    updated: Time,
+) -> String {
     let (title, site) = (escaped(title), escaped(site_url.trim_end_matches('/')));
     let own = format!("{site}{}", escaped(self_path));
     let updated = entries.iter().map(|entry| entry.finished).max().unwrap_or(updated);

@@ -4,7 +4,7 @@ use super::atom::escaped;
 
 /// What the colour of a badge says. Its words say the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tone {
+pub(super) enum Tone {
     /// The last build did what it should.
     Good,
     /// It did not.
@@ -47,8 +47,7 @@ impl Tone {
 }
 
 /// A badge with a label at the left and a message at the right.
-#[must_use]
-pub fn badge(label: &str, message: &str, tone: Tone) -> String {
+pub(super) fn badge(label: &str, message: &str, tone: Tone) -> String {
     let (label, message) = (shortened(label), shortened(message));
     let (label_width, message_width) = (width(&label), width(&message));
     let (left, right) = (label_width + 2 * MARGIN, message_width + 2 * MARGIN);

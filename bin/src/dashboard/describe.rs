@@ -14,8 +14,7 @@ use std::collections::BTreeMap;
 
 /// The overview: the object of `builder-client info --json`. In addition, it says when the server was `taken` at its word and
 /// what `trouble` there has been since, and each of the `results` of a job has the `recent` builds there, the oldest first.
-#[must_use]
-pub fn overview(snapshot: &Snapshot) -> Value {
+pub(super) fn overview(snapshot: &Snapshot) -> Value {
     let shown = Overview {
         server: snapshot.server.clone(),
         platforms: snapshot.platforms.clone(),
@@ -32,8 +31,7 @@ pub fn overview(snapshot: &Snapshot) -> Value {
 
 /// What decides how many workers a platform should have: the jobs in its queue, those of them that a worker would get now, the
 /// builds that run, the workers that wait, and how many are `wanted` altogether. `None` when there is no such platform.
-#[must_use]
-pub fn queue(snapshot: &Snapshot, platform: &Text) -> Option<Value> {
+pub(super) fn queue(snapshot: &Snapshot, platform: &Text) -> Option<Value> {
     let status = snapshot.platforms.iter().find(|status| status.platform == *platform)?;
     let PlatformStatus { queued, busy, idle, .. } = *status;
     let here = |entry: &&QueueStatus| entry.platform == *platform;
@@ -65,8 +63,7 @@ fn wants_worker(reason: &Reason) -> bool {
 
 /// A job: its `status`, which is that of the schedule in the overview, or null when it is not scheduled; and `builds` of it, each
 /// the object of `builder-client history --json`, in the order in which they are given.
-#[must_use]
-pub fn job(snapshot: &Snapshot, name: &Text, platform: Option<&Text>, builds: &[Build]) -> Value {
+pub(super) fn job(snapshot: &Snapshot, name: &Text, platform: Option<&Text>, builds: &[Build]) -> Value {
     let is_meant = |job: &&Job| {
         job.status.job == *name && (platform.is_none() || job.status.platform.as_ref() == platform)
     };
@@ -92,8 +89,7 @@ pub fn job(snapshot: &Snapshot, name: &Text, platform: Option<&Text>, builds: &[
 
 /// A build: the object of `builder-client history --json`; in addition its `script`, or null when the server does not have it any
 /// more, and its artifacts as `files`, as `artifacts` is how many there are.
-#[must_use]
-pub fn build(snapshot: Option<&Snapshot>, details: &Details) -> Value {
+pub(super) fn build(snapshot: Option<&Snapshot>, details: &Details) -> Value {
     let usual = snapshot.and_then(|snapshot| snapshot.usual(&details.build));
     let mut value = history::describe(&details.build, usual);
     value["script"] = details.job.as_ref().map(|job| string(&job.script)).into();

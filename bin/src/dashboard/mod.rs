@@ -14,22 +14,22 @@
 //! | `describe` | what pages say, for programs |
 //! | `outcome` | what a result means, and how pages show it |
 //!
-//! In the engine are [`colours`], which makes lines of consoles fit for a page, as everything is there that has a fuzz target; and
-//! [`metrics`], which says in the words of the server what that says, too.
+//! In the engine are [`colours`](builder_engine::dashboard::colours), which makes lines of consoles fit for a page, as everything is
+//! there that has a fuzz target; and [`metrics`](builder_engine::dashboard::metrics), which says in the words of the server what that
+//! says, too.
 
-pub mod atom;
-pub mod badge;
-pub mod describe;
+mod atom;
+mod badge;
+mod describe;
 mod options;
 mod outcome;
-pub mod pages;
+mod pages;
 mod questions;
 mod reactor;
 
 use crate::command_line::{Address, Logging, Program};
 use crate::listener::Listener;
 use crate::socket::raise_descriptor_limit;
-pub use builder_engine::dashboard::{colours, metrics};
 use options::Settings;
 use pages::Pages;
 use questions::Remote;

@@ -36,12 +36,12 @@ use context::Context;
 use frame::Frame;
 use link::Links;
 use problem::Problem;
-pub use route::Page;
+pub(crate) use route::Page;
 use route::Subject;
 
 /// Makes the pages.
 #[derive(Clone, Debug)]
-pub struct Pages {
+pub(crate) struct Pages {
     links: Links,
     /// What all addresses begin with: nothing, or a path that begins with a slash and does not end with one.
     base: String,
@@ -51,8 +51,7 @@ pub struct Pages {
 
 impl Pages {
     /// Pages below this path, which may be empty.
-    #[must_use]
-    pub fn new(base: &str, title: String) -> Pages {
+    pub(crate) fn new(base: &str, title: String) -> Pages {
         let base = base.trim_end_matches('/').to_owned();
         Pages { links: Links::absolute(&base), base, title }
     }

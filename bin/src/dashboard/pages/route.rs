@@ -10,7 +10,7 @@ use builder_proto::text::Text;
 
 /// A page that is made of what the server says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Page {
+pub(crate) enum Page {
     /// How all is.
     Overview,
     /// A job and its builds.
@@ -35,7 +35,7 @@ pub enum Page {
 
 /// Which builds of a job are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobPage {
+pub(crate) struct JobPage {
     pub(super) name: Text,
     pub(super) platform: Option<Text>,
     pub(super) failed: bool,
@@ -44,7 +44,7 @@ pub struct JobPage {
 
 /// Which lines of the console are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum View {
+pub(crate) enum View {
     /// The last ones.
     End,
     /// Those around this one.
@@ -57,7 +57,7 @@ pub enum View {
 
 /// What programs want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub(crate) enum Subject {
     /// How all is.
     Overview,
     /// What waits for a platform.
