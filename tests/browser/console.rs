@@ -69,7 +69,7 @@ fn lines_are_found_and_have_addresses() {
     browser.press('\u{e007}');
     browser.wait("location.search !== '' && document.querySelectorAll('#lines .l').length === 20");
     assert!(
-        browser.text("#console .window").starts_with("20 lines match of 3,000."),
+        browser.text("#console .window").starts_with("20 of 3,000 lines match."),
         "{}",
         browser.text("#console")
     );

@@ -88,7 +88,7 @@
   function watch(address) {
     var busy = false, again = false;
     function refresh() {
-      // A page with which somebody works is not exchanged in front of him.
+      // A page is not exchanged while somebody works with it.
       if (document.hidden || busy || selecting()) { again = true; return; }
       busy = true;
       again = false;

@@ -8,13 +8,15 @@ use super::route::View;
 use super::words::{Count, Number, at, away, progress, since, took};
 use crate::client::history::{exceeds, time_taken};
 use crate::dashboard::outcome::{Outcome, class, sign, verdict};
-use crate::wording::{Size, Span, shortened_uuid};
+use crate::wording::{Size, shortened_uuid};
 use builder_engine::dashboard::colours;
 use builder_engine::dashboard::http::Response;
 use builder_engine::dashboard::site::{Answers, Details, Need};
 use builder_engine::dashboard::snapshot::Snapshot;
 use builder_proto::Uuid;
 use builder_proto::history::{Artifact, Build, BuildEnd, Cause, HistoryQuery};
+use builder_proto::signal;
+use builder_proto::text::Text;
 use builder_proto::time::Time;
 use maud::{Markup, html};
 
@@ -189,7 +191,7 @@ impl Shown<'_> {
         html! {
             @if build.end.is_some() { (took(taken)) } @else { (since(build.started, now)) }
             @if let Some(usual) = usual {
-                span.aside { ", usually " (Span(usual)) }
+                span.aside { ", usually " (took(usual)) }
                 @if exceeds(taken, usual) { " " strong.tag { "! slow" } }
                 @if build.end.is_none() { (progress("Time against usual", taken, usual)) }
             }
@@ -265,12 +267,16 @@ impl Shown<'_> {
 fn sentence(cause: &Cause) -> String {
     match cause {
         Cause::Exited(code) => format!("It failed with exit code {code}"),
-        Cause::Signalled(_) => format!("It was killed: {cause}"),
-        Cause::Stopped(_) => format!("It was stopped: {cause}"),
+        Cause::Signalled(number) => format!("It was killed by {}", signal::describe(*number)),
+        Cause::Stopped(number) => format!("It was stopped by {}", signal::describe(*number)),
         Cause::Timeout(_) => "It took too long and was ended".to_owned(),
         Cause::Silence(_) => "It printed nothing for too long and was ended".to_owned(),
         Cause::Cancelled(who) => format!("It was cancelled by {who}"),
-        Cause::Lost(reason) => format!("It was lost: {reason}"),
+        // Servers begin their reasons with what was lost.
+        Cause::Lost(reason) => match reason.as_bytes().strip_prefix(b"worker lost") {
+            Some(rest) => format!("Its worker was lost{}", Text::from(rest)),
+            None => format!("It was lost: {reason}"),
+        },
         Cause::Limit(reason) => format!("It exceeded a limit: {reason}"),
         Cause::CannotRun(reason) => format!("It could not be run: {reason}"),
     }
@@ -278,7 +284,10 @@ fn sentence(cause: &Cause) -> String {
 
 /// How much it printed.
 fn printed(end: &BuildEnd) -> Markup {
-    html! { (Count(end.console_lines, "line", "lines")) ", " (Size(end.console_bytes)) }
+    html! {
+        @if end.console_lines == 0 { "nothing" }
+        @else { (Count(end.console_lines, "line", "lines")) ", " (Size(end.console_bytes)) }
+    }
 }
 
 fn line_count(text: &[u8]) -> u64 {

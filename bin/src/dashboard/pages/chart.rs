@@ -12,6 +12,7 @@
 //!
 //! In a plot, `.bar` is filled, `.grid` and `.usual` are lines, and `text` is their labels.
 
+use super::words::took;
 use crate::client::history::time_taken;
 use crate::dashboard::outcome::{Outcome, counts, summary};
 use builder_engine::dashboard::snapshot::{RECENT, Recent};
@@ -90,7 +91,8 @@ pub(super) fn plot(builds: &[Build], usual: Option<Duration>, now: Time, base: &
     let times = shown.iter().map(|build| time_taken(build, now));
     let scale = Scale::new(times.chain(usual).max().unwrap_or_default());
     let days = [shown.first(), shown.last()].map(|build| build.map(|build| day(build.started)));
-    let days = if shown.len() == 1 { [None, days[1].clone()] } else { days };
+    // One day is not said twice.
+    let days = if days[0] == days[1] { [None, days[1].clone()] } else { days };
     html! {
         figure class="plot" {
             figcaption { (caption) }
@@ -125,16 +127,22 @@ pub(super) fn plot(builds: &[Build], usual: Option<Duration>, now: Time, base: &
 fn caption(shown: &[&Build], usual: Option<Duration>, now: Time) -> String {
     let outcomes: Vec<Outcome> = shown.iter().map(|build| Outcome::of_build(build)).collect();
     let ended = || shown.iter().filter(|build| build.end.is_some()).map(|build| time_taken(build, now));
-    let mut caption = match shown.len() {
-        0 => "No build to show".to_owned(),
-        1 => format!("The only build: {}", summary(&outcomes)),
-        count => format!("The last {count} builds: {}", summary(&outcomes)),
+    let mut caption = match outcomes.as_slice() {
+        [] => "No build to show".to_owned(),
+        [only] => format!("The only build: {}", only.word()),
+        many => format!("The last {} builds: {}", many.len(), summary(many)),
     };
     if let (Some(shortest), Some(longest)) = (ended().min(), ended().max()) {
-        caption.push_str(&format!("; from {} to {}", Span(shortest), Span(longest)));
+        match [shortest, longest].map(took) {
+            [shortest, longest] if shortest == longest => {
+                let each = if ended().count() > 1 { " each" } else { "" };
+                caption.push_str(&format!("; {longest}{each}"));
+            }
+            [shortest, longest] => caption.push_str(&format!("; from {shortest} to {longest}")),
+        }
     }
     if let Some(usual) = usual {
-        caption.push_str(&format!("; usually {}", Span(usual)));
+        caption.push_str(&format!("; usually {}", took(usual)));
     }
     caption
 }
@@ -188,7 +196,7 @@ fn bar(build: &Build, (left, width): (f64, f64), scale: &Scale, now: Time, base:
     };
     html! {
         a href={ (base) "/build/" (build.uuid()) } {
-            title { (cause) ", " (Span(taken)) ", started " (build.started) }
+            title { (cause) ", " (took(taken)) ", started " (build.started) }
             path class={ "bar " (outcome.class()) } d={ "M" (left) " " (BOTTOM) "L" (top) "V" (BOTTOM) "z" } {}
         }
     }
@@ -355,6 +363,18 @@ mod tests {
                 numbers.filter(|word| !word.is_empty()).map(|word| word.parse().unwrap()).collect();
             assert!(numbers.iter().all(|number| (0.0..=640.0).contains(number)), "{path}");
         }
+    }
+
+    #[test]
+    fn a_few_builds_are_not_counted_like_many() {
+        let label = |ends: &[(char, i64)], usual| label(&plot(&builds(ends), usual, at(0), ""));
+        let usual = Some(Duration::from_millis(12));
+        assert_eq!(label(&[('o', 0)], usual), "The only build: ok; 0 ms; usually 12 ms");
+        assert_eq!(label(&[('x', 60), ('x', 60)], None), "The last 2 builds: 2 failed; 1m 0s each");
+        assert_eq!(
+            label(&[('o', 3), ('r', 0)], None),
+            "The last 2 builds: 1 ok, 1 running, last running; 3.0s"
+        );
     }
 
     #[test]

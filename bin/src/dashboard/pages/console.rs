@@ -93,7 +93,7 @@ impl Shown<'_> {
         html! {
             (self.before(console))
             @if console.lines.is_empty() && !self.is_live() {
-                p.empty { (self.nothing(console)) }
+                @if let Some(words) = self.nothing(console) { p.empty { (words) } }
             } @else {
                 div #lines.lines data-live=[live] data-page=(self.context.links.build(self.uuid)) {
                     @match self.view {
@@ -106,11 +106,13 @@ impl Shown<'_> {
         }
     }
 
-    fn nothing(&self, console: &Console) -> String {
-        match self.view {
-            View::Find(_) => format!("None of {} matches.", Count(console.total, "line", "lines")),
-            _ if console.total == 0 => "It has printed nothing.".to_owned(),
-            _ => format!("There are only {}.", Count(console.total, "line", "lines")),
+    /// What stands in the place of lines, unless what stands above has said it.
+    fn nothing(&self, console: &Console) -> Option<String> {
+        match (self.view, console.total) {
+            (_, 0) => Some("It has printed nothing.".to_owned()),
+            (View::Find(_), _) => None,
+            (_, 1) => Some("There is only 1 line.".to_owned()),
+            (_, total) => Some(format!("There are only {} lines.", Number(total))),
         }
     }
 
@@ -122,7 +124,8 @@ impl Shown<'_> {
             let shown = console.lines.len() as u64;
             return html! {
                 p.window role="status" {
-                    (Count(console.fitting, "line matches", "lines match")) " of " (Number(console.total))
+                    (Number(console.fitting)) " of " (Count(console.total, "line", "lines"))
+                    @if console.fitting == 1 { " matches" } @else { " match" }
                     @if shown < console.fitting { "; these are the first " (Number(shown)) }
                     ". " a href={ (links.build(self.uuid)) "#console" } { "All lines" }
                 }

@@ -185,7 +185,7 @@ pub(super) fn json_builds(name: &Text, platform: Option<&Text>) -> HistoryQuery 
 /// That a job has no builds, or that there is no such job.
 pub(super) fn no_build(name: &Text) -> Problem {
     Problem::unknown(
-        format!("No build of a job {name} is known."),
+        format!("Neither a job {name} nor a build of it is known."),
         "Look for the job on the overview; builder-client history NAME lists what the server remembers.",
     )
 }

@@ -171,12 +171,7 @@ impl Shown<'_> {
                 }
                 (self.artifacts_left_out(&compared))
             }
-            p.aside {
-                (Count(compared.same, "artifact is", "artifacts are")) " the same."
-                @if compared.same_size > 0 {
-                    " Of " (Count(compared.same_size, "other", "others")) " only the size is known, which is the same."
-                }
-            }
+            (artifacts_alike(&compared))
         }
     }
 
@@ -248,6 +243,7 @@ fn unknown(reason: &str) -> Markup {
 
 fn lines(comparison: &Comparison) -> Markup {
     match comparison {
+        Comparison::Same(0) => html! { p.aside { "✓ The same: both are empty." } },
         Comparison::Same(lines) => html! { p.aside { "✓ The same, " (Count(*lines, "line", "lines")) "." } },
         Comparison::Unknown(reason) => unknown(reason),
         Comparison::Different(difference) => different(difference),
@@ -300,6 +296,23 @@ fn hunk_table(hunk: &Hunk<'_>) -> Markup {
                 }
             }
             @if total > SHOWN { p.message { "! Too long: " (Number((total - SHOWN) as u64)) " further lines are not shown." } }
+        }
+    }
+}
+
+/// What is to be said of artifacts that differ in nothing that is known.
+fn artifacts_alike(compared: &Artifacts) -> Markup {
+    let Artifacts { same, same_size, .. } = *compared;
+    let sign = if compared.has_differences() || same_size > 0 { "" } else { "✓ " };
+    html! {
+        @if same > 0 || !sign.is_empty() {
+            p.aside {
+                (sign)
+                @if same > 0 { (Count(same, "artifact is", "artifacts are")) " the same." } @else { "Neither build left any." }
+            }
+        }
+        @if same_size > 0 {
+            p.aside { "Of " (Count(same_size, "artifact", "artifacts")) " nothing is known but the size, which is the same." }
         }
     }
 }

@@ -5,15 +5,16 @@ use super::context::{Context, no_build};
 use super::frame::{Frame, html_response};
 use super::problem::{Problem, known};
 use super::route::{JobPage, MOST_BUILDS, USUAL_LIMIT};
-use super::words::{Count, away, settings, since, took};
+use super::words::{Number, away, settings, since, took};
 use crate::client::history::{exceeds, time_taken};
 use crate::client::overview::{period, usual};
 use crate::dashboard::outcome::{cause, has_failed, outcome};
-use crate::wording::{Size, Span, shortened_uuid};
+use crate::wording::{Size, shortened_uuid};
 use builder_engine::dashboard::http::Response;
 use builder_engine::dashboard::site::Need;
-use builder_engine::dashboard::snapshot::{Job, Snapshot};
+use builder_engine::dashboard::snapshot::{Job, RECENT, Snapshot};
 use builder_proto::history::{Build, HistoryQuery};
+use builder_proto::overview::Results;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
 use maud::{Markup, html};
@@ -82,9 +83,11 @@ impl<'a> Shown<'a> {
                 (self.status())
                 (self.schedule())
             }
-            section aria-labelledby="plot-title" {
-                h2 #plot-title { "The last " (Count(self.plotted.len() as u64, "build", "builds")) }
-                (chart::plot(self.plotted, self.usual(), self.context.now, self.context.base))
+            @if !self.plotted.is_empty() {
+                section aria-labelledby="plot-title" {
+                    h2 #plot-title { "How long builds took" }
+                    (chart::plot(self.plotted, self.usual(), self.context.now, self.context.base))
+                }
             }
             (self.history())
             (self.embed())
@@ -149,32 +152,18 @@ impl<'a> Shown<'a> {
     fn platform_status(&self, job: &Job) -> Markup {
         let status = &job.status;
         let now = self.context.now;
-        let success = job.recent.iter().rev().find(|recent| recent.cause.is_success());
         html! {
             li {
                 @if let Some(platform) = &status.platform { h3 { (platform) } }
                 @match &status.results {
-                    None => p { "It has not been built there yet." },
+                    None => p { "It has not been built " @if status.platform.is_some() { "there " } "yet." },
                     Some(results) => {
                         p.result {
                             a href=(self.context.links.build(results.last.uuid.0)) { (cause(&results.last.cause)) }
                             " " (away(results.last.finished, now))
                         }
-                        p {
-                            @if has_failed(status) { "Failed " } @else { "Succeeded " }
-                            (Count(results.count, "time", "times in a row")) ", for " (since(results.since, now)) "."
-                            @if has_failed(status) {
-                                @match success {
-                                    Some(success) => {
-                                        " Last success: "
-                                        a href=(self.context.links.build(success.uuid)) { (away(success.finished, now)) }
-                                        "."
-                                    }
-                                    None => " None of the last builds succeeded.",
-                                }
-                            }
-                        }
-                        @if let Some(usual) = usual(results) { p { "It usually takes " (Span(usual)) "." } }
+                        p { (self.row_of_results(job, results)) }
+                        @if let Some(usual) = usual(results) { p { "It usually takes " (took(usual)) "." } }
                     }
                 }
                 @if let Some(build) = self.snapshot.running_build(status) {
@@ -184,6 +173,30 @@ impl<'a> Shown<'a> {
                     }
                 }
                 (chart::strip(&job.recent))
+            }
+        }
+    }
+
+    /// How often in a row it ended like the last time, and after a failure, when it last succeeded.
+    fn row_of_results(&self, job: &Job, results: &Results) -> Markup {
+        let now = self.context.now;
+        let has_failed = has_failed(&job.status);
+        let success = job.recent.iter().rev().find(|recent| recent.cause.is_success());
+        html! {
+            @if results.count > 1 {
+                @if has_failed { "Failed " } @else { "Succeeded " }
+                (Number(results.count)) " times in a row, for " (since(results.since, now)) ". "
+            }
+            @if has_failed {
+                @match success {
+                    Some(success) => {
+                        "Last success: "
+                        a href=(self.context.links.build(success.uuid)) { (away(success.finished, now)) }
+                        "."
+                    }
+                    None if job.recent.len() < RECENT => "It has never succeeded.",
+                    None => { "None of the last " (RECENT) " builds succeeded." }
+                }
             }
         }
     }
@@ -219,7 +232,7 @@ impl<'a> Shown<'a> {
                 h2 #history-title { "Builds " span.count { (self.builds.len()) } }
                 (self.filters())
                 @if self.builds.is_empty() {
-                    p.empty { "No build fits." }
+                    p.empty { @if self.plotted.is_empty() { "It has not been built yet." } @else { "No build fits." } }
                 } @else {
                     div.scrolls tabindex="0" role="region" aria-label="Table of builds" {
                         table.history {

@@ -53,7 +53,7 @@ impl Problem {
                 status: 503,
                 title: "The server is busy".to_owned(),
                 words: format!("It says: {words}"),
-                remedy: "Try again in a moment; the page does so by itself when it is loaded again.",
+                remedy: "Load the page again in a moment.",
             },
             Refusal::Refused(words) => Problem {
                 status: 404,

@@ -17,7 +17,7 @@ pub(super) struct Count(pub(super) u64, pub(super) &'static str, pub(super) &'st
 
 /// What a job wants besides, each with its name.
 pub(super) fn settings(settings: JobSettings) -> Vec<(&'static str, String)> {
-    let span = |duration: Duration| Span(duration).to_string();
+    let span = |duration: Duration| humantime::format_duration(duration).to_string();
     let kept = |builds| match builds {
         JobSettings::ALL_BUILDS => "all results".to_owned(),
         builds => Count(builds, "result on each platform", "results on each platform").to_string(),
@@ -166,10 +166,7 @@ mod tests {
         };
         let words: Vec<String> =
             settings(some).into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
-        assert_eq!(
-            words,
-            ["Ended after: 10m 0s", "Missed runs: left out", "Kept: 1 result on each platform"]
-        );
+        assert_eq!(words, ["Ended after: 10m", "Missed runs: left out", "Kept: 1 result on each platform"]);
         assert!(settings(JobSettings::NONE).is_empty());
     }
 

@@ -7,13 +7,12 @@ use super::context::Context;
 use super::frame::{Frame, html_response};
 use super::link::Links;
 use super::problem::Problem;
-use super::words::{Away, Count, Minute};
+use super::words::{Away, Count, Minute, took};
 use crate::client::overview::usual;
 use crate::dashboard::outcome::{Outcome, has_failed, sign, verdict};
 use crate::wording::whole_seconds;
 use builder_engine::dashboard::http::Response;
 use builder_engine::dashboard::snapshot::{Job, RECENT, Recent, Snapshot};
-use builder_engine::wording::Span;
 use builder_proto::overview::{JobStatus, Results};
 use builder_proto::text::Text;
 use builder_proto::time::Time;
@@ -105,7 +104,7 @@ impl Overview<'_> {
                 @if jobs.is_empty() {
                     p.empty {
                         "Nothing is scheduled yet. "
-                        code { "builder-client schedule daily NAME SCRIPT" }
+                        code { "builder-client schedule NAME PLATFORM SCRIPT --period daily" }
                         " lets a script run every day."
                     }
                 } @else {
@@ -179,7 +178,7 @@ impl Overview<'_> {
             write!(rows, "<time>{:#}</time>", Minute(finished))?;
         }
         match usual(results) {
-            Some(usual) => write!(rows, "<td>{}", Span(usual)),
+            Some(usual) => write!(rows, "<td>{}", took(usual)),
             None => rows.write_str("<td>–"),
         }
     }

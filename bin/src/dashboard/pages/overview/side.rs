@@ -2,9 +2,8 @@
 
 use super::Overview;
 use crate::client::history::exceeds;
-use crate::dashboard::pages::words::{Count, Number, away, progress, since};
+use crate::dashboard::pages::words::{Count, Number, away, progress, since, took};
 use crate::wording::Size;
-use builder_engine::wording::Span;
 use builder_proto::history::Build;
 use builder_proto::overview::{PlatformStatus, QueueStatus, Reason, UploadsStatus};
 use maud::{Markup, html};
@@ -78,7 +77,7 @@ impl Overview<'_> {
                 }
                 span.time {
                     (since(build.started, self.now))
-                    @if let Some(usual) = usual { " of usually " (Span(usual)) }
+                    @if let Some(usual) = usual { " of usually " (took(usual)) }
                     @if is_slow { " " strong.tag { "! slow" } }
                 }
             }
@@ -123,7 +122,7 @@ impl Overview<'_> {
     fn why(&self, reason: &Reason) -> Markup {
         match reason {
             Reason::Losses(pace) => html! {
-                "its workers lost " (pace.losses) " builds in a row; the next try is " (away(pace.next, self.now))
+                "its workers lost " (Count(pace.losses, "build", "builds in a row")) "; the next try is " (away(pace.next, self.now))
             },
             reason => html! { (reason) },
         }
@@ -173,8 +172,8 @@ impl Overview<'_> {
                     dt { "Notices" }
                     dd {
                         @match server.notices {
-                            Some(notices) => { (Count(notices, "build", "builds")) " still to be told" }
-                            None => "none waits",
+                            Some(notices) => { (Count(notices, "build", "builds")) " still to be told of" }
+                            None => "none waiting",
                         }
                     }
                 }
@@ -229,7 +228,7 @@ fn uploads(uploads: Option<&UploadsStatus>) -> Markup {
                 (Count(uploads.waiting, "result waits", "results wait")) " for " (uploads.destination)
                 @if let Some(trouble) = &uploads.trouble { span.warn { " ! " (trouble) } }
             }
-            None => "none waits",
+            None => "none waiting",
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The overview says in two seconds whether all is well.
 
-use super::samples;
-use super::{Host, all, read, text, words};
+use super::{Host, all, read, samples, text, words};
 use builder_proto::overview::{Null, Reason};
 
 #[test]
@@ -32,7 +31,8 @@ fn what_is_well_says_so() {
     host.snapshot.jobs.clear();
     let page = host.show("/");
     assert_eq!(read(&page, "h1.ok"), "✓ Ready for the first job");
-    assert!(read(&page, "#jobs .empty").contains("builder-client schedule"));
+    let command = "builder-client schedule NAME PLATFORM SCRIPT --period daily";
+    assert_eq!(read(&page, "#jobs .empty code"), command);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn everything_that_is_wrong_is_named() {
     );
     let server = read(&page, ".side dl");
     assert!(
-        server.contains("3 builds still to be told") && server.contains("12 results wait for https://"),
+        server.contains("3 builds still to be told of") && server.contains("12 results wait for https://"),
         "{server}"
     );
 }

@@ -1,9 +1,11 @@
 //! What the pages of jobs and builds show.
 
-use super::{Host, all, read, text, words};
+use super::{Host, all, read, samples, text, words};
 use builder_engine::dashboard::site::{Need, Site, Window};
-use builder_proto::history::HistoryQuery;
+use builder_proto::history::{BuildEnd, Cause, HistoryQuery};
+use builder_proto::overview::Null;
 use builder_proto::text::Text;
+use std::time::Duration;
 
 fn numbers(page: &scraper::Html) -> Vec<u64> {
     all(page, ".l > a").iter().map(|link| words(*link).parse().unwrap()).collect()
@@ -93,6 +95,23 @@ fn a_build_begins_with_its_result() {
 }
 
 #[test]
+fn why_a_build_ended_is_a_sentence() {
+    let mut host = Host::new("");
+    for (cause, sentence) in [
+        (Cause::Signalled(9), "✗ It was killed by SIGKILL"),
+        (
+            Cause::Lost("worker lost: it is gone; the job was queued again".into()),
+            "✗ Its worker was lost: it is gone; the job was queued again",
+        ),
+        (Cause::Lost("the disk broke".into()), "✗ It was lost: the disk broke"),
+        (Cause::Timeout(Null), "✗ It took too long and was ended"),
+    ] {
+        host.details[0].build.end.as_mut().unwrap().cause = cause;
+        assert_eq!(read(&host.show(&format!("/build/{}", host.build(0))), "h1"), sentence);
+    }
+}
+
+#[test]
 fn a_removed_build_says_so() {
     let host = Host::new("");
     let page = host.show(&format!("/build/{}", host.build(35)));
@@ -128,13 +147,13 @@ fn lines_are_found_and_lead_to_where_they_are() {
     let host = Host::new("");
     let uuid = host.build(2);
     let page = host.show(&format!("/build/{uuid}?find=package%5C.4%5B67%5D"));
-    assert_eq!(read(&page, ".window"), "2 lines match of 1,460. All lines");
+    assert_eq!(read(&page, ".window"), "2 of 1,460 lines match. All lines");
     let found: Vec<&str> = all(&page, ".l > a").iter().map(|a| a.value().attr("href").unwrap()).collect();
     assert_eq!(found, [format!("/build/{uuid}?line=46#L46"), format!("/build/{uuid}?line=460#L460")]);
     assert_eq!(read(&page, "mark"), "package.46");
     assert_eq!(all(&page, "input[name=find]")[0].value().attr("value"), Some("package\\.4[67]"));
     let none = host.show(&format!("/build/{uuid}?find=zebra"));
-    assert_eq!(read(&none, "#console .empty"), "None of 1,460 lines matches.");
+    assert_eq!(read(&none, "#console .window"), "0 of 1,460 lines match. All lines");
     let bad = host.get(&format!("/build/{uuid}?find=%28"));
     assert_eq!(bad.status, 400);
     let page = scraper::Html::parse_document(&text(&bad));
@@ -177,6 +196,19 @@ fn differences_are_shown_with_the_usual_choice_of_builds() {
     assert_eq!(all(&page, "[aria-labelledby=script-title] .l.new").len(), 1);
     assert_eq!(read(&page, "[aria-labelledby=artifacts-title] li.old"), "− removed bin/web.hvt 8.8 MiB");
     assert_eq!(read(&page, "[aria-labelledby=console-title] .aside"), "✓ The same, 1,460 lines.");
+    let artifacts = |host: &Host| {
+        let page = host.show(&format!("/build/{failed}/diff"));
+        let section = all(&page, "[aria-labelledby=artifacts-title] .aside").into_iter().map(words);
+        section.collect::<Vec<String>>().join(" ")
+    };
+    assert!(artifacts(&host).ends_with("2 artifacts are the same."), "{}", artifacts(&host));
+    for details in &mut host.details {
+        details.artifacts.clear();
+    }
+    assert_eq!(artifacts(&host), "✓ Neither build left any.");
+    host.lines.clear();
+    let page = host.show(&format!("/build/{failed}/diff"));
+    assert_eq!(read(&page, "[aria-labelledby=console-title] .aside"), "✓ The same: both are empty.");
     let oldest = host.get(&format!("/build/{}/diff", host.build(59)));
     assert_eq!(oldest.status, 404);
     let removed = host.show(&format!("/build/{}/diff", host.build(35)));
@@ -193,8 +225,8 @@ fn the_builds_around_an_old_one_are_looked_for_among_many() {
         .find(|job| job.status.job == "unikernel-dns-secondary".into())
         .unwrap()
         .clone();
-    host.builds = super::samples::builds(&job, 300);
-    host.details = host.builds.iter().map(|build| super::samples::details(build.clone(), "")).collect();
+    host.builds = samples::builds(&job, 300);
+    host.details = host.builds.iter().map(|build| samples::details(build.clone(), "")).collect();
     let page = host.show(&format!("/build/{}", host.build(250)));
     let previous = all(&page, "[aria-label='Builds of the job'] a")[0].value().attr("href").unwrap();
     assert_eq!(previous, format!("/build/{}", host.build(251)));
@@ -212,4 +244,35 @@ fn a_console_is_not_asked_for_by_a_pattern_that_is_none() {
     assert!(needs(&format!("/build/{uuid}?find=x%2B")).contains(&window));
     let asks = |need: &Need| matches!(need, Need::Console(..));
     assert!(!needs(&format!("/build/{uuid}?find=%28")).iter().any(asks));
+}
+
+#[test]
+fn a_host_with_little_is_described_in_plain_words() {
+    let mut host = Host::new("");
+    host.snapshot.queued.clear();
+    host.snapshot.running.clear();
+    host.snapshot.platforms.clear();
+    host.snapshot.jobs.retain(|job| job.status.job == "unikernel-dns-secondary".into());
+    let [job] = host.snapshot.jobs.as_mut_slice() else { panic!("there is one job of this name") };
+    let results = job.status.results.as_mut().unwrap();
+    (results.last.cause, results.count, results.usual) = (Cause::Exited(0), 1, Some(12));
+    host.builds.truncate(1);
+    let finished = host.builds[0].started.saturating_add(Duration::from_millis(12));
+    host.builds[0].end = Some(BuildEnd::new(finished, Cause::Exited(0)));
+    host.details[0].build = host.builds[0].clone();
+    let overview = host.show("/");
+    assert_eq!(read(&overview, "#jobs td:nth-child(4)"), "12 ms");
+    assert!(read(&overview, ".side dl").ends_with("Uploads none waiting Notices none waiting"));
+    let page = host.show("/job/unikernel-dns-secondary");
+    assert_eq!(read(&page, ".statuses"), "freebsd-14 ✓ ok 3h ago It usually takes 12 ms.");
+    assert_eq!(read(&page, "figcaption"), "The only build: ok; 12 ms; usually 12 ms");
+    let page = host.show(&format!("/build/{}", host.build(0)));
+    assert!(read(&page, ".facts").contains("Took 12 ms, usually 12 ms"), "{}", read(&page, ".facts"));
+    assert!(read(&page, ".facts").contains("Console nothing"), "{}", read(&page, ".facts"));
+    host.builds.clear();
+    host.snapshot.jobs[0].status.results = None;
+    let page = host.show("/job/unikernel-dns-secondary");
+    assert_eq!(read(&page, ".statuses p"), "It has not been built there yet.");
+    assert_eq!(read(&page, "#history .empty"), "It has not been built yet.");
+    assert!(all(&page, "figure").is_empty());
 }
