@@ -101,7 +101,9 @@ impl<'a> Context<'a> {
             None => name.to_string(),
         };
         let picture = badge::badge(&label, &message, tone);
-        Ok(Response::new(200, "image/svg+xml", picture.into_bytes()))
+        // Without that, browsers show it on no page but ours.
+        Ok(Response::new(200, "image/svg+xml", picture.into_bytes())
+            .with_header("Cross-Origin-Resource-Policy", "cross-origin"))
     }
 
     /// Numbers, as Prometheus reads them. It has some of its own to tell when the server cannot be asked.

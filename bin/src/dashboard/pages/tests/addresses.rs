@@ -203,6 +203,7 @@ fn programs_get_json_feeds_and_badges() {
     let message = |target: &str| {
         let response = host.get(target);
         assert_eq!((response.status, response.content_type), (200, "image/svg+xml"));
+        assert_eq!(header(&response, "Cross-Origin-Resource-Policy"), Some("cross-origin"));
         let picture = text(&response);
         let title = picture.split("<title>").nth(1).unwrap().split("</title>").next().unwrap();
         title.to_owned()
