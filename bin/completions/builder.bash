@@ -29,8 +29,8 @@ _builder() {
             valued='--upload-credentials --timeout'
             commands='' ;;
         builder-dashboard)
-            flags='-l --listen -r --remote --base-path --title --socket-mode --socket-group -v --verbose -q --quiet -h --help --version'
-            valued='-l --listen -r --remote --base-path --title --socket-mode --socket-group'
+            flags='-l --listen -r --remote --base-path --title --host --socket-mode --socket-group -v --verbose -q --quiet -h --help --version'
+            valued='-l --listen -r --remote --base-path --title --host --socket-mode --socket-group'
             commands='' ;;
     esac
     _builder_count

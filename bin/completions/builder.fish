@@ -19,7 +19,7 @@ function __builder_words
         case builder-upload
             set valued --upload-credentials --timeout
         case builder-dashboard
-            set valued -l --listen -r --remote --base-path --title --socket-mode --socket-group
+            set valued -l --listen -r --remote --base-path --title --host --socket-mode --socket-group
     end
     set -l is_value no
     for token in $tokens[2..]
@@ -197,6 +197,7 @@ complete -c builder-dashboard -s l -l listen -x -d 'Serve pages on this address;
 complete -c builder-dashboard -s r -l remote -x -d 'The server, as HOST:PORT or unix:PATH'
 complete -c builder-dashboard -l base-path -x -d 'The path of the pages behind a reverse proxy'
 complete -c builder-dashboard -l title -x -d 'What the pages are called'
+complete -c builder-dashboard -l host -x -d 'Answer under this host name; may be repeated'
 complete -c builder-dashboard -l socket-mode -x -d 'The mode of sockets for unix:PATH'
 complete -c builder-dashboard -l socket-group -x -a '(__fish_complete_groups)' -d 'The group of sockets for unix:PATH'
 complete -c builder-dashboard -s v -l verbose -d 'Log what happens; twice: log every detail'

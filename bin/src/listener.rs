@@ -8,7 +8,7 @@ use mio::{Interest, Registry, Token};
 use rustix::fs::Mode;
 use std::fs::{self, Metadata, Permissions};
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -59,6 +59,8 @@ fn socket_mode(matches: &Matches) -> Result<u32, UsageError> {
 pub(crate) struct Listener {
     socket: Socket<TcpListener, UnixListener>,
     file: Option<SocketFile>,
+    /// The address, unless it is a file.
+    ip: Option<IpAddr>,
 }
 
 impl Listener {
@@ -86,7 +88,7 @@ impl Listener {
             chown(path, None, Some(group_id(group)?))?;
         }
         fs::set_permissions(path, Permissions::from_mode(access.mode))?;
-        Ok(Listener { socket: Socket::Unix(listener), file: Some(file) })
+        Ok(Listener { socket: Socket::Unix(listener), file: Some(file), ip: None })
     }
 
     pub(crate) fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
@@ -94,7 +96,7 @@ impl Listener {
         set_tcp_options(&listener)?;
         // mio asks for fewer.
         rustix::net::listen(&listener, BACKLOG)?;
-        Ok(Listener { socket: Socket::Tcp(listener), file: None })
+        Ok(Listener { socket: Socket::Tcp(listener), file: None, ip: Some(address.ip()) })
     }
 
     /// Ends connections whose peers acknowledge nothing for two minutes; see [`set_acknowledgement_limit`].
@@ -118,6 +120,11 @@ impl Listener {
                 Err(error) => error.to_string(),
             },
         }
+    }
+
+    /// The address on which it listens, unless that is a file.
+    pub(crate) fn ip(&self) -> Option<IpAddr> {
+        self.ip
     }
 
     /// Removes what the listener left in the file system; it accepts nothing more.

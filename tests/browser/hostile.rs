@@ -2,6 +2,7 @@
 
 use crate::host::{Host, PLATFORM};
 use crate::webdriver::Browser;
+use builder_tests::http::{Answer, HttpServer};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -222,4 +223,40 @@ fn files(browser: &Browser, host: &mut Host) {
         assert!(elements.iter().all(|element| known.contains(&element.as_str().unwrap())), "{elements:?}");
     }
     look(browser, &mut Found::default());
+}
+
+#[test]
+fn a_page_elsewhere_shows_badges_and_gets_nothing_else() {
+    let Some(browser) = Browser::start() else { return };
+    let mut host = Host::start();
+    host.build("job", "echo hello\n");
+    let page =
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<!doctype html><title>elsewhere</title>";
+    let elsewhere = HttpServer::start(|_, _| Answer::Bytes(page.to_vec()));
+    browser.open(&elsewhere.url().replace("127.0.0.1", "localhost"));
+    assert_eq!(browser.run("return document.title"), "elsewhere");
+    let picture = |path: &str| {
+        browser.run_until_done(&format!(
+            "let done = arguments[0], picture = new Image();
+             picture.onload = () => done('shown');
+             picture.onerror = () => done('not shown');
+             picture.src = '{}'",
+            host.page(path)
+        ))
+    };
+    assert_eq!(picture("/job/job/badge.svg"), "shown");
+    assert_eq!(picture("/favicon.ico"), "not shown");
+    let read = |address: &str| {
+        browser.run_until_done(&format!(
+            "let done = arguments[0]; fetch('{address}').then(answer => answer.text()).then(done, () => done('not read'))"
+        ))
+    };
+    assert_eq!(read(&host.page("/")), "not read");
+
+    // Its name leads to the dashboard now.
+    browser.open(&host.page("/").replace("127.0.0.1", "elsewhere.example"));
+    assert!(browser.text("h1").starts_with("421"), "{}", browser.text("body"));
+    assert!(!read("/api/overview").as_str().unwrap().contains("\"job\""));
+    browser.open(&host.page("/").replace("127.0.0.1", "localhost"));
+    browser.wait("document.querySelector('#jobs tbody a')?.innerText === 'job'");
 }

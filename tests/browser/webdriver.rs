@@ -64,6 +64,7 @@ impl Browser {
                 "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic",
                 "--no-first-run", "--disable-background-networking", "--disable-component-update",
                 "--disable-sync", "--no-proxy-server", "--window-size=1280,800",
+                "--host-resolver-rules=MAP *.example 127.0.0.1",
                 format!("--user-data-dir={}", profile.display()),
             ],
             "prefs": {

@@ -191,6 +191,30 @@ fn nobody_is_waited_for_that_never_was_a_server_of_this_version() {
 }
 
 #[test]
+fn no_page_elsewhere_reads_pages_under_a_name_of_its_own() {
+    fn ask(mut stream: impl Read + Write, host: &str) -> Page {
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        Page::parse(&answer)
+    }
+    let (site, viewers) = watched();
+    let _server = site.start();
+    let socket = site.file("here", "").with_file_name("pages.sock");
+    let file = format!("unix:{}", socket.display());
+    let dashboard = dashboard(&site, &viewers, &["--host", "ci.example", "--listen", &file]);
+    for (host, status) in
+        [("evil.example", 421), ("127.0.0.1.evil.example", 421), ("ci.example:443", 200), ("127.0.0.1", 200)]
+    {
+        let page = ask(dashboard.connect(), host);
+        assert_eq!(page.status, status, "{host}: {page:?}");
+        assert_eq!(page.text().contains("--host"), status == 421, "{}", page.text());
+    }
+    assert_eq!(ask(UnixStream::connect(&socket).unwrap(), "evil.example").status, 200);
+}
+
+#[test]
 fn whatever_browsers_send_pages_go_on() {
     let (site, viewers) = watched();
     let server = site.start();
@@ -223,7 +247,7 @@ fn whatever_browsers_send_pages_go_on() {
     }
     // One after the other, although they come together.
     let mut stream = dashboard.connect();
-    let together = "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(99) + &request("/");
+    let together = "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(99) + &request("/");
     stream.write_all(together.as_bytes()).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();

@@ -110,7 +110,7 @@ impl Drop for Dashboard {
 
 /// What a browser sends that wants a page, and nothing else after it.
 pub fn request(path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nHost: builder.example\r\nConnection: close\r\n\r\n")
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 }
 
 impl Page {

@@ -112,6 +112,7 @@ fn run(settings: Settings) -> Result<(), DashboardError> {
         let _ = writeln!(io::stdout(), "listening on {at}");
     }
     let pages = Pages::new(&base, settings.title);
-    let reactor = Reactor::new(pages, listeners, Remote::new(settings.remote), most_connections);
+    let reactor =
+        Reactor::new(pages, listeners, Remote::new(settings.remote), most_connections, settings.names);
     reactor.and_then(Reactor::run).map_err(DashboardError::System)
 }

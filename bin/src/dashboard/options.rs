@@ -2,6 +2,7 @@
 
 use crate::command_line::{Address, Flag, Kind, Matches, REMOTE, Repeat, UsageError, remote, value, values};
 use crate::listener::{SOCKET_GROUP, SOCKET_MODE, SocketAccess, socket_access};
+use builder_engine::dashboard::http::HostName;
 use std::fmt;
 use std::str::FromStr;
 
@@ -13,6 +14,8 @@ pub(super) struct Settings {
     pub(super) remote: Address,
     pub(super) base_path: BasePath,
     pub(super) title: String,
+    /// Under which it is asked, besides those that are always good.
+    pub(super) names: Vec<HostName>,
 }
 
 /// What the paths of all pages begin with. It begins with a slash, and does not end with one unless it is nothing else.
@@ -57,6 +60,24 @@ The default is
 What stands at the top of all pages, and in their titles.
 The default is builder.",
     ),
+    Flag::with_value("host", "NAME", Kind::Text, "answer under this host name; may be repeated")
+        .repeat(Repeat::Adds)
+        .manual(
+            "\
+Answer to browsers that know the pages under this host name, such as
+builds.example.org, without a port; the option may be repeated.
+A reverse proxy that passes the name on, as Caddy does and nginx if it is told
+to, needs it.
+.Pp
+On a loopback address, only requests for
+.Li localhost ,
+for an address or for one of these names are answered, and all others are
+refused with status 421.
+Otherwise a page elsewhere could have its own name lead there, and so read
+everything through the browser of somebody on this machine.
+On other addresses this holds once the option is given, and on sockets in the
+file system never.",
+        ),
     SOCKET_MODE,
     SOCKET_GROUP,
 ];
@@ -75,6 +96,7 @@ pub(super) fn resolve(matches: &Matches) -> Result<Settings, UsageError> {
         remote: remote(matches)?,
         base_path: value(matches, "base-path")?.unwrap_or_else(|| BasePath("/".to_owned())),
         title: value(matches, "title")?.unwrap_or_else(|| DEFAULT_TITLE.to_owned()),
+        names: values(matches, "host")?,
     })
 }
 

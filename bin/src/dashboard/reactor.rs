@@ -4,8 +4,9 @@ use super::questions::{Questions, Reading, Remote};
 use crate::clock::Clock;
 use crate::listener::Listener;
 use crate::socket::NonBlockingSocket;
+use builder_engine::dashboard::http::HostName;
 use builder_engine::dashboard::site::Site;
-use builder_engine::dashboard::{Action, Dashboard, Input};
+use builder_engine::dashboard::{Action, Dashboard, Input, Place};
 use mio::event::{Event, Source};
 use mio::{Events, Interest, Poll, Token};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -64,6 +65,7 @@ impl<S: Site> Reactor<S> {
         listeners: Vec<Listener>,
         remote: Remote,
         most_connections: usize,
+        names: Vec<HostName>,
     ) -> io::Result<Reactor<S>> {
         let poll = Poll::new()?;
         let mut signals = Signals::new([SIGTERM, SIGINT])?;
@@ -71,7 +73,7 @@ impl<S: Site> Reactor<S> {
         let questions = Questions::new(poll.registry().try_clone()?, remote);
         let clock = Clock::start();
         let mut reactor = Reactor {
-            dashboard: Dashboard::new(clock.now(), site, most_connections),
+            dashboard: Dashboard::new(clock.now(), site, most_connections, names),
             poll,
             signals,
             listeners,
@@ -175,7 +177,10 @@ impl<S: Site> Reactor<S> {
             }
             let Some(listener) = self.listeners.get(number) else { return };
             match listener.accept() {
-                Ok((socket, _)) => self.welcome(socket),
+                Ok((socket, _)) => {
+                    let place = place(listener);
+                    self.welcome(socket, place);
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.pending.remove(&number);
                 }
@@ -189,7 +194,7 @@ impl<S: Site> Reactor<S> {
         }
     }
 
-    fn welcome(&mut self, mut socket: NonBlockingSocket) {
+    fn welcome(&mut self, mut socket: NonBlockingSocket, place: Place) {
         self.last += 1;
         let (id, interests) = (self.last, Interest::READABLE | Interest::WRITABLE);
         if let Err(error) = self.poll.registry().register(&mut socket, token_of_browser(id), interests) {
@@ -197,7 +202,7 @@ impl<S: Site> Reactor<S> {
             return;
         }
         self.browsers.insert(id, Browser { socket, is_readable: true, is_told: false });
-        self.handle(Input::Connected { connection: id });
+        self.handle(Input::Connected { connection: id, place });
     }
 
     fn read_browsers(&mut self) {
@@ -334,6 +339,15 @@ fn is_of_peer(error: &io::Error) -> bool {
             | ErrorKind::Interrupted
             | ErrorKind::TimedOut
     )
+}
+
+/// Who reaches a listener.
+fn place(listener: &Listener) -> Place {
+    match listener.ip() {
+        None => Place::File,
+        Some(ip) if ip.to_canonical().is_loopback() => Place::Loopback,
+        Some(_) => Place::Network,
+    }
 }
 
 fn token_of_browser(id: u64) -> Token {

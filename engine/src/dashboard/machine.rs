@@ -2,7 +2,7 @@
 
 use super::desk::Desk;
 use super::feeds::Feeds;
-use super::http::{Connection, Request, Response};
+use super::http::{Connection, HostName, Request, Response};
 use super::limits::{ANSWER_TIME, BEAT_TIME, CONNECTIONS};
 use super::site::{Answers, Figures, Site};
 use super::snapshots::Snapshots;
@@ -21,6 +21,8 @@ pub enum Input<'a> {
     Connected {
         /// The browser.
         connection: u64,
+        /// To which address of ours.
+        place: Place,
     },
     /// A browser has sent something.
     Received {
@@ -62,6 +64,17 @@ pub enum Input<'a> {
     },
     /// Time has passed.
     Tick,
+}
+
+/// Where browsers connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On a socket in the file system, which no browser reaches by itself: a proxy is there.
+    File,
+    /// On an address that only this machine reaches.
+    Loopback,
+    /// On another address.
+    Network,
 }
 
 /// Serves pages about a server, without a socket and without a clock.
@@ -144,6 +157,8 @@ pub enum Input<'a> {
 pub struct Dashboard<S: Site> {
     pub(super) site: S,
     most_connections: usize,
+    /// Names under which it may be asked; see [`http`](super::http).
+    pub(super) names: Vec<HostName>,
     pub(super) visitors: BTreeMap<u64, Visitor<S::Page>>,
     pub(super) talks: Talks,
     pub(super) snapshots: Snapshots,
@@ -164,6 +179,8 @@ pub struct Dashboard<S: Site> {
 pub(super) struct Visitor<P> {
     pub(super) http: Connection,
     pub(super) task: Task<P>,
+    /// Whether it has to ask under one of our names.
+    pub(super) is_guarded: bool,
 }
 
 /// What is done for a browser.
@@ -216,11 +233,13 @@ const SWEEP_TIME: Duration = Duration::from_millis(500);
 impl<S: Site> Dashboard<S> {
     /// A dashboard that nobody looks at. It has a look at the server right away, so that the first page need not wait.
     ///
-    /// Up to [`CONNECTIONS`] browsers may be connected, or fewer.
-    pub fn new(now: Now, site: S, most_connections: usize) -> Dashboard<S> {
+    /// Up to [`CONNECTIONS`] browsers may be connected, or fewer. Those on a loopback address may ask under an address, as
+    /// `localhost`, and under these names; those on other addresses as well, unless there are no names: then any will do.
+    pub fn new(now: Now, site: S, most_connections: usize, names: Vec<HostName>) -> Dashboard<S> {
         let mut dashboard = Dashboard {
             site,
             most_connections: most_connections.min(CONNECTIONS),
+            names,
             visitors: BTreeMap::new(),
             talks: Talks::default(),
             snapshots: Snapshots::default(),
@@ -240,8 +259,13 @@ impl<S: Site> Dashboard<S> {
     /// Takes note of what happened.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         match input {
-            Input::Connected { connection } => {
-                let visitor = Visitor { http: Connection::new(now.monotonic), task: Task::Idle };
+            Input::Connected { connection, place } => {
+                let is_guarded = match place {
+                    Place::File => false,
+                    Place::Loopback => true,
+                    Place::Network => !self.names.is_empty(),
+                };
+                let visitor = Visitor { http: Connection::new(now.monotonic), task: Task::Idle, is_guarded };
                 self.visitors.insert(connection, visitor);
                 self.next_sweep = self.next_sweep.max(now.monotonic).min(now.monotonic + SWEEP_TIME);
             }

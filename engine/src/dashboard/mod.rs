@@ -40,5 +40,5 @@ mod tests;
 mod visits;
 
 pub use limits::CONNECTIONS;
-pub use machine::{Dashboard, Input};
+pub use machine::{Dashboard, Input, Place};
 pub use talks::Action;

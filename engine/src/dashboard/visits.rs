@@ -2,7 +2,7 @@
 
 use super::collect::{Collector, query_of};
 use super::desk::Outcome;
-use super::http::{Request, Response, Stream, date};
+use super::http::{Request, Response, Stream, date, is_known, misdirected};
 use super::limits::{BEAT_TIME, FRESH_TIME};
 use super::machine::{Dashboard, Rendered, Task, Visitor, Wanted};
 use super::site::{Answer, Answers, Need, Plan, Refusal, Site, Window};
@@ -36,6 +36,10 @@ impl<S: Site> Dashboard<S> {
     }
 
     fn begin(&mut self, now: Now, connection: u64, request: Request) {
+        let is_guarded = self.visitors.get(&connection).is_some_and(|visitor| visitor.is_guarded);
+        if is_guarded && !is_known(request.host.as_deref(), &self.names) {
+            return self.respond(now, connection, misdirected());
+        }
         match self.site.plan(&request) {
             Plan::Ready(response) => self.respond(now, connection, response),
             Plan::Page(page) => match self.rendered.iter().find(|rendered| rendered.is_for(&request)) {

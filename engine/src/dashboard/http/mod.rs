@@ -3,7 +3,7 @@
 //! A [`Connection`] takes bytes and gives [requests](Request), one at a time and in their order. It takes a [`Response`], or a
 //! [`Stream`] that is pushed in [pieces](Piece), and gives bytes. It refuses by itself what is malformed, too large, too slow,
 //! or asks for a change, and it says when it has waited long enough. `head` finds and reads heads of requests, `refusal`
-//! says what is wrong with them, `answer` writes heads of answers, `outbox` holds what waits to be sent, and `percent`
+//! says what is wrong with them, `host` knows under which names we answer, `answer` writes heads of answers, `outbox` holds what waits to be sent, and `percent`
 //! reads and writes what stands in addresses.
 //!
 //! # The loop
@@ -39,6 +39,7 @@ mod answer;
 mod connection;
 mod date;
 mod head;
+mod host;
 mod message;
 mod outbox;
 mod percent;
@@ -48,6 +49,9 @@ mod tests;
 
 pub use connection::Connection;
 pub use date::date;
+pub(crate) use host::is_known;
+pub use host::{HostName, HostNameError};
 pub use message::{Caching, Method, Request, Response, Stream};
 pub use outbox::Piece;
 pub use percent::{percent_decode, percent_encode, query_fields};
+pub(crate) use refusal::misdirected;

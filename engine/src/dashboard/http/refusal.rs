@@ -16,6 +16,8 @@ pub(super) enum Refusal {
     Body,
     /// Its first line is too long.
     Target,
+    /// It is for somebody of another name.
+    Host,
     /// Its head is too long.
     Head,
     /// It has too many headers.
@@ -36,6 +38,7 @@ impl Refusal {
             Refusal::Slow => 408,
             Refusal::Body => 413,
             Refusal::Target => 414,
+            Refusal::Host => 421,
             Refusal::Head | Refusal::Headers => 431,
             Refusal::Unsendable => 500,
             Refusal::UnknownMethod => 501,
@@ -56,6 +59,12 @@ impl Refusal {
             Refusal::Body => "The request has a body. Nothing here takes one; ask without it.".to_owned(),
             Refusal::Target => {
                 format!("The address is too long: a request may have {HTTP_HEAD_BYTES} bytes. Use a shorter one.")
+            }
+            Refusal::Host => {
+                "The dashboard does not answer under the name in this address, so that no page of that name can read it. On \
+                 the same machine, use localhost. If the name is right, whoever runs the dashboard adds the option --host \
+                 with it."
+                    .to_owned()
             }
             Refusal::Head => format!(
                 "The headers of the request are too long: a request may have {HTTP_HEAD_BYTES} bytes. Delete the cookies \
@@ -87,6 +96,11 @@ impl Refusal {
     }
 }
 
+/// The answer to a request for somebody of another name. The request itself is in order, and so is what comes behind it.
+pub(crate) fn misdirected() -> Response {
+    Refusal::Host.page()
+}
+
 /// What stands behind a status, for people who look at the bytes; programs ignore it.
 pub(super) fn reason(status: u16) -> &'static str {
     match status {
@@ -106,6 +120,7 @@ pub(super) fn reason(status: u16) -> &'static str {
         410 => "Gone",
         413 => "Content Too Large",
         414 => "URI Too Long",
+        421 => "Misdirected Request",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",

@@ -6,7 +6,7 @@ mod streams;
 
 use super::http::{Request, Response};
 use super::site::{Answers, Line, Matcher, Need, Plan, Refusal, Site, Window};
-use super::{Action, Dashboard, Input};
+use super::{Action, Dashboard, Input, Place};
 use crate::Now;
 use builder_proto::Uuid;
 use builder_proto::command::{Command, append_data_frame};
@@ -85,8 +85,14 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> World {
+        World::with_names(&[])
+    }
+
+    /// One where browsers may ask under these names.
+    pub(super) fn with_names(names: &[&str]) -> World {
+        let names = names.iter().map(|name| name.parse().unwrap()).collect();
         let now = Now { wall: Time::UNIX_EPOCH, monotonic: Duration::from_secs(1000) };
-        let dashboard = Dashboard::new(now, Plain, 100);
+        let dashboard = Dashboard::new(now, Plain, 100, names);
         let (got, questions) = (BTreeMap::new(), BTreeMap::new());
         let mut world = World { dashboard, now, got, stalled: Vec::new(), questions, last: 0 };
         world.settle();
@@ -106,16 +112,26 @@ impl World {
 
     /// A browser connects and asks for this.
     pub(super) fn get(&mut self, path: &str) -> u64 {
-        self.last += 1;
-        let connection = self.last;
-        self.handle(Input::Connected { connection });
+        let connection = self.connect(Place::File);
         self.ask(connection, path, "");
         connection
     }
 
+    /// A browser connects there.
+    pub(super) fn connect(&mut self, place: Place) -> u64 {
+        self.last += 1;
+        self.handle(Input::Connected { connection: self.last, place });
+        self.last
+    }
+
     /// A browser that is there asks for this.
     pub(super) fn ask(&mut self, connection: u64, path: &str, headers: &str) {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\n{headers}\r\n");
+        self.ask_host(connection, path, "h", headers);
+    }
+
+    /// The same of a host of this name.
+    pub(super) fn ask_host(&mut self, connection: u64, path: &str, host: &str, headers: &str) {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n");
         self.handle(Input::Received { connection, bytes: request.as_bytes() });
     }
 

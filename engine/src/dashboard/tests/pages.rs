@@ -184,3 +184,34 @@ fn an_answer_that_never_ends_is_not_held() {
     assert!((60..70).contains(&count), "{count}");
     assert!(world.body(browser).contains("Err(TooLong)"));
 }
+
+#[test]
+fn no_page_elsewhere_reads_what_is_here_under_a_name_of_its_own() {
+    for (place, names, is_open) in [
+        (Place::Loopback, &[][..], false),
+        (Place::Loopback, &["ci.example"], false),
+        (Place::Network, &[], true),
+        (Place::Network, &["ci.example"], false),
+        (Place::File, &[], true),
+        (Place::File, &["ci.example"], true),
+    ] {
+        let mut world = World::with_names(names);
+        world.answer_overview(false);
+        for (host, is_answered) in [
+            ("evil.example:8080", is_open),
+            ("ci.example:8080", is_open || !names.is_empty()),
+            ("localhost:8080", true),
+            ("192.0.2.7:8080", true),
+        ] {
+            for path in ["/one", "/snapshot", "/changes", "/live", "/text", "/artifact"] {
+                let browser = world.connect(place);
+                world.ask_host(browser, path, host, "");
+                let (head, body) = world.take(browser);
+                let is_refused = head.starts_with("HTTP/1.1 421 Misdirected Request\r\n");
+                assert_eq!(is_refused, !is_answered, "{place:?}, {names:?}, {host}{path}: {head}");
+                assert_eq!(is_refused, body.contains("--host"), "{body}");
+                world.handle(Input::Gone { connection: browser });
+            }
+        }
+    }
+}
