@@ -1,18 +1,16 @@
 //! A build host with a dashboard.
 
-use builder_tests::{Server, Site, programs, wait_for};
+use builder_tests::dashboard::Dashboard;
+use builder_tests::{Server, Site, is_alive, programs, signal, wait_for};
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 /// A server, its workers and its dashboard; all of them end when it is dropped.
 pub(crate) struct Host {
     pub(crate) site: Site,
     server: Option<Server>,
-    dashboard: Child,
-    /// Where pages are, without a slash in the end.
-    address: String,
+    dashboard: Dashboard,
     workers: Vec<Child>,
 }
 
@@ -24,25 +22,17 @@ impl Host {
     pub(crate) fn start() -> Host {
         let mut site = Site::new(programs!());
         // A server that is started again is found where it was.
-        let log = site.file("dashboard.log", "");
-        let viewers = format!("unix:{}", log.with_file_name("viewers").display());
+        let viewers = format!("unix:{}", site.config().join("viewers").display());
         site.options = vec!["--viewer-listen".to_owned(), viewers.clone()];
         let server = Some(site.start());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_builder-dashboard"));
-        command.args(["--listen", "127.0.0.1:0", "--remote", &viewers]);
-        command.env_remove("RUST_LOG").stdin(Stdio::null()).stdout(Stdio::piped());
-        command.stderr(fs::File::create(log).unwrap());
-        let mut dashboard = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(dashboard.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address =
-            line.trim().strip_prefix("listening on ").expect(&line).trim_end_matches('/').to_owned();
-        Host { site, server, dashboard, address, workers: Vec::new() }
+        let options = ["--listen", "127.0.0.1:0", "--remote", &viewers];
+        let dashboard = Dashboard::start(&site, env!("CARGO_BIN_EXE_builder-dashboard"), &options);
+        Host { site, server, dashboard, workers: Vec::new() }
     }
 
     /// The address of a page.
     pub(crate) fn page(&self, path: &str) -> String {
-        format!("{}{path}", self.address)
+        format!("{}{path}", self.dashboard.said().trim_end_matches('/'))
     }
 
     /// Schedules a script, to run once.
@@ -92,9 +82,13 @@ impl Host {
         builder_tests::uuid_of(&results[0])
     }
 
-    /// Part of a script: waits until the test [opens](Host::open) a gate.
+    /// Part of a script: waits until the test [opens](Host::open) a gate. Once the test is gone, nobody does any more.
     pub(crate) fn gate(&self, name: &str) -> String {
-        format!("until [ -e '{}' ]; do sleep 0.02; done\n", self.gate_file(name).display())
+        let test = std::process::id();
+        format!(
+            "until [ -e '{}' ] || ! kill -0 {test}; do sleep 0.02; done\n",
+            self.gate_file(name).display()
+        )
     }
 
     /// Lets the job go on that waits at a gate.
@@ -128,9 +122,24 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        for child in self.workers.iter_mut().chain([&mut self.dashboard]) {
-            let _ = child.kill();
-            let _ = child.wait();
+        // A job may wait at a gate. A worker that is killed leaves it behind; one that is told to end does not.
+        for worker in &mut self.workers {
+            signal(worker.id(), "TERM");
+            let _ = worker.wait();
         }
     }
+}
+
+#[test]
+fn a_job_that_waits_at_a_gate_ends_with_its_host() {
+    let mut host = Host::start();
+    let file = host.site.config().join("pid");
+    host.schedule("waits", &format!("echo $$ > '{}'\n{}", file.display(), host.gate("never")));
+    host.work();
+    let pid = || fs::read_to_string(&file).ok()?.strip_suffix('\n')?.parse().ok();
+    wait_for("the job to run", || pid().is_some());
+    let pid: u32 = pid().unwrap();
+    assert!(is_alive(pid));
+    drop(host);
+    assert!(!is_alive(pid), "{pid} is left behind");
 }

@@ -2,12 +2,13 @@
 //!
 //! Requests are written here and not by a library: one that finds a proxy in the environment would send them there.
 
-use builder_tests::{PATIENCE, wait_for};
+use builder_tests::{PATIENCE, children, is_alive, wait_for};
 use serde_json::{Value, json};
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -23,7 +24,8 @@ pub(crate) struct Browser {
 
 /// chromedriver.
 struct Driver {
-    child: Child,
+    /// The shell that runs it.
+    guard: Child,
     port: u16,
 }
 
@@ -33,6 +35,9 @@ const NAMES: [&str; 2] = ["chromium", "chrome"];
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// Time between two looks at a page.
 const PAUSE: Duration = Duration::from_millis(10);
+/// A script that runs a program until nothing holds the other end of its standard input, which is so when the driver is dropped or
+/// the test is gone, however it ended. Then all of its process group ends: the program, and the browser that it has started.
+const GUARD: &str = "\"$@\" & read -r _; trap '' TERM; kill 0; wait";
 /// Notes what a page must not do, before anything of the page is read.
 const WATCH: &str = "window.violations = [];
     document.addEventListener('securitypolicyviolation', function (event) {
@@ -192,15 +197,17 @@ impl Drop for Browser {
 
 impl Driver {
     fn start(program: &PathBuf) -> Driver {
-        let mut command = Command::new(program);
-        command.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut command = Command::new("sh");
+        command.args(["-c", GUARD, "sh"]).arg(program).arg("--port=0").process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut driver = Driver { guard: command.spawn().unwrap(), port: 0 };
+        let mut lines = BufReader::new(driver.guard.stdout.take().unwrap()).lines().map(Result::unwrap);
         let port = lines
             .find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok());
         // It goes on to say things, for which somebody has to be there.
         thread::spawn(move || lines.for_each(drop));
-        Driver { child, port: port.expect("chromedriver to say where it listens") }
+        driver.port = port.expect("chromedriver to say where it listens");
+        driver
     }
 
     /// What is in the answer as its value; the error is what chromedriver says of it.
@@ -242,8 +249,8 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
     }
 }
 
@@ -251,4 +258,15 @@ impl Drop for Driver {
 fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file())
+}
+
+#[test]
+fn a_browser_ends_with_its_test_however_that_ends() {
+    let Some(mut browser) = Browser::start() else { return };
+    let drivers = children(browser.driver.guard.id());
+    let browsers: Vec<u32> = drivers.iter().flat_map(|driver| children(*driver)).collect();
+    assert!(drivers.len() == 1 && !browsers.is_empty(), "{drivers:?} {browsers:?}");
+    // As it is when the process of the test is no more.
+    drop(browser.driver.guard.stdin.take());
+    wait_for("the browser to end", || !drivers.iter().chain(&browsers).any(|process| is_alive(*process)));
 }
