@@ -5,7 +5,7 @@ use super::context::{Context, no_build};
 use super::frame::{Frame, html_response};
 use super::problem::{Problem, known};
 use super::route::{JobPage, MOST_BUILDS, USUAL_LIMIT};
-use super::words::{Number, away, settings, since, took};
+use super::words::{Number, away, settings, shell_word, since, took};
 use crate::client::history::{exceeds, time_taken};
 use crate::client::overview::{period, usual};
 use crate::dashboard::outcome::{cause, has_failed, outcome};
@@ -162,7 +162,7 @@ impl<'a> Shown<'a> {
                             a href=(self.context.links.build(results.last.uuid.0)) { (cause(&results.last.cause)) }
                             " " (away(results.last.finished, now))
                         }
-                        p { (self.row_of_results(job, results)) }
+                        @if results.count > 1 || has_failed(status) { p { (self.row_of_results(job, results)) } }
                         @if let Some(usual) = usual(results) { p { "It usually takes " (took(usual)) "." } }
                     }
                 }
@@ -213,6 +213,7 @@ impl<'a> Shown<'a> {
                     dt { "Next run" }
                     dd {
                         @if status.next == Time::NEVER { "not by itself" }
+                        @else if status.next <= self.context.now { "now" }
                         @else { (away(status.next, self.context.now)) }
                     }
                     @if let Some(package) = &status.package { dt { "Package" } dd { code { (package) } } }
@@ -221,7 +222,7 @@ impl<'a> Shown<'a> {
                     }
                     @for entry in waits { dt { "Waits on " (entry.platform) } dd { (entry.reason) } }
                 }
-                p.aside { "Run it now: " code { "builder-client execute " (self.page.name) } }
+                p.aside { "Run it now: " code { "builder-client execute " (shell_word(&self.page.name)) } }
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::wording::{Span, whole_seconds};
 use builder_proto::job_settings::JobSettings;
+use builder_proto::text::Text;
 use builder_proto::time::Time;
 use maud::{Markup, html};
 use std::fmt;
@@ -14,6 +15,18 @@ pub(super) struct Number(pub(super) u64);
 /// A number of things: `1 job`, `2 jobs`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Count(pub(super) u64, pub(super) &'static str, pub(super) &'static str);
+
+/// A name in a command that somebody may copy into a shell: whoever chose the name runs nothing by that.
+pub(super) fn shell_word(name: &Text) -> String {
+    let name = name.to_string();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+,=".contains(&byte);
+    // It would be an option.
+    let front = if name.starts_with('-') { "-- " } else { "" };
+    match !name.is_empty() && name.bytes().all(is_plain) {
+        true => format!("{front}{name}"),
+        false => format!("{front}'{}'", name.replace('\'', "'\\''")),
+    }
+}
 
 /// What a job wants besides, each with its name.
 pub(super) fn settings(settings: JobSettings) -> Vec<(&'static str, String)> {
@@ -154,6 +167,13 @@ mod tests {
         assert_eq!(words, ["0", "999", "1,000", "1,234,567"]);
         let jobs = [0, 1, 1500].map(|count| Count(count, "job", "jobs").to_string());
         assert_eq!(jobs, ["0 jobs", "1 job", "1,500 jobs"]);
+    }
+
+    #[test]
+    fn a_name_in_a_command_is_one_word() {
+        let words =
+            ["web-1.2", "a b", "$(id)", "it's; `id`", "-x", "\u{202e}"].map(|name| shell_word(&name.into()));
+        assert_eq!(words, ["web-1.2", "'a b'", "'$(id)'", "'it'\\''s; `id`'", "-- -x", "'\\u{202e}'"]);
     }
 
     #[test]
