@@ -87,7 +87,7 @@ pub enum Place {
 /// use builder_engine::Now;
 /// use builder_engine::dashboard::http::{Request, Response};
 /// use builder_engine::dashboard::site::{Answers, Line, Matcher, Need, Plan, Refusal, Site};
-/// use builder_engine::dashboard::{Action, Dashboard, Input};
+/// use builder_engine::dashboard::{Action, Dashboard, Input, Place};
 /// use builder_proto::time::Time;
 /// use core::time::Duration;
 ///
@@ -129,10 +129,10 @@ pub enum Place {
 /// }
 ///
 /// let now = Now { wall: Time::UNIX_EPOCH, monotonic: Duration::ZERO };
-/// let mut dashboard = Dashboard::new(now, Health, 100);
+/// let mut dashboard = Dashboard::new(now, Health, 100, Vec::new());
 ///
 /// // A browser asks for the page.
-/// dashboard.handle(now, Input::Connected { connection: 1 });
+/// dashboard.handle(now, Input::Connected { connection: 1, place: Place::Loopback });
 /// let bytes = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /// dashboard.handle(now, Input::Received { connection: 1, bytes });
 ///
