@@ -52,12 +52,27 @@ impl Site {
         self.root.join(name)
     }
 
-    /// Starts a server and waits until it listens.
+    /// Starts a server with one listener, which may have all connections, and waits until it listens.
     pub(crate) fn start(&self) -> Outcome<Server> {
+        self.start_by(self.server_command())
+    }
+
+    /// Starts a server that viewers reach through a socket of the file system, besides.
+    pub(crate) fn start_for_viewers(&self) -> Outcome<Server> {
+        let mut command = self.server_command();
+        command.arg("--viewer-listen").arg(self.viewer_address());
+        self.start_by(command)
+    }
+
+    fn server_command(&self) -> Command {
         let mut command = Command::new(&self.programs.server);
         command.args(["--port", "0", "--dir"]).arg(self.data()).arg("--config-dir").arg(self.path("config"));
         // An artifact of 4 GiB is a little too long for the usual limit.
-        command.args(["--artifact-limit", "5GiB", "--viewer-listen"]).arg(self.viewer_address());
+        command.args(["--artifact-limit", "5GiB"]);
+        command
+    }
+
+    fn start_by(&self, command: Command) -> Outcome<Server> {
         let (child, address) = listen(command, &self.path("server.log"), "server")?;
         Ok(Server { child, address })
     }
@@ -74,7 +89,7 @@ impl Site {
         format!("unix:{}", self.socket().display())
     }
 
-    /// Where the server listens for clients, besides.
+    /// Where the server listens for viewers, besides.
     pub(crate) fn socket(&self) -> PathBuf {
         self.path("clients")
     }

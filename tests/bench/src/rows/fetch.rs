@@ -14,7 +14,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Line>> {
     let length = bench.pick(4 * GIBIBYTE, GIBIBYTE / 16);
     let site = bench.site()?;
     seed_jobs(&site, 1, "true", true)?;
-    let server = site.start()?;
+    let server = site.start_for_viewers()?;
     store(&server, length)?;
     let stored = results(&site)?.pop().ok_or_else(|| Failure::new("the artifact is not stored"))?;
     let uuid = stored.parent().and_then(|build| build.file_name()).map(|name| name.to_os_string());

@@ -30,7 +30,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Line>> {
     let builds = bench.pick(100_000, 10_000);
     let site = bench.site()?;
     seed_history(&site, JOBS, builds)?;
-    let server = site.start()?;
+    let server = site.start_for_viewers()?;
     let start = Instant::now();
     let dashboard = site.start_dashboard()?;
     let mut browser = Browser::connect(dashboard.address())?;

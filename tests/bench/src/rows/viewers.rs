@@ -97,7 +97,7 @@ fn measure(bench: &Bench, plan: &Plan) -> Outcome<Vec<Line>> {
 fn follow(bench: &Bench, plan: &Plan) -> Outcome<Followed> {
     let site = bench.site()?;
     seed_jobs(&site, 1, "true", true)?;
-    let server = site.start()?;
+    let server = site.start_for_viewers()?;
     let dashboard = site.start_dashboard()?;
     let (worker, uuid) = Peer::worker(server.address())?;
     let mut stream = worker.into_stream()?;
