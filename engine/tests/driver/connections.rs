@@ -42,6 +42,23 @@ fn a_peer_that_does_not_read_is_not_read_from_until_it_does() {
 }
 
 #[test]
+fn peers_that_were_told_everything_give_their_places_to_others_that_wait() {
+    let mut site = Site::new({
+        let mut settings = settings();
+        settings.connections = 3;
+        settings
+    });
+    // They do not close their connections, although all is said.
+    let told = [site.client(filler(0)), site.client(filler(1))];
+    site.rest();
+    assert!(told.iter().all(|client| site.machine().lines.contains_key(client)), "there is a place left");
+    let (_, late) = (site.client(filler(2)), site.client(filler(3)));
+    site.rest();
+    assert!(!told.iter().all(|client| site.machine().lines.contains_key(client)), "one is closed");
+    assert_eq!(site.heard(late).last(), Some(&Command::Success));
+}
+
+#[test]
 fn a_refusal_that_comes_after_the_commit_is_sent_although_nothing_else_happens() {
     let mut site = Site::new(settings());
     let client = site.client(Command::Details(Uuid::from_u128(7)));
