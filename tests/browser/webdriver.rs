@@ -2,7 +2,7 @@
 //!
 //! Requests are written here and not by a library: one that finds a proxy in the environment would send them there.
 
-use builder_tests::{PATIENCE, children, is_alive, wait_for};
+use builder_tests::{children, is_alive, patience, wait_for};
 use serde_json::{Value, json};
 use std::env;
 use std::fs;
@@ -121,7 +121,7 @@ impl Browser {
             if found == Ok(Value::Bool(true)) {
                 return;
             }
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > patience() {
                 let page = self.try_run("return location.href + '\\n' + document.body.innerText");
                 panic!("waited in vain for {expression}: {found:?}\n{page:?}");
             }
@@ -221,7 +221,7 @@ impl Driver {
 
     fn exchange(&self, method: &str, path: &str, body: &str) -> std::io::Result<(u16, Vec<u8>)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
-        stream.set_read_timeout(Some(2 * PATIENCE))?;
+        stream.set_read_timeout(Some(2 * patience()))?;
         write!(
             stream,
             "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\

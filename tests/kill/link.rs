@@ -2,7 +2,7 @@
 
 use builder_proto::command::{Command, PeerType};
 use builder_proto::{CLIENT_VERSION, WORKER_VERSION};
-use builder_tests::PATIENCE;
+use builder_tests::patience;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
@@ -19,7 +19,7 @@ impl Link {
     /// Connects and is greeted.
     pub(crate) fn open(address: SocketAddr, peer: PeerType) -> Result<Link, Gone> {
         let stream = TcpStream::connect(address).map_err(gone)?;
-        stream.set_read_timeout(Some(PATIENCE)).map_err(gone)?;
+        stream.set_read_timeout(Some(patience())).map_err(gone)?;
         stream.set_nodelay(true).map_err(gone)?;
         let mut link = Link { stream };
         let version = match peer {
@@ -59,7 +59,7 @@ impl Link {
     pub(crate) fn receive_patiently(&mut self) -> Result<Option<Command>, Gone> {
         self.stream.set_read_timeout(None).map_err(gone)?;
         let message = self.receive();
-        self.stream.set_read_timeout(Some(PATIENCE)).map_err(gone)?;
+        self.stream.set_read_timeout(Some(patience())).map_err(gone)?;
         message
     }
 

@@ -1,7 +1,7 @@
 //! Starts that are refused, and what is said about it.
 
 use crate::site;
-use builder_tests::{PATIENCE, Peer, PublicCopy, Site, limited, wait_for};
+use builder_tests::{Peer, PublicCopy, Site, limited, patience, wait_for};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
@@ -331,7 +331,7 @@ fn a_service_manager_is_told_once_clients_can_connect() {
     let site = site();
     let path = site.data().with_file_name("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    manager.set_read_timeout(Some(patience())).unwrap();
     let mut command = site.server_command();
     command.env("NOTIFY_SOCKET", &path);
     let server = site.start_with(command);

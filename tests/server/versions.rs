@@ -14,7 +14,7 @@ use crate::site;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, PeerType};
 use builder_proto::{HISTORY_VERSION, Uuid};
-use builder_tests::{PATIENCE, Peer, Site, framed, uuid_of, vectors};
+use builder_tests::{Peer, Site, framed, patience, uuid_of, vectors};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Output, Stdio};
@@ -134,7 +134,7 @@ impl OldServer {
 
 /// Gives all that the peer says until it closes, or has been told everything.
 fn converse(mut stream: TcpStream, old: Old, answers: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(patience())).unwrap();
     let Some(hello) = read_payload(&mut stream) else { return Vec::new() };
     let mut heard = vec![hello];
     if ![payload("client_hello_client"), payload("client_hello_worker")].contains(&heard[0]) {

@@ -1,6 +1,6 @@
 //! A running `builder-dashboard`, and browsers that speak HTTP byte by byte.
 
-use crate::process::{PATIENCE, Site};
+use crate::process::{Site, patience};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -59,8 +59,8 @@ impl Dashboard {
     pub fn connect(&self) -> TcpStream {
         let address = self.said.strip_prefix("http://").unwrap().split('/').next().unwrap();
         let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(patience())).unwrap();
+        stream.set_write_timeout(Some(patience())).unwrap();
         stream
     }
 

@@ -26,7 +26,7 @@ pub mod world;
 pub mod wrong_servers;
 
 pub use peer::{Peer, framed, header, tlv};
-pub use process::{PATIENCE, Programs, Server, Site, script, signal, stored, uuid_of, wait_for};
+pub use process::{Programs, Server, Site, patience, script, signal, stored, uuid_of, wait_for};
 pub use system::{PublicCopy, children, command_line, is_alive};
 pub use unused_port::UnusedPort;
 pub use usage::{is_root, limited, now, peak_memory, processor_ticks};

@@ -1,6 +1,6 @@
 //! A peer that speaks the protocol byte by byte, as a worker or client of builder 0.4.0 would.
 
-use crate::process::{PATIENCE, Server};
+use crate::process::{Server, patience};
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, PeerType};
 use builder_proto::job::{File, ScriptJob};
@@ -23,7 +23,7 @@ impl Peer {
     /// Connects to an address and says nothing.
     pub fn connect_to(address: SocketAddr) -> Peer {
         let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(patience())).unwrap();
         stream.set_nodelay(true).unwrap();
         Peer { stream }
     }

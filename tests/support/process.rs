@@ -11,13 +11,27 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// The longest that anything awaited may take, on a machine under load.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest that anything awaited may take, on a machine under load: a minute, or as many seconds as `BUILDER_PATIENCE` says.
+///
+/// Wrong servers let tests wait in vain, so that less is enough for them.
+///
+/// # Panics
+///
+/// When that is no number of seconds.
+pub fn patience() -> Duration {
+    static SECONDS: OnceLock<u64> = OnceLock::new();
+    Duration::from_secs(*SECONDS.get_or_init(|| match std::env::var("BUILDER_PATIENCE") {
+        Ok(text) => {
+            text.parse().unwrap_or_else(|_| panic!("BUILDER_PATIENCE={text} is no number of seconds"))
+        }
+        Err(_) => 60,
+    }))
+}
 
 /// Where the programs are; a test fills it in, because only it is told by cargo.
 #[derive(Clone, Copy, Debug)]
@@ -378,11 +392,11 @@ pub fn signal(pid: u32, name: &str) {
 ///
 /// # Panics
 ///
-/// When it takes longer than [`PATIENCE`].
+/// When it takes longer than [`patience`] permits.
 pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
+        assert!(start.elapsed() < patience(), "waited in vain for {what}");
         thread::sleep(Duration::from_millis(2));
     }
 }

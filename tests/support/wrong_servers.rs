@@ -172,6 +172,14 @@ impl WrongServer {
 }
 
 impl Finder {
+    /// The test target that it is part of; none for unit tests.
+    pub fn target(&self) -> Option<&str> {
+        match self {
+            Finder::Simulation => Some("simulation"),
+            Finder::Tests { target, .. } => target.as_deref(),
+        }
+    }
+
     /// Whether it runs the programs themselves.
     pub fn starts_programs(&self) -> bool {
         matches!(self, Finder::Tests { target: Some(_), .. })

@@ -1,6 +1,6 @@
 //! A server under `strace`.
 
-use builder_tests::{PATIENCE, Server, Site, wait_for};
+use builder_tests::{Server, Site, patience, wait_for};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -174,7 +174,7 @@ fn strace(trace: &Path, injections: &[&str]) -> Command {
 /// Waits until all is written.
 pub(crate) fn read(path: &Path, pid: u32) -> String {
     let mut trace = String::new();
-    wait_for(&format!("the end of the trace, within {PATIENCE:?}"), || {
+    wait_for(&format!("the end of the trace, within {:?}", patience()), || {
         trace = String::from_utf8(fs::read(path).unwrap()).unwrap();
         let last = trace.lines().rev().take(64);
         last.into_iter().any(|line| line.starts_with(&format!("{pid} ")) && line.contains(" +++ "))

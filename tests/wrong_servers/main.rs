@@ -99,7 +99,7 @@ fn every_wrong_server_is_found() {
     };
     let start = Instant::now();
     let copy = Copy::make(&by_file(&servers));
-    let programs = Programs::build(&copy);
+    let programs = Programs::build(&copy, &chosen.iter().map(|server| &server.found_by).collect());
     println!("built with {} mistakes in {:.0} s", servers.len(), start.elapsed().as_secs_f64());
 
     // What fails without a mistake finds none.
@@ -111,7 +111,7 @@ fn every_wrong_server_is_found() {
     let problems: Vec<String> = rights.into_iter().flatten().collect();
     assert!(problems.is_empty(), "these fail with the right server:\n{}", problems.join("\n"));
 
-    // What starts programs mostly waits, some of it in vain for a minute: it goes first, and not one after the other.
+    // What starts programs mostly waits, some of it in vain: it goes first, and not one after the other.
     chosen.sort_by_key(|server| !server.found_by.starts_programs());
     let missed = run_all(chosen, |server| {
         let start = Instant::now();
@@ -157,7 +157,7 @@ fn sources(tree: &Path) -> Vec<String> {
 
 /// Does something with each of the items, with thrice as many at once as there are processors.
 fn run_all<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    // Some of them wait in vain for a minute.
+    // Some of them wait in vain.
     let count = 3 * thread::available_parallelism().map_or(1, usize::from);
     let (items, results) = (Mutex::new(items.into_iter()), Mutex::new(Vec::new()));
     thread::scope(|scope| {

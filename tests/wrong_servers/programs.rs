@@ -4,7 +4,7 @@ use crate::copy::Copy;
 use builder_tests::wrong_servers::{Finder, WrongServer};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// The longest that one test program may run.
 const PATIENCE: Duration = Duration::from_secs(240);
+/// How many seconds a test waits in vain. Most of them take less than one to pass.
+const VAIN_SECONDS: &str = "15";
 /// Crashes within which the simulation is to find each mistake.
 const CRASHES: &str = "20000";
 /// Worlds in which the right server is to lose nothing, for each plan. The simulation tries many more by itself.
@@ -30,12 +32,23 @@ struct Program {
 }
 
 impl Programs {
-    /// Builds the tests, and the programs that they run. Without TLS, as no mistake is about that.
-    pub(crate) fn build(copy: &Copy) -> Programs {
+    /// Builds the tests that are to find mistakes, and the programs that they run. Without TLS, as no mistake is about that, and
+    /// without lines for backtraces, as nobody looks at them.
+    pub(crate) fn build(copy: &Copy, finders: &BTreeSet<&Finder>) -> Programs {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["test", "--no-run", "--locked", "--no-default-features", "--message-format=json"]);
         cargo.args(["-p", "builder-proto", "-p", "builder-engine", "-p", "builder", "-p", "builder-tests"]);
-        cargo.current_dir(&copy.tree).env("CARGO_TARGET_DIR", &copy.build);
+        let targets: BTreeSet<Option<&str>> = finders.iter().map(|finder| finder.target()).collect();
+        for target in targets {
+            match target {
+                Some(target) => cargo.args(["--test", target]),
+                None => cargo.arg("--lib"),
+            };
+        }
+        cargo
+            .current_dir(&copy.tree)
+            .env("CARGO_TARGET_DIR", &copy.build)
+            .env("CARGO_PROFILE_DEV_DEBUG", "0");
         let output = cargo.output().unwrap();
         let messages = String::from_utf8_lossy(&output.stdout);
         let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -76,7 +89,7 @@ impl Programs {
     pub(crate) fn run_wrong(&self, server: &WrongServer) -> Result<String, String> {
         let (mut command, is_simulation) = self.command(&server.found_by, "something_is_found");
         command.env("BUILDER_PLANTED", &server.name).env("SIMULATION_PLAN", &server.plan);
-        command.env("SIMULATION_CRASHES", CRASHES);
+        command.env("SIMULATION_CRASHES", CRASHES).env("BUILDER_PATIENCE", VAIN_SECONDS);
         let (is_success, output) = run(&mut command)?;
         if is_simulation {
             let found = output.lines().find_map(|line| line.strip_prefix(FOUND));
@@ -89,12 +102,11 @@ impl Programs {
     }
 
     fn command(&self, finder: &Finder, test_of_simulation: &str) -> (Command, bool) {
-        let (package, target, filter, is_simulation) = match finder {
-            Finder::Simulation => ("builder-tests", Some("simulation"), test_of_simulation, true),
-            Finder::Tests { package, target, filter } => {
-                (package.as_str(), target.as_deref(), filter.as_str(), false)
-            }
+        let (package, filter, is_simulation) = match finder {
+            Finder::Simulation => ("builder-tests", test_of_simulation, true),
+            Finder::Tests { package, filter, .. } => (package.as_str(), filter.as_str(), false),
         };
+        let target = finder.target();
         let program = self.0.get(&(package.to_owned(), target.map(str::to_owned)));
         let program = program.unwrap_or_else(|| panic!("there is no {package} {target:?}"));
         let mut command = Command::new(&program.path);
