@@ -3,8 +3,8 @@
 //! A [`Connection`] takes bytes and gives [requests](Request), one at a time and in their order. It takes a [`Response`], or a
 //! [`Stream`] that is pushed in [pieces](Piece), and gives bytes. It refuses by itself what is malformed, too large, too slow,
 //! or asks for a change, and it says when it has waited long enough. `head` finds and reads heads of requests, `refusal`
-//! says what is wrong with them, `host` knows under which names we answer, `answer` writes heads of answers, `outbox` holds what waits to be sent, and `percent`
-//! reads and writes what stands in addresses.
+//! says what is wrong with them, `host` knows under which names we answer, `answer` writes heads of answers, `outbox` holds
+//! what waits to be sent, and `percent` reads and writes what stands in addresses.
 //!
 //! # The loop
 //!
