@@ -43,6 +43,14 @@ impl<S: Copy + Ord> Deadlines<S> {
 }
 
 #[cfg(test)]
+impl<S: Copy + Ord> Deadlines<S> {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.by_time.len().max(self.by_subject.len())
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

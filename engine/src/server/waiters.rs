@@ -208,3 +208,11 @@ impl Waiters {
         }
     }
 }
+
+#[cfg(test)]
+impl Waiters {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.waiters.len().max(self.looks.len())
+    }
+}

@@ -273,6 +273,22 @@ mod tests {
     }
 
     #[test]
+    fn of_results_that_one_thread_has_written_each_is_looked_at_by_itself() {
+        let mut write_back = WriteBack::default();
+        (1..=4).for_each(|number| write_back.publish(result(number)));
+        let outcome = |number| (Uuid::from_u128(number), if number % 2 == 0 { NO_ROOM } else { Ok(()) });
+        write_back.written(at(0), (1..=4).map(outcome));
+        assert_eq!(to_sync(write_back.sync(at(1))), Some(vec![1, 3]));
+        assert_eq!(numbers(write_back.synced(at(1))), [1, 3]);
+        assert_eq!(write_back.next_deadline(), Some(at(10)));
+        assert_eq!(write_back.retry(at(10)), [result(2), result(4)]);
+        // The same once more, with one that works in between.
+        write_back.written(at(10), [outcome(2), (Uuid::from_u128(4), Ok(()))]);
+        assert_eq!(write_back.durability(Uuid::from_u128(2)), Durability::Stuck);
+        assert_eq!(write_back.retry(at(20)), [result(2)]);
+    }
+
+    #[test]
     fn what_comes_later_puts_nothing_off() {
         let mut write_back = WriteBack::default();
         write_back.publish_and_write(1, at(0), NO_ROOM);

@@ -1,8 +1,9 @@
 //! When the driver wants its next turn although nothing happens.
 
-use crate::site::{Site, lose_worker, settings, uploading};
+use crate::site::{Site, large_results, lose_worker, settings, uploading};
 use builder_engine::driver::{Event, Next, UploadEnd, upload_time};
 use builder_engine::limits::{RETRY_TIME, WRITE_BACK_TIME};
+use builder_tests::world::STAGINGS;
 use std::io::ErrorKind;
 use std::time::Duration;
 
@@ -39,6 +40,24 @@ fn results_are_synced_a_moment_after_they_were_written() {
     site.pass(RETRY_TIME);
     site.rest();
     assert!(site.driver.is_at_rest());
+}
+
+#[test]
+fn the_result_of_a_build_that_failed_is_tried_again_until_it_can_be_stored() {
+    let mut site = Site::new(large_results());
+    let build = site.build("job");
+    site.machine().files.fail("rename", STAGINGS, ErrorKind::StorageFull);
+    site.finish(build);
+    site.rest();
+    for attempt in 0..5 {
+        assert!(site.pause().is_some_and(|pause| pause <= RETRY_TIME), "attempt {attempt}: {:?}", site.next);
+        site.pass(RETRY_TIME);
+        site.rest();
+    }
+    site.machine().files.mend();
+    site.pass(RETRY_TIME);
+    site.rest();
+    assert_eq!(site.machine().files.paths_besides_history(), [format!("job/{}/full", build.1)]);
 }
 
 #[test]

@@ -258,27 +258,58 @@ fn a_file_that_ends_too_early_is_noticed_however_often_the_server_dies() {
     // The survey does not come to its end, but other builds do, and make the file longer than it was.
     let mut later = Vec::new();
     for name in ["c", "d", "e"] {
-        site.client(schedule(name, "true"));
-        let worker = site.worker();
-        site.turns();
-        let Some(Command::JobSchedule { uuid, .. }) = site.heard(worker).pop() else { panic!("no job") };
-        site.finish((worker, uuid));
-        for _ in 0..10 {
-            site.turns();
-            finish_all_but_surveys(&mut site);
-        }
-        site.pass(WRITE_BACK_TIME);
-        for _ in 0..10 {
-            site.turns();
-            finish_all_but_surveys(&mut site);
-        }
-        later.push(uuid);
+        later.push(completed_beside_a_survey(&mut site, name));
     }
     assert!(history(&mut site).len() >= bytes.len());
     assert_eq!(site.driver.server().state().ended_builds().count(), 0, "the log was told");
     let mut site = site.restart();
     settle(&mut site);
     assert_eq!(remembered(&site), sorted([vec![first, second], later].concat()));
+}
+
+#[test]
+fn a_file_that_ends_too_early_is_noticed_although_the_first_attempt_to_append_fails() {
+    let mut site = Site::new(settings());
+    let first = completed(&mut site, "a");
+    let whole = history(&mut site).len();
+    let second = completed(&mut site, "b");
+    let bytes = history(&mut site);
+    replace(&mut site, &bytes[..whole]);
+    let mut site = site.restart();
+    site.machine().files.fail("write", HISTORY, ErrorKind::StorageFull);
+    let mut later = vec![completed_beside_a_survey(&mut site, "c")];
+    assert_eq!(stored(&history(&mut site)), [first], "it has failed");
+    site.machine().files.mend();
+    site.pass(RETRY_TIME);
+    for name in ["d", "e"] {
+        later.push(completed_beside_a_survey(&mut site, name));
+    }
+    assert!(history(&mut site).len() >= bytes.len());
+    assert_eq!(site.driver.server().state().ended_builds().count(), 0, "the log was told");
+    let mut site = site.restart();
+    settle(&mut site);
+    assert_eq!(remembered(&site), sorted([vec![first, second], later].concat()));
+}
+
+/// A build that ends and is carried over, while a survey does not come to its end.
+fn completed_beside_a_survey(site: &mut Site, name: &str) -> Uuid {
+    site.client(schedule(name, "true"));
+    let worker = site.worker();
+    site.turns();
+    let Some(Command::JobSchedule { uuid, .. }) = site.heard(worker).pop() else { panic!("no job") };
+    site.finish((worker, uuid));
+    for _ in 0..2 {
+        for _ in 0..10 {
+            site.turns();
+            finish_all_but_surveys(site);
+        }
+        site.pass(WRITE_BACK_TIME);
+    }
+    for _ in 0..10 {
+        site.turns();
+        finish_all_but_surveys(site);
+    }
+    uuid
 }
 
 /// Has threads do all that is not a look at stored results.
@@ -443,8 +474,10 @@ fn a_server_whose_history_cannot_be_synced_does_not_start() {
             remove(&mut site);
         }
         let machine = site.successor();
-        machine.files.fail("sync", ".builder/history", ErrorKind::Other);
+        let files = machine.files.clone();
+        files.fail("sync", ".builder/history", ErrorKind::Other);
         let started = Site::start(machine, settings());
+        assert_eq!(files.paths().contains(&HISTORY.to_owned()), !is_new, "its name says that it is durable");
         assert!(matches!(started.err(), Some(StartError::Stopped(StopReason::History(_)))), "{is_new}");
     }
 }

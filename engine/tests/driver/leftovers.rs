@@ -2,8 +2,9 @@
 
 use crate::site::{Site, large_results, settings, uploading};
 use builder_engine::driver::{Event, UploadEnd};
+use builder_engine::limits::RETRY_TIME;
 use builder_proto::command::Command;
-use builder_tests::world::STAGINGS;
+use builder_tests::world::{SPOOLS, STAGINGS};
 use std::io::ErrorKind;
 
 /// A line of a console.
@@ -19,12 +20,23 @@ fn what_an_earlier_server_was_writing_is_removed_at_the_start() {
 
 #[test]
 fn a_result_that_cannot_be_written_leaves_nothing() {
-    let mut site = Site::new(large_results());
-    let build = site.build("job");
-    site.machine().files.fail("write", STAGINGS, ErrorKind::StorageFull);
-    site.finish(build);
-    site.rest();
-    assert_eq!(site.machine().files.paths_besides_history(), [""; 0], "the disk is full");
+    for operation in ["write", "set the length of", "sync", "rename"] {
+        let mut site = Site::new(large_results());
+        let build = site.build("job");
+        site.print(build, b"a line");
+        site.machine().files.fail(operation, STAGINGS, ErrorKind::StorageFull);
+        site.finish(build);
+        site.rest();
+        let console = format!("{SPOOLS}/{}", build.1);
+        assert_eq!(site.machine().files.paths_besides_history(), [console], "{operation}: the disk is full");
+        assert_eq!(site.machine().files.open_files(), 2, "{operation}: the console and the history");
+        site.machine().files.mend();
+        site.pass(RETRY_TIME);
+        site.rest();
+        let result = format!("job/{}/full", build.1);
+        assert_eq!(site.machine().files.paths_besides_history(), [result], "{operation}: it says why");
+        assert_eq!(site.machine().files.open_files(), 1, "{operation}: the history");
+    }
 }
 
 #[test]

@@ -64,3 +64,16 @@ fn a_result_that_only_the_log_holds_can_be_observed() {
         heard => panic!("the observer heard {heard:?}"),
     }
 }
+
+#[test]
+fn an_observer_is_told_how_a_build_ended_when_its_result_is_in_place() {
+    let mut site = Site::new(settings());
+    let build = site.build("job");
+    let observer = site.client(Command::Observe(build.1));
+    site.rest();
+    site.finish(build);
+    site.turns();
+    assert_eq!(site.heard(observer), [Command::ServerHello], "its file is being written");
+    site.rest();
+    assert_eq!(site.heard(observer).last(), Some(&Command::Success));
+}

@@ -40,6 +40,26 @@ fn a_long_console_ends_where_it_did_although_it_is_read_in_blocks() {
 }
 
 #[test]
+fn of_a_console_that_the_disk_does_not_give_back_as_a_whole_the_rest_is_lost_and_no_more() {
+    // With what a spool has around each, four lines are as long as what is read at a time.
+    let line = vec![b'x'; 64 * 1024 - ENTRY_OVERHEAD];
+    let mut site = Site::new(large_results());
+    let build = site.build("job");
+    for _ in 0..6 {
+        site.print(build, &line);
+    }
+    let machine = site.successor();
+    machine.files.fail_after(1, "read", SPOOLS, ErrorKind::Other);
+    let mut site = Site::start(machine, large_results()).unwrap();
+    site.machine().files.mend();
+    // Another attempt to store what there is.
+    site.pass(RETRY_TIME);
+    site.rest();
+    let stored = site.machine().files.read(&format!("job/{}/full", build.1));
+    assert_eq!(Execution::decode(&stored).unwrap().printed().len(), 4);
+}
+
+#[test]
 fn a_console_that_cannot_be_opened_is_left_where_it_is() {
     let mut site = Site::new(settings());
     let build = site.build("job");

@@ -2,8 +2,8 @@
 
 use super::{SALT, SECOND_SALT, empty_disk, failing_syncs, worst};
 use builder_engine::limits::LOG_FRAME_BYTES;
-use builder_engine::log::{LogFile, Settings, WriteError};
-use builder_tests::world::{Faults, LogStorage};
+use builder_engine::log::{LogFile, Salt, Settings, WriteError};
+use builder_tests::world::{Crash, Faults, LogStorage};
 use std::convert::Infallible;
 use std::io::ErrorKind;
 
@@ -210,6 +210,19 @@ fn a_rotation_may_begin_a_log() {
 }
 
 #[test]
+fn each_log_has_the_salt_that_it_was_given() {
+    // Or what is left on the disk of an earlier one could pass for a part of it.
+    let disk = empty_disk();
+    let mut log = begin(&disk);
+    let has = |Salt(salt): Salt| disk.read("log")[..BEGUN - FRAME].windows(salt.len()).any(|at| at == salt);
+    assert!(has(SALT));
+    log.rotate(SECOND_SALT, records(["snap"])).unwrap();
+    assert!(has(SECOND_SALT) && !has(SALT));
+    log.rotate(SALT, records(["shot"])).unwrap();
+    assert!(has(SALT) && !has(SECOND_SALT));
+}
+
+#[test]
 fn a_first_commit_takes_the_reserve_of_a_full_disk_or_waits_for_room() {
     let disk = empty_disk();
     let mut log = open(&disk);
@@ -307,6 +320,45 @@ fn a_full_disk_takes_the_reserve_once_and_then_refuses() {
     log.restore_reserve().unwrap();
     assert!(log.reserve_available());
     assert_eq!(disk.read("reserve").len(), 100);
+}
+
+#[test]
+fn a_quota_that_is_used_up_is_a_full_disk() {
+    for error in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded] {
+        let disk = empty_disk();
+        let mut log = begin(&disk);
+        disk.set_faults(failing_writes(error));
+        assert!(matches!(commit(&mut log, b"one"), Err(WriteError::Full(_))), "{error}");
+        assert!(!log.reserve_available(), "{error}: it has been given up");
+        assert_eq!(disk.names(), ["log"], "{error}");
+        assert!(matches!(log.rotate(SECOND_SALT, records(["snap"])), Err(WriteError::Full(_))), "{error}");
+        assert!(matches!(log.restore_reserve(), Err(WriteError::Full(_))), "{error}");
+        assert_eq!(disk.names(), ["log"], "{error}: nothing is left of either");
+        disk.mend();
+        log.commit().unwrap();
+        assert_eq!(replay(&disk), [b"one"], "{error}");
+    }
+}
+
+#[test]
+fn what_was_written_of_a_commit_is_cut_off_before_the_reserve_goes() {
+    let mut lengths = Vec::new();
+    for operations in 0..20 {
+        let disk = empty_disk();
+        let mut log = begin(&disk);
+        // Where a file system never writes in place, that half takes space that the removal may need.
+        fill_up(&disk, BEGUN + 100 + FRAME / 2);
+        disk.host.crash_after(operations, Crash::Kill);
+        let outcome = commit(&mut log, b"one");
+        if disk.names() == ["log"] {
+            lengths.push(disk.read("log").len());
+        }
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    assert_eq!(lengths.first(), Some(&BEGUN), "{lengths:?}");
+    assert_eq!(lengths.last(), Some(&(BEGUN + FRAME)), "{lengths:?}");
 }
 
 #[test]

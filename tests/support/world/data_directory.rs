@@ -7,7 +7,7 @@ use super::random::Random;
 use builder_engine::driver::{DirectoryName, FileName, Files};
 use builder_proto::Uuid;
 use builder_proto::text::Text;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Result};
 use std::rc::Rc;
 
@@ -51,6 +51,8 @@ struct Fault {
     operation: &'static str,
     path: &'static str,
     error: ErrorKind,
+    /// How often it works before it fails.
+    spared: Cell<usize>,
 }
 
 /// An open file.
@@ -126,7 +128,13 @@ impl DataDirectory {
 
     /// From now on an operation fails for each path that begins like this.
     pub fn fail(&self, operation: &'static str, path: &'static str, error: ErrorKind) {
-        self.shared.faults.borrow_mut().push(Fault { operation, path, error });
+        self.fail_after(0, operation, path, error);
+    }
+
+    /// The same, once the operation has worked so many times.
+    pub fn fail_after(&self, times: usize, operation: &'static str, path: &'static str, error: ErrorKind) {
+        let fault = Fault { operation, path, error, spared: Cell::new(times) };
+        self.shared.faults.borrow_mut().push(fault);
     }
 
     /// From now on nothing fails but what the disk lets fail.
@@ -179,7 +187,14 @@ impl DataDirectory {
     fn operate(&self, operation: &str, path: &str) -> Result<()> {
         let faults = self.shared.faults.borrow();
         let fault = faults.iter().find(|fault| fault.operation == operation && path.starts_with(fault.path));
-        fault.map_or(Ok(()), |fault| Err(fault.error.into()))
+        let Some(fault) = fault else { return Ok(()) };
+        match fault.spared.get() {
+            0 => Err(fault.error.into()),
+            times => {
+                fault.spared.set(times - 1);
+                Ok(())
+            }
+        }
     }
 
     fn opened(&self, inode: Inode, path: String) -> File {

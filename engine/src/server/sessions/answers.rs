@@ -140,3 +140,11 @@ fn append_piece(stream: &mut InfoStream<InfoItem>, output: &mut Vec<u8>) -> Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+impl Answers {
+    /// How many clients are being told something, or wait for that.
+    pub(crate) fn len(&self) -> usize {
+        self.begun.len() + self.waiting.len()
+    }
+}

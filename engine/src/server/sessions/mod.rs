@@ -379,6 +379,20 @@ impl Sessions {
         self.connections.is_empty()
     }
 
+    /// How much is held of connections, by what it is.
+    pub(crate) fn holdings(&self) -> BTreeMap<&'static str, usize> {
+        BTreeMap::from([
+            ("connections", self.connections.len()),
+            ("origins", self.origins.len()),
+            ("bytes of incomplete messages", self.incomplete.total()),
+            ("observers", self.observers.len()),
+            ("fetches", self.fetches.len()),
+            ("drainers", self.drainers.len()),
+            ("answers", self.answers.len()),
+            ("deadlines", self.deadlines.len()),
+        ])
+    }
+
     /// Bytes of incomplete messages that count toward the limit for all together.
     pub(crate) fn held_bytes(&self) -> usize {
         self.incomplete.total()

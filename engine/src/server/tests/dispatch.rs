@@ -193,6 +193,22 @@ fn no_more_builds_are_under_way_than_there_are_files_for() {
 }
 
 #[test]
+fn a_build_that_was_aborted_has_its_place_until_its_result_is_stored() {
+    let mut rig = Rig::with(Settings { builds: 1, ..SETTINGS }, State::default());
+    rig.storing = Storing::Held;
+    rig.done(daily("a", "p"));
+    let (worker, uuid) = rig.build("p");
+    rig.done(daily("b", "p"));
+    let next = rig.worker("p");
+    rig.lose(worker);
+    assert_eq!(rig.job(next), None, "its console is open, and its result is being written");
+    rig.storing = Storing::InLog;
+    rig.finish_storing(uuid);
+    rig.end_turn();
+    assert!(rig.job(next).is_some());
+}
+
+#[test]
 fn a_place_that_becomes_free_goes_to_the_worker_that_has_waited_longest() {
     let mut rig = Rig::with(Settings { builds: 1, ..SETTINGS }, State::default());
     for (name, platform) in [("a", "p"), ("b", "p"), ("c", "q")] {

@@ -18,6 +18,7 @@ mod execute;
 mod hello;
 mod info;
 mod last_lines;
+mod leaving;
 mod long_scripts;
 mod losses;
 mod migration;

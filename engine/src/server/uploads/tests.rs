@@ -256,6 +256,21 @@ fn several_jobs_in_a_row_that_this_user_may_not_upload_pause_all_for_an_hour() {
 }
 
 #[test]
+fn a_server_that_takes_a_result_knows_the_user_whatever_it_forbade_before() {
+    let mut bench = Bench::with_results(&[1, 2, 3, 4, 5, 6, 7]);
+    bench.turn(START);
+    for number in 1..=6 {
+        let (outcome, removed) = match number {
+            3 => (UploadOutcome::Done, Some(Wish::Remove(3))),
+            _ => (UploadOutcome::Forbidden("403"), None),
+        };
+        let next = (number < 6).then_some(Wish::Upload(number + 1));
+        let wishes: Vec<Wish> = removed.into_iter().chain(next).collect();
+        assert_eq!(bench.end(START, number, outcome), wishes, "three in a row are 4, 5 and 6");
+    }
+}
+
+#[test]
 fn a_person_ends_the_pause_at_once() {
     let mut bench = Bench::with_results(&[1, 2, 3]);
     bench.turn(START);
@@ -326,6 +341,22 @@ fn a_complaint_goes_with_the_result_that_it_is_about() {
     assert!(bench.title().contains("413"), "{}", bench.title());
     assert_eq!(bench.end(START, 1, UploadOutcome::Missing), [Wish::Upload(3)]);
     assert!(!bench.title().contains("413"), "{}", bench.title());
+}
+
+#[test]
+fn a_complaint_of_a_server_out_of_reach_goes_with_the_next_success() {
+    let mut bench = Bench::with_results(&[1, 2, 3]);
+    bench.turn(START);
+    bench.end(START, 1, UploadOutcome::Unavailable("no route to host"));
+    assert!(bench.title().contains("no route to host"), "{}", bench.title());
+    assert_eq!(bench.turn(after(SECOND)), [Wish::Upload(2)]);
+    assert!(bench.title().contains("no route to host"), "{}", bench.title());
+    assert_eq!(bench.end(after(SECOND), 2, UploadOutcome::Done), [Wish::Remove(2), Wish::Upload(3)]);
+    assert!(!bench.title().contains("no route to host"), "{}", bench.title());
+    // What one result was refused for goes with that result.
+    assert_eq!(bench.end(after(SECOND), 3, UploadOutcome::Refused("too large")), [Wish::Upload(1)]);
+    assert_eq!(bench.end(after(SECOND), 1, UploadOutcome::Done), [Wish::Remove(1)]);
+    assert!(bench.title().contains("too large"), "{}", bench.title());
 }
 
 #[test]
