@@ -207,4 +207,15 @@ mod tests {
         let group = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
     }
+
+    #[test]
+    fn what_was_printed_right_before_the_end_is_read() {
+        let (stdout, _open) = std::io::pipe().unwrap();
+        let (stderr, mut printed) = std::io::pipe().unwrap();
+        std::io::Write::write_all(&mut printed, b"why").unwrap();
+        let stream = |pipe: std::io::PipeReader| Stream::new(pipe.into(), Uuid::nil()).unwrap();
+        // Both are held open, as by something that was left behind.
+        let complaint = read_all([stream(stdout), stream(stderr)], &AtomicBool::new(true));
+        assert_eq!(complaint.as_deref(), Some("why"));
+    }
 }

@@ -305,6 +305,8 @@ mod tests {
     use super::*;
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
+    use std::thread;
+    use std::time::Instant;
 
     #[test]
     fn only_what_can_be_run_is_found() {
@@ -321,5 +323,59 @@ mod tests {
         assert_eq!(find(&path).unwrap(), path);
         assert!(find(directory.path()).unwrap_err().to_string().ends_with("it is no file"));
         assert!(find(Path::new("src/lib.rs")).unwrap_err().to_string().contains("src/lib.rs"));
+    }
+
+    /// How a notice ends whose program is this script, if it does so within a time. What it leaves behind may say `sleep`.
+    fn end_of(script: &str) -> Option<NoticeEnd> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("hook");
+        // Another process writes it: one that is forked while this one did could keep it from being run.
+        let mut writer = Command::new("sh");
+        writer.args(["-c", r#"printf '#!/bin/sh\n%s\n' "$1" >"$0"; chmod 755 "$0""#]).arg(&path).arg(script);
+        assert!(writer.status().unwrap().success());
+        let poll = mio::Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), mio::Token(0)).unwrap());
+        let mut notifier = Notifier::new(&path, waker).unwrap();
+        let notice = Notice { uuid: Uuid::nil(), result_of: None, variables: Vec::new() };
+        notifier.start(&notice, None).unwrap();
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(10) {
+            notifier.reap();
+            if let Some((_, end)) = notifier.next_end() {
+                return Some(end);
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        None
+    }
+
+    /// The number of a process, with which a program has ended.
+    fn number_in(end: Option<NoticeEnd>) -> u32 {
+        match end {
+            Some(NoticeEnd::Failed(reason)) => {
+                reason.strip_prefix("it exited with status 3: ").unwrap().parse().unwrap()
+            }
+            other => panic!("it waits for what is left behind: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_a_program_leaves_in_its_process_group_ends_with_it() {
+        let sleeper = number_in(end_of("sleep 300 & echo $! >&2; exit 3"));
+        let start = Instant::now();
+        while builder_tests::is_alive(sleeper) {
+            assert!(start.elapsed() < Duration::from_secs(5), "it lives on");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_a_program_leaves_outside_of_its_process_group_is_not_waited_for() {
+        // It ends only when the other has left its group.
+        let script = r#"setsid sh -c 'echo $$ >&2; : >"$0.up"; exec sleep 300' "$0" &
+            until [ -e "$0.up" ]; do :; done; exit 3"#;
+        let sleeper = number_in(end_of(script));
+        assert!(builder_tests::is_alive(sleeper), "it was not in the group");
+        builder_tests::signal(sleeper, "KILL");
     }
 }

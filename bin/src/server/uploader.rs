@@ -254,3 +254,59 @@ fn find_program() -> Option<PathBuf> {
 fn is_executable(program: &Path) -> bool {
     access(program, Access::EXEC_OK).is_ok() && program.is_file()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Upload, WARNING_START};
+    use builder_engine::driver::UploadEnd;
+    use std::process::{Command, Stdio};
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    const URL: &str = "https://builds.example";
+
+    /// What the server makes of a process that says all this and ends so.
+    fn end_of(script: &str) -> UploadEnd {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let child = command.spawn().expect("there is a shell");
+        let mut upload = Upload { result: "job/uuid/full".into(), child };
+        let status = upload.child.wait().expect("it ends");
+        upload.end(status, URL)
+    }
+
+    #[test]
+    fn the_last_line_is_the_reason() {
+        let script =
+            format!("echo '{WARNING_START}this may fail' >&2; echo why >&2; echo >&2; echo '  ' >&2; exit 1");
+        assert_eq!(end_of(&script), UploadEnd::Unavailable("why".to_owned()));
+    }
+
+    #[test]
+    fn a_process_that_says_nothing_gave_no_reason() {
+        let UploadEnd::Refused(reason) = end_of("exit 4") else { panic!("it was refused") };
+        assert!(reason.ends_with("and gave no reason"), "{reason}");
+        assert!(
+            matches!(end_of("kill -9 $$"), UploadEnd::Refused(_)),
+            "nobody knows what it would have said"
+        );
+    }
+
+    #[test]
+    fn what_holds_the_pipe_is_not_waited_for() {
+        let (sender, receiver) = mpsc::channel();
+        // It says so itself, so that it need not be looked for.
+        let script = "sleep 300 & echo why $! >&2; exit 1";
+        thread::spawn(move || sender.send(end_of(script)));
+        let end = receiver.recv_timeout(Duration::from_secs(10));
+        let Ok(UploadEnd::Unavailable(reason)) = end else { panic!("it is waited for: {end:?}") };
+        let sleeper = reason.strip_prefix("why ").expect("what it said");
+        assert!(Command::new("kill").arg(sleeper).status().expect("there is kill").success(), "it lives");
+    }
+
+    #[test]
+    fn what_it_said_of_a_result_that_was_taken_is_no_reason() {
+        assert_eq!(end_of(&format!("echo '{WARNING_START}held back' >&2")), UploadEnd::Done);
+    }
+}
