@@ -7,6 +7,7 @@ use builder_engine::server::ConnectionId;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
+use builder_proto::history::HistoryQuery;
 use builder_proto::job::File;
 use builder_proto::text::Text;
 use builder_tests::world::STAGINGS;
@@ -63,6 +64,26 @@ fn the_console_of_a_finished_build_says_how_it_ended() {
     site.rest();
     assert_eq!(lines(&site.heard(finished)), ["a line", "exited 0"]);
     assert_eq!(site.heard(finished), site.heard(observed), "whenever one asks");
+}
+
+#[test]
+fn who_asks_in_the_turn_in_which_the_result_comes_is_answered_as_ever() {
+    let mut site = Site::new(settings());
+    let build = site.build("job");
+    site.print(build, b"a line");
+    let ask = |site: &mut Site| {
+        let history = Command::History(HistoryQuery::default());
+        [Command::Console(build.1), Command::Details(build.1), history].map(|command| site.client(command))
+    };
+    site.finish(build);
+    let clients = ask(&mut site);
+    site.turn();
+    site.rest();
+    let answers = clients.map(|client| site.heard(client));
+    assert_eq!(lines(&answers[0]), ["a line", "exited 0"]);
+    let later = ask(&mut site);
+    site.rest();
+    assert_eq!(later.map(|client| site.heard(client)), answers);
 }
 
 /// A build that has ended with these artifacts.

@@ -376,7 +376,7 @@ impl Sessions {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.connections.is_empty()
+        self.holdings().values().all(|count| *count == 0)
     }
 
     /// How much is held of connections, by what it is.

@@ -188,6 +188,7 @@ fn a_peer_that_does_not_close_is_cut_off() {
     rig.pass(SECOND);
     assert!(rig.peers[&client].dropped);
     assert_eq!(rig.server.next_deadline(), None);
+    assert!(rig.server.sessions.is_empty(), "nor is anything kept of it");
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn more_long_answers_than_there_may_be_wait_for_others_to_be_read() {
     let mut clients: Vec<_> = (0..UNREAD_ANSWERS).map(|_| slow_client(&mut rig)).collect();
     let begun = |rig: &Rig, client| !rig.peers[&client].unread.is_empty();
     assert!(clients.iter().all(|client| begun(&rig, *client)));
-    let [next, last, gone] = [(); 3].map(|()| slow_client(&mut rig));
+    let [gone, next, last] = [(); 3].map(|()| slow_client(&mut rig));
     assert!(!begun(&rig, next) && !begun(&rig, last));
     rig.close(gone);
     rig.close(clients[0]);
