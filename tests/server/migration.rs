@@ -131,7 +131,15 @@ fn an_export_names_results_that_only_the_log_holds() {
     let named = format!("{}/", in_the_way.display());
     assert!(said.contains(&named) && said.contains("only in the log; start this server once"), "{said}");
 
+    // In its place may be what a power failure has left there.
     fs::remove_file(&in_the_way).unwrap();
+    let (_, rest) = said.split_once(&named).unwrap();
+    let place = in_the_way.join(rest.split_once(" is not").unwrap().0);
+    fs::create_dir_all(place.parent().unwrap()).unwrap();
+    fs::write(&place, "half of it").unwrap();
+    let (_, said) = export_and_listen(&site);
+    assert!(said.contains(&format!("{} is not on the disk, only in the log", place.display())), "{said}");
+
     let mut server = site.start();
     site.wait_for_results("blocked", 1);
     server.terminate();

@@ -3,7 +3,7 @@
 use crate::site;
 use builder_tests::{Peer, PublicCopy, Site, limited, patience, wait_for};
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
@@ -345,6 +345,20 @@ fn a_service_manager_is_told_once_clients_can_connect() {
     let mut command = site.server_command();
     command.env("NOTIFY_SOCKET", &path);
     site.start_with(command).wait_for_log("that the server listens");
+}
+
+#[test]
+fn a_service_manager_hears_nothing_of_a_server_that_cannot_listen() {
+    let mut site = site();
+    let path = site.data().with_file_name("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_nonblocking(true).unwrap();
+    // Its place is taken by something that is not a socket.
+    let taken = site.file("taken", "");
+    site.options = vec!["--client-listen".to_owned(), format!("unix:{}", taken.display())];
+    let output = site.server_command().env("NOTIFY_SOCKET", &path).output().unwrap();
+    assert!(!output.status.success(), "{output:?}");
+    assert_eq!(manager.recv(&mut [0; 64]).map_err(|error| error.kind()), Err(ErrorKind::WouldBlock));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::job::ScriptJob;
 use builder_proto::time::Period;
+use std::time::Duration;
 
 #[test]
 fn an_end_that_was_announced_with_the_last_bytes_is_read_although_nothing_more_is_told() {
@@ -56,6 +57,21 @@ fn peers_that_were_told_everything_give_their_places_to_others_that_wait() {
     site.rest();
     assert!(!told.iter().all(|client| site.machine().lines.contains_key(client)), "one is closed");
     assert_eq!(site.heard(late).last(), Some(&Command::Success));
+}
+
+#[test]
+fn whoever_could_not_be_accepted_is_a_moment_later_although_nothing_happens() {
+    let mut site = Site::new(settings());
+    site.rest();
+    site.machine().accepts_nobody = true;
+    let client = site.client(filler(0));
+    site.turns();
+    let pause = site.pause().expect("nothing tells when there are descriptors again");
+    assert!(pause <= Duration::from_secs(1), "in {pause:?}");
+    site.machine().accepts_nobody = false;
+    site.pass(pause);
+    site.turns();
+    assert_eq!(site.heard(client), [Command::ServerHello, Command::Success]);
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub(crate) struct Machine {
     /// Who waits to be accepted.
     pub(crate) waiting: VecDeque<Line>,
     pub(crate) lines: BTreeMap<ConnectionId, Line>,
+    /// Whether there is no descriptor for another connection.
+    pub(crate) accepts_nobody: bool,
     pub(crate) tasks: VecDeque<Task<DataDirectory>>,
     pub(crate) uploads: Vec<Uuid>,
     pub(crate) kills: usize,
@@ -75,6 +77,7 @@ impl Machine {
             thorough_looks: 0,
             waiting: VecDeque::new(),
             lines: BTreeMap::new(),
+            accepts_nobody: false,
             tasks: VecDeque::new(),
             uploads: Vec::new(),
             kills: 0,
@@ -150,6 +153,9 @@ impl Platform for Machine {
     }
 
     fn accept(&mut self, _: ListenerId, connection: ConnectionId) -> io::Result<()> {
+        if self.accepts_nobody && !self.waiting.is_empty() {
+            return Err(io::Error::other("too many open files"));
+        }
         let line = self.waiting.pop_front().ok_or(ErrorKind::WouldBlock)?;
         self.lines.insert(connection, line);
         Ok(())
