@@ -208,6 +208,17 @@ mod tests {
     use std::net::TcpListener;
 
     #[test]
+    fn as_many_files_may_be_open_as_the_system_allows() {
+        let limit = getrlimit(Resource::Nofile);
+        // Other tests get along with so many.
+        let usual = limit.maximum.map_or(1024, |most| most.min(1024));
+        setrlimit(Resource::Nofile, Rlimit { current: Some(usual), ..limit }).unwrap();
+        let raised = raise_descriptor_limit();
+        assert_eq!(getrlimit(Resource::Nofile).current, limit.maximum);
+        assert!(limit.maximum.is_none_or(|most| raised == most), "{raised}");
+    }
+
+    #[test]
     fn a_dead_server_is_noticed_and_a_lone_line_is_not_held_back() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let remote: Address = listener.local_addr().unwrap().to_string().parse().unwrap();

@@ -364,3 +364,22 @@ impl Reports {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_to_be_new_takes_the_place_of_no_other() {
+        let data = tempfile::tempdir().unwrap();
+        let private = data.path().join("private");
+        fs::create_dir(&private).unwrap();
+        let directory = DataDirectory::open(Paths::new(data.path(), private), None).unwrap();
+        // What is set aside of a damaged history is for people to look at, however often there is damage.
+        let name = FileName::DamagedHistory(1);
+        let file = directory.create(name).unwrap();
+        directory.write_at(&file, 0, b"damage").unwrap();
+        assert_eq!(directory.create(name).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(directory.size(name).unwrap(), 6);
+    }
+}

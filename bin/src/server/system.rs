@@ -21,6 +21,7 @@ use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
 
 /// The platform of the programs.
 #[derive(Debug)]
@@ -156,9 +157,7 @@ impl Platform for System {
             Socket::Unix(socket) => self.users.at(socket).map(Text::from),
             Socket::Tcp(_) => None,
         };
-        // A listener for both families names an address of the old one in the way of the new one.
-        let host = peer.map(|peer| Text::from(peer.ip().to_canonical().to_string()));
-        let origin = Origin { host, user };
+        let origin = Origin { host: peer.map(host), user };
         self.connections.insert(connection, Connection { socket, origin, is_registered: false });
         Ok(())
     }
@@ -252,6 +251,11 @@ pub(crate) fn random_uuids() -> impl Iterator<Item = Uuid> {
     })
 }
 
+/// The host of a peer. A listener for both families names an address of the old one in the way of the new one.
+fn host(peer: SocketAddr) -> Text {
+    Text::from(peer.ip().to_canonical().to_string())
+}
+
 /// What a token of mio stands for.
 pub(crate) struct Tokens;
 
@@ -279,5 +283,18 @@ impl Tokens {
     /// None when the token is not that of a connection.
     pub(crate) fn to_connection(token: Token) -> Option<ConnectionId> {
         token.0.checked_sub(Tokens::FIRST_CONNECTION).map(|number| number as ConnectionId)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_has_one_name_whichever_listener_it_comes_to() {
+        let host = |peer: &str| host(peer.parse().unwrap()).to_string();
+        assert_eq!(host("192.0.2.7:1024"), "192.0.2.7");
+        assert_eq!(host("[::ffff:192.0.2.7]:1024"), "192.0.2.7");
+        assert_eq!(host("[2001:db8::7]:1024"), "2001:db8::7");
     }
 }
