@@ -6,10 +6,16 @@ use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 /// What the server keeps for itself below its data directory.
 const PRIVATE: &str = ".builder";
 const LOCK: &str = "lock";
+
+/// Time between two attempts to take the lock, and how often there is another one.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+const LOCK_PAUSES: u32 = 50;
 
 /// Proof that no other server uses a data directory, for as long as it lives.
 ///
@@ -118,7 +124,7 @@ pub fn private(data: &Path) -> Result<PathBuf, DirectoryError> {
 }
 
 impl DirectoryLock {
-    /// Takes the lock of the server's own directory, without waiting.
+    /// Takes the lock of the server's own directory, or gives up after a second.
     ///
     /// # Errors
     ///
@@ -134,7 +140,7 @@ impl DirectoryLock {
             .mode(0o600)
             .open(&path)
             .map_err(failed("open", &path))?;
-        lock(&file, &path)?;
+        lock(&file, &path, thread::sleep)?;
         let written = file
             .set_len(0)
             .and_then(|()| file.rewind())
@@ -146,8 +152,8 @@ impl DirectoryLock {
         Ok(DirectoryLock { _file: file })
     }
 
-    /// Takes the lock, without a trace and without waiting, for somebody who only reads. None when no server has ever run
-    /// here.
+    /// Takes the lock, without a trace, for somebody who only reads, or gives up after a second. None when no server has ever
+    /// run here.
     ///
     /// # Errors
     ///
@@ -159,21 +165,27 @@ impl DirectoryLock {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed("open", &path)(error)),
         };
-        lock(&file, &path)?;
+        lock(&file, &path, thread::sleep)?;
         Ok(Some(DirectoryLock { _file: file }))
     }
 }
 
-fn lock(file: &File, path: &Path) -> Result<(), DirectoryError> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => {
-            // The number only makes the message better; without it the directory is just as much in use.
-            let process = io::read_to_string(file).ok().and_then(|holder| holder.trim().parse().ok());
-            Err(DirectoryError::InUse { lock: path.to_owned(), process })
+/// Takes the lock. A process that a killed server was just starting has it for a moment longer, until it runs its program:
+/// that much patience costs less than a start that is refused.
+fn lock(file: &File, path: &Path, mut pause: impl FnMut(Duration)) -> Result<(), DirectoryError> {
+    for attempt in 0.. {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if attempt < LOCK_PAUSES => pause(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => {
+                // The number only makes the message better; without it the directory is just as much in use.
+                let process = io::read_to_string(file).ok().and_then(|holder| holder.trim().parse().ok());
+                return Err(DirectoryError::InUse { lock: path.to_owned(), process });
+            }
+            Err(TryLockError::Error(error)) => return Err(failed("lock", path)(error)),
         }
-        Err(TryLockError::Error(error)) => Err(failed("lock", path)(error)),
     }
+    Ok(())
 }
 
 /// Takes the permissions of others away from a directory that is there already.
@@ -256,5 +268,21 @@ mod tests {
 
         drop(lock);
         DirectoryLock::acquire(data.path()).unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_server_was_just_starting_holds_up_the_next_one_for_a_moment_only() {
+        let data = TempDir::new().unwrap();
+        let mut held = Some(DirectoryLock::acquire(data.path()).unwrap());
+        let file = File::open(data.path().join("lock")).unwrap();
+        let mut pauses = 0;
+        lock(&file, data.path(), |_| {
+            pauses += 1;
+            if pauses == 3 {
+                held = None;
+            }
+        })
+        .unwrap();
+        assert_eq!(pauses, 3);
     }
 }
