@@ -44,7 +44,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Line>> {
     }
     for number in 0..bench.pick(2000, 100) {
         // Nobody has asked for the page of a host of this name, so that it has to be made.
-        made.add(&mut browser, "/", &format!("host-{number}"), &name(0))?;
+        made.add(&mut browser, "/", &format!("host-{number}.localhost"), &name(0))?;
     }
     let (mut jobs, mut newest) = (Pages::default(), Pages::default());
     for job in (0..JOBS).cycle().take(bench.pick(3 * JOBS, 30)) {
