@@ -7,7 +7,8 @@
 //! | module | decides |
 //! |---|---|
 //! | `start` | the way from what is on the disk to a server that listens |
-//! | `turn` | the order of the steps of a turn, and the way down |
+//! | `turn` | the order of the steps of a turn |
+//! | `stopping` | the way down |
 //! | `perform` | what is done at once, and what after the commit |
 //! | `release` | what waits for which commit, and for which files |
 //! | `budget` | how many connections, builds and observers the descriptors allow |
@@ -60,6 +61,7 @@ mod space;
 mod spools;
 mod staged;
 mod start;
+mod stopping;
 mod tasks;
 mod turn;
 mod upload_slot;
