@@ -9,6 +9,7 @@
 //! | [`http`] | requests and answers of browsers |
 //! | [`site`] | what a page needs to know, and who makes it |
 //! | [`snapshot`] | how all is, as of one moment; `snapshots` finds that out |
+//! | `input` | what it is told |
 //! | `machine` | the [`Dashboard`]: browsers, and what is done for each of them |
 //! | `visits`, `streams`, `downloads` | pages; consoles that are followed; what passes by |
 //! | `desk` | what pages need, asked once for all of them |
@@ -26,6 +27,7 @@ mod feed;
 mod feeds;
 mod hearing;
 pub mod http;
+mod input;
 mod limits;
 mod machine;
 pub mod metrics;
@@ -39,6 +41,7 @@ mod talks;
 mod tests;
 mod visits;
 
+pub use input::{Input, Place};
 pub use limits::CONNECTIONS;
-pub use machine::{Dashboard, Input, Place};
+pub use machine::Dashboard;
 pub use talks::Action;
