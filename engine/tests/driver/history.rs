@@ -1,8 +1,9 @@
 //! The history: what is in it after crashes, damage and failures. What clients are told of it is in [`answers`].
 
 mod answers;
+mod cut_short;
 
-use crate::site::{Site, schedule, settings, uploading};
+use crate::site::{Site, settings, uploading};
 use builder_engine::driver::{Event, StartError, StopReason, UploadEnd};
 use builder_engine::history::Entry;
 use builder_engine::limits::{RETRY_TIME, WRITE_BACK_TIME};
@@ -240,91 +241,6 @@ fn what_a_damaged_file_lacks_is_found_in_the_stored_results() {
     assert_eq!(remembered(&site), sorted(builds.clone()));
     check_artifact(&details(&mut site, builds[0]).1);
     assert_eq!(stored(&history(&mut site)).len(), 2, "each once");
-}
-
-#[test]
-fn a_file_that_ends_too_early_is_noticed_however_often_the_server_dies() {
-    let mut site = Site::new(settings());
-    let first = completed(&mut site, "a");
-    let second = completed(&mut site, "b");
-    let bytes = history(&mut site);
-    // Between two frames, where nothing looks torn.
-    let before_second = frames(&bytes)
-        .into_iter()
-        .find(|(_, entry)| matches!(entry, Entry::Artifacts(list) if list.uuid.0 == second));
-    replace(&mut site, &bytes[..before_second.unwrap().0]);
-    let mut site = site.restart();
-    assert_eq!(remembered(&site), [first]);
-    // The survey does not come to its end, but other builds do, and make the file longer than it was.
-    let mut later = Vec::new();
-    for name in ["c", "d", "e"] {
-        later.push(completed_beside_a_survey(&mut site, name));
-    }
-    assert!(history(&mut site).len() >= bytes.len());
-    assert_eq!(site.driver.server().state().ended_builds().count(), 0, "the log was told");
-    let mut site = site.restart();
-    settle(&mut site);
-    assert_eq!(remembered(&site), sorted([vec![first, second], later].concat()));
-}
-
-#[test]
-fn a_file_that_ends_too_early_is_noticed_although_the_first_attempt_to_append_fails() {
-    let mut site = Site::new(settings());
-    let first = completed(&mut site, "a");
-    let whole = history(&mut site).len();
-    let second = completed(&mut site, "b");
-    let bytes = history(&mut site);
-    replace(&mut site, &bytes[..whole]);
-    let mut site = site.restart();
-    site.machine().files.fail("write", HISTORY, ErrorKind::StorageFull);
-    let mut later = vec![completed_beside_a_survey(&mut site, "c")];
-    assert_eq!(stored(&history(&mut site)), [first], "it has failed");
-    site.machine().files.mend();
-    site.pass(RETRY_TIME);
-    for name in ["d", "e"] {
-        later.push(completed_beside_a_survey(&mut site, name));
-    }
-    assert!(history(&mut site).len() >= bytes.len());
-    assert_eq!(site.driver.server().state().ended_builds().count(), 0, "the log was told");
-    let mut site = site.restart();
-    settle(&mut site);
-    assert_eq!(remembered(&site), sorted([vec![first, second], later].concat()));
-}
-
-/// A build that ends and is carried over, while a survey does not come to its end.
-fn completed_beside_a_survey(site: &mut Site, name: &str) -> Uuid {
-    site.client(schedule(name, "true"));
-    let worker = site.worker();
-    site.turns();
-    let Some(Command::JobSchedule { uuid, .. }) = site.heard(worker).pop() else { panic!("no job") };
-    site.finish((worker, uuid));
-    for _ in 0..2 {
-        for _ in 0..10 {
-            site.turns();
-            finish_all_but_surveys(site);
-        }
-        site.pass(WRITE_BACK_TIME);
-    }
-    for _ in 0..10 {
-        site.turns();
-        finish_all_but_surveys(site);
-    }
-    uuid
-}
-
-/// Has threads do all that is not a look at stored results.
-fn finish_all_but_surveys(site: &mut Site) {
-    let tasks: Vec<_> = site.machine().tasks.drain(..).collect();
-    for task in tasks {
-        if format!("{task:?}").contains("Survey") {
-            site.machine().tasks.push_back(task);
-            continue;
-        }
-        let files = site.machine().files.clone();
-        if let Some(outcome) = task.run(&files) {
-            site.driver.notice(Event::TaskDone(outcome));
-        }
-    }
 }
 
 #[test]
