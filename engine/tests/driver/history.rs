@@ -1,6 +1,7 @@
 //! The history: what is in it after crashes, damage and failures. What clients are told of it is in [`answers`].
 
 mod answers;
+mod appends;
 mod cut_short;
 
 use crate::site::{Site, settings, uploading};
@@ -11,7 +12,6 @@ use builder_engine::log::{Event as Reading, LogReader};
 use builder_engine::server::ConnectionId;
 use builder_engine::server::record::Record;
 use builder_proto::Uuid;
-use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
 use builder_proto::history::{Artifact, Build, Cause, HistoryQuery};
 use builder_tests::world::Random;
@@ -161,25 +161,6 @@ fn what_was_carried_over_is_there_after_a_restart() {
 }
 
 #[test]
-fn what_the_file_has_is_not_appended_again_when_the_log_was_not_told() {
-    let mut site = Site::new(settings());
-    settle(&mut site);
-    let build = site.build("job");
-    site.finish(build);
-    site.rest();
-    site.pass(WRITE_BACK_TIME);
-    site.turns();
-    site.finish_tasks();
-    // The server dies before it hears of that.
-    assert_eq!(stored(&history(&mut site)), [build.1]);
-    assert!(site.driver.server().state().ended_build(build.1).is_some());
-    let mut site = site.restart();
-    settle(&mut site);
-    assert_eq!(stored(&history(&mut site)), [build.1], "once");
-    assert!(site.driver.server().state().ended_build(build.1).is_none(), "the log was told");
-}
-
-#[test]
 fn a_torn_end_is_cut_off_and_written_again() {
     let mut site = Site::new(settings());
     let first = completed(&mut site, "a");
@@ -290,43 +271,6 @@ fn a_good_file_whose_header_is_damaged_costs_nothing() {
     settle(&mut site);
     assert_eq!(remembered(&site), [uuid]);
     check_artifact(&details(&mut site, uuid).1);
-}
-
-#[test]
-fn a_failed_attempt_is_repeated_later_and_leaves_nothing() {
-    for operation in ["write", "sync"] {
-        let mut site = Site::new(settings());
-        settle(&mut site);
-        let before = history(&mut site);
-        site.machine().files.fail(operation, HISTORY, ErrorKind::StorageFull);
-        let (worker, uuid) = site.build("job");
-        let data = vec![];
-        let finished = Command::JobFinished { uuid, result: BuildResult::Exited(1), data };
-        site.say(worker, &finished.to_frame().unwrap());
-        settle(&mut site);
-        assert!(history(&mut site).len() > before.len(), "{operation}: some of it is there");
-        assert_eq!(remembered(&site), [uuid], "{operation}: what the log has counts");
-        assert!(site.driver.server().state().ended_build(uuid).is_some(), "{operation}");
-        // What stands there now is longer than what comes next.
-        let rest = [history(&mut site), vec![0xaa; 4096]].concat();
-        site.machine().files.put(HISTORY, &rest);
-        site.machine().files.mend();
-        // Another attempt cannot even cut that off.
-        site.machine().files.fail("set the length of", HISTORY, ErrorKind::Other);
-        site.pass(RETRY_TIME);
-        site.rest();
-        site.machine().files.mend();
-        site.pass(RETRY_TIME - WRITE_BACK_TIME);
-        site.rest();
-        assert!(site.driver.server().state().ended_build(uuid).is_some(), "{operation}: not yet");
-        site.pass(WRITE_BACK_TIME);
-        site.rest();
-        let bytes = history(&mut site);
-        assert_eq!(stored(&bytes), [uuid], "{operation}");
-        assert_eq!(known_length(&site), bytes.len() as u64, "{operation}");
-        let site = site.restart();
-        assert_eq!(remembered(&site), [uuid], "{operation}");
-    }
 }
 
 #[test]
