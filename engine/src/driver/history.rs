@@ -112,7 +112,7 @@ impl<F: Files> History<F> {
 
     /// Takes in a build whose end is durable in the log. One about which the log says nothing ended under an earlier version.
     pub(super) fn remember(&mut self, now: Duration, uuid: Uuid, ended: Option<&EndedBuild>) {
-        let Some(ended) = ended else { return self.look_again() };
+        let Some(ended) = ended else { return self.look_again(now) };
         self.index.insert(&ended.build, Place::Memory);
         self.waiting.insert(uuid);
         self.append_at.get_or_insert(now.saturating_add(WRITE_BACK_TIME));
@@ -124,8 +124,11 @@ impl<F: Files> History<F> {
         self.append_at.get_or_insert(now.saturating_add(WRITE_BACK_TIME));
     }
 
-    fn look_again(&mut self) {
+    fn look_again(&mut self, now: Duration) {
+        // The file is to say so soon, even if nothing else is appended: the log takes the build for finished, and a start that
+        // trusts the file would not look for it.
         self.is_belied = true;
+        self.append_at.get_or_insert(now);
         match &mut self.survey {
             Stage::UnderWay { again } | Stage::Paused { again, .. } => *again = true,
             Stage::Whole | Stage::Wanted | Stage::Over => self.survey = Stage::Wanted,

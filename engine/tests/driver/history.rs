@@ -3,6 +3,7 @@
 mod answers;
 mod appends;
 mod cut_short;
+mod surveys;
 
 use crate::site::{Site, settings, uploading};
 use builder_engine::driver::{Event, StartError, StopReason, UploadEnd};

@@ -1,7 +1,9 @@
 //! A driver on its platform, and what tests do with both in one call.
 
 use crate::platform::{Line, Machine};
-use builder_engine::driver::{Driver, Event, Limits, Next, Settings, StartError, StopReason, Uploads};
+use builder_engine::driver::{
+    Driver, Event, Limits, Next, Settings, StartError, StopReason, TaskKind, Uploads,
+};
 use builder_engine::limits::{NOTICE_TIME, WRITE_BACK_TIME};
 use builder_engine::server::{self, ConnectionId, UploadSettings};
 use builder_proto::build_result::BuildResult;
@@ -125,8 +127,15 @@ impl Site {
 
     /// Has threads do what they were given. Nothing is told of it yet.
     pub(crate) fn finish_tasks(&mut self) {
-        while let Some(task) = self.machine().tasks.pop_front() {
-            let files = self.machine().files.clone();
+        self.finish_tasks_but_for(None);
+    }
+
+    fn finish_tasks_but_for(&mut self, spared: Option<TaskKind>) {
+        let files = self.machine().files.clone();
+        let tasks = core::mem::take(&mut self.machine().tasks);
+        let (kept, done) = tasks.into_iter().partition(|task| spared == Some(task.kind()));
+        self.machine().tasks = kept;
+        for task in Vec::from(done) {
             if let Some(outcome) = task.run(&files) {
                 self.driver.notice(Event::TaskDone(outcome));
             }
@@ -135,9 +144,15 @@ impl Site {
 
     /// Everything that can be done at this time is done.
     pub(crate) fn rest(&mut self) {
+        self.rest_but_for(None);
+    }
+
+    /// The same, but no thread comes to the tasks of one kind.
+    pub(crate) fn rest_but_for(&mut self, spared: impl Into<Option<TaskKind>>) {
+        let spared = spared.into();
         self.turns();
-        while !self.machine().tasks.is_empty() {
-            self.finish_tasks();
+        while self.machine().tasks.iter().any(|task| spared != Some(task.kind())) {
+            self.finish_tasks_but_for(spared);
             self.turns();
         }
     }

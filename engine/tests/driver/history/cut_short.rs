@@ -2,7 +2,7 @@
 
 use super::{HISTORY, completed, frames, history, remembered, replace, settle, sorted, stored};
 use crate::site::{Site, schedule, settings};
-use builder_engine::driver::Event;
+use builder_engine::driver::TaskKind;
 use builder_engine::history::Entry;
 use builder_engine::limits::{RETRY_TIME, WRITE_BACK_TIME};
 use builder_proto::Uuid;
@@ -61,30 +61,9 @@ fn completed_beside_a_survey(site: &mut Site, name: &str) -> Uuid {
     let Some(Command::JobSchedule { uuid, .. }) = site.heard(worker).pop() else { panic!("no job") };
     site.finish((worker, uuid));
     for _ in 0..2 {
-        for _ in 0..10 {
-            site.turns();
-            finish_all_but_surveys(site);
-        }
+        site.rest_but_for(TaskKind::Survey);
         site.pass(WRITE_BACK_TIME);
     }
-    for _ in 0..10 {
-        site.turns();
-        finish_all_but_surveys(site);
-    }
+    site.rest_but_for(TaskKind::Survey);
     uuid
-}
-
-/// Has threads do all that is not a look at stored results.
-fn finish_all_but_surveys(site: &mut Site) {
-    let tasks: Vec<_> = site.machine().tasks.drain(..).collect();
-    for task in tasks {
-        if format!("{task:?}").contains("Survey") {
-            site.machine().tasks.push_back(task);
-            continue;
-        }
-        let files = site.machine().files.clone();
-        if let Some(outcome) = task.run(&files) {
-            site.driver.notice(Event::TaskDone(outcome));
-        }
-    }
 }

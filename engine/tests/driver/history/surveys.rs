@@ -1,0 +1,101 @@
+//! Looks at all stored results for builds that the history does not have.
+
+use super::{completed, details, history, remembered, remove, replace, settle, sorted};
+use crate::site::{Site, large_results, settings, uploading};
+use builder_engine::driver::{Event, TaskKind, UploadEnd};
+use builder_engine::limits::WRITE_BACK_TIME;
+use builder_proto::Uuid;
+use builder_proto::history::Build;
+
+fn is_surveying(site: &mut Site) -> bool {
+    site.machine().tasks.iter().any(|task| task.kind() == TaskKind::Survey)
+}
+
+#[test]
+fn what_a_stored_result_says_is_what_the_server_knew() {
+    let mut site = Site::new(settings());
+    let build = site.build("job");
+    site.print(build, b"a line");
+    site.print(build, b"and another one");
+    site.complete(build);
+    let (before, artifacts) = details(&mut site, build.1);
+    remove(&mut site);
+    let mut site = site.restart();
+    settle(&mut site);
+    // How long it waited and where it ran is not stored.
+    let before = Build { queued: None, host: None, ..before };
+    assert_eq!(details(&mut site, build.1), (before, artifacts));
+}
+
+#[test]
+fn a_look_that_is_over_is_not_repeated() {
+    let mut site = Site::new(settings());
+    completed(&mut site, "a");
+    let shorter = history(&mut site);
+    completed(&mut site, "b");
+    replace(&mut site, &shorter);
+    let mut site = site.restart();
+    assert!(is_surveying(&mut site));
+    settle(&mut site);
+    // The file has everything, and still does when it becomes longer.
+    completed(&mut site, "c");
+    let mut site = site.restart();
+    assert!(!is_surveying(&mut site));
+}
+
+#[test]
+fn a_look_that_finds_many_builds_goes_on_until_it_has_found_all() {
+    let mut site = Site::new(settings());
+    let all: Vec<Uuid> = (0..150).map(|number| completed(&mut site, &format!("job-{number}"))).collect();
+    remove(&mut site);
+    let mut site = site.restart();
+    let mut parts = Vec::new();
+    while is_surveying(&mut site) {
+        assert!(!site.driver.is_at_rest());
+        site.finish_tasks();
+        parts.push(remembered(&site).len());
+        site.rest_but_for(TaskKind::Survey);
+    }
+    assert_eq!(remembered(&site), sorted(all));
+    assert!(parts.len() > 2, "{parts:?}");
+}
+
+#[test]
+fn a_result_that_is_removed_after_it_was_looked_at_is_known_to_be_gone() {
+    let mut site = Site::new(uploading());
+    let uuid = completed(&mut site, "job");
+    remove(&mut site);
+    let mut site = site.restart();
+    site.turns();
+    let files = site.machine().files.clone();
+    let mut tasks = core::mem::take(&mut site.machine().tasks).into_iter();
+    let survey = tasks.find(|task| task.kind() == TaskKind::Survey).expect("a look at stored results");
+    let found = survey.run(&files).expect("an outcome");
+    site.tell(Event::UploadEnded(UploadEnd::Done));
+    site.rest();
+    assert!(files.paths_besides_history().is_empty());
+    site.tell(Event::TaskDone(found));
+    site.rest();
+    assert!(details(&mut site, uuid).0.end.unwrap().removed.is_some());
+}
+
+#[test]
+fn a_build_of_whose_end_the_log_says_nothing_is_looked_for_however_often_the_server_dies() {
+    let mut site = Site::new(large_results());
+    let build = site.build("job");
+    let log = site.machine().log.clone();
+    let before = log.read("log");
+    site.finish(build);
+    site.rest();
+    // As an earlier version would have left it: there is only the result.
+    log.put("log", &before);
+    let mut site = site.restart();
+    assert!(is_surveying(&mut site) && remembered(&site).is_empty());
+    // The look does not come to its end.
+    site.rest_but_for(TaskKind::Survey);
+    site.pass(WRITE_BACK_TIME);
+    site.rest_but_for(TaskKind::Survey);
+    let mut site = site.restart();
+    settle(&mut site);
+    assert_eq!(remembered(&site), [build.1]);
+}
