@@ -1,14 +1,20 @@
 //! What clients are told of the builds that the history has.
 
-use super::{check_artifact, completed, details, list, remembered, settle, sorted, told, uuids};
+use super::{
+    HISTORY, check_artifact, completed, details, history, list, remembered, settle, sorted, stored, told,
+    uuids,
+};
 use crate::site::{Site, large_results, settings, uploading};
 use builder_engine::driver::{Event, UploadEnd};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
 use builder_proto::history::HistoryQuery;
+use builder_proto::job::File;
+use builder_proto::text::Text;
 use builder_proto::time::Time;
 use core::time::Duration;
+use std::io::ErrorKind;
 
 #[test]
 fn a_build_whose_result_was_removed_is_told_of_with_the_time() {
@@ -43,7 +49,9 @@ fn no_build_is_told_of_twice_or_left_out_while_builds_end() {
         all.extend((0..100).map(|number| completed(&mut site, &format!("later-{number}"))));
         let client = site.client(Command::History(query.clone()));
         site.turns();
-        // The first builds are read. The old one ends before it is its turn.
+        // The first builds are read; that there is room for more does not have others read beside them.
+        site.tell(Event::Writable(client));
+        // The old one ends before it is its turn.
         site.finish(old);
         let told = told(&mut site, client);
         assert_eq!(told.len(), all.len(), "{query:?}");
@@ -108,4 +116,48 @@ fn a_build_whose_result_is_not_in_its_place_yet_still_runs() {
     assert!(matches!(told, None | Some(None)), "{heard:?}");
     settle(&mut site);
     assert_eq!(remembered(&site), [build.1]);
+}
+
+#[test]
+fn a_build_that_runs_is_told_of_with_its_job() {
+    let mut site = Site::new(settings());
+    let (_, uuid) = site.build("job");
+    let client = site.client(Command::Details(uuid));
+    site.rest();
+    let heard = site.heard(client);
+    let [Command::ServerHello, Command::Build(build), Command::JobSchedule { job, .. }, Command::Success] =
+        heard.as_slice()
+    else {
+        panic!("{heard:?}")
+    };
+    assert_eq!((build.uuid(), &build.end, &job.script), (uuid, &None, &"true".into()));
+}
+
+#[test]
+fn a_build_whose_removal_the_file_does_not_have_yet_is_told_of_with_the_time() {
+    let mut site = Site::new(uploading());
+    settle(&mut site);
+    site.machine().files.fail("write", HISTORY, ErrorKind::StorageFull);
+    let uuid = completed(&mut site, "job");
+    site.tell(Event::UploadEnded(UploadEnd::Done));
+    settle(&mut site);
+    assert!(stored(&history(&mut site)).is_empty(), "the log has it");
+    let removed = details(&mut site, uuid).0.end.unwrap().removed;
+    assert!(removed.is_some());
+    assert_eq!(list(&mut site, HistoryQuery::default())[0].end.as_ref().unwrap().removed, removed);
+}
+
+#[test]
+fn a_build_with_many_artifacts_is_told_of_with_all_of_them() {
+    let mut site = Site::new(settings());
+    let (worker, uuid) = site.build("job");
+    let file = |number| File { path: format!("{number:0100}").as_str().into(), data: "".into() };
+    let data: Vec<File> = (0..100).map(file).collect();
+    let paths: Vec<Text> = data.iter().map(|file| file.path.clone()).collect();
+    let finished = Command::JobFinished { uuid, result: BuildResult::Exited(0), data };
+    site.say(worker, &finished.to_frame().unwrap());
+    settle(&mut site);
+    assert_eq!(stored(&history(&mut site)), [uuid]);
+    let told: Vec<Text> = details(&mut site, uuid).1.into_iter().map(|artifact| artifact.path).collect();
+    assert_eq!(told, paths);
 }

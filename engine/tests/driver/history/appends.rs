@@ -5,6 +5,7 @@ use crate::site::{Site, settings};
 use builder_engine::limits::{RETRY_TIME, WRITE_BACK_TIME};
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
+use builder_proto::job::File;
 use std::io::ErrorKind;
 
 #[test]
@@ -61,4 +62,24 @@ fn a_failed_attempt_is_repeated_later_and_leaves_nothing() {
         let site = site.restart();
         assert_eq!(remembered(&site), [uuid], "{operation}");
     }
+}
+
+#[test]
+fn what_is_too_much_for_one_append_follows_at_once() {
+    let mut site = Site::new(settings());
+    settle(&mut site);
+    // An append has room for four lists of artifacts that are as long as they may be.
+    let file = |number| File { path: format!("{number:04000}").as_str().into(), data: "".into() };
+    let data: Vec<File> = (0..250).map(file).collect();
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        let (worker, uuid) = site.build(name);
+        let finished = Command::JobFinished { uuid, result: BuildResult::Exited(0), data: data.clone() };
+        site.say(worker, &finished.to_frame().unwrap());
+        site.rest();
+    }
+    assert_eq!(site.driver.server().state().ended_builds().count(), 6);
+    site.pass(WRITE_BACK_TIME);
+    site.rest();
+    assert_eq!(stored(&history(&mut site)).len(), 6);
+    assert_eq!(site.driver.server().state().ended_builds().count(), 0, "the log was told");
 }
