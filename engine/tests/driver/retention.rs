@@ -247,3 +247,18 @@ fn a_server_that_keeps_everything_does_not_wake_up_for_it() {
     settle(&mut site);
     assert_eq!(site.pause(), None);
 }
+
+#[test]
+fn what_is_to_be_kept_after_all_stays() {
+    let mut site = Site::new(settings());
+    site.client(schedule("a", "true"));
+    let builds: Vec<Uuid> = (0..4).map(|_| build(&mut site, 0)).collect();
+    site.client(change(keep(1)));
+    // A thread is at the first of three results.
+    site.turns();
+    site.client(change(keep(3)));
+    settle(&mut site);
+    assert_eq!(left(&mut site, &builds), [0, 1, 3]);
+    build(&mut site, 0);
+    assert_eq!(left(&mut site, &builds), [1, 3]);
+}

@@ -1,15 +1,18 @@
 //! What a start finds.
 
+use crate::platform::Machine;
 use crate::site::{Site, large_results, schedule, settings};
-use builder_engine::driver::{Event, FreeSpace, Settings, StartError, StopReason};
+use builder_engine::driver::{Driver, Event, FreeSpace, Settings, StartError, StopReason, TaskKind};
 use builder_engine::limits::{DISK_MARGIN, RETRY_TIME, WRITE_BACK_TIME};
 use builder_engine::spool::ENTRY_OVERHEAD;
 use builder_proto::command::Command;
 use builder_proto::execution::Execution;
-use builder_proto::job::ScriptJob;
-use builder_proto::time::Period;
-use builder_tests::world::{PRIVATE, SPOOLS, STAGINGS};
+use builder_proto::job::{Job, ScheduleItem, ScriptJob};
+use builder_proto::state_file::{StateFile, StateItem};
+use builder_proto::time::{Period, Time};
+use builder_tests::world::{DataDirectory, PRIVATE, SPOOLS, STAGINGS};
 use std::io::ErrorKind;
+use std::time::Duration;
 
 #[test]
 fn the_torn_end_of_a_console_is_cut_off() {
@@ -214,4 +217,62 @@ fn the_servers_own_directories_are_durable_before_anybody_can_connect() {
     machine.files.fail("sync names in", PRIVATE, ErrorKind::Other);
     let started = Site::start(machine, settings());
     assert!(matches!(started.err(), Some(StartError::File { what: "sync", .. })));
+}
+
+#[test]
+fn a_draft_of_the_history_that_a_crash_left_is_in_nobodys_way() {
+    let mut site = Site::new(settings());
+    let build = site.build("job");
+    site.complete(build);
+    let files = site.machine().files.clone();
+    files.disk.borrow_mut().remove_file(".builder/history").unwrap();
+    files.put(".builder/history.new", b"half of a file");
+    let mut site = site.restart();
+    site.rest();
+    assert_eq!(site.driver.remembered().map(Iterator::collect), Some(vec![build.1]));
+    assert!(!files.paths().contains(&".builder/history.new".to_owned()));
+}
+
+#[test]
+fn what_a_start_has_found_is_durable_before_the_first_turn() {
+    let mut site = Site::new(large_results());
+    let build = site.build("job");
+    let log = site.machine().log.clone();
+    let before = log.read("log");
+    site.finish(build);
+    site.rest();
+    // The result is in its place, and a crash came before the log said so.
+    log.put("log", &before);
+    let mut driver = Driver::start(site.successor(), large_results()).unwrap();
+    assert_eq!(driver.server().state().unfinished().count(), 0);
+    assert!(log.read("log").len() > before.len(), "it is written");
+    assert!(driver.platform().tasks.iter().any(|task| task.kind() == TaskKind::Survey), "and released");
+}
+
+#[test]
+fn the_jobs_of_builder_0_4_0_are_scheduled_after_the_first_start() {
+    let job = ScriptJob { name: "job".into(), script: "true".into(), platform: "platform".into() };
+    let item = ScheduleItem { period: Period::Hourly, next: Time::UNIX_EPOCH, job: Job::Script(job) };
+    let state = StateFile { items: vec![StateItem::Schedule(item)] };
+    let (files, log) = (DataDirectory::alone(), DataDirectory::alone().log());
+    files.put("state", &state.encode().unwrap());
+    let machine = Machine::new(Duration::from_secs(1), files.clone(), log);
+    let site = Site::start(machine, settings()).unwrap();
+    // It is asked about once.
+    files.put("state", b"damaged");
+    let mut site = site.restart();
+    let overview = site.client(Command::Overview);
+    site.rest();
+    let heard = site.heard(overview);
+    let is_told = |told: &Command| matches!(told, Command::JobStatus(status) if status.job == "job".into());
+    assert!(heard.iter().any(is_told), "{heard:?}");
+}
+
+#[test]
+fn a_server_that_cannot_see_the_consoles_does_not_start() {
+    let mut site = Site::new(settings());
+    let machine = site.successor();
+    machine.files.fail("list", SPOOLS, ErrorKind::PermissionDenied);
+    let started = Site::start(machine, settings());
+    assert!(matches!(started.err(), Some(StartError::File { what: "clear", .. })));
 }

@@ -318,7 +318,9 @@ impl Files for DataDirectory {
     }
 
     fn list(&self, name: DirectoryName<'_>) -> Result<Vec<Vec<u8>>> {
-        let names = self.disk.borrow().list(&directory(name));
+        let path = directory(name);
+        self.operate("list", &path)?;
+        let names = self.disk.borrow().list(&path);
         Ok(names.into_iter().map(String::into_bytes).collect())
     }
 
