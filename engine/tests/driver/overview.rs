@@ -1,13 +1,16 @@
 //! What clients are told of all that goes on.
 
 use crate::site::{Site, notifying, schedule, settings};
-use builder_engine::driver::{Event, NoticeEnd};
+use builder_engine::driver::{Event, Limits, NoticeEnd, Settings};
 use builder_engine::limits::{OVERVIEW_PIECE_BYTES, WRITE_BACK_TIME};
 use builder_engine::server::ConnectionId;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
 use builder_proto::history::{Build, Cause};
+use builder_proto::job::ScriptJob;
 use builder_proto::overview::{JobStatus, Null, PlatformStatus, QueueStatus, Reason, ServerStatus};
+use builder_proto::text::Text;
+use builder_proto::time::Period;
 
 /// An overview, taken apart.
 #[derive(Debug, Default)]
@@ -151,6 +154,33 @@ fn a_long_answer_is_put_together_piece_by_piece_for_those_who_read() {
     assert_eq!(jobs.len(), count);
     assert!(jobs.is_sorted_by(|one, other| one < other), "each of them once");
     assert_eq!(queued, jobs, "in the order of the queue");
+}
+
+#[test]
+fn no_piece_of_a_long_answer_is_longer_than_a_piece() {
+    // All that there is of a piece is sent in one turn.
+    let settings = settings();
+    let limits = Limits { observer_outbox: 1 << 30, ..settings.limits };
+    let mut site = Site::new(Settings { limits, ..settings });
+    for number in 0..900 {
+        let name: Text = format!("{number:04}-{}", "x".repeat(90)).as_str().into();
+        let job = ScriptJob { name: name.clone(), script: "true".into(), platform: name };
+        site.client(Command::Schedule { period: Period::Hourly, job });
+        if number % 50 == 0 {
+            site.rest();
+        }
+    }
+    site.rest();
+    let client = site.client(Command::Overview);
+    let mut sent = vec![0];
+    for _ in 0..50 {
+        site.turn();
+        sent.push(site.machine().lines[&client].sent.len());
+    }
+    let pieces: Vec<usize> = sent.windows(2).map(|sent| sent[1] - sent[0]).collect();
+    assert!(pieces.iter().all(|piece| *piece < OVERVIEW_PIECE_BYTES + 1024), "{pieces:?}");
+    let told = told(&mut site, client);
+    assert_eq!((told.platforms.len(), told.queued.len(), told.jobs.len()), (900, 900, 900));
 }
 
 #[test]
