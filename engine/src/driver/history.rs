@@ -153,6 +153,15 @@ impl<F: Files> History<F> {
         self.open_at = now.saturating_add(RETRY_TIME);
     }
 
+    /// The file is open at last, and this is what it and the log say.
+    pub(super) fn opened(&mut self, now: Duration, history: History<F>) {
+        let looks_again = self.is_belied;
+        *self = history;
+        if looks_again {
+            self.look_again(now);
+        }
+    }
+
     /// Whether nothing is under way, and nothing waits.
     pub(super) fn is_at_rest(&self) -> bool {
         self.file.is_some()

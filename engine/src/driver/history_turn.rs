@@ -51,7 +51,7 @@ impl<P: Platform> Driver<P> {
         let now = self.platform.now().monotonic;
         if self.history.wants_file(now) {
             match open(&mut self.platform, &self.files, self.server.state())? {
-                Some(history) => self.history = history,
+                Some(history) => self.history.opened(now, history),
                 None => self.history.not_opened(now),
             }
         }

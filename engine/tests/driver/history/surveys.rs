@@ -1,11 +1,12 @@
 //! Looks at all stored results for builds that the history does not have.
 
-use super::{completed, details, history, remembered, remove, replace, settle, sorted};
+use super::{HISTORY, completed, details, history, remembered, remove, replace, settle, sorted};
 use crate::site::{Site, large_results, settings, uploading};
 use builder_engine::driver::{Event, TaskKind, UploadEnd};
-use builder_engine::limits::WRITE_BACK_TIME;
+use builder_engine::limits::RETRY_TIME;
 use builder_proto::Uuid;
 use builder_proto::history::Build;
+use std::io::ErrorKind;
 
 fn is_surveying(site: &mut Site) -> bool {
     site.machine().tasks.iter().any(|task| task.kind() == TaskKind::Survey)
@@ -81,6 +82,15 @@ fn a_result_that_is_removed_after_it_was_looked_at_is_known_to_be_gone() {
 
 #[test]
 fn a_build_of_whose_end_the_log_says_nothing_is_looked_for_however_often_the_server_dies() {
+    check_that_a_build_is_looked_for(true);
+}
+
+#[test]
+fn a_build_of_whose_end_the_log_says_nothing_is_looked_for_once_the_file_can_be_opened() {
+    check_that_a_build_is_looked_for(false);
+}
+
+fn check_that_a_build_is_looked_for(opens: bool) {
     let mut site = Site::new(large_results());
     let build = site.build("job");
     let log = site.machine().log.clone();
@@ -89,13 +99,31 @@ fn a_build_of_whose_end_the_log_says_nothing_is_looked_for_however_often_the_ser
     site.rest();
     // As an earlier version would have left it: there is only the result.
     log.put("log", &before);
+    if !opens {
+        site.machine().files.fail("open", HISTORY, ErrorKind::Other);
+    }
     let mut site = site.restart();
-    assert!(is_surveying(&mut site) && remembered(&site).is_empty());
+    site.machine().files.mend();
+    site.pass(RETRY_TIME);
     // The look does not come to its end.
     site.rest_but_for(TaskKind::Survey);
-    site.pass(WRITE_BACK_TIME);
-    site.rest_but_for(TaskKind::Survey);
+    assert!(is_surveying(&mut site) && remembered(&site).is_empty());
     let mut site = site.restart();
     settle(&mut site);
     assert_eq!(remembered(&site), [build.1]);
+}
+
+#[test]
+fn a_look_that_fails_is_repeated_by_the_next_server() {
+    let mut site = Site::new(settings());
+    let uuid = completed(&mut site, "job");
+    remove(&mut site);
+    let mut site = site.restart();
+    site.machine().files.fail("list", "", ErrorKind::PermissionDenied);
+    settle(&mut site);
+    assert!(remembered(&site).is_empty() && site.driver.is_at_rest());
+    site.machine().files.mend();
+    let mut site = site.restart();
+    settle(&mut site);
+    assert_eq!(remembered(&site), [uuid]);
 }
