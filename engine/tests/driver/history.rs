@@ -201,6 +201,7 @@ fn a_damaged_file_is_set_aside_and_what_is_good_in_it_kept() {
     assert!(site.machine().files.disk.borrow().is_durable(".builder/history.damaged-1"));
     // The result of the second has left, so that nothing tells of it any more.
     assert_eq!(remembered(&site), sorted(vec![builds[0], builds[2]]));
+    assert!(details(&mut site, builds[2]).0.end.unwrap().removed.is_some());
     let mut site = site.restart();
     assert!(!site.machine().files.paths().iter().any(|path| path.ends_with("damaged-2")));
     for uuid in [builds[0], builds[2]] {

@@ -2,6 +2,7 @@
 
 use super::{HISTORY, history, known_length, remembered, settle, stored};
 use crate::site::{Site, settings};
+use builder_engine::driver::Event;
 use builder_engine::limits::{RETRY_TIME, WRITE_BACK_TIME};
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
@@ -82,4 +83,27 @@ fn what_is_too_much_for_one_append_follows_at_once() {
     site.rest();
     assert_eq!(stored(&history(&mut site)).len(), 6);
     assert_eq!(site.driver.server().state().ended_builds().count(), 0, "the log was told");
+}
+
+#[test]
+fn builds_that_end_during_an_append_wait_until_it_is_over() {
+    let mut site = Site::new(settings());
+    settle(&mut site);
+    let (first, second) = (site.build("a"), site.build("b"));
+    // The later one ends first, so that its place in the file would be another one beside the other build.
+    site.finish(second);
+    site.rest();
+    site.pass(WRITE_BACK_TIME);
+    site.turns();
+    let files = site.machine().files.clone();
+    let tasks = core::mem::take(&mut site.machine().tasks);
+    site.finish(first);
+    site.rest();
+    site.pass(WRITE_BACK_TIME);
+    site.rest();
+    for outcome in tasks.into_iter().filter_map(|task| task.run(&files)) {
+        site.tell(Event::TaskDone(outcome));
+    }
+    site.rest();
+    assert_eq!(stored(&history(&mut site)), [second.1, first.1]);
 }
