@@ -395,3 +395,6 @@ fn insert(list: &mut Vec<u32>, at: usize, number: u32) {
     }
     list.insert(at, number);
 }
+
+#[cfg(test)]
+mod tests;

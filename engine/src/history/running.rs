@@ -22,3 +22,27 @@ pub fn running_builds(query: &HistoryQuery, under_way: impl Iterator<Item = Buil
     running.sort_by_key(Key::of);
     running
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use builder_proto::Uuid;
+    use builder_proto::time::Time;
+    use builder_proto::wire::RawUuid;
+
+    #[test]
+    fn the_build_that_started_first_is_at_the_front() {
+        let build = |(number, started)| Build {
+            uuid: RawUuid(Uuid::from_u128(number)),
+            job: "a".into(),
+            platform: "p".into(),
+            started: Time::from_unix_milliseconds(started),
+            queued: None,
+            host: None,
+            end: None,
+        };
+        let under_way = [(1, 30), (2, 10), (3, 20)].into_iter().map(build);
+        let running = running_builds(&HistoryQuery::default(), under_way);
+        assert_eq!(running.iter().map(|build| build.uuid().as_u128()).collect::<Vec<_>>(), [2, 3, 1]);
+    }
+}

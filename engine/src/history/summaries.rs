@@ -266,4 +266,12 @@ mod tests {
         index.insert(&build(99, "p", 0, true), Place::Memory);
         assert_eq!(summary(&index, "p"), (30, 31, 0, Some(25_500)), "an old one changes nothing");
     }
+
+    #[test]
+    fn what_is_usual_does_not_depend_on_the_order_of_times() {
+        let median_of = |times: &[u64]| median(times.iter().copied().map(Duration::from_secs).collect());
+        assert_eq!(median_of(&[]), None);
+        assert_eq!(median_of(&[9, 1, 5]), Some(Duration::from_secs(5)));
+        assert_eq!(median_of(&[9, 1, 7, 3]), Some(Duration::from_secs(5)));
+    }
 }
