@@ -2,7 +2,7 @@
 
 use crate::site::{Site, schedule, settings, uploading};
 use builder_engine::driver::{Event, NoticeEnd, Settings, UploadEnd};
-use builder_engine::limits::{CLOCK_PATIENCE, NOTICE_TIME, RETENTION_INTERVAL, WRITE_BACK_TIME};
+use builder_engine::limits::{CLOCK_PATIENCE, NOTICE_TIME, RETENTION_INTERVAL, RETRY_TIME, WRITE_BACK_TIME};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
@@ -10,6 +10,7 @@ use builder_proto::history::HistoryQuery;
 use builder_proto::job::ScriptJob;
 use builder_proto::job_settings::JobSettings;
 use builder_proto::time::Period;
+use builder_tests::world::STAGINGS;
 use std::io::ErrorKind;
 use std::time::Duration;
 
@@ -208,9 +209,8 @@ fn what_a_program_is_to_be_told_of_stays_until_it_was() {
     assert_eq!(look(&mut site), [2]);
 }
 
-#[test]
-fn what_only_the_log_is_sure_to_hold_stays_until_it_is_written_back() {
-    let mut site = Site::new(keeping(keep(1)));
+/// Builds that have just ended: the log still holds their results.
+fn unwritten_builds(site: &mut Site) -> Vec<Uuid> {
     site.client(schedule("a", "true"));
     let mut builds = Vec::new();
     for _ in 0..3 {
@@ -223,9 +223,33 @@ fn what_only_the_log_is_sure_to_hold_stays_until_it_is_written_back() {
         site.rest();
         builds.push(uuid);
     }
+    builds
+}
+
+#[test]
+fn what_only_the_log_is_sure_to_hold_stays_until_it_is_written_back() {
+    let mut site = Site::new(keeping(keep(1)));
+    let builds = unwritten_builds(&mut site);
     assert_eq!(left(&mut site, &builds), [0, 1, 2], "a start would write them again");
     settle(&mut site);
     assert_eq!(left(&mut site, &builds), [2], "a moment later");
+}
+
+#[test]
+fn what_cannot_be_written_back_is_looked_at_now_and_then() {
+    let mut site = Site::new(keeping(keep(1)));
+    site.machine().files.fail("write", STAGINGS, ErrorKind::StorageFull);
+    let builds = unwritten_builds(&mut site);
+    // The server would spin.
+    for _ in 0..3 {
+        site.pass(2 * WRITE_BACK_TIME);
+        site.rest();
+    }
+    assert!(site.pause().is_some_and(|pause| !pause.is_zero()), "{:?}", site.next);
+    site.machine().files.mend();
+    site.pass(RETRY_TIME);
+    settle(&mut site);
+    assert_eq!(left(&mut site, &builds), [2]);
 }
 
 #[test]

@@ -161,3 +161,19 @@ fn a_build_with_many_artifacts_is_told_of_with_all_of_them() {
     let told: Vec<Text> = details(&mut site, uuid).1.into_iter().map(|artifact| artifact.path).collect();
     assert_eq!(told, paths);
 }
+
+#[test]
+fn a_client_is_told_when_the_history_cannot_be_read() {
+    let mut site = Site::new(settings());
+    let uuid = completed(&mut site, "job");
+    site.machine().files.fail("read", HISTORY, ErrorKind::Other);
+    for command in [Command::Details(uuid), Command::History(HistoryQuery::default())] {
+        let client = site.client(command);
+        site.rest();
+        let heard = site.heard(client);
+        let [Command::ServerHello, Command::Failure(reason)] = heard.as_slice() else { panic!("{heard:?}") };
+        assert!(reason.to_string().starts_with("the history cannot be read: "), "{reason}");
+    }
+    site.machine().files.mend();
+    assert_eq!(uuids(&list(&mut site, HistoryQuery::default())), [uuid]);
+}
