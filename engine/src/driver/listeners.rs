@@ -288,9 +288,27 @@ mod tests {
     }
 
     #[test]
+    fn a_viewer_gives_way_to_whoever_waits_at_another_listener_for_viewers() {
+        let mut site = Site::new(&[Role::Clients, Role::Viewers, Role::Viewers], 16, &[0, 1, 0]);
+        assert_eq!(site.accept(), [1]);
+        assert!(!site.listeners.wants_place(1), "nobody waits");
+        site.arrive(2, 2);
+        assert_eq!(site.accept(), [2]);
+        assert!(site.listeners.wants_place(1), "they share their places");
+        assert!(!site.listeners.wants_place(0), "clients have places of their own");
+    }
+
+    #[test]
     fn one_viewer_has_a_place_however_few_there_are() {
         let mut site = Site::new(&[Role::Clients, Role::Viewers], 4, &[0, 2]);
         assert_eq!(site.accept(), [1]);
+    }
+
+    #[test]
+    fn a_crowd_is_complained_about_once_in_a_while() {
+        let mut site = Site::new(&[Role::Any], 1, &[3]);
+        site.accept();
+        assert_eq!(site.listeners.complain_at, COMPLAINT_INTERVAL, "not with each turn");
     }
 
     #[test]

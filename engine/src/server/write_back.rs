@@ -241,6 +241,7 @@ mod tests {
         assert_eq!(write_back.next_deadline(), Some(at(11)));
         assert_eq!(write_back.sync(at(10)), None);
         assert_eq!(to_sync(write_back.sync(at(11))), Some(vec![1, 2]));
+        assert_eq!(write_back.durability(Uuid::from_u128(1)), Durability::Soon, "the sync is under way");
         write_back.written(at(11), [(Uuid::from_u128(3), Ok::<(), &str>(()))]);
         assert_eq!(numbers(write_back.synced(at(12))), [1, 2], "what came later is not covered by the sync");
         assert!(!write_back.is_written_back());

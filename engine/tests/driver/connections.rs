@@ -2,6 +2,7 @@
 
 use crate::site::{Site, lose_worker, settings};
 use builder_engine::driver::Event;
+use builder_engine::limits::LINGER_TIME;
 use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::job::ScriptJob;
@@ -57,6 +58,36 @@ fn peers_that_were_told_everything_give_their_places_to_others_that_wait() {
     site.rest();
     assert!(!told.iter().all(|client| site.machine().lines.contains_key(client)), "one is closed");
     assert_eq!(site.heard(late).last(), Some(&Command::Success));
+}
+
+#[test]
+fn peers_that_were_told_everything_have_a_while_to_close_their_connections() {
+    let mut site = Site::new(settings());
+    let client = site.client(filler(0));
+    site.rest();
+    assert_eq!(site.heard(client).last(), Some(&Command::Success));
+    site.pass(LINGER_TIME / 2);
+    site.rest();
+    assert!(site.machine().lines.contains_key(&client), "it may have something to read yet");
+    site.pass(LINGER_TIME);
+    site.rest();
+    assert!(!site.machine().lines.contains_key(&client), "its place is free");
+}
+
+#[test]
+fn those_who_come_all_at_once_are_accepted_in_portions() {
+    let mut site = Site::new({
+        let mut settings = settings();
+        settings.limits.connections.accepts = 2;
+        settings
+    });
+    for number in 0..5 {
+        site.client(filler(number));
+    }
+    for accepted in [2, 4, 5] {
+        site.turn();
+        assert_eq!(site.machine().lines.len(), accepted);
+    }
 }
 
 #[test]

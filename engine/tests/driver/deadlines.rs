@@ -43,6 +43,20 @@ fn results_are_synced_a_moment_after_they_were_written() {
 }
 
 #[test]
+fn an_upload_begins_only_when_the_result_is_durable() {
+    let mut site = Site::new(uploading());
+    let build = site.build("job");
+    site.finish(build);
+    site.rest();
+    site.pass(WRITE_BACK_TIME);
+    site.turns();
+    assert!(!site.machine().tasks.is_empty(), "a thread is to sync it");
+    assert!(site.machine().uploads.is_empty());
+    site.rest();
+    assert_eq!(site.machine().uploads, [build.1]);
+}
+
+#[test]
 fn the_result_of_a_build_that_failed_is_tried_again_until_it_can_be_stored() {
     let mut site = Site::new(large_results());
     let build = site.build("job");

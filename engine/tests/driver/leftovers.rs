@@ -13,9 +13,12 @@ const LINE: &[u8] = &[b'x'; 64 * 1024];
 #[test]
 fn what_an_earlier_server_was_writing_is_removed_at_the_start() {
     let mut site = Site::new(settings());
+    let build = site.build("job");
+    site.complete(build);
     site.machine().files.put(&format!("{STAGINGS}/result"), b"half of it");
+    site.machine().files.put(&format!("{SPOOLS}/{}", build.1), b"the console of what has its result");
     let mut site = site.restart();
-    assert_eq!(site.machine().files.paths_besides_history(), [""; 0]);
+    assert_eq!(site.machine().files.paths_besides_history(), [format!("job/{}/full", build.1)]);
 }
 
 #[test]

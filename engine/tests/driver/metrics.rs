@@ -153,6 +153,8 @@ fn uploads_and_the_disk_have_their_figures() {
     site.tell(Event::UploadEnded(UploadEnd::Done));
     let uploaded = page(&mut site);
     assert_eq!(uploaded.value("builder_uploads_waiting"), 0.0);
+    site.machine().hides_space = true;
+    assert_eq!(page(&mut site).find("builder_disk_free_bytes"), None, "what was known earlier says nothing");
     assert_eq!(uploaded.value("builder_upload_attempts_total{outcome=\"done\"}"), 1.0);
 }
 

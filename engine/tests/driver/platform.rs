@@ -23,6 +23,8 @@ pub(crate) struct Machine {
     /// How often randomness for a new log was asked for.
     pub(crate) salts: u8,
     pub(crate) free_space: FreeSpace,
+    /// Whether the system does not say how much that is.
+    pub(crate) hides_space: bool,
     /// What a thorough look at the templates shows, and how often there was one.
     pub(crate) templates: TemplateReading,
     pub(crate) thorough_looks: usize,
@@ -73,6 +75,7 @@ impl Machine {
             log,
             salts: 0,
             free_space: FreeSpace { free: u64::MAX, longest_file: u64::MAX },
+            hides_space: false,
             templates: TemplateReading { templates: BTreeMap::new(), has_failed: false },
             thorough_looks: 0,
             waiting: VecDeque::new(),
@@ -135,7 +138,7 @@ impl Platform for Machine {
     }
 
     fn free_space(&mut self) -> io::Result<FreeSpace> {
-        Ok(self.free_space)
+        if self.hides_space { Err(ErrorKind::Other.into()) } else { Ok(self.free_space) }
     }
 
     fn templates(&mut self, look: Look) -> Option<TemplateReading> {

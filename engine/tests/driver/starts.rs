@@ -77,6 +77,17 @@ fn a_console_that_cannot_be_opened_is_left_where_it_is() {
 }
 
 #[test]
+fn a_result_that_is_found_in_its_place_is_durable_before_its_build_has_ended() {
+    let mut site = Site::new(settings());
+    let build = site.build("job");
+    site.machine().files.put(&format!("job/{}/full", build.1), b"what nobody has synced");
+    let machine = site.successor();
+    machine.files.fail("sync", "job/", ErrorKind::Other);
+    let started = Site::start(machine, settings());
+    assert!(matches!(started, Err(StartError::File { .. })), "the next start tries again");
+}
+
+#[test]
 fn after_a_failed_write_the_console_goes_on_where_it_was() {
     let mut site = Site::new(settings());
     let build = site.build("job");

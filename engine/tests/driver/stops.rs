@@ -1,9 +1,9 @@
 //! The way down.
 
 use crate::site::{Site, lose_worker, schedule, settings};
-use builder_engine::driver::{Event, Next};
+use builder_engine::driver::{Event, Next, StopReason};
 use builder_proto::command::Command;
-use builder_tests::world::Random;
+use builder_tests::world::{Faults, Random};
 use std::time::Duration;
 
 /// Bytes of the log that no power failure takes away.
@@ -19,6 +19,17 @@ fn what_came_of_the_last_turn_is_durable_before_others_learn_of_it() {
     let before = durable(&mut site);
     site.tell(Event::Stop);
     assert!(durable(&mut site) > before, "the loss is recorded");
+}
+
+#[test]
+fn nobody_learns_of_what_cannot_be_made_durable_on_the_way_down() {
+    let mut site = Site::new(settings());
+    lose_worker(&mut site);
+    assert_eq!(site.machine().tasks.len(), 0);
+    site.machine().log.set_faults(Faults { failed_syncs: 1000, ..Faults::default() });
+    site.driver.notice(Event::Stop);
+    assert!(matches!(site.try_turn(), Err(StopReason::Log(_))));
+    assert_eq!(site.machine().tasks.len(), 0, "the result of the lost build has been written");
 }
 
 #[test]
@@ -79,4 +90,20 @@ fn whoever_wants_a_stop_gets_it_whatever_comes_after() {
     site.driver.notice(Event::Reload);
     site.tell(Event::Stop);
     assert_eq!(site.next, Next::Over);
+}
+
+#[test]
+fn templates_are_read_again_once_each_time_that_somebody_asks_for_it() {
+    let mut site = Site::new(settings());
+    site.rest();
+    for _ in 0..2 {
+        let looks = site.machine().thorough_looks;
+        site.tell(Event::Reload);
+        site.rest();
+        for number in 0..3 {
+            site.client(schedule(&format!("job {number}"), "true"));
+            site.rest();
+        }
+        assert_eq!(site.machine().thorough_looks, looks + 1);
+    }
 }

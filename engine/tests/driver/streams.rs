@@ -10,7 +10,7 @@ use builder_proto::command::Command;
 use builder_proto::history::HistoryQuery;
 use builder_proto::job::File;
 use builder_proto::text::Text;
-use builder_tests::world::STAGINGS;
+use builder_tests::world::{SPOOLS, STAGINGS};
 use std::io::ErrorKind;
 
 /// The lines that a client was sent.
@@ -48,6 +48,58 @@ fn a_console_ends_where_it_was_when_somebody_asked() {
     assert_eq!(lines(&heard), vec![long; 20]);
     assert_eq!(heard.last(), Some(&Command::Success));
     assert!(site.machine().lines[&reader].sent.len() < 1_210_000);
+}
+
+#[test]
+fn who_observes_a_build_is_told_of_each_line_when_it_comes() {
+    let mut site = Site::new(settings());
+    let build = site.build("job");
+    let observer = site.client(Command::Observe(build.1));
+    site.rest();
+    for (number, line) in ["first", "second", "third"].into_iter().enumerate() {
+        site.print(build, line.as_bytes());
+        assert_eq!(lines(&site.heard(observer)).len(), number + 1, "{line}");
+    }
+}
+
+#[test]
+fn who_observes_what_cannot_be_read_is_told_so_and_keeps_no_place() {
+    let mut settings = settings();
+    settings.server.observers = 1;
+    let mut site = Site::new(settings);
+    let build = site.build("job");
+    site.print(build, b"a line");
+    site.machine().files.fail("read", SPOOLS, ErrorKind::Other);
+    let observer = site.client(Command::Observe(build.1));
+    site.rest();
+    let heard = site.heard(observer);
+    let Some(Command::Failure(text)) = heard.last() else { panic!("{heard:?}") };
+    assert!(text.to_string().contains("the console cannot be read"), "{text}");
+    site.machine().files.mend();
+    let observer = site.client(Command::Observe(build.1));
+    site.rest();
+    assert_eq!(lines(&site.heard(observer)), ["a line"]);
+}
+
+#[test]
+fn a_stored_console_that_is_damaged_fails_behind_what_could_be_read() {
+    let mut site = Site::new(settings());
+    let build = site.build("job");
+    for line in ["first", "second"] {
+        site.print(build, line.as_bytes());
+    }
+    site.complete(build);
+    let place = format!("job/{}/full", build.1);
+    let mut stored = site.machine().files.read(&place);
+    // A result holds the latest line first. What precedes a line says how long it is, and what follows.
+    let second = stored.windows(6).position(|bytes| bytes == b"second").unwrap();
+    stored[second - 1] = 0x7f;
+    site.machine().files.put(&place, &stored);
+    let observer = site.client(Command::Observe(build.1));
+    site.rest();
+    let heard = site.heard(observer);
+    let Some(Command::Failure(text)) = heard.last() else { panic!("{heard:?}") };
+    assert!(text.to_string().starts_with(&format!("the stored result of build {}", build.1)), "{text}");
 }
 
 #[test]
@@ -227,6 +279,11 @@ fn a_damaged_result_fails_behind_what_could_be_read() {
     let heard = site.heard(client);
     let Some(Command::Failure(text)) = heard.last() else { panic!("{heard:?}") };
     assert!(text.to_string().starts_with(&format!("the stored result of build {uuid} is damaged")), "{text}");
+    let (artifacts, _) = artifacts(&heard);
+    let truth = [content(600_000), content(300_000)];
+    for ((path, _, came), truth) in artifacts.iter().zip(truth) {
+        assert!(truth.starts_with(came), "what came of {path} is not what it holds");
+    }
 }
 
 #[test]
@@ -249,6 +306,18 @@ fn pieces_are_read_by_threads_and_one_at_a_time_ahead_of_the_client() {
     assert_eq!(artifacts(&heard), (vec![("a".to_owned(), 900_000, long)], Command::Success));
     let longest = heard.iter().map(|message| message.to_frame().unwrap().len()).max().unwrap();
     assert!(longest <= FETCH_PIECE_BYTES + 64, "a piece of {longest} bytes");
+}
+
+#[test]
+fn artifacts_come_behind_what_the_client_has_not_taken_yet() {
+    let mut site = Site::new(large_results());
+    let uuid = built(&mut site, "job", vec![file("a", content(5000))]);
+    let client = site.client(fetch(uuid, None, 0, 0));
+    site.machine().waiting.back_mut().unwrap().room = 0;
+    site.rest();
+    make_room(&mut site, client, usize::MAX);
+    let expected = vec![("a".to_owned(), 5000, content(5000))];
+    assert_eq!(artifacts(&site.heard(client)), (expected, Command::Success));
 }
 
 #[test]
