@@ -29,6 +29,19 @@ fn lines(program: &Path, name: &str, count: usize) -> Vec<String> {
     read().lines().map(str::to_owned).collect()
 }
 
+/// A script that waits for a process of its own, and does not end.
+const HANGS: &str = r#"
+    sleep 1000 & echo $! >>"$0.pids"
+    echo $$ >>"$0.pids"
+    wait"#;
+
+/// Waits until neither is there any more.
+fn wait_for_ends(program: &Path) {
+    for pid in lines(program, "pids", 2) {
+        wait_for("the process to end", || !is_alive(pid.parse().unwrap()));
+    }
+}
+
 /// Has a worker run a job, which ends with this code. Gives the uuid.
 fn run(server: &Server, name: &str, code: i64) -> String {
     server.schedule(name, "linux");
@@ -116,31 +129,25 @@ fn no_crash_swallows_a_notice() {
 
 #[test]
 fn a_program_that_hangs_is_killed_with_what_it_started() {
-    let script = r#"
-        sleep 1000 & echo $! >>"$0.pids"
-        echo $$ >>"$0.pids"
-        wait"#;
-    let (site, program) = notifying(script, &["--on-finish-timeout", "1s"]);
+    let (site, program) = notifying(HANGS, &["--on-finish-timeout", "1s"]);
     let mut server = site.start();
     let uuid = run(&server, "job", 0);
     server.wait_for_log(&format!(
         "did not give the notice of build {uuid} of job job: it took longer than 1s and was killed, with all that \
          it had started (--on-finish-timeout); next attempt in 10s"
     ));
-    for pid in lines(&program, "pids", 2) {
-        wait_for("the process to end", || !is_alive(pid.parse().unwrap()));
-    }
+    wait_for_ends(&program);
     assert_eq!(server.terminate().code(), Some(0));
 }
 
 #[test]
 fn a_server_that_stops_waits_for_no_program_and_leaves_none() {
-    let (site, program) = notifying("echo $$ >>\"$0.pids\"; exec sleep 1000", &[]);
+    let (site, program) = notifying(HANGS, &[]);
     let mut server = site.start();
     run(&server, "job", 0);
-    let pid = lines(&program, "pids", 1)[0].parse().unwrap();
+    lines(&program, "pids", 2);
     assert_eq!(server.terminate().code(), Some(0));
-    wait_for("the process to end", || !is_alive(pid));
+    wait_for_ends(&program);
     let export = site.file("state", "");
     let mut command = site.server_command();
     command.arg("--export-state").arg(&export);

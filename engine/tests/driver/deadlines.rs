@@ -57,6 +57,29 @@ fn an_upload_begins_only_when_the_result_is_durable() {
 }
 
 #[test]
+fn a_result_whose_file_cannot_be_written_is_uploaded_once_it_can() {
+    let mut site = Site::new(uploading());
+    let build = site.build("job");
+    site.machine().files.fail("write", STAGINGS, ErrorKind::StorageFull);
+    site.finish(build);
+    for _ in 0..3 {
+        site.pass(RETRY_TIME);
+        site.rest();
+        assert!(site.machine().uploads.is_empty());
+    }
+    site.machine().files.mend();
+    let mut attempts = 0;
+    while site.machine().uploads.is_empty() {
+        attempts += 1;
+        assert!(attempts < 100, "it is never uploaded: {:?}", site.next);
+        let pause = site.pause().expect("it is tried again");
+        site.pass(pause);
+        site.rest();
+    }
+    assert_eq!(site.machine().uploads, [build.1]);
+}
+
+#[test]
 fn the_result_of_a_build_that_failed_is_tried_again_until_it_can_be_stored() {
     let mut site = Site::new(large_results());
     let build = site.build("job");
