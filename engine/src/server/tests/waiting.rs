@@ -173,6 +173,21 @@ fn a_job_that_is_lost_too_often_ends_for_those_who_wait() {
 }
 
 #[test]
+fn a_job_that_goes_to_the_end_of_its_queue_is_waited_for_further() {
+    let mut rig = rig_with_job();
+    let waiter = waiter(&mut rig, &run("a", "", true));
+    rig.done(daily("b", "p"));
+    let mut last = String::new();
+    for _ in 0..3 {
+        let (worker, _) = rig.patient_build("p");
+        rig.lose(worker);
+        last = told(&mut rig, waiter).pop().unwrap();
+    }
+    assert!(last.starts_with("waiting: ") && last.ends_with("queued again behind the others"), "{last}");
+    assert_eq!(rig.queue("p"), ["b", "a"]);
+}
+
+#[test]
 fn who_reads_slowly_is_told_of_the_next_build_when_it_has_the_console_of_the_first() {
     let mut rig = rig_with_job();
     let waiter = waiter(&mut rig, &run("a", "", true));

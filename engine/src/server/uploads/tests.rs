@@ -253,6 +253,7 @@ fn several_jobs_in_a_row_that_this_user_may_not_upload_pause_all_for_an_hour() {
     assert_eq!(bench.end(after(hour), 4, UploadOutcome::Forbidden("403")), []);
     assert_eq!(bench.turn(after(2 * hour)), [Wish::Upload(1)], "one attempt an hour");
     assert_eq!(bench.end(after(2 * hour), 1, UploadOutcome::Done), [Wish::Remove(1), Wish::Upload(2)]);
+    assert_eq!(bench.end(after(2 * hour), 2, UploadOutcome::Done), [Wish::Remove(2), Wish::Upload(3)]);
 }
 
 #[test]
