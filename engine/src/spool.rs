@@ -236,6 +236,17 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_with_a_flipped_bit_is_none_from_either_end() {
+        let whole = spool(&[b"a line"]);
+        for bit in 0..whole.len() * 8 {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(!matches!(first_entry(&bytes), Found::Entry(..)), "bit {bit}");
+            assert!(!matches!(last_entry(&bytes), Found::Entry(..)), "bit {bit}");
+        }
+    }
+
+    #[test]
     fn a_line_with_a_hole_is_no_entry() {
         let mut bytes = spool(&[b"before", &[b'x'; 2000], b"after"]);
         let before = b"before".len() + ENTRY_OVERHEAD;

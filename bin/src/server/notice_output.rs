@@ -190,22 +190,24 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_the_pipe_is_not_waited_for_once_the_program_has_ended() {
-        let script = "sleep 300 & echo $!; echo no route >&2";
-        let mut command = Command::new("/bin/sh");
-        command.arg("-c").arg(script).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut child = command.spawn().unwrap();
-        let (sender, receiver) = mpsc::channel();
-        let output =
-            Output::read(&mut child, Uuid::nil(), move |complaint| sender.send(complaint).unwrap()).unwrap();
-        child.wait().unwrap();
-        output.stop();
-        let complaint = receiver.recv_timeout(Duration::from_secs(60)).unwrap();
-        assert_eq!(complaint.as_deref(), Some("no route"));
-        // The group is still that of the sleep, which has not ended.
-        let group = rustix::process::Pid::from_child(&child);
-        rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
+    fn what_holds_the_pipes_is_not_waited_for_once_the_program_has_ended() {
+        for held in ["sleep 300", "sleep 300 2>/dev/null", "sleep 300 >/dev/null"] {
+            let mut command = Command::new("/bin/sh");
+            command.arg("-c").arg(format!("{held} & echo no route >&2"));
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            std::os::unix::process::CommandExt::process_group(&mut command, 0);
+            let mut child = command.spawn().unwrap();
+            let (sender, receiver) = mpsc::channel();
+            let report = move |complaint| sender.send(complaint).unwrap();
+            let output = Output::read(&mut child, Uuid::nil(), report).unwrap();
+            child.wait().unwrap();
+            output.stop();
+            let complaint = receiver.recv_timeout(Duration::from_secs(60)).unwrap();
+            assert_eq!(complaint.as_deref(), Some("no route"), "{held}");
+            // The group is still that of the sleep, which has not ended.
+            let group = rustix::process::Pid::from_child(&child);
+            rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
+        }
     }
 
     #[test]

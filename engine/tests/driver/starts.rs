@@ -260,23 +260,44 @@ fn what_a_start_has_found_is_durable_before_the_first_turn() {
     assert!(driver.platform().tasks.iter().any(|task| task.kind() == TaskKind::Survey), "and released");
 }
 
-#[test]
-fn the_jobs_of_builder_0_4_0_are_scheduled_after_the_first_start() {
+/// A server that has taken over a job of builder 0.4.0.
+fn migrated() -> Site {
     let job = ScriptJob { name: "job".into(), script: "true".into(), platform: "platform".into() };
     let item = ScheduleItem { period: Period::Hourly, next: Time::UNIX_EPOCH, job: Job::Script(job) };
     let state = StateFile { items: vec![StateItem::Schedule(item)] };
     let (files, log) = (DataDirectory::alone(), DataDirectory::alone().log());
     files.put("state", &state.encode().unwrap());
-    let machine = Machine::new(Duration::from_secs(1), files.clone(), log);
-    let site = Site::start(machine, settings()).unwrap();
-    // It is asked about once.
-    files.put("state", b"damaged");
-    let mut site = site.restart();
+    Site::start(Machine::new(Duration::from_secs(1), files, log), settings()).unwrap()
+}
+
+/// The jobs that a client is told of.
+fn jobs(site: &mut Site) -> Vec<String> {
     let overview = site.client(Command::Overview);
     site.rest();
-    let heard = site.heard(overview);
-    let is_told = |told: &Command| matches!(told, Command::JobStatus(status) if status.job == "job".into());
-    assert!(heard.iter().any(is_told), "{heard:?}");
+    let job = |told| match told {
+        Command::JobStatus(status) => Some(status.job.to_string()),
+        _ => None,
+    };
+    site.heard(overview).into_iter().filter_map(job).collect()
+}
+
+#[test]
+fn the_jobs_of_builder_0_4_0_are_scheduled_after_the_first_start() {
+    let mut site = migrated();
+    // It is asked about once.
+    site.machine().files.put("state", b"damaged");
+    let mut site = site.restart();
+    assert_eq!(jobs(&mut site), ["job"]);
+}
+
+#[test]
+fn the_jobs_of_builder_0_4_0_do_not_come_back_when_a_salvage_saves_nothing() {
+    let mut site = migrated();
+    let machine = site.successor();
+    let damaged = vec![0xff; machine.log.read("log").len()];
+    machine.log.put("log", &damaged);
+    let mut site = Site::start(machine, Settings { salvage: true, ..settings() }).unwrap();
+    assert!(jobs(&mut site).is_empty(), "somebody may have removed them since");
 }
 
 #[test]

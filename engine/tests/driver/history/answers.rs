@@ -5,7 +5,8 @@ use super::{
     uuids,
 };
 use crate::site::{Site, large_results, settings, uploading};
-use builder_engine::driver::{Event, UploadEnd};
+use builder_engine::driver::{Event, Task, UploadEnd};
+use builder_engine::limits::WRITE_BACK_TIME;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
@@ -13,6 +14,7 @@ use builder_proto::history::HistoryQuery;
 use builder_proto::job::File;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
+use builder_tests::world::DataDirectory;
 use core::time::Duration;
 use std::io::ErrorKind;
 
@@ -145,6 +147,33 @@ fn a_build_whose_removal_the_file_does_not_have_yet_is_told_of_with_the_time() {
     let removed = details(&mut site, uuid).0.end.unwrap().removed;
     assert!(removed.is_some());
     assert_eq!(list(&mut site, HistoryQuery::default())[0].end.as_ref().unwrap().removed, removed);
+}
+
+#[test]
+fn a_removal_that_comes_while_its_build_is_appended_is_not_forgotten() {
+    let mut site = Site::new(uploading());
+    let build = site.build("job");
+    site.finish(build);
+    site.rest();
+    site.pass(WRITE_BACK_TIME);
+    site.turns();
+    let appends = |task: &Task<DataDirectory>| format!("{task:?}").contains("Append");
+    let (appending, others): (Vec<_>, Vec<_>) =
+        core::mem::take(&mut site.machine().tasks).into_iter().partition(appends);
+    assert_eq!(appending.len(), 1);
+    site.machine().tasks.extend(others);
+    site.rest();
+    site.tell(Event::UploadEnded(UploadEnd::Done));
+    site.rest();
+    assert!(site.machine().files.paths_besides_history().is_empty(), "the result is removed");
+    site.machine().tasks.extend(appending);
+    site.finish_tasks();
+    site.turns();
+    assert_eq!(stored(&history(&mut site)), [build.1]);
+    // Nobody comes to append the removal.
+    let mut site = site.restart();
+    settle(&mut site);
+    assert!(details(&mut site, build.1).0.end.unwrap().removed.is_some());
 }
 
 #[test]
