@@ -267,22 +267,30 @@ fn what_cannot_be_fetched_is_refused_with_the_reason() {
 
 #[test]
 fn a_damaged_result_fails_behind_what_could_be_read() {
-    let mut site = Site::new(large_results());
-    let uuid = built(&mut site, "job", vec![file("a", content(600_000)), file("b", content(300_000))]);
-    let client = site.client(fetch(uuid, None, 0, 0));
-    site.turn();
-    // Something cuts the file off while it is read.
-    let place = format!("job/{uuid}/full");
-    let whole = site.machine().files.read(&place);
-    site.machine().files.put(&place, &whole[..whole.len() - 100]);
-    site.rest();
-    let heard = site.heard(client);
-    let Some(Command::Failure(text)) = heard.last() else { panic!("{heard:?}") };
-    assert!(text.to_string().starts_with(&format!("the stored result of build {uuid} is damaged")), "{text}");
-    let (artifacts, _) = artifacts(&heard);
-    let truth = [content(600_000), content(300_000)];
-    for ((path, _, came), truth) in artifacts.iter().zip(truth) {
-        assert!(truth.starts_with(came), "what came of {path} is not what it holds");
+    for is_read_from in [false, true] {
+        let mut site = Site::new(large_results());
+        let truth = [content(600_000), content(300_000)];
+        let files = vec![file("a", truth[0].clone()), file("b", truth[1].clone())];
+        let uuid = built(&mut site, "job", files);
+        let client = site.client(fetch(uuid, None, 0, 0));
+        site.turn();
+        if is_read_from {
+            make_room(&mut site, client, 0);
+        }
+        // Something cuts the file off.
+        let place = format!("job/{uuid}/full");
+        let whole = site.machine().files.read(&place);
+        site.machine().files.put(&place, &whole[..whole.len() - 100]);
+        make_room(&mut site, client, usize::MAX);
+        let heard = site.heard(client);
+        let (artifacts, last) = artifacts(&heard);
+        let Command::Failure(text) = last else { panic!("{last:?}") };
+        let says = if is_read_from { "cannot be read: unexpected end of file" } else { "is damaged" };
+        assert!(text.to_string().starts_with(&format!("the stored result of build {uuid} {says}")), "{text}");
+        assert_eq!(artifacts.len(), if is_read_from { 2 } else { 0 });
+        for ((path, _, came), truth) in artifacts.iter().zip(truth) {
+            assert!(truth.starts_with(came), "what came of {path} is not what it holds");
+        }
     }
 }
 
