@@ -194,6 +194,7 @@ mod tests {
         assert!(pacing.allows(5 * SECOND, &platform));
         let row = pacing.lost(6 * SECOND, &platform, 5 * SECOND);
         assert_eq!(row, Row { losses: 2, new_delay: Some(SECOND), is_unproven: true });
+        assert_eq!(pacing.lost(7 * SECOND, &platform, 5 * SECOND).losses, 2);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A disk that is full: what would need more is refused, what frees something still works.
 
 use super::rig::Rig;
+use super::waiting::run;
 use super::words::{
     DAY, HOUR, daily, drop_platform, execute, reschedule, schedule, schedule_orb_build, script,
     undrop_platform, unschedule,
@@ -30,6 +31,7 @@ fn what_grows_is_refused_and_what_shrinks_is_not() {
         schedule_orb_build(Period::Daily, "orb"),
         execute("a"),
         Command::ExecuteOld("a".into()),
+        run("a", "", false),
         reschedule("a", rig.now.wall, None),
     ] {
         assert_eq!(rig.refusal(command), FULL);

@@ -276,6 +276,23 @@ fn a_worker_that_says_what_it_should_not_is_lost() {
 }
 
 #[test]
+fn a_job_that_is_scheduled_anew_has_lost_no_worker_yet() {
+    let mut rig = Rig::new();
+    for is_anew in [false, true] {
+        if is_anew {
+            rig.done(unschedule("a"));
+        }
+        rig.done(daily("a", "p"));
+        for _ in 1..LOSSES_IN_A_ROW {
+            let (worker, _) = rig.patient_build("p");
+            rig.print(worker, "one");
+            rig.lose(worker);
+            assert_eq!(rig.queue("p"), ["a"], "{is_anew}");
+        }
+    }
+}
+
+#[test]
 fn lines_that_come_with_a_bad_message_are_kept() {
     let mut rig = Rig::new();
     rig.done(daily("a", "p"));

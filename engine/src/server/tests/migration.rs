@@ -130,8 +130,10 @@ fn the_order_of_the_items_makes_no_difference() {
 
 #[test]
 fn a_platform_without_queue_gets_one_for_its_script_jobs() {
-    let rig = rig(vec![scheduled(script_job("a", "p"))]);
-    assert_eq!(rig.queue("p"), [""; 0]);
+    for item in [scheduled(script_job("a", "p")), queue("p", &[])] {
+        let rig = rig(vec![item]);
+        assert_eq!(rig.queue("p"), [""; 0]);
+    }
 }
 
 #[test]

@@ -262,6 +262,8 @@ fn a_worker_that_stops_sending_its_result_is_lost() {
     let (worker, uuid) = started(&mut rig);
     let bytes = finished(uuid, BuildResult::Exited(0), vec![file("a", "0123456789")]);
     rig.say_bytes(worker, &bytes[..bytes.len() - 5]);
+    rig.pass(ARTIFACT_PROGRESS_TIME / 2);
+    rig.say_bytes(worker, &bytes[bytes.len() - 5..][..1]);
     rig.pass(ARTIFACT_PROGRESS_TIME - SECOND);
     assert!(rig.is_running(uuid));
     rig.pass(SECOND);

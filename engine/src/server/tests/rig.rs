@@ -191,6 +191,12 @@ impl Rig {
         self.hand_in(Input::Received { connection, bytes });
     }
 
+    /// What an observer is sent cannot be read any further.
+    pub(super) fn fail_observer(&mut self, connection: ConnectionId, error: &str) {
+        self.followers.remove(&connection);
+        self.hand_in(Input::ObserverFailed { connection, error });
+    }
+
     /// The peer closes, or is gone.
     pub(super) fn close(&mut self, connection: ConnectionId) {
         self.followers.remove(&connection);

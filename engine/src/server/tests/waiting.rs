@@ -299,7 +299,7 @@ fn a_console_that_cannot_be_sent_does_not_hide_the_end() {
     let waiter = waiter(&mut rig, &run("a", "", true));
     let (worker, _) = rig.build("p");
     told(&mut rig, waiter);
-    rig.hand_in(Input::ObserverFailed { connection: waiter, error: "the disk is sick" });
+    rig.fail_observer(waiter, "the disk is sick");
     rig.finish(worker, BuildResult::Exited(5), Vec::new());
     let told = told(&mut rig, waiter);
     assert_eq!(told[0], "waiting: its console cannot be sent: the disk is sick");

@@ -180,6 +180,8 @@ mod tests {
         assert_eq!(start(&mut retry_schedule, NOW + 3 * SECOND), Some(2), "the server is back");
         retry_schedule.stop(uuid(2));
         assert_eq!(retry_schedule.delay_all(NOW, uuid(2)), SECOND, "and failures count from one again");
+        retry_schedule.delay_one(NOW, uuid(1));
+        assert_eq!(retry_schedule.delay_all(NOW, uuid(2)), SECOND, "whoever refuses one can be reached");
     }
 
     #[test]
@@ -240,5 +242,6 @@ mod tests {
         })
         .collect();
         assert_eq!(order, [1, 2, 3, 4]);
+        assert_eq!(retry_schedule.delay_one(NOW, uuid(1)), SECOND, "it begins anew");
     }
 }

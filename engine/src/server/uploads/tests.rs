@@ -196,17 +196,21 @@ fn local_copies_stay_when_they_are_to_be_kept() {
 
 #[test]
 fn a_server_out_of_reach_is_tried_again_after_a_growing_delay() {
-    let mut bench = Bench::with_results(&[1]);
+    let mut bench = Bench::with_results(&[1, 2]);
     bench.turn(START);
     let mut now = Duration::ZERO;
-    for seconds in [1, 2, 4, 8] {
-        assert_eq!(bench.end(after(now), 1, UploadOutcome::Unavailable("no route")), []);
+    let unavailable = UploadOutcome::Unavailable("no route");
+    for (failed, next, seconds) in [(1, 2, 1), (2, 1, 2), (1, 2, 4), (2, 1, 8)] {
+        assert_eq!(bench.end(after(now), failed, unavailable), []);
         let due = now + Duration::from_secs(seconds);
         assert_eq!(bench.server.next_deadline(), Some(due));
         assert_eq!(bench.turn(after(due - Duration::from_millis(1))), []);
         now = due;
-        assert_eq!(bench.turn(after(now)), [Wish::Upload(1)]);
+        assert_eq!(bench.turn(after(now)), [Wish::Upload(next)]);
     }
+    assert_eq!(bench.end(after(now), 1, UploadOutcome::Done), [Wish::Remove(1), Wish::Upload(2)]);
+    assert_eq!(bench.end(after(now), 2, unavailable), []);
+    assert_eq!(bench.server.next_deadline(), Some(now + SECOND), "it was there in between");
 }
 
 #[test]
