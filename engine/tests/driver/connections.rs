@@ -2,7 +2,7 @@
 
 use crate::site::{Site, lose_worker, settings};
 use builder_engine::driver::Event;
-use builder_engine::limits::LINGER_TIME;
+use builder_engine::limits::{DISK_MARGIN, LINGER_TIME, RETRY_TIME};
 use builder_proto::Uuid;
 use builder_proto::command::Command;
 use builder_proto::job::ScriptJob;
@@ -66,12 +66,54 @@ fn peers_that_were_told_everything_have_a_while_to_close_their_connections() {
     let client = site.client(filler(0));
     site.rest();
     assert_eq!(site.heard(client).last(), Some(&Command::Success));
+    assert!(site.machine().lines[&client].is_shut_down, "it may wait for the end");
     site.pass(LINGER_TIME / 2);
     site.rest();
     assert!(site.machine().lines.contains_key(&client), "it may have something to read yet");
     site.pass(LINGER_TIME);
     site.rest();
     assert!(!site.machine().lines.contains_key(&client), "its place is free");
+}
+
+#[test]
+fn a_peer_that_says_nothing_yet_is_heard_when_it_does() {
+    let mut site = Site::new(settings());
+    let client = site.connect(&[]);
+    site.turns();
+    assert_eq!(site.machine().lines[&client].watched, Some(false));
+}
+
+#[test]
+fn a_long_answer_comes_whole() {
+    let mut site = Site::new(settings());
+    for number in 0..4 {
+        site.client(long(number, 100_000));
+        site.rest();
+    }
+    let client = site.client(Command::Info);
+    site.rest();
+    assert_eq!(site.heard(client).len(), 3, "of {} bytes", site.machine().lines[&client].sent.len());
+    assert_eq!(site.heard(client).last(), Some(&Command::Success));
+}
+
+#[test]
+fn a_log_that_is_mostly_past_gives_its_space_back_when_that_is_short() {
+    let mut site = Site::new(settings());
+    for _ in 0..10 {
+        site.client(long(0, 10_000));
+        site.client(Command::Unschedule("filler-0".into()));
+        site.rest();
+    }
+    let length = |site: &mut Site| site.machine().log.read("log").len();
+    let before = length(&mut site);
+    site.client(filler(1));
+    site.rest();
+    assert!(length(&mut site) > before, "there is room");
+    site.machine().free_space.free = 3 * DISK_MARGIN;
+    site.pass(RETRY_TIME);
+    site.client(filler(2));
+    site.rest();
+    assert!(length(&mut site) < before / 2);
 }
 
 #[test]
@@ -142,4 +184,10 @@ fn filler(number: usize) -> Command {
         platform: "elsewhere".into(),
     };
     Command::Schedule { period: Period::Hourly, job }
+}
+
+/// The same with a script of so many bytes.
+fn long(number: usize, bytes: usize) -> Command {
+    let Command::Schedule { period, job } = filler(number) else { unreachable!() };
+    Command::Schedule { period, job: ScriptJob { script: "x".repeat(bytes).as_str().into(), ..job } }
 }

@@ -61,6 +61,8 @@ pub(crate) struct Line {
     /// How many more bytes it takes.
     pub(crate) room: usize,
     pub(crate) is_broken: bool,
+    /// Whether it was told that nothing more comes.
+    pub(crate) is_shut_down: bool,
     /// Whether nothing more will arrive.
     pub(crate) has_ended: bool,
     /// Whether something is told of it, and whether also that it can be sent more.
@@ -103,6 +105,7 @@ impl Line {
             sent: Vec::new(),
             room: usize::MAX,
             is_broken: false,
+            is_shut_down: false,
             has_ended: false,
             watched: None,
         }
@@ -193,7 +196,8 @@ impl Platform for Machine {
     }
 
     fn shut_down(&mut self, connection: ConnectionId) -> io::Result<()> {
-        self.line(connection).map(|_| ())
+        self.line(connection)?.is_shut_down = true;
+        Ok(())
     }
 
     fn close(&mut self, connection: ConnectionId, _: &str) {
