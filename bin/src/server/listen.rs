@@ -132,10 +132,16 @@ impl Listening {
     /// Listens on one of the addresses, for those who may speak there.
     pub(crate) fn bind(&self, address: &Address, role: Role) -> io::Result<Vec<Listener>> {
         let listeners = Listener::bind(address, &self.access)?;
-        if role == Role::Workers {
-            listeners.iter().try_for_each(Listener::limit_unacknowledged)?;
-        }
+        limit_unacknowledged(&listeners, role)?;
         Ok(listeners)
+    }
+}
+
+/// Has the system notice soon that a worker is gone to which something was sent, through whichever of its listeners it came.
+fn limit_unacknowledged(listeners: &[Listener], role: Role) -> io::Result<()> {
+    match role {
+        Role::Workers => listeners.iter().try_for_each(Listener::limit_unacknowledged),
+        Role::Any | Role::Clients | Role::Viewers => Ok(()),
     }
 }
 
@@ -201,10 +207,18 @@ mod tests {
         let roles =
             [(Role::Any, false), (Role::Clients, false), (Role::Viewers, false), (Role::Workers, true)];
         for (role, is_limited) in roles {
-            for listener in listening.bind(&address, role).unwrap() {
-                let Some(socket) = listener.tcp() else { panic!("the address is one of TCP") };
-                assert_eq!(sockopt::tcp_user_timeout(socket).unwrap() > 0, is_limited, "{role:?}");
-            }
+            let check = |listeners: &[Listener]| {
+                for listener in listeners {
+                    let Some(socket) = listener.tcp() else { panic!("the address is one of TCP") };
+                    assert_eq!(sockopt::tcp_user_timeout(socket).unwrap() > 0, is_limited, "{role:?}");
+                }
+            };
+            check(&listening.bind(&address, role).unwrap());
+            // As of a name that stands for several addresses.
+            let bind = |_| Listener::bind(&address, &listening.access).unwrap();
+            let several: Vec<Listener> = (0..2).flat_map(bind).collect();
+            limit_unacknowledged(&several, role).unwrap();
+            check(&several);
         }
     }
 

@@ -202,8 +202,7 @@ impl Notifier {
             }
             Err(error) => {
                 // It is tried again later. Nobody would hear what this one says.
-                kill_group(&child);
-                let _ = child.wait();
+                give_up(&mut child);
                 Err(failed(error))
             }
         }
@@ -279,6 +278,12 @@ fn kill_group(child: &Child) {
     let _ = kill_process_group(pid_of(child), Signal::KILL);
 }
 
+/// Kills a program with its process group, and leaves nothing to be reaped.
+fn give_up(child: &mut Child) {
+    kill_group(child);
+    let _ = child.wait();
+}
+
 fn pid_of(child: &Child) -> Pid {
     Pid::from_child(child)
 }
@@ -323,6 +328,14 @@ mod tests {
         assert_eq!(find(&path).unwrap(), path);
         assert!(find(directory.path()).unwrap_err().to_string().ends_with("it is no file"));
         assert!(find(Path::new("src/lib.rs")).unwrap_err().to_string().contains("src/lib.rs"));
+    }
+
+    #[test]
+    fn a_program_that_is_given_up_leaves_no_process() {
+        let mut child = Command::new("sleep").arg("300").process_group(0).spawn().unwrap();
+        let pid = pid_of(&child);
+        give_up(&mut child);
+        assert!(rustix::process::test_kill_process(pid).is_err(), "it waits to be reaped");
     }
 
     /// How a notice ends whose program is this script, if it does so within a time. What it leaves behind may say `sleep`.
