@@ -175,20 +175,20 @@ impl History {
         ends.max().unwrap_or(0)
     }
 
-    /// The end of the first sync of something that began after a line. After one that failed the system takes for durable what
-    /// may be lost, and no other proves anything.
+    /// When what is covered by syncs that began after a line was durable: the first of them that ended. After one that failed the
+    /// system takes for durable what may be lost, and no later one proves anything.
     fn synced(&self, since: Line, with_length: bool, is_right: impl Fn(&Target) -> bool) -> Line {
         let covers = |target: &Target| *target == Target::FileSystem || is_right(target);
-        let mut syncs = self.events.iter().filter(|event| event.begin > since);
-        let sync = syncs.find(|event| match &event.what {
-            What::Sync { target, has_length, .. } => covers(target) && (*has_length || !with_length),
-            What::FailedSync(target) => covers(target),
-            _ => false,
+        let later = self.events.iter().filter(|event| event.begin > since);
+        let has_not_failed =
+            |event: &&Event| !matches!(&event.what, What::FailedSync(target) if covers(target));
+        let ends = later.take_while(has_not_failed).filter_map(|event| match &event.what {
+            What::Sync { target, has_length, .. } => {
+                (covers(target) && (*has_length || !with_length)).then_some(event.end)
+            }
+            _ => None,
         });
-        match sync {
-            Some(Event { what: What::Sync { .. }, end, .. }) => *end,
-            _ => NEVER,
-        }
+        ends.min().unwrap_or(NEVER)
     }
 
     /// The last write to a file that began before a line; none if the server had not written to it.
@@ -379,4 +379,22 @@ fn transferred(call: &Call) -> Option<Vec<u8>> {
     let mut bytes = call.string(1).unwrap_or_else(|| panic!("not understood: {}", call.text));
     bytes.truncate(length);
     Some(bytes)
+}
+
+#[test]
+fn what_several_syncs_cover_is_durable_with_the_first_that_ends_unless_one_has_failed() {
+    let layout = Layout::new(std::path::Path::new("/"));
+    let trace = |failure: &str| {
+        format!(
+            "1 openat(AT_FDCWD, \"/job\", O_RDONLY) = 7</job>\n\
+             2 syncfs(6</> <unfinished ...>\n\
+             1 fsync(7</job>) = {failure}\n\
+             1 fsync(7</job>) = 0\n\
+             2 <... syncfs resumed>) = 0\n"
+        )
+    };
+    for (result, durable) in [("0", 3), ("-1 EINTR (Interrupted system call)", 5), ("?", 4)] {
+        let history = History::new(crate::trace::read(&trace(result)), &layout);
+        assert_eq!(history.names_durable(&Place::Job("job".to_owned()), 1), durable, "{result}");
+    }
 }

@@ -1,6 +1,7 @@
 //! A server under `strace`.
 
 use builder_tests::{Server, Site, patience, wait_for};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -116,17 +117,39 @@ impl Traced {
         self.read()
     }
 
-    /// Ends the server without warning; gives the trace.
+    /// Ends the server without warning; gives the trace. As long as the tracer delays a call, it holds the whole process back,
+    /// even one that is killed: so it is ended as well, once it has seen the others end.
     pub(crate) fn kill(self) -> String {
         let pid = self.server.pid();
-        let trace = self.trace;
+        let tracer = tracer(pid);
+        kill_process(process(pid), Signal::KILL).unwrap();
+        wait_for("the end of a thread in the trace", || whole_lines(&self.trace).contains(" +++ killed by "));
+        kill_process(tracer, Signal::KILL).unwrap();
         self.server.kill();
-        read(&trace, pid)
+        whole_lines(&self.trace)
     }
 
     fn read(&self) -> String {
         read(&self.trace, self.server.pid())
     }
+}
+
+fn process(id: u32) -> Pid {
+    Pid::from_raw(id.try_into().unwrap()).unwrap()
+}
+
+/// Who traces a process.
+fn tracer(id: u32) -> Pid {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
+    process(tracer.unwrap().trim().parse().unwrap())
+}
+
+/// What is in a trace so far. Its last line may be a part of one.
+fn whole_lines(trace: &Path) -> String {
+    let mut text = String::from_utf8_lossy(&fs::read(trace).unwrap()).into_owned();
+    text.truncate(text.rfind('\n').map_or(0, |end| end + 1));
+    text
 }
 
 /// The command that starts the server of a site, with its calls delayed or made to fail as `inject=` of strace has it.

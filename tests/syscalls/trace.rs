@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub(crate) struct Call {
     /// The line at which it began, from 1.
     pub(crate) begin: usize,
-    /// The line at which it ended; `usize::MAX` if the process ended first.
+    /// The line at which it ended; `usize::MAX` if the process ended first, of which strace may say so with `= ?`.
     pub(crate) end: usize,
     /// The thread that made it.
     pub(crate) thread: u32,
@@ -54,6 +54,7 @@ pub(crate) fn read(trace: &str) -> Vec<Call> {
 fn call(thread: u32, begin: usize, end: usize, text: &str) -> Call {
     let Some((name, rest)) = text.split_once('(') else { panic!("line {begin}: {text}") };
     let (arguments, rest) = split(rest);
+    let end = if rest.trim() == "= ?" { usize::MAX } else { end };
     // `= -1 ENOENT (…)` and `= ?` are no results.
     let result = rest.trim_start().strip_prefix("= ").and_then(|rest| {
         let digits = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
@@ -177,13 +178,22 @@ fn a_trace_is_read_as_strace_writes_it() {
 12 <... fsync resumed>)              = 0 (DELAYED)
 13 unlinkat(9</d>, "x", 0) = 0
 13 sendto(5<socket:[17]>, "abc", 3, MSG_NOSIGNAL, NULL, 0 <unfinished ...>
+15 fsync(7</d/log> <unfinished ...>
+15 <... fsync resumed>)              = ?
 14 +++ killed by SIGKILL +++
 "#;
     let calls = read(trace);
     let spans: Vec<_> = calls.iter().map(|call| (call.begin, call.end, call.result)).collect();
     assert_eq!(
         spans,
-        [(1, 1, Some(7)), (2, 5, Some(0)), (3, 3, None), (6, 6, Some(0)), (7, usize::MAX, None)]
+        [
+            (1, 1, Some(7)),
+            (2, 5, Some(0)),
+            (3, 3, None),
+            (6, 6, Some(0)),
+            (7, usize::MAX, None),
+            (8, usize::MAX, None)
+        ]
     );
     assert_eq!(calls[0].string(1), Some(b"a\x011\n\"),\\".to_vec()));
     assert_eq!((calls[0].descriptor(0), calls[0].number(3)), (Some((7, "/d/log")), Some(32)));
