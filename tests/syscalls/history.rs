@@ -50,6 +50,8 @@ pub(crate) enum What {
     },
     Remove(Place),
     Listen,
+    /// A signal is received from then on.
+    Catch(String),
     Receive {
         connection: ConnectionId,
         bytes: Vec<u8>,
@@ -287,6 +289,13 @@ impl Follower<'_> {
                 is_done.then_some(What::Remove(place))
             }
             "listen" => is_done.then_some(What::Listen),
+            "rt_sigaction" => {
+                let (signal, action) = (call.arguments.first()?, call.arguments.get(1)?);
+                let is_caught = !["NULL", "{sa_handler=SIG_DFL", "{sa_handler=SIG_IGN"]
+                    .iter()
+                    .any(|other| action.starts_with(other));
+                (is_done && is_caught).then(|| What::Catch(signal.clone()))
+            }
             "recvfrom" | "read" | "readv" | "recvmsg" => {
                 let connection = self.connection_behind(call)?;
                 Some(What::Receive { connection, bytes: transferred(call)? })

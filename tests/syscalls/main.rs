@@ -31,6 +31,7 @@ use std::path::PathBuf;
 
 /// Rules that every run has something for.
 const RULES: &[&str] = &[
+    "signals",
     "success",
     "job",
     "info",

@@ -39,6 +39,7 @@ const CALLS: &[&str] = &[
     "renameat",
     "renameat2",
     "rmdir",
+    "rt_sigaction",
     "sendfile",
     "sendmsg",
     "sendto",

@@ -185,7 +185,6 @@ impl Notifier {
             let program = self.program.display();
             io::Error::new(error.kind(), format!("{program} could not be run: {error}"))
         };
-        let mut child = self.command(notice, result).spawn().map_err(failed)?;
         let (sender, waker) = (self.sender.clone(), Arc::clone(&self.waker));
         let report = move |complaint| {
             // Without a receiver the server is about to end.
@@ -195,17 +194,9 @@ impl Notifier {
                 log::error!("cannot wake the event loop: {error}");
             }
         };
-        match Output::read(&mut child, uuid, report) {
-            Ok(output) => {
-                self.running.insert(uuid, Running { child, output, end: None, complaint: None });
-                Ok(())
-            }
-            Err(error) => {
-                // It is tried again later. Nobody would hear what this one says.
-                give_up(&mut child);
-                Err(failed(error))
-            }
-        }
+        let (child, output) = begin(&mut self.command(notice, result), uuid, report).map_err(failed)?;
+        self.running.insert(uuid, Running { child, output, end: None, complaint: None });
+        Ok(())
     }
 
     /// Kills a program with its process group; it is reaped like any other.
@@ -278,6 +269,23 @@ fn kill_group(child: &Child) {
     let _ = kill_process_group(pid_of(child), Signal::KILL);
 }
 
+/// Starts a program, and to read what it prints.
+fn begin(
+    command: &mut Command,
+    uuid: Uuid,
+    report: impl FnOnce(Complaint) + Send + 'static,
+) -> io::Result<(Child, Output)> {
+    let mut child = command.spawn()?;
+    match Output::read(&mut child, uuid, report) {
+        Ok(output) => Ok((child, output)),
+        Err(error) => {
+            // It is tried again later. Nobody would hear what this one says.
+            give_up(&mut child);
+            Err(error)
+        }
+    }
+}
+
 /// Kills a program with its process group, and leaves nothing to be reaped.
 fn give_up(child: &mut Child) {
     kill_group(child);
@@ -309,6 +317,7 @@ fn outcome(end: io::Result<ExitStatus>, complaint: Complaint) -> NoticeEnd {
 mod tests {
     use super::*;
     use std::fs::{self, Permissions};
+    use std::io::Read;
     use std::os::unix::fs::PermissionsExt;
     use std::thread;
     use std::time::Instant;
@@ -336,6 +345,17 @@ mod tests {
         let pid = pid_of(&child);
         give_up(&mut child);
         assert!(rustix::process::test_kill_process(pid).is_err(), "it waits to be reaped");
+    }
+
+    #[test]
+    fn a_program_whose_output_cannot_be_read_is_given_up() {
+        let (mut held, holder) = io::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&held, true).unwrap();
+        let mut command = Command::new("sleep");
+        command.arg("300").process_group(0).stdout(Stdio::null()).stderr(holder);
+        begin(&mut command, Uuid::nil(), drop).unwrap_err();
+        drop(command);
+        assert_eq!(held.read(&mut [0]).unwrap(), 0, "it has ended, and holds nothing any more");
     }
 
     /// How a notice ends whose program is this script, if it does so within a time. What it leaves behind may say `sleep`.

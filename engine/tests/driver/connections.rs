@@ -61,6 +61,28 @@ fn peers_that_were_told_everything_give_their_places_to_others_that_wait() {
 }
 
 #[test]
+fn whoever_waits_for_a_place_gets_that_of_a_peer_that_is_told_everything_although_nothing_else_happens() {
+    let mut site = Site::new({
+        let mut settings = settings();
+        settings.connections = 3;
+        settings
+    });
+    let build = site.build("job");
+    site.complete(build);
+    site.pass(LINGER_TIME);
+    site.rest();
+    let _others = [site.connect(&[]), site.connect(&[])];
+    let told = site.client(Command::Details(build.1));
+    let late = site.connect(&[]);
+    site.turns();
+    assert!(!site.machine().lines.contains_key(&late), "there is no place left");
+    // What it is told comes from the disk, and then nothing else happens.
+    site.rest();
+    let lines = &site.machine().lines;
+    assert!(!lines.contains_key(&told) && lines.contains_key(&late), "one has the place of the other");
+}
+
+#[test]
 fn peers_that_were_told_everything_have_a_while_to_close_their_connections() {
     let mut site = Site::new(settings());
     let client = site.client(filler(0));

@@ -13,6 +13,7 @@ use builder_engine::log::{Event as Reading, LogReader};
 use builder_engine::server::ConnectionId;
 use builder_engine::server::record::Record;
 use builder_proto::Uuid;
+use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
 use builder_proto::history::{Artifact, Build, Cause, HistoryQuery};
 use builder_tests::world::Random;
@@ -224,6 +225,26 @@ fn what_a_damaged_file_lacks_is_found_in_the_stored_results() {
     assert_eq!(remembered(&site), sorted(builds.clone()));
     check_artifact(&details(&mut site, builds[0]).1);
     assert_eq!(stored(&history(&mut site)).len(), 2, "each once");
+}
+
+#[test]
+fn artifacts_whose_build_is_damaged_are_not_given_to_the_next() {
+    let mut site = Site::new(uploading());
+    let first = completed(&mut site, "a");
+    site.tell(Event::UploadEnded(UploadEnd::Done));
+    settle(&mut site);
+    let (worker, second) = site.build("b");
+    let finished = Command::JobFinished { uuid: second, result: BuildResult::Exited(0), data: Vec::new() };
+    site.say(worker, &finished.to_frame().unwrap());
+    settle(&mut site);
+    let mut bytes = history(&mut site);
+    let at = place(&bytes, first) + 60;
+    bytes[at] ^= 1;
+    replace(&mut site, &bytes);
+    let mut site = site.restart();
+    settle(&mut site);
+    assert_eq!(remembered(&site), [second], "of the first nothing is left");
+    assert_eq!(details(&mut site, second).1, []);
 }
 
 #[test]

@@ -4,7 +4,11 @@ use super::{Evidence, Verdict};
 use crate::history::{Event, History, NEVER, What};
 use crate::layout::Place;
 
+/// What a server receives. Others end it, or tell of nothing that it has to know.
+const SIGNALS: [&str; 5] = ["SIGCHLD", "SIGHUP", "SIGINT", "SIGTERM", "SIGXFSZ"];
+
 pub(crate) fn judge(evidence: &Evidence, verdict: &mut Verdict) {
+    judge_signals(evidence, verdict);
     judge_directories(evidence, verdict);
     if !evidence.inherited.is_empty() {
         judge_log(evidence, verdict);
@@ -14,6 +18,19 @@ pub(crate) fn judge(evidence: &Evidence, verdict: &mut Verdict) {
 
 fn first(history: &History, is_right: impl Fn(&What) -> bool) -> Option<&Event> {
     history.events.iter().find(|event| is_right(&event.what))
+}
+
+/// A signal that comes during a start, however long that takes, does not end the server, and no end of a program is missed.
+fn judge_signals(evidence: &Evidence, verdict: &mut Verdict) {
+    let history = &evidence.history;
+    let Some(begun) = first(history, |what| matches!(what, What::Create(_))) else { return };
+    for signal in SIGNALS {
+        let caught = first(history, |what| matches!(what, What::Catch(caught) if caught == signal));
+        let holds = caught.is_some_and(|event| event.end < begun.begin);
+        let calls = [caught.map(|event| event.call), Some(begun.call)];
+        let why = format!("the start was begun before {signal} was received");
+        verdict.check("signals", holds, history, calls, &why);
+    }
 }
 
 /// Whoever is answered finds the server's own directory again, and all in it.
