@@ -2,7 +2,7 @@
 //! in memory only. So nobody is told of what rests on it, and unless it is about a file that nobody knows of yet, the server
 //! stops. The next one finds everything.
 
-use crate::history::History;
+use crate::follower::follow;
 use crate::layout::Layout;
 use crate::rules::{Evidence, Verdict, judge_running};
 use crate::scenario::{LARGE, SCRIPT_BYTES, begin};
@@ -142,7 +142,7 @@ fn fail(case: &Case) {
     let trace = fs::read_to_string(trace).unwrap();
     assert!(trace.contains(INJECTED), "no {name} failed, {injection}");
     let layout = Layout::new(&site.data());
-    let evidence = Evidence::new(History::new(crate::trace::read(&trace), &layout), Vec::new(), true, None);
+    let evidence = Evidence::new(follow(crate::trace::read(&trace), &layout), Vec::new(), true, None);
     let mut verdict = Verdict { server: format!("{name}, {injection}"), ..Verdict::default() };
     judge_running(&evidence, &mut verdict);
     verdict.pass();

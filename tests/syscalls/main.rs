@@ -9,6 +9,7 @@
 mod conversations;
 mod export;
 mod failures;
+mod follower;
 mod history;
 mod layout;
 mod records;
@@ -17,7 +18,7 @@ mod scenario;
 mod strace;
 mod trace;
 
-use crate::history::History;
+use crate::follower::follow;
 use crate::layout::Layout;
 use crate::rules::{Evidence, Verdict};
 use crate::scenario::{LARGE, begin, build, churn, crowd, give_commands, take, wait_for_uploads};
@@ -74,7 +75,7 @@ struct Judge {
 impl Judge {
     /// Holds one more server against the rules, which it has to keep.
     fn hear(&mut self, which: &str, trace: &str) {
-        let history = History::new(trace::read(trace), &self.layout);
+        let history = follow(trace::read(trace), &self.layout);
         let evidence =
             Evidence::new(history, std::mem::take(&mut self.inherited), true, Some(self.hook.clone()));
         self.verdict.server = which.to_owned();
