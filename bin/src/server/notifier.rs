@@ -358,17 +358,43 @@ mod tests {
         assert_eq!(held.read(&mut [0]).unwrap(), 0, "it has ended, and holds nothing any more");
     }
 
-    /// How a notice ends whose program is this script, if it does so within a time. What it leaves behind may say `sleep`.
-    fn end_of(script: &str) -> Option<NoticeEnd> {
+    #[test]
+    fn a_server_that_ends_leaves_no_program() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("hook");
+        let mut notifier = notifier(directory.path(), "echo $$ >\"$0.$BUILDER_UUID\"; exec sleep 300");
+        let uuids = [1, 2].map(Uuid::from_u128);
+        for uuid in uuids {
+            let variables = vec![("BUILDER_UUID", uuid.to_string())];
+            notifier.start(&Notice { uuid, result_of: None, variables }, None).unwrap();
+        }
+        let numbers = uuids.map(|uuid| {
+            let file = directory.path().join(format!("hook.{uuid}"));
+            let number = || fs::read_to_string(&file).unwrap_or_default().trim().parse().ok();
+            builder_tests::wait_for("a program to begin", || number().is_some());
+            number().unwrap()
+        });
+        drop(notifier);
+        for number in numbers {
+            builder_tests::wait_for("a program to end", || !builder_tests::is_alive(number));
+        }
+    }
+
+    /// What starts this script.
+    fn notifier(directory: &Path, script: &str) -> Notifier {
+        let path = directory.join("hook");
         // Another process writes it: one that is forked while this one did could keep it from being run.
         let mut writer = Command::new("sh");
         writer.args(["-c", r#"printf '#!/bin/sh\n%s\n' "$1" >"$0"; chmod 755 "$0""#]).arg(&path).arg(script);
         assert!(writer.status().unwrap().success());
         let poll = mio::Poll::new().unwrap();
         let waker = Arc::new(Waker::new(poll.registry(), mio::Token(0)).unwrap());
-        let mut notifier = Notifier::new(&path, waker).unwrap();
+        Notifier::new(&path, waker).unwrap()
+    }
+
+    /// How a notice ends whose program is this script, if it does so within a time. What it leaves behind may say `sleep`.
+    fn end_of(script: &str) -> Option<NoticeEnd> {
+        let directory = tempfile::tempdir().unwrap();
+        let mut notifier = notifier(directory.path(), script);
         let notice = Notice { uuid: Uuid::nil(), result_of: None, variables: Vec::new() };
         notifier.start(&notice, None).unwrap();
         let start = Instant::now();

@@ -177,6 +177,14 @@ mod tests {
     }
 
     #[test]
+    fn a_process_has_time_for_all_of_its_file() {
+        let mut slot = UploadSlot::new(None);
+        let bytes = 4 << 30;
+        slot.on_started(at(100), RESULT, bytes);
+        assert_eq!(slot.next_deadline(), Some(at(100) + upload_time(bytes) + GRACE));
+    }
+
+    #[test]
     fn a_process_that_takes_too_long_is_killed_once_and_refused_whatever_it_says() {
         let mut slot = UploadSlot::new(Some(at(60)));
         slot.on_started(at(100), RESULT, 1 << 40);

@@ -5,7 +5,7 @@ use super::words::{
     DAY, HOUR, MINUTE, SECOND, daily, drop_platform, execute_on, orb_build, reschedule, schedule_orb_build,
     script, unschedule,
 };
-use crate::limits::MISSED_RUN_TOLERANCE;
+use crate::limits::{CLOCK_PATIENCE, MISSED_RUN_TOLERANCE};
 use crate::server::State;
 use crate::server::record::Record;
 use builder_proto::Uuid;
@@ -251,6 +251,19 @@ fn a_job_takes_the_place_of_another_with_its_next_run_and_its_place_in_the_queue
     rig.build("p");
     let worker = rig.worker("p");
     assert_eq!(rig.job(worker).unwrap().1, new);
+}
+
+#[test]
+fn a_run_that_somebody_chose_stands_when_its_job_is_replaced() {
+    let mut rig = Rig::new();
+    rig.done(daily("a", "p"));
+    // Further ahead than the clock would have let the server set it.
+    let far = rig.now.wall.saturating_add(400 * DAY);
+    rig.done(reschedule("a", far, None));
+    rig.done(replace(script("a", "q"), Period::Daily, NONE));
+    rig.pass(2 * CLOCK_PATIENCE);
+    rig.end_turn();
+    assert_eq!(rig.next_run("a"), far);
 }
 
 #[test]

@@ -121,6 +121,20 @@ fn a_build_whose_result_is_not_in_its_place_yet_still_runs() {
 }
 
 #[test]
+fn a_build_that_the_log_cannot_let_go_of_is_told_of_once_and_has_ended() {
+    let mut site = Site::new(settings());
+    let build = site.build("a");
+    site.finish(build);
+    site.turns();
+    site.machine().free_space.free = 0;
+    settle(&mut site);
+    assert_eq!(remembered(&site), [build.1]);
+    assert_eq!(site.driver.server().state().ended_builds().count(), 1, "the disk is full");
+    assert_eq!(list(&mut site, HistoryQuery::default()).len(), 1);
+    assert!(details(&mut site, build.1).0.end.is_some(), "it has ended");
+}
+
+#[test]
 fn a_build_that_runs_is_told_of_with_its_job() {
     let mut site = Site::new(settings());
     let (_, uuid) = site.build("job");
