@@ -133,6 +133,7 @@ fn read_template(path: &Path) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::symlink;
     use std::time::{Duration, UNIX_EPOCH};
 
     #[test]
@@ -151,5 +152,19 @@ mod tests {
         fs::write(&path, "two").unwrap();
         file.set_modified(at + Duration::from_millis(1)).unwrap();
         assert_eq!(templates.read_changes(true).map(template), Some(b"two".to_vec()));
+    }
+
+    #[test]
+    fn a_template_behind_a_link_that_changes_is_read_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let file = elsewhere.path().join("template");
+        fs::write(&file, "one").unwrap();
+        symlink(&file, directory.path().join("orb-build.template.debian-12")).unwrap();
+        let mut templates = TemplateDirectory::new(directory.path());
+        let template = |reading: TemplateReading| reading.templates[&Text::from("debian-12")].clone();
+        assert_eq!(template(templates.read()), b"one");
+        fs::write(&file, "another").unwrap();
+        assert_eq!(templates.read_changes(true).map(template), Some(b"another".to_vec()));
     }
 }

@@ -257,7 +257,7 @@ fn is_executable(program: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Upload, WARNING_START};
+    use super::{Upload, WARNING_START, is_executable};
     use builder_engine::driver::UploadEnd;
     use std::process::{Command, Stdio};
     use std::sync::mpsc;
@@ -308,5 +308,12 @@ mod tests {
     #[test]
     fn what_it_said_of_a_result_that_was_taken_is_no_reason() {
         assert_eq!(end_of(&format!("echo '{WARNING_START}held back' >&2")), UploadEnd::Done);
+    }
+
+    #[test]
+    fn only_what_can_be_run_is_taken_for_the_program() {
+        assert!(!is_executable(std::path::Path::new("src")), "a directory");
+        assert!(!is_executable(std::path::Path::new("src/lib.rs")));
+        assert!(is_executable(&std::env::current_exe().unwrap()));
     }
 }

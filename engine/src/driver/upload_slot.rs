@@ -168,6 +168,7 @@ mod tests {
     fn one_process_runs_at_a_time() {
         let mut slot = wanting(None);
         slot.on_started(at(0), Uuid::from_u128(1), 0);
+        assert!(!slot.is_idle());
         assert_eq!(slot.take_wanted(|_| Durability::Durable), None);
         slot.on_ended(UploadEnd::Done);
         assert_eq!(slot.next_deadline(), Some(at(0)), "somebody has to look at that");

@@ -83,6 +83,27 @@ fn whoever_waits_for_a_place_gets_that_of_a_peer_that_is_told_everything_althoug
 }
 
 #[test]
+fn a_peer_that_takes_its_last_words_slowly_keeps_its_place_until_it_has_them() {
+    let mut site = Site::new({
+        let mut settings = settings();
+        settings.connections = 3;
+        settings
+    });
+    let _others = [site.connect(&[]), site.connect(&[])];
+    let slow = site.client(filler(0));
+    site.machine().waiting.back_mut().unwrap().room = 3;
+    let late = site.connect(&[]);
+    site.rest();
+    let lines = &site.machine().lines;
+    assert!(lines.contains_key(&slow) && !lines.contains_key(&late), "it is told, but does not have it");
+    site.machine().lines.get_mut(&slow).unwrap().room = usize::MAX;
+    site.tell(Event::Writable(slow));
+    site.turns();
+    let lines = &site.machine().lines;
+    assert!(!lines.contains_key(&slow) && lines.contains_key(&late), "one has the place of the other");
+}
+
+#[test]
 fn peers_that_were_told_everything_have_a_while_to_close_their_connections() {
     let mut site = Site::new(settings());
     let client = site.client(filler(0));

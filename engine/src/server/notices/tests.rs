@@ -249,6 +249,20 @@ fn one_that_fails_is_tried_again_after_growing_pauses_and_then_given_up() {
 }
 
 #[test]
+fn a_result_that_is_uploaded_leaves_when_its_notice_is_given_up() {
+    let mut bench = Bench::new(running(&[1], job_of), &[1], true, true);
+    assert_eq!(bench.turn(START), [Wish::Upload(1), Wish::Notify(1, 1)]);
+    bench.server.handle(START, Input::UploadEnded { uuid: uuid(1), outcome: UploadOutcome::Done });
+    let mut now = START;
+    for attempt in 1..NOTICE_ATTEMPTS {
+        assert_eq!(bench.end(now, 1, NoticeOutcome::Failed("no")), []);
+        now = after(bench.server.next_deadline().unwrap());
+        assert_eq!(bench.turn(now), [Wish::Notify(1, attempt + 1)]);
+    }
+    assert_eq!(bench.end(now, 1, NoticeOutcome::Failed("no")), [Wish::Remove(1)]);
+}
+
+#[test]
 fn builds_of_one_job_are_told_of_one_after_the_other() {
     let mut bench = Bench::new(running(&[1, 2, 3], |_| "job".to_owned()), &[1, 2, 3], true, false);
     assert_eq!(bench.turn(START), [Wish::Notify(1, 1)]);
