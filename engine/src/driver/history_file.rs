@@ -150,8 +150,8 @@ pub(super) fn open<F: Files>(
     Ok(Opened { file, index, is_whole: false, says_whole: false })
 }
 
-/// Writes again what the log does not know to be durable, for the sync that follows. A sync of an earlier server may have failed: the kernel can take for written
-/// since then what is in memory only, so that another sync would do nothing about it.
+/// Writes again what the log does not know to be durable, for the sync that follows. A sync of an earlier server may have
+/// failed: the kernel can take for written since then what is in memory only, so that another sync would do nothing about it.
 fn write_anew<F: Files>(files: &F, file: &F::File, range: Range<u64>) -> io::Result<()> {
     let mut offset = range.start;
     let mut block = vec![0; BLOCK_BYTES];

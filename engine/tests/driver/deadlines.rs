@@ -3,6 +3,9 @@
 use crate::site::{Site, large_results, lose_worker, settings, uploading};
 use builder_engine::driver::{Event, Next, UploadEnd, upload_time};
 use builder_engine::limits::{RETRY_TIME, WRITE_BACK_TIME};
+use builder_proto::command::Command;
+use builder_proto::job::OrbBuildJob;
+use builder_proto::time::Period;
 use builder_tests::world::STAGINGS;
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -128,6 +131,23 @@ fn templates_that_could_not_be_read_are_looked_at_again_although_nothing_happens
     site.turns();
     assert!(site.machine().thorough_looks > looks);
     assert_eq!(site.pause(), None, "they are all right");
+}
+
+#[test]
+fn a_template_that_has_just_changed_is_what_the_next_job_is_made_from() {
+    let mut site = Site::new(settings());
+    let write = |site: &mut Site, text: &str| {
+        site.machine().templates.templates.insert("platform".into(), text.into());
+    };
+    write(&mut site, "old");
+    let job = OrbBuildJob { name: "job".into(), opam_package: "package".into() };
+    site.client(Command::ScheduleOrbBuild { period: Period::Daily, job });
+    site.rest();
+    write(&mut site, "new");
+    let worker = site.worker();
+    site.rest();
+    let Some(Command::JobSchedule { job, .. }) = site.heard(worker).pop() else { panic!("no job") };
+    assert_eq!(job.script, "new".into());
 }
 
 #[test]
