@@ -10,7 +10,7 @@ use builder_engine::limits::WRITE_BACK_TIME;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
-use builder_proto::history::HistoryQuery;
+use builder_proto::history::{Cause, HistoryQuery};
 use builder_proto::job::File;
 use builder_proto::text::Text;
 use builder_proto::time::Time;
@@ -118,6 +118,24 @@ fn a_build_whose_result_is_not_in_its_place_yet_still_runs() {
     assert_eq!(told, Some(None), "{heard:?}");
     settle(&mut site);
     assert_eq!(remembered(&site), [build.1]);
+}
+
+#[test]
+fn a_build_whose_result_did_not_get_to_its_place_before_a_crash_was_lost() {
+    let mut site = Site::new(large_results());
+    let build = site.build("job");
+    site.finish(build);
+    site.turns();
+    site.finish_tasks();
+    site.turns();
+    let ended = |site: &Site| site.driver.server().state().ended_build(build.1).is_some();
+    assert!(ended(&site), "the log says how it ended");
+    let mut site = site.restart();
+    assert!(ended(&site) && remembered(&site).is_empty(), "but the artifacts are gone");
+    settle(&mut site);
+    let told = list(&mut site, HistoryQuery::default());
+    let causes: Vec<Cause> = told.into_iter().map(|build| build.end.unwrap().cause).collect();
+    assert!(matches!(causes.as_slice(), [Cause::Lost(_)]), "{causes:?}");
 }
 
 #[test]
