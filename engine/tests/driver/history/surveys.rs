@@ -1,6 +1,8 @@
 //! Looks at all stored results for builds that the history does not have.
 
-use super::{HISTORY, completed, details, history, remembered, remove, replace, settle, sorted};
+use super::{
+    HISTORY, check_artifact, completed, details, history, remembered, remove, replace, settle, sorted,
+};
 use crate::site::{Site, large_results, settings, uploading};
 use builder_engine::driver::{Event, TaskKind, UploadEnd};
 use builder_engine::limits::RETRY_TIME;
@@ -26,6 +28,37 @@ fn what_a_stored_result_says_is_what_the_server_knew() {
     // How long it waited and where it ran is not stored.
     let before = Build { queued: None, host: None, ..before };
     assert_eq!(details(&mut site, build.1), (before, artifacts));
+}
+
+#[test]
+fn what_lies_beside_the_results_of_jobs_is_passed_over() {
+    let mut site = Site::new(settings());
+    let uuid = completed(&mut site, "job");
+    remove(&mut site);
+    let files = site.machine().files.clone();
+    files.put("a-note", b"is no job");
+    files.put(&format!("job/{}", Uuid::from_u128(7)), b"is no result");
+    let mut site = site.restart();
+    settle(&mut site);
+    assert_eq!(remembered(&site), [uuid]);
+    let mut site = site.restart();
+    assert!(!is_surveying(&mut site), "it has seen everything");
+}
+
+#[test]
+fn each_build_that_was_found_is_told_of_before_the_file_has_it() {
+    let mut site = Site::new(settings());
+    let builds = ["a", "b"].map(|name| completed(&mut site, name));
+    remove(&mut site);
+    let mut site = site.restart();
+    site.machine().files.fail("write", HISTORY, ErrorKind::StorageFull);
+    settle(&mut site);
+    assert_eq!(remembered(&site), builds);
+    for (uuid, name) in builds.into_iter().zip(["a", "b"]) {
+        let (build, artifacts) = details(&mut site, uuid);
+        assert_eq!((build.uuid(), build.job), (uuid, name.into()));
+        check_artifact(&artifacts);
+    }
 }
 
 #[test]
