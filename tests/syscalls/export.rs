@@ -3,6 +3,7 @@
 use crate::strace;
 use crate::trace::{self, Call};
 use builder_tests::{Site, programs};
+use std::path::Path;
 
 #[test]
 fn an_exported_state_has_its_name_only_once_it_is_durable_and_the_name_is_durable_in_the_end() {
@@ -11,26 +12,33 @@ fn an_exported_state_has_its_name_only_once_it_is_durable_and_the_name_is_durabl
     }
     let site = Site::new(programs!());
     drop(site.start());
-    let (path, trace) = (site.config().join("exported"), site.file("export.trace", ""));
-    let mut command = strace::command(&site, &trace, &[]);
-    let mut server = command.arg("--export-state").arg(&path).spawn().unwrap();
+    let directory = site.config();
+    let path = directory.join("exported");
+    check_export(&site, &path, path.to_str().unwrap());
+    // Of a name alone, the directory is the one in which the program runs.
+    check_export(&site, Path::new("exported"), "exported");
+}
+
+fn check_export(site: &Site, to: &Path, name: &str) {
+    let (directory, trace) = (site.config(), site.file("export.trace", ""));
+    let mut command = strace::command(site, &trace, &[]);
+    let mut server = command.arg("--export-state").arg(to).current_dir(&directory).spawn().unwrap();
     assert!(server.wait().unwrap().success());
     let calls = trace::read(&strace::read(&trace, server.id()));
 
-    let (name, directory) = (path.to_str().unwrap(), site.config());
-    let directory = directory.to_str().unwrap();
     let rename = position(&calls, 0, |call| {
         call.name.starts_with("rename") && (0..4).any(|argument| call.path(argument).as_deref() == Some(name))
     });
-    let draft = format!("{name}.new");
-    let synced = |call: &Call, path: &str| {
-        call.name == "fsync" && call.result == Some(0) && call.descriptor(0).is_some_and(|(_, of)| of == path)
+    let draft = directory.join("exported.new");
+    let synced = |call: &Call, path: &Path| {
+        let is_of = |(_, of)| Path::new(of) == path;
+        call.name == "fsync" && call.result == Some(0) && call.descriptor(0).is_some_and(is_of)
     };
     let write = position(&calls, 0, |call| {
-        call.name.starts_with("write") && call.descriptor(0).is_some_and(|(_, of)| of == draft)
+        call.name.starts_with("write") && call.descriptor(0).is_some_and(|(_, of)| Path::new(of) == draft)
     });
     assert!(position(&calls, write, |call| synced(call, &draft)) < rename, "{}", calls[rename].text);
-    position(&calls, rename, |call| synced(call, directory));
+    position(&calls, rename, |call| synced(call, &directory));
 }
 
 /// The first call from there on that is as wanted.

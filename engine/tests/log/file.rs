@@ -399,6 +399,16 @@ fn after_a_failed_sync_or_write_every_call_fails_and_the_disk_is_left_alone() {
     }
 }
 
+#[test]
+fn a_rotation_whose_sync_finds_no_room_has_failed() {
+    let disk = empty_disk();
+    let mut log = begin(&disk);
+    commit(&mut log, b"one").unwrap();
+    disk.set_faults(failing_syncs(ErrorKind::StorageFull));
+    let outcome = log.rotate(SECOND_SALT, records([b"two"]));
+    assert!(matches!(outcome, Err(WriteError::Failed(_))), "{outcome:?}");
+}
+
 pub(crate) fn records<R>(
     records: impl IntoIterator<Item = R>,
 ) -> impl Iterator<Item = Result<R, Infallible>> {

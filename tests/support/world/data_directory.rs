@@ -320,8 +320,13 @@ impl Files for DataDirectory {
     fn list(&self, name: DirectoryName<'_>) -> Result<Vec<Vec<u8>>> {
         let path = directory(name);
         self.operate("list", &path)?;
-        let names = self.disk.borrow().list(&path);
-        Ok(names.into_iter().map(String::into_bytes).collect())
+        let disk = self.disk.borrow();
+        if !disk.is_directory(&path) {
+            let kind =
+                if disk.open(&path).is_some() { ErrorKind::NotADirectory } else { ErrorKind::NotFound };
+            return Err(kind.into());
+        }
+        Ok(disk.list(&path).into_iter().map(String::into_bytes).collect())
     }
 
     fn describe(&self, name: FileName<'_>) -> String {

@@ -169,6 +169,15 @@ mod tests {
     }
 
     #[test]
+    fn one_that_is_given_up_before_its_turn_leaves_its_job_one_place() {
+        let mut turns = turns(&[(1, "a"), (2, "a"), (3, "a")]);
+        turns.remove(uuid(1), &"a".into());
+        assert_eq!(start_all(&mut turns, NOW), [2]);
+        turns.remove(uuid(2), &"a".into());
+        assert_eq!(start_all(&mut turns, NOW), [3]);
+    }
+
+    #[test]
     fn only_a_few_are_given_at_the_same_time_and_nobody_is_passed_over() {
         let jobs: Vec<String> = (0..NOTICE_PROGRAMS + 2).map(|number| format!("job-{number}")).collect();
         let mut turns = Turns::default();
