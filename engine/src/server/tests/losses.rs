@@ -2,7 +2,7 @@
 
 use super::rig::{Rig, SETTINGS};
 use super::words::{
-    DAY, MINUTE, SECOND, daily, drop_platform, execute, file, schedule, schedule_orb_build, script,
+    DAY, MINUTE, SECOND, daily, drop_platform, execute, file, message, schedule, schedule_orb_build, script,
     unschedule,
 };
 use crate::limits::{COMMAND_FRAME_BYTES, LOSSES_IN_A_ROW, TIMEOUT_GRACE};
@@ -13,10 +13,6 @@ use builder_proto::command::Command;
 use builder_proto::frame;
 use builder_proto::job::ScriptJob;
 use builder_proto::time::Period;
-
-fn message(text: &str) -> BuildResult {
-    BuildResult::Message(text.into())
-}
 
 const LOST: &str = "worker lost: the peer closed the connection; the job was queued again";
 

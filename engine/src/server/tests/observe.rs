@@ -1,7 +1,7 @@
 //! Following a build: every line, the result, and nothing that depends on when one asks.
 
 use super::rig::{Rig, SETTINGS, Storing};
-use super::words::{SECOND, daily, unschedule};
+use super::words::{SECOND, unschedule};
 use crate::server::{ConnectionId, Input, Settings, State};
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
@@ -36,15 +36,10 @@ fn lines(rig: &mut Rig, observer: ConnectionId) -> Vec<String> {
     lines.collect()
 }
 
-fn started(rig: &mut Rig) -> (ConnectionId, Uuid) {
-    rig.done(daily("a", "p"));
-    rig.build("p")
-}
-
 #[test]
 fn an_observer_gets_the_lines_so_far_then_live_then_the_result() {
     let mut rig = Rig::new();
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     rig.pass(SECOND);
     rig.print(worker, "one");
     rig.pass(SECOND);
@@ -68,7 +63,7 @@ fn the_console_of_a_finished_build_is_replayed() {
     for storing in [Storing::InLog, Storing::InFile] {
         let mut rig = Rig::new();
         rig.storing = storing;
-        let (worker, uuid) = started(&mut rig);
+        let (worker, uuid) = rig.started();
         rig.pass(SECOND);
         rig.print(worker, "one");
         rig.print(worker, "two");
@@ -83,7 +78,7 @@ fn the_console_of_a_finished_build_is_replayed() {
 #[test]
 fn the_console_of_a_running_build_is_sent_as_far_as_it_is_there() {
     let mut rig = Rig::new();
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     let reader = console(&mut rig, uuid);
     assert_eq!(lines(&mut rig, reader), ["success"]);
     rig.pass(SECOND);
@@ -102,7 +97,7 @@ fn the_console_of_a_running_build_is_sent_as_far_as_it_is_there() {
 #[test]
 fn who_speaks_version_13_cannot_ask_for_a_console() {
     let mut rig = Rig::new();
-    let (_, uuid) = started(&mut rig);
+    let (_, uuid) = rig.started();
     let client = rig.client();
     rig.say(client, &Command::Console(uuid));
     rig.end_turn();
@@ -112,7 +107,7 @@ fn who_speaks_version_13_cannot_ask_for_a_console() {
 #[test]
 fn no_more_observers_are_served_than_there_are_files_for() {
     let mut rig = Rig::with(Settings { observers: 1, ..SETTINGS }, State::default());
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     rig.finish(worker, BuildResult::Exited(0), Vec::new());
     let (first, second) = (rig.client(), rig.client());
     rig.say(first, &Command::Observe(uuid));
@@ -139,7 +134,7 @@ fn no_more_observers_are_served_than_there_are_files_for() {
 fn a_build_whose_result_is_being_stored_is_followed() {
     let mut rig = Rig::new();
     rig.storing = Storing::Held;
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     rig.print(worker, "one");
     rig.finish(worker, BuildResult::Exited(0), Vec::new());
     let observer = observe(&mut rig, uuid);
@@ -161,7 +156,7 @@ fn an_unknown_build_cannot_be_observed() {
 fn a_lost_worker_ends_the_stream() {
     let mut rig = Rig::new();
     rig.storing = Storing::Held;
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     rig.print(worker, "one");
     let before = observe(&mut rig, uuid);
     rig.pass(SECOND);
@@ -177,7 +172,7 @@ fn a_lost_worker_ends_the_stream() {
 #[test]
 fn a_build_of_an_unscheduled_job_can_be_observed_to_its_end() {
     let mut rig = Rig::new();
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     rig.done(unschedule("a"));
     let observer = observe(&mut rig, uuid);
     rig.finish(worker, BuildResult::Exited(1), Vec::new());
@@ -187,7 +182,7 @@ fn a_build_of_an_unscheduled_job_can_be_observed_to_its_end() {
 #[test]
 fn an_observer_that_speaks_is_sent_away() {
     let mut rig = Rig::new();
-    let (_, uuid) = started(&mut rig);
+    let (_, uuid) = rig.started();
     let observer = observe(&mut rig, uuid);
     rig.say(observer, &Command::Info);
     rig.end_turn();
@@ -201,7 +196,7 @@ fn an_observer_that_speaks_is_sent_away() {
 #[test]
 fn observers_come_and_go_without_a_trace() {
     let mut rig = Rig::new();
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     let observer = observe(&mut rig, uuid);
     rig.lose(observer);
     rig.finish(worker, BuildResult::Exited(0), Vec::new());
@@ -212,7 +207,7 @@ fn observers_come_and_go_without_a_trace() {
 #[test]
 fn an_observer_may_watch_for_as_long_as_the_build_takes() {
     let mut rig = Rig::new();
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     let observer = observe(&mut rig, uuid);
     rig.pass(3599 * SECOND);
     rig.print(worker, "still there");

@@ -1,7 +1,7 @@
 //! Stops, crashes and starts: what was on disk is there again, and every build ends somehow.
 
 use super::rig::{Rig, Storing, fresh};
-use super::words::{SECOND, daily, drop_platform, execute, schedule_orb_build, script, unschedule};
+use super::words::{SECOND, daily, drop_platform, execute, message, schedule_orb_build, script, unschedule};
 use crate::server::record::{Finished, Record, WrittenBack};
 use crate::server::{Action, Input, Server, Start, UploadSettings};
 use builder_proto::Uuid;
@@ -10,10 +10,6 @@ use builder_proto::command::Command;
 use builder_proto::time::Period;
 use builder_proto::wire::RawUuid;
 use std::collections::BTreeSet;
-
-fn message(text: &str) -> BuildResult {
-    BuildResult::Message(text.into())
-}
 
 const STOPPED: &str = "the server stopped while the job was running; it was queued again";
 

@@ -1,9 +1,9 @@
 //! Console, result and artifacts on their way to the stored result.
 
 use super::rig::{Rig, SETTINGS, Storing};
-use super::words::{MINUTE, SECOND, daily, file, script};
+use super::words::{MINUTE, SECOND, daily, file, message, script};
 use crate::limits::{ARTIFACT_PROGRESS_TIME, RETRY_TIME};
-use crate::server::{ConnectionId, Input, Settings, State};
+use crate::server::{Input, Settings, State};
 use crate::spool::LINE_BYTES;
 use builder_proto::Uuid;
 use builder_proto::build_result::BuildResult;
@@ -13,17 +13,8 @@ use builder_proto::job::File;
 use builder_proto::text::Text;
 use sha2::Digest;
 
-fn started(rig: &mut Rig) -> (ConnectionId, Uuid) {
-    rig.done(daily("a", "p"));
-    rig.build("p")
-}
-
 fn finished(uuid: Uuid, result: BuildResult, data: Vec<File>) -> Vec<u8> {
     Command::JobFinished { uuid, result, data }.to_frame().unwrap()
-}
-
-fn message(text: &str) -> BuildResult {
-    BuildResult::Message(text.into())
 }
 
 #[test]
@@ -31,7 +22,7 @@ fn a_result_is_stored_as_the_worker_sent_it() {
     for storing in [Storing::InLog, Storing::InFile] {
         let mut rig = Rig::new();
         rig.storing = storing;
-        let (worker, uuid) = started(&mut rig);
+        let (worker, uuid) = rig.started();
         let begin = rig.now.wall;
         for line in ["one", "", "three"] {
             rig.pass(SECOND);
@@ -92,7 +83,7 @@ fn how_the_bytes_of_a_result_arrive_makes_no_difference() {
     let mut stored = Vec::new();
     for size in [1, 2, 7, 100, 10_000] {
         let mut rig = Rig::new();
-        let (worker, uuid) = started(&mut rig);
+        let (worker, uuid) = rig.started();
         let line = Command::Output { uuid, line: "one".into(), timestamp: None }.to_frame().unwrap();
         let bytes = [line, finished(uuid, BuildResult::Exited(0), artifacts.clone())].concat();
         for piece in bytes.chunks(size) {
@@ -119,7 +110,7 @@ fn a_result_that_is_complete_has_the_digests_of_its_artifacts() {
     for size in [1, 2, 7, 100, 10_000] {
         let mut rig = Rig::new();
         rig.storing = Storing::Held;
-        let (worker, uuid) = started(&mut rig);
+        let (worker, uuid) = rig.started();
         let bytes = finished(uuid, BuildResult::Exited(1), artifacts.clone());
         let (last, before) = bytes.split_last().unwrap();
         for piece in before.chunks(size) {
@@ -138,7 +129,7 @@ fn a_result_that_is_complete_has_the_digests_of_its_artifacts() {
 fn of_a_result_with_too_many_artifacts_their_number_and_bytes_are_known() {
     let mut rig = Rig::with(Settings { artifact_bytes: 10_000_000, ..SETTINGS }, State::default());
     rig.storing = Storing::Held;
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     let path = "x".repeat(4096);
     rig.finish(worker, BuildResult::Exited(0), vec![file(&path, "12345"); 300]);
     let ended = rig.server.state().ended_build(uuid).unwrap();
@@ -158,7 +149,7 @@ fn every_kind_of_result_is_kept() {
         message("cannot write the script: no space left"),
     ] {
         let mut rig = Rig::new();
-        let (worker, uuid) = started(&mut rig);
+        let (worker, uuid) = rig.started();
         rig.finish(worker, result.clone(), Vec::new());
         assert_eq!(rig.stored(uuid).result, result);
     }
@@ -169,7 +160,7 @@ fn a_line_beyond_the_length_of_an_entry_is_split() {
     let mut rig = Rig::new();
     rig.settings.console_bytes = 1_000_000;
     rig.crash(0);
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     rig.print(worker, &"x".repeat(LINE_BYTES + 1));
     rig.finish(worker, BuildResult::Exited(0), Vec::new());
     let lengths: Vec<_> = rig.stored(uuid).printed().iter().map(|line| line.line.as_bytes().len()).collect();
@@ -179,7 +170,7 @@ fn a_line_beyond_the_length_of_an_entry_is_split() {
 #[test]
 fn a_console_beyond_the_limit_ends_the_build_and_is_kept_up_to_it() {
     let mut rig = Rig::new();
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     // An entry takes 7 bytes besides its line.
     for _ in 0..10 {
         rig.print(worker, &"x".repeat(93));
@@ -200,7 +191,7 @@ fn a_console_beyond_the_limit_ends_the_build_and_is_kept_up_to_it() {
 #[test]
 fn artifacts_beyond_the_limit_are_not_kept_and_the_result_says_so() {
     let mut rig = Rig::new();
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     rig.print(worker, "one");
     rig.finish(worker, BuildResult::Exited(0), vec![file("a", &"x".repeat(10_000))]);
     let text = "the artifacts take 10015 bytes; at most 10000 bytes of artifacts are stored for a build; the artifacts were not kept; the job itself: exited 0";
@@ -214,7 +205,7 @@ fn artifacts_beyond_the_limit_are_not_kept_and_the_result_says_so() {
 #[test]
 fn the_limit_of_artifacts_itself_is_allowed() {
     let mut rig = Rig::new();
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     rig.finish(worker, BuildResult::Exited(0), vec![file("a", &"x".repeat(9985))]);
     assert_eq!(rig.stored(uuid).result, BuildResult::Exited(0));
 }
@@ -222,7 +213,7 @@ fn the_limit_of_artifacts_itself_is_allowed() {
 #[test]
 fn paths_and_messages_have_limits() {
     let mut rig = Rig::new();
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     rig.finish(worker, BuildResult::Exited(0), vec![file(&"p".repeat(4097), "")]);
     assert_eq!(
         rig.stored(uuid).result,
@@ -244,7 +235,7 @@ fn paths_and_messages_have_limits() {
 #[test]
 fn artifacts_may_take_long_as_long_as_they_come() {
     let mut rig = Rig::new();
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     rig.pass(60 * MINUTE);
     let bytes = finished(uuid, BuildResult::Exited(0), vec![file("a", "0123456789")]);
     let (start, rest) = bytes.split_at(20);
@@ -259,7 +250,7 @@ fn artifacts_may_take_long_as_long_as_they_come() {
 #[test]
 fn a_worker_that_stops_sending_its_result_is_lost() {
     let mut rig = Rig::new();
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     let bytes = finished(uuid, BuildResult::Exited(0), vec![file("a", "0123456789")]);
     rig.say_bytes(worker, &bytes[..bytes.len() - 5]);
     rig.pass(ARTIFACT_PROGRESS_TIME / 2);
@@ -282,7 +273,7 @@ fn a_worker_that_stops_sending_its_result_is_lost() {
 fn a_result_that_cannot_be_stored_gives_way_to_one_that_says_so() {
     let mut rig = Rig::new();
     rig.storing = Storing::Failing;
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     rig.print(worker, "one");
     rig.finish(worker, BuildResult::Exited(0), vec![file("a", "b")]);
     let text = "the server could not store the result (exited 0): no space left";
@@ -301,7 +292,7 @@ fn a_result_that_cannot_be_stored_gives_way_to_one_that_says_so() {
 #[test]
 fn a_disk_that_fails_while_artifacts_arrive_ends_the_build() {
     let mut rig = Rig::new();
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     let bytes = finished(uuid, BuildResult::Exited(0), vec![file("a", "0123456789")]);
     let (first, rest) = bytes.split_at(bytes.len() - 5);
     rig.say_bytes(worker, first);
@@ -319,7 +310,7 @@ fn a_disk_that_fails_while_artifacts_arrive_ends_the_build() {
 #[test]
 fn a_console_that_cannot_be_written_ends_the_build() {
     let mut rig = Rig::new();
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     rig.print(worker, "one");
     rig.hand_in(Input::SpoolFailed { uuid, error: "no space left" });
     rig.hand_in(Input::SpoolFailed { uuid, error: "no space left" });
@@ -334,7 +325,7 @@ fn a_console_that_cannot_be_written_ends_the_build() {
 fn a_result_that_came_with_lines_that_cannot_be_written_is_not_stored() {
     for storing in [Storing::InLog, Storing::InFile] {
         let mut rig = Rig::new();
-        let (worker, uuid) = started(&mut rig);
+        let (worker, uuid) = rig.started();
         rig.storing = storing;
         rig.spools_fail = true;
         let line = Command::Output { uuid, line: "one".into(), timestamp: None }.to_frame().unwrap();
@@ -352,7 +343,7 @@ fn a_result_that_came_with_lines_that_cannot_be_written_is_not_stored() {
 fn a_worker_may_go_while_its_result_is_being_stored() {
     let mut rig = Rig::new();
     rig.storing = Storing::Held;
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     rig.finish(worker, BuildResult::Exited(0), Vec::new());
     rig.lose(worker);
     rig.finish_storing(uuid);
@@ -364,7 +355,7 @@ fn a_worker_may_go_while_its_result_is_being_stored() {
 #[test]
 fn a_second_result_is_ignored() {
     let mut rig = Rig::new();
-    let (worker, uuid) = started(&mut rig);
+    let (worker, uuid) = rig.started();
     let both =
         [BuildResult::Exited(0), BuildResult::Exited(1)].map(|result| finished(uuid, result, Vec::new()));
     rig.say_bytes(worker, &both.concat());

@@ -1,6 +1,7 @@
 //! What the tests do with a rig, in one call.
 
 use super::rig::Rig;
+use super::words::daily;
 use crate::server::{ConnectionId, Role};
 use builder_proto::build_result::BuildResult;
 use builder_proto::command::{Command, InfoReply, PeerType};
@@ -82,6 +83,12 @@ impl Rig {
     /// The name of the job that a worker was handed; empty when it waits.
     pub(super) fn job_name(&self, worker: ConnectionId) -> String {
         self.job(worker).map(|(_, job)| job.name.to_string()).unwrap_or_default()
+    }
+
+    /// A worker with the first build of a job called a.
+    pub(super) fn started(&mut self) -> (ConnectionId, Uuid) {
+        self.done(daily("a", "p"));
+        self.build("p")
     }
 
     /// A new worker that got a job at once.

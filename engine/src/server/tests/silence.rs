@@ -1,17 +1,13 @@
 //! Workers from which nothing comes: those that are frozen, and those that take one job after the other and end.
 
 use super::rig::{Rig, SETTINGS};
-use super::words::{DAY, MINUTE, SECOND, daily, drop_platform, schedule, undrop_platform};
+use super::words::{DAY, MINUTE, SECOND, daily, drop_platform, message, schedule, undrop_platform};
 use crate::limits::{LOSS_LONGEST_DELAY, LOSSES_IN_A_ROW, RETRY_TIME, TIMEOUT_GRACE};
 use crate::server::Input;
 use builder_proto::build_result::BuildResult;
 use builder_proto::time::Period;
 
 const UNHEARD: &str = "nothing came from the worker within 3660 seconds, the time limit of a job";
-
-fn message(text: &str) -> BuildResult {
-    BuildResult::Message(text.into())
-}
 
 #[test]
 fn a_job_whose_worker_says_nothing_in_all_its_time_goes_back() {

@@ -1,5 +1,6 @@
 //! The vocabulary of the tests: jobs and commands in a few letters.
 
+use builder_proto::build_result::BuildResult;
 use builder_proto::command::Command;
 use builder_proto::job::{File, OrbBuildJob, ScriptJob};
 use builder_proto::time::{Period, Time};
@@ -19,6 +20,10 @@ pub(super) fn orb_build(name: &str) -> OrbBuildJob {
 
 pub(super) fn file(path: &str, data: &str) -> File {
     File { path: path.into(), data: data.into() }
+}
+
+pub(super) fn message(text: &str) -> BuildResult {
+    BuildResult::Message(text.into())
 }
 
 pub(super) fn schedule(period: Period, name: &str, platform: &str) -> Command {
