@@ -19,7 +19,7 @@ fn settings() -> Settings {
 }
 
 /// A log that has not begun.
-fn open(disk: &LogStorage) -> LogFile<LogStorage> {
+pub(crate) fn open(disk: &LogStorage) -> LogFile<LogStorage> {
     LogFile::open(disk.clone(), settings(), |_| Ok::<(), Infallible>(())).unwrap().0
 }
 
@@ -196,17 +196,6 @@ fn a_log_gets_its_name_with_its_first_commit() {
     assert_eq!(log.length() as usize, disk.read("log").len());
     commit(&mut log, b"two").unwrap();
     assert_eq!(replay(&disk).iter().map(Vec::len).collect::<Vec<_>>(), [3, LOG_FRAME_BYTES as usize, 3]);
-}
-
-#[test]
-fn a_rotation_may_begin_a_log() {
-    let disk = empty_disk();
-    let mut log = open(&disk);
-    log.rotate(SECOND_SALT, records(["snap", "shot"])).unwrap();
-    commit(&mut log, b"one").unwrap();
-    assert_eq!(replay(&disk), [&b"snapshot"[..], b"one"]);
-    assert!(matches!(log.rotate(SALT, records([b""])), Err(WriteError::NoRecord(_))), "nor may one end it");
-    assert_eq!(replay(&disk), [&b"snapshot"[..], b"one"]);
 }
 
 #[test]
@@ -397,16 +386,6 @@ fn after_a_failed_sync_or_write_every_call_fails_and_the_disk_is_left_alone() {
         }
         assert_eq!(disk.host.operations(), before);
     }
-}
-
-#[test]
-fn a_rotation_whose_sync_finds_no_room_has_failed() {
-    let disk = empty_disk();
-    let mut log = begin(&disk);
-    commit(&mut log, b"one").unwrap();
-    disk.set_faults(failing_syncs(ErrorKind::StorageFull));
-    let outcome = log.rotate(SECOND_SALT, records([b"two"]));
-    assert!(matches!(outcome, Err(WriteError::Failed(_))), "{outcome:?}");
 }
 
 pub(crate) fn records<R>(

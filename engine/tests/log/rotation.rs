@@ -1,7 +1,7 @@
 //! The log is written anew.
 
-use super::file::{BEGUN, begin, commit, fill_up, records, replay};
-use super::{SECOND_SALT, empty_disk, failing_syncs};
+use super::file::{BEGUN, begin, commit, fill_up, open, records, replay};
+use super::{SALT, SECOND_SALT, empty_disk, failing_syncs};
 use builder_engine::log::WriteError;
 use std::io::ErrorKind;
 
@@ -33,6 +33,17 @@ fn rotation_commits_and_replaces_the_log_by_the_snapshot() {
     assert_eq!(log.length() as usize, disk.read("log").len());
     commit(&mut log, b"six").unwrap();
     assert_eq!(replay(&disk), [&b"snapshot"[..], b"six"]);
+}
+
+#[test]
+fn a_rotation_may_begin_a_log() {
+    let disk = empty_disk();
+    let mut log = open(&disk);
+    log.rotate(SECOND_SALT, records(["snap", "shot"])).unwrap();
+    commit(&mut log, b"one").unwrap();
+    assert_eq!(replay(&disk), [&b"snapshot"[..], b"one"]);
+    assert!(matches!(log.rotate(SALT, records([b""])), Err(WriteError::NoRecord(_))), "nor may one end it");
+    assert_eq!(replay(&disk), [&b"snapshot"[..], b"one"]);
 }
 
 #[test]
@@ -76,10 +87,13 @@ fn a_rotation_without_room_leaves_the_log_and_waits_for_it_to_grow() {
 
 #[test]
 fn a_failed_sync_during_rotation_ends_everything() {
-    let disk = empty_disk();
-    let mut log = begin(&disk);
-    disk.set_faults(failing_syncs(ErrorKind::Other));
-    assert!(matches!(log.rotate(SECOND_SALT, records(["snapshot"])), Err(WriteError::Failed(_))));
-    disk.mend();
-    assert!(matches!(commit(&mut log, b"one"), Err(WriteError::Failed(_))));
+    // One that fails for want of room is no exception.
+    for error in [ErrorKind::Other, ErrorKind::StorageFull] {
+        let disk = empty_disk();
+        let mut log = begin(&disk);
+        disk.set_faults(failing_syncs(error));
+        assert!(matches!(log.rotate(SECOND_SALT, records(["snapshot"])), Err(WriteError::Failed(_))));
+        disk.mend();
+        assert!(matches!(commit(&mut log, b"one"), Err(WriteError::Failed(_))));
+    }
 }
