@@ -45,11 +45,7 @@ fn a_peer_that_does_not_read_is_not_read_from_until_it_does() {
 
 #[test]
 fn peers_that_were_told_everything_give_their_places_to_others_that_wait() {
-    let mut site = Site::new({
-        let mut settings = settings();
-        settings.connections = 3;
-        settings
-    });
+    let mut site = small_site();
     // They do not close their connections, although all is said.
     let told = [site.client(filler(0)), site.client(filler(1))];
     site.rest();
@@ -62,11 +58,7 @@ fn peers_that_were_told_everything_give_their_places_to_others_that_wait() {
 
 #[test]
 fn whoever_waits_for_a_place_gets_that_of_a_peer_that_is_told_everything_although_nothing_else_happens() {
-    let mut site = Site::new({
-        let mut settings = settings();
-        settings.connections = 3;
-        settings
-    });
+    let mut site = small_site();
     let build = site.build("job");
     site.complete(build);
     site.pass(LINGER_TIME);
@@ -84,11 +76,7 @@ fn whoever_waits_for_a_place_gets_that_of_a_peer_that_is_told_everything_althoug
 
 #[test]
 fn a_peer_that_takes_its_last_words_slowly_keeps_its_place_until_it_has_them() {
-    let mut site = Site::new({
-        let mut settings = settings();
-        settings.connections = 3;
-        settings
-    });
+    let mut site = small_site();
     let _others = [site.connect(&[]), site.connect(&[])];
     let slow = site.client(filler(0));
     site.machine().waiting.back_mut().unwrap().room = 3;
@@ -217,6 +205,15 @@ fn a_result_that_comes_of_the_end_of_a_turn_is_not_lost_in_a_rotation() {
         let results = site.machine().files.paths().into_iter().filter(|path| path.ends_with("/full")).count();
         assert_eq!(results, 1, "after {fillers} other jobs");
     }
+}
+
+/// A server with three places.
+fn small_site() -> Site {
+    Site::new({
+        let mut settings = settings();
+        settings.connections = 3;
+        settings
+    })
 }
 
 /// A job that nobody runs here.
