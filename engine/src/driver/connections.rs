@@ -69,7 +69,9 @@ impl Connections {
 
     pub(crate) fn on_readable(&mut self, connection: ConnectionId, is_end: bool) {
         if let Some(peer) = self.peers.get_mut(&connection) {
-            peer.on_readable(is_end);
+            if is_end {
+                peer.on_end();
+            }
             self.readable.insert(connection);
         }
     }
@@ -155,11 +157,11 @@ impl Connections {
             return None;
         };
         let reading = peer.read(platform, buffer);
-        if !peer.is_readable() {
+        if !matches!(reading, Reading::Bytes { may_have_more: true, .. }) {
             self.readable.remove(&connection);
         }
         match reading {
-            Reading::Bytes(bytes) => Some(Ok(bytes)),
+            Reading::Bytes { bytes, .. } => Some(Ok(bytes)),
             Reading::Over(reason) => Some(Err(reason)),
             Reading::WouldBlock => None,
         }

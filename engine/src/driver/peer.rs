@@ -10,8 +10,8 @@ const IDLE_OUTBOX_BYTES: usize = 4096;
 /// What became of an attempt to read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// So many bytes were read, and there may be more.
-    Bytes(usize),
+    /// So many bytes were read, and another read may bring something before the next event.
+    Bytes { bytes: usize, may_have_more: bool },
     /// Nothing for now; an event will say when there is.
     WouldBlock,
     /// The connection is over, in this way.
@@ -29,8 +29,6 @@ pub(crate) struct Peer {
     sent: usize,
     /// Whether the connection takes bytes, as far as is known.
     is_writable: bool,
-    /// Whether bytes have arrived, as far as is known.
-    is_readable: bool,
     /// Whether the end of the stream is to be read, of which no further event will tell.
     ends: bool,
     finishing: Finishing,
@@ -60,7 +58,6 @@ impl Peer {
             outbox: Vec::new(),
             sent: 0,
             is_writable: true,
-            is_readable: true,
             ends: false,
             finishing: Finishing::No,
             watched: Watched::Nothing,
@@ -84,34 +81,23 @@ impl Peer {
         Ok(())
     }
 
-    /// Takes note that there is something to read: perhaps the end.
-    pub(crate) fn on_readable(&mut self, is_end: bool) {
-        self.is_readable = true;
-        self.ends |= is_end;
-    }
-
-    /// Whether another read may bring something before the next event.
-    pub(crate) fn is_readable(&self) -> bool {
-        self.is_readable
+    /// Takes note that the end of the stream is to be read.
+    pub(crate) fn on_end(&mut self) {
+        self.ends = true;
     }
 
     pub(crate) fn read<P: Platform>(&mut self, platform: &mut P, buffer: &mut [u8]) -> Reading {
-        let reading = loop {
-            match platform.read(self.connection, buffer) {
-                Ok(0) => break Reading::Over("the peer closed the connection".to_owned()),
-                Ok(bytes) => break Reading::Bytes(bytes),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break Reading::WouldBlock,
-                Err(error) => break Reading::Over(format!("the connection failed: {error}")),
-            }
-        };
-        self.is_readable = match reading {
-            // A short read has emptied the connection; whatever comes next has an event of its own, except an end that
-            // was announced already.
-            Reading::Bytes(bytes) => bytes == buffer.len() || self.ends,
-            Reading::WouldBlock | Reading::Over(_) => false,
-        };
-        reading
+        loop {
+            return match platform.read(self.connection, buffer) {
+                Ok(0) => Reading::Over("the peer closed the connection".to_owned()),
+                // A short read has emptied the connection; whatever comes next has an event of its own, except an end that
+                // was announced already.
+                Ok(bytes) => Reading::Bytes { bytes, may_have_more: bytes == buffer.len() || self.ends },
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Reading::WouldBlock,
+                Err(error) => Reading::Over(format!("the connection failed: {error}")),
+            };
+        }
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {
