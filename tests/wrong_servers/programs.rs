@@ -81,7 +81,7 @@ impl Programs {
         match is_success {
             true if output.contains("\nrunning 0 tests\n") => Err("no test is called so".to_owned()),
             true => Ok(()),
-            false => Err(output[output.find(" panicked at ").unwrap_or(0)..].to_owned()),
+            false => Err(output),
         }
     }
 

@@ -269,7 +269,7 @@ fn kill_group(child: &Child) {
     let _ = kill_process_group(pid_of(child), Signal::KILL);
 }
 
-/// Starts a program, and to read what it prints.
+/// Starts a program, and a thread that reads what it prints.
 fn begin(
     command: &mut Command,
     uuid: Uuid,

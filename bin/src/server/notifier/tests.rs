@@ -1,9 +1,9 @@
+//! Programs that end, that leave something behind, and that the server leaves.
+
 use super::*;
 use std::fs::{self, Permissions};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::thread;
-use std::time::Instant;
 
 #[test]
 fn only_what_can_be_run_is_found() {
@@ -73,40 +73,35 @@ fn notifier(directory: &Path, script: &str) -> Notifier {
     Notifier::new(&path, waker).unwrap()
 }
 
-/// How a notice ends whose program is this script, if it does so within a time. What it leaves behind may say `sleep`.
-fn end_of(script: &str) -> Option<NoticeEnd> {
+/// How a notice ends whose program is this script. What it leaves behind may say `sleep`.
+fn end_of(script: &str) -> NoticeEnd {
     let directory = tempfile::tempdir().unwrap();
     let mut notifier = notifier(directory.path(), script);
     let notice = Notice { uuid: Uuid::nil(), result_of: None, variables: Vec::new() };
     notifier.start(&notice, None).unwrap();
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(10) {
+    let mut end = None;
+    builder_tests::wait_for("the end of the program, and not of what it has left behind", || {
         notifier.reap();
-        if let Some((_, end)) = notifier.next_end() {
-            return Some(end);
-        }
-        thread::sleep(Duration::from_millis(2));
-    }
-    None
+        end = notifier.next_end();
+        end.is_some()
+    });
+    end.unwrap().1
 }
 
 /// The number of a process, with which a program has ended.
-fn number_in(end: Option<NoticeEnd>) -> u32 {
+fn number_in(end: NoticeEnd) -> u32 {
     match end {
-        Some(NoticeEnd::Failed(reason)) => {
+        NoticeEnd::Failed(reason) => {
             reason.strip_prefix("it exited with status 3: ").unwrap().parse().unwrap()
         }
-        other => panic!("it waits for what is left behind: {other:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
 #[test]
 fn what_a_program_leaves_in_its_process_group_ends_with_it() {
     let sleeper = number_in(end_of("sleep 300 & echo $! >&2; exit 3"));
-    let start = Instant::now();
-    while builder_tests::is_alive(sleeper) {
-        assert!(start.elapsed() < Duration::from_secs(5), "it lives on");
-    }
+    builder_tests::wait_for("what was left to end", || !builder_tests::is_alive(sleeper));
 }
 
 #[test]
