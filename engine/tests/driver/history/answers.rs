@@ -96,18 +96,23 @@ fn builds_are_found_by_what_is_asked_for() {
     }
 }
 
-#[test]
-fn a_build_whose_result_is_not_in_its_place_yet_still_runs() {
-    let mut site = Site::new(large_results());
+/// A build of which the log says how it ended, while its result is not in its place yet.
+fn ended(site: &mut Site) -> Uuid {
     let build = site.build("job");
     site.finish(build);
     // A thread has looked at its artifacts, and another one is to put the result in its place.
     site.turns();
     site.finish_tasks();
     site.turns();
-    let state = site.driver.server().state();
-    assert!(state.ended_build(build.1).is_some(), "the log says how it ended");
-    assert_eq!(remembered(&site), [] as [Uuid; 0]);
+    assert!(site.driver.server().state().ended_build(build.1).is_some());
+    assert_eq!(remembered(site), [] as [Uuid; 0]);
+    build.1
+}
+
+#[test]
+fn a_build_whose_result_is_not_in_its_place_yet_still_runs() {
+    let mut site = Site::new(large_results());
+    let uuid = ended(&mut site);
     let client = site.client(Command::History(HistoryQuery::default()));
     site.rest_but_for(TaskKind::Store);
     let heard = site.heard(client);
@@ -117,21 +122,16 @@ fn a_build_whose_result_is_not_in_its_place_yet_still_runs() {
     });
     assert_eq!(told, Some(None), "{heard:?}");
     settle(&mut site);
-    assert_eq!(remembered(&site), [build.1]);
+    assert_eq!(remembered(&site), [uuid]);
 }
 
 #[test]
 fn a_build_whose_result_did_not_get_to_its_place_before_a_crash_was_lost() {
     let mut site = Site::new(large_results());
-    let build = site.build("job");
-    site.finish(build);
-    site.turns();
-    site.finish_tasks();
-    site.turns();
-    let ended = |site: &Site| site.driver.server().state().ended_build(build.1).is_some();
-    assert!(ended(&site), "the log says how it ended");
+    let uuid = ended(&mut site);
     let mut site = site.restart();
-    assert!(ended(&site) && remembered(&site).is_empty(), "but the artifacts are gone");
+    assert!(site.driver.server().state().ended_build(uuid).is_some(), "the log still says how it ended");
+    assert!(remembered(&site).is_empty(), "but the artifacts are gone");
     settle(&mut site);
     let told = list(&mut site, HistoryQuery::default());
     let causes: Vec<Cause> = told.into_iter().map(|build| build.end.unwrap().cause).collect();
