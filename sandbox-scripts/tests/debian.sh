@@ -212,17 +212,23 @@ END
 
 restarts() {
     say "kill -9 of the server: systemd starts it again, and the job runs again"
-    inside sh -c "printf '#!/bin/sh\nsleep 3\n' >/root/job
+    inside sh -c "printf '#!/bin/sh\nuntil [ -e /run/may-end ]; do sleep 0.1; done\n' >/root/job
         builder-client schedule patient debian-test /root/job --period daily"
     wait_for "the job runs" runs patient
     inside systemctl reload builder
     inside systemctl kill --signal KILL builder
-    wait_for "the job is done" has_result patient
+    inside touch /run/may-end
+    wait_for "the job is done" has_succeeded patient
+}
+
+# has_succeeded JOB: so did its last build, and none of those that were interrupted.
+has_succeeded() {
+    inside builder-inspect --latest "/var/lib/builder/$1" | grep -q '^result *exited 0$'
 }
 
 upgrades() {
     say "an upgrade keeps configuration, schedule and results, and puts the running job back"
-    inside sh -c 'echo "# mine" >>/etc/default/builder; builder-client execute patient'
+    inside sh -c 'rm /run/may-end; echo "# mine" >>/etc/default/builder; builder-client execute patient'
     wait_for "the job runs" runs patient
     before=$(inside sh -c 'ls /var/lib/builder/patient | wc -l')
     inside dpkg --install "/packages/$upgrade" >"$directory/upgrade.log" 2>&1 || fail "it does not upgrade"
@@ -231,7 +237,9 @@ upgrades() {
     inside grep -q '^# mine' /etc/default/builder || fail "the configuration was overwritten"
     inside builder-client info | grep -q 'patient .* daily$' || fail "the schedule is gone"
     has_result first || fail "results are gone"
-    wait_for "the job that was interrupted is done" has_more_results "$before"
+    wait_for "it is known that the job was interrupted" has_more_results "$before"
+    inside touch /run/may-end
+    wait_for "the job that was interrupted is done" has_succeeded patient
 }
 
 has_more_results() {

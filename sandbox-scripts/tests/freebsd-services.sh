@@ -198,10 +198,11 @@ replaces_idle_jails() {
     [ "$(cat "$directory/rc/run/builder_worker/one.pid")" = "$supervisor" ] || fail "another daemon(8) looks after it"
     grep -q '^jexec .* BUILDER_CACHE=/cache .* --keep-failed ' "$FAKE_STATE/calls" || fail "the worker does not get its settings"
 
-    printf '#!/bin/sh\nfor tick in 1 2 3; do /bin/sleep 1; done\n' >"$directory/busy.sh"
+    printf '#!/bin/sh\nuntil [ -e %s ]; do /bin/sleep 0.1; done\n' "$directory/may-end" >"$directory/busy.sh"
     BUILDER_REMOTE=unix:$directory/client2.sock builder-client schedule busy "$platform" "$directory/busy.sh" --period never
     wait_for "the job runs" is_busy
     service builder_worker reload one || fail "reload has failed while a job runs"
+    touch "$directory/may-end"
     wait_for "its result is stored" has_result busy
     service builder_worker status one || fail "the service has ended"
     service builder_worker stop one
